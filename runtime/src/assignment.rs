@@ -1,0 +1,30 @@
+//! What an engine says of a frame.
+
+use heapless::Vec;
+
+/// Most clusters K a model may have; it bounds the size of an [`Assignment`].
+pub const MAX_CLUSTERS: usize = 64;
+
+/// What an engine says of a frame.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Assignment {
+    /// The most probable cluster, 0..K.
+    pub cluster: usize,
+    /// q(c|x) of that cluster, in (0, 1].
+    pub confidence: f32,
+    /// The second most probable cluster; None if K is 1.
+    pub runner_up: Option<usize>,
+    /// -log p(z) under the latent mixture, nats: large for frames unlike those of training.
+    pub novelty: f32,
+    /// True if `novelty` is past the threshold calibrated at training.
+    pub is_novel: bool,
+    /// log q(c|x) of every cluster `[K]`, nats.
+    pub log_responsibilities: Vec<f32, MAX_CLUSTERS>,
+}
+
+impl Assignment {
+    /// q(c|x) of every cluster, in order.
+    pub fn responsibilities(&self) -> impl Iterator<Item = f32> + '_ {
+        self.log_responsibilities.iter().map(|&log_q| libm::expf(log_q))
+    }
+}

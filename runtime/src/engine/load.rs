@@ -1,0 +1,139 @@
+//! From the bytes of an ONNX file to a plan, every step answering with an error instead of a panic.
+
+use std::io::Cursor;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use tract_onnx::pb::{ModelProto, TensorProto, tensor_shape_proto, type_proto};
+use tract_onnx::prelude::*;
+use tract_onnx::tract_core::transform::get_transform;
+
+use super::{Engine, LoadError, OwnedHead, Plan, Precision};
+use crate::{FrameShape, Head, format};
+
+/// Loads a model; see [`Engine::from_bytes`].
+pub fn load(bytes: &[u8], precision: Precision) -> Result<Engine, LoadError> {
+    if !format::checksum_holds(bytes) {
+        return Err(LoadError::Damaged);
+    }
+    // tract panics on some graphs that are well-formed protobuf but make no sense.
+    catch_unwind(AssertUnwindSafe(|| load_checked(bytes, precision)))
+        .unwrap_or_else(|_| Err(LoadError::Graph("it panicked while reading the graph".into())))
+}
+
+fn load_checked(bytes: &[u8], precision: Precision) -> Result<Engine, LoadError> {
+    let mut model = onnx().proto_model_for_read(&mut Cursor::new(bytes)).map_err(graph_error)?;
+    match metadata(&model, format::VERSION_KEY) {
+        Some(format::VERSION) => {}
+        found => {
+            return Err(LoadError::Incompatible(format!(
+                "{} is {found:?}, expected {:?}",
+                format::VERSION_KEY,
+                format::VERSION
+            )));
+        }
+    }
+    let shape = frame_shape(&model)?;
+    let head = read_head(&model)?;
+    let has_logits = keep_encoder(&mut model);
+    let clusters = head.log_var_c.len();
+    let single = plan(&model, shape, Some(1), precision)?;
+    let batch = plan(&model, shape, None, precision)?;
+    let mut engine = Engine { shape, head, has_logits, single, batch };
+    // A trial run: outputs of another size than the head expects are found now, not on the first frame.
+    let zeros = vec![0.0; shape.len()];
+    match engine.assign(&zeros) {
+        Ok(assignment) if assignment.log_responsibilities.len() == clusters => Ok(engine),
+        Ok(_) => Err(LoadError::Incompatible("the head has another number of clusters".into())),
+        Err(error) => Err(LoadError::Incompatible(format!("a frame of zeros gives: {error}"))),
+    }
+}
+
+fn graph_error(error: TractError) -> LoadError {
+    LoadError::Graph(format!("{error:#}"))
+}
+
+fn metadata<'a>(model: &'a ModelProto, key: &str) -> Option<&'a str> {
+    model.metadata_props.iter().find(|entry| entry.key == key).map(|entry| entry.value.as_str())
+}
+
+fn frame_shape(model: &ModelProto) -> Result<FrameShape, LoadError> {
+    let input = model.graph.iter().flat_map(|g| &g.input).find(|i| i.name == format::INPUT);
+    let dims: Option<Vec<Option<usize>>> = input.and_then(|input| {
+        let type_proto::Value::TensorType(tensor) = input.r#type.as_ref()?.value.as_ref()?;
+        let dims = &tensor.shape.as_ref()?.dim;
+        Some(
+            dims.iter()
+                .map(|d| match d.value {
+                    Some(tensor_shape_proto::dimension::Value::DimValue(v)) => usize::try_from(v).ok(),
+                    _ => None,
+                })
+                .collect(),
+        )
+    });
+    match dims.as_deref() {
+        Some([_, Some(channels), Some(height), Some(width)]) => {
+            let shape = FrameShape { channels: *channels, height: *height, width: *width };
+            match shape.len() {
+                1..=MAX_FRAME => Ok(shape),
+                len => Err(LoadError::Incompatible(format!("frames of {len} values"))),
+            }
+        }
+        _ => Err(LoadError::Incompatible(format!("no input \"{}\" of shape [N,C,H,W]", format::INPUT))),
+    }
+}
+
+/// Largest frame that is believed, values.
+const MAX_FRAME: usize = 1 << 24;
+
+fn read_head(model: &ModelProto) -> Result<OwnedHead, LoadError> {
+    let mu_c = initializer(model, format::MU_C)?;
+    let log_var_c = initializer(model, format::LOG_VAR_C)?;
+    let novelty_threshold = metadata(model, format::THRESHOLD_KEY)
+        .and_then(|v| v.parse().ok())
+        .ok_or_else(|| LoadError::Incompatible(format!("{} is no number", format::THRESHOLD_KEY)))?;
+    Head::new(&mu_c, &log_var_c, novelty_threshold).map_err(|e| LoadError::Incompatible(e.to_string()))?;
+    Ok(OwnedHead { mu_c, log_var_c, novelty_threshold })
+}
+
+fn initializer(model: &ModelProto, name: &str) -> Result<Vec<f32>, LoadError> {
+    let tensor: &TensorProto = model
+        .graph
+        .iter()
+        .flat_map(|g| &g.initializer)
+        .find(|t| t.name == name)
+        .ok_or_else(|| LoadError::Incompatible(format!("no initializer \"{name}\"")))?;
+    let values = tensor.raw_data.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]));
+    Ok(values.collect())
+}
+
+/// Removes the head's nodes and outputs; true if the encoder gives cluster logits of its own.
+fn keep_encoder(model: &mut ModelProto) -> bool {
+    let Some(graph) = model.graph.as_mut() else { return false };
+    let has_logits = graph.output.iter().any(|o| o.name == format::CLUSTER_LOGITS);
+    graph.node.retain(|node| !node.name.starts_with(format::HEAD_NODES));
+    let wanted = [format::MU_Z, format::LOG_VAR_Z, format::CLUSTER_LOGITS];
+    graph.output.retain(|output| wanted.contains(&output.name.as_str()));
+    graph.output.sort_by_key(|output| wanted.iter().position(|name| *name == output.name));
+    graph.initializer.retain(|tensor| tensor.name != format::MU_C && tensor.name != format::LOG_VAR_C);
+    has_logits
+}
+
+fn plan(model: &ModelProto, shape: FrameShape, count: Option<usize>, precision: Precision) -> Result<Plan, LoadError> {
+    let onnx = onnx().with_ignore_output_shapes(true);
+    let mut model = onnx.model_for_proto_model(model).map_err(graph_error)?;
+    let batch: TDim = match count {
+        Some(count) => count.into(),
+        None => model.sym("N").into(),
+    };
+    let dims = [batch, shape.channels.into(), shape.height.into(), shape.width.into()];
+    model.set_input_fact(0, f32::fact(dims).into()).map_err(graph_error)?;
+    let mut model = model.into_typed().and_then(TypedModel::into_decluttered).map_err(graph_error)?;
+    if precision == Precision::F16 {
+        let transform = get_transform("f32_to_f16")
+            .map_err(graph_error)?
+            .ok_or_else(|| LoadError::Graph("this build of tract has no f16 transform".into()))?;
+        transform.transform(&mut model).map_err(graph_error)?;
+    }
+    let plan = model.into_optimized().and_then(TypedModel::into_runnable).map_err(graph_error)?;
+    plan.spawn().map_err(graph_error)
+}

@@ -1,0 +1,170 @@
+//! The engine for machines with `std`: tract runs the encoder, [`Head`] does the rest.
+
+mod load;
+
+use std::path::Path;
+
+use tract_onnx::prelude::*;
+
+use crate::{Assignment, FrameError, FrameShape, Head, check_frame};
+
+/// Arithmetic of the encoder. The head is f32 in both.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// f32 arithmetic; weights stored as f16 are widened at load.
+    #[default]
+    F32,
+    /// tract's whole-graph f16. Fast only where the CPU has f16 arithmetic; convolutions are slow elsewhere.
+    F16,
+}
+
+/// Why a model could not be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The file could not be read.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file.
+        path: String,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+    /// The checksum is missing or wrong.
+    #[error("the file is damaged, or is no model written by `trainer export`: its checksum does not hold")]
+    Damaged,
+    /// The file is whole, but not of the version or form that this crate reads.
+    #[error("not a model of this version: {0}")]
+    Incompatible(String),
+    /// tract does not accept the graph.
+    #[error("tract refuses the graph: {0}")]
+    Graph(String),
+}
+
+type Plan = TypedSimpleState;
+
+/// A loaded model, ready to assign frames.
+///
+/// tract takes its buffers from the heap at every call; nothing else here allocates after loading.
+pub struct Engine {
+    shape: FrameShape,
+    head: OwnedHead,
+    has_logits: bool,
+    /// Fixed to one frame, which tract runs faster.
+    single: Plan,
+    /// Any number of frames.
+    batch: Plan,
+}
+
+struct OwnedHead {
+    mu_c: Vec<f32>,
+    log_var_c: Vec<f32>,
+    novelty_threshold: f32,
+}
+
+impl Engine {
+    /// Loads an ONNX file written by `trainer export`, in f32.
+    ///
+    /// # Errors
+    /// [`LoadError`] if the file cannot be read, is damaged, or is no such model.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, LoadError> {
+        Self::load_with(path, Precision::F32)
+    }
+
+    /// Loads an ONNX file with a choice of arithmetic.
+    ///
+    /// # Errors
+    /// As [`Engine::load`].
+    pub fn load_with(path: impl AsRef<Path>, precision: Precision) -> Result<Self, LoadError> {
+        let path = path.as_ref();
+        let bytes = std::fs::read(path).map_err(|source| LoadError::Io { path: path.display().to_string(), source })?;
+        Self::from_bytes(&bytes, precision)
+    }
+
+    /// Loads a model from the bytes of its file.
+    ///
+    /// # Errors
+    /// As [`Engine::load`]; never panics, whatever the bytes.
+    pub fn from_bytes(bytes: &[u8], precision: Precision) -> Result<Self, LoadError> {
+        load::load(bytes, precision)
+    }
+
+    /// Shape of the frames it takes.
+    pub fn shape(&self) -> FrameShape {
+        self.shape
+    }
+
+    /// Clusters K.
+    pub fn clusters(&self) -> usize {
+        self.head.log_var_c.len()
+    }
+
+    /// Novelty past which a frame is called novel, nats.
+    pub fn novelty_threshold(&self) -> f32 {
+        self.head.novelty_threshold
+    }
+
+    /// Assigns one frame `[C,H,W]`.
+    ///
+    /// # Errors
+    /// [`FrameError`] if the frame has another size or a value that is not finite.
+    pub fn assign(&mut self, frame: &[f32]) -> Result<Assignment, FrameError> {
+        check_frame(frame, self.shape.len())?;
+        let outputs = run(&mut self.single, frame, 1, self.shape)?;
+        let mut assignments = self.assignments(&outputs, 1)?;
+        assignments.pop().ok_or(FrameError::Engine)
+    }
+
+    /// Assigns one frame of bytes, which stand for value / 255.
+    ///
+    /// # Errors
+    /// As [`Engine::assign`].
+    pub fn assign_u8(&mut self, frame: &[u8]) -> Result<Assignment, FrameError> {
+        let values: Vec<f32> = frame.iter().map(|&v| f32::from(v) / 255.0).collect();
+        self.assign(&values)
+    }
+
+    /// Assigns N frames `[N,C,H,W]` at once.
+    ///
+    /// # Errors
+    /// As [`Engine::assign`]; one bad frame refuses the batch.
+    pub fn assign_batch(&mut self, frames: &[f32]) -> Result<Vec<Assignment>, FrameError> {
+        let count = frames.len() / self.shape.len();
+        check_frame(frames, count * self.shape.len())?;
+        if count == 0 {
+            return Ok(Vec::new());
+        }
+        let outputs = run(&mut self.batch, frames, count, self.shape)?;
+        self.assignments(&outputs, count)
+    }
+
+    fn assignments(&self, outputs: &[Vec<f32>], count: usize) -> Result<Vec<Assignment>, FrameError> {
+        let head = Head::new(&self.head.mu_c, &self.head.log_var_c, self.head.novelty_threshold)
+            .map_err(|_| FrameError::Engine)?;
+        let part = |output: usize, width: usize, n: usize| {
+            outputs.get(output).and_then(|o| o.get(n * width..(n + 1) * width)).ok_or(FrameError::Engine)
+        };
+        (0..count)
+            .map(|n| {
+                let logits = if self.has_logits { Some(part(2, head.clusters(), n)?) } else { None };
+                head.assign(part(0, head.latent(), n)?, part(1, head.latent(), n)?, logits)
+            })
+            .collect()
+    }
+}
+
+fn run(plan: &mut Plan, frames: &[f32], count: usize, shape: FrameShape) -> Result<Vec<Vec<f32>>, FrameError> {
+    let dims = [count, shape.channels, shape.height, shape.width];
+    let fact = plan.model().input_fact(0).map_err(|_| FrameError::Engine)?;
+    let kind = fact.datum_type;
+    let input = Tensor::from_shape(&dims, frames).and_then(|t| t.cast_to_dt(kind).map(|t| t.into_owned()));
+    let input = input.map_err(|_| FrameError::Engine)?;
+    let outputs = plan.run(tvec!(input.into())).map_err(|_| FrameError::Engine)?;
+    outputs
+        .iter()
+        .map(|output| {
+            let output = output.cast_to::<f32>().map_err(|_| FrameError::Engine)?;
+            let values = output.try_as_plain_ram().and_then(|plain| plain.as_slice::<f32>().map(<[f32]>::to_vec));
+            values.map_err(|_| FrameError::Engine)
+        })
+        .collect()
+}

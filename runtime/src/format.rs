@@ -1,0 +1,80 @@
+//! The names and the checksum of an exported ONNX model: written by the trainer, read by [`crate::Engine`].
+//!
+//! | tensor | meaning |
+//! |---|---|
+//! | input `frame` | `[N,C,H,W]` f32, values in the units of the training data (bytes divided by 255) |
+//! | output `mu_z`, `log_var_z` | encoder, `[N,D]` f32 |
+//! | output `log_responsibilities` | log q(c\|x), `[N,K]` f32, nats |
+//! | output `novelty` | -log p(z) under the mixture, `[N]` f32, nats |
+//! | initializer `head.mu_c` | `[K,D]` f32 |
+//! | initializer `head.log_var_c` | `[K]` f32 |
+//!
+//! Nodes of the head have names that begin with `head/`, so that an engine can leave them to [`crate::Head`].
+
+/// Input tensor.
+pub const INPUT: &str = "frame";
+/// Encoder's mean.
+pub const MU_Z: &str = "mu_z";
+/// Encoder's log-variance.
+pub const LOG_VAR_Z: &str = "log_var_z";
+/// Logits of a learned cluster head; absent where the mixture gives the responsibilities.
+pub const CLUSTER_LOGITS: &str = "cluster_logits";
+/// log q(c|x).
+pub const LOG_RESPONSIBILITIES: &str = "log_responsibilities";
+/// -log p(z).
+pub const NOVELTY: &str = "novelty";
+/// Means of the mixture.
+pub const MU_C: &str = "head.mu_c";
+/// Log-variances of the mixture.
+pub const LOG_VAR_C: &str = "head.log_var_c";
+/// How the names of the head's nodes begin.
+pub const HEAD_NODES: &str = "head/";
+
+/// Key and value of the format's version in `metadata_props`.
+pub const VERSION_KEY: &str = "cluster_vae.version";
+/// The version this crate reads.
+pub const VERSION: &str = "1";
+/// Key of the novelty threshold, a decimal number, nats.
+pub const THRESHOLD_KEY: &str = "cluster_vae.novelty_threshold";
+/// Key of the checksum: CRC-32C of the whole file with the checksum's own digits read as `0`.
+pub const CHECKSUM_KEY: &str = "cluster_vae.crc32c";
+/// Digits of the checksum, hexadecimal.
+pub const CHECKSUM_DIGITS: usize = 8;
+
+const CRC: crc::Crc<u32, crc::Table<16>> = crc::Crc::<u32, crc::Table<16>>::new(&crc::CRC_32_ISCSI);
+
+/// Where the digits of the checksum stand in a file, if it has one.
+///
+/// In protobuf the value follows its key with a tag byte and a length byte.
+fn checksum_place(bytes: &[u8]) -> Option<usize> {
+    let key = CHECKSUM_KEY.as_bytes();
+    let at = bytes.windows(key.len()).rposition(|window| window == key)?;
+    let place = at + key.len() + 2;
+    (place + CHECKSUM_DIGITS <= bytes.len()).then_some(place)
+}
+
+fn compute(bytes: &[u8], place: usize) -> u32 {
+    let mut digest = CRC.digest();
+    digest.update(&bytes[..place]);
+    digest.update(&[b'0'; CHECKSUM_DIGITS]);
+    digest.update(&bytes[place + CHECKSUM_DIGITS..]);
+    digest.finalize()
+}
+
+/// Writes the checksum into an encoded model that has the key with eight digits as its value.
+///
+/// Returns false if it has not.
+pub fn write_checksum(bytes: &mut [u8]) -> bool {
+    let Some(place) = checksum_place(bytes) else { return false };
+    let digits = format!("{:08x}", compute(bytes, place));
+    bytes[place..place + CHECKSUM_DIGITS].copy_from_slice(digits.as_bytes());
+    true
+}
+
+/// True if the file is as it was written.
+pub fn checksum_holds(bytes: &[u8]) -> bool {
+    checksum_place(bytes).is_some_and(|place| {
+        let digits = format!("{:08x}", compute(bytes, place));
+        bytes[place..place + CHECKSUM_DIGITS] == *digits.as_bytes()
+    })
+}

@@ -1,0 +1,63 @@
+//! Frames are checked before any engine sees them: some engines hide a NaN behind a plausible answer.
+
+/// Shape of one frame, channels first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FrameShape {
+    /// Channels C.
+    pub channels: usize,
+    /// Rows H.
+    pub height: usize,
+    /// Columns W.
+    pub width: usize,
+}
+
+impl FrameShape {
+    /// Values per frame, C·H·W, saturating.
+    pub fn len(&self) -> usize {
+        self.channels.saturating_mul(self.height).saturating_mul(self.width)
+    }
+
+    /// True if a frame holds no value.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Why a frame was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FrameError {
+    /// The frame has another number of values than the model takes.
+    #[error("the frame has {found} values, the model takes {expected}")]
+    Length {
+        /// C·H·W of the model (times the frames of a batch).
+        expected: usize,
+        /// Values given.
+        found: usize,
+    },
+    /// A value is NaN or infinite.
+    #[error("value {index} of the frame is not finite")]
+    NotFinite {
+        /// Its index.
+        index: usize,
+    },
+    /// The model itself gave a value that is not finite, from values too large to be frames.
+    #[error("the model's output for this frame is not finite: its values are far out of range")]
+    Overflow,
+    /// The engine failed; only its own defect can cause this.
+    #[error("the engine failed on this frame")]
+    Engine,
+}
+
+/// Checks length and finiteness of a frame.
+///
+/// # Errors
+/// [`FrameError::Length`] or [`FrameError::NotFinite`].
+pub fn check_frame(frame: &[f32], expected: usize) -> Result<(), FrameError> {
+    if frame.len() != expected {
+        return Err(FrameError::Length { expected, found: frame.len() });
+    }
+    match frame.iter().position(|v| !v.is_finite()) {
+        Some(index) => Err(FrameError::NotFinite { index }),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,22 @@
+//! Cluster inference on the device: which cluster a frame belongs to, how sure that is, how novel it is.
+//!
+//! The core ([`Assignment`], [`Head`], [`FrameError`]) needs neither `std` nor a heap. With the feature
+//! `tract` (the default) [`Engine`] runs the ONNX file that `trainer export` writes.
+//!
+//! This crate knows nothing of training.
+#![cfg_attr(not(any(feature = "std", test)), no_std)]
+
+mod assignment;
+mod frame;
+mod head;
+
+#[cfg(feature = "tract")]
+pub mod engine;
+#[cfg(feature = "tract")]
+pub mod format;
+
+pub use assignment::{Assignment, MAX_CLUSTERS};
+#[cfg(feature = "tract")]
+pub use engine::{Engine, LoadError, Precision};
+pub use frame::{FrameError, FrameShape, check_frame};
+pub use head::{Head, HeadError};

@@ -1,0 +1,176 @@
+//! The program through its command line: verbs, files, exit codes.
+#![expect(clippy::unwrap_used, reason = "a helper that fails is the test's own message")]
+
+use std::path::Path;
+
+use assert_cmd::Command;
+use assert_cmd::cargo::cargo_bin_cmd;
+use tempfile::TempDir;
+
+fn trainer(arguments: &[&str]) -> Command {
+    let mut command = cargo_bin_cmd!("trainer");
+    command.args(arguments);
+    command
+}
+
+fn stdout(command: &mut Command) -> String {
+    String::from_utf8(command.assert().success().get_output().stdout.clone()).unwrap()
+}
+
+fn fails(arguments: &[&str], code: i32, message: &str) {
+    let assert = trainer(arguments).assert().code(code);
+    let stderr = String::from_utf8_lossy(&assert.get_output().stderr).into_owned();
+    assert!(stderr.contains(message), "{arguments:?}: {stderr}");
+}
+
+/// Two features, two clusters, labelled.
+fn write_csv(path: &Path) {
+    let mut text = String::from("x,y,label\n");
+    for i in 0..200 {
+        let side = f64::from(i % 2) * 8.0;
+        let (a, b) = (f64::from(i * 37 % 101) / 101.0, f64::from(i * 53 % 103) / 103.0);
+        text.push_str(&format!("{},{},{}\n", side + a, b - side, i % 2));
+    }
+    std::fs::write(path, text).unwrap();
+}
+
+const SMALL: [&str; 14] = [
+    "--device",
+    "cpu",
+    "--set",
+    "clusters=2",
+    "--set",
+    "latent=2",
+    "--set",
+    "pretrain.steps=60",
+    "--set",
+    "refine.steps=30",
+    "--set",
+    "pretrain.batch=32",
+    "--set",
+    "refine.batch=32",
+];
+
+#[test]
+fn fit_export_eval_predict() {
+    let dir = TempDir::new().unwrap();
+    let at = |name: &str| dir.path().join(name).display().to_string();
+    let (data, run, onnx, table) = (at("data.csv"), at("run"), at("export/model.onnx"), at("labels.csv"));
+    write_csv(Path::new(&data));
+
+    let mut fit = trainer(&["fit", "--data", &data, "--out", &run, "--seed", "3"]);
+    assert_eq!(stdout(fit.args(SMALL)).trim(), run);
+    let config = std::fs::read_to_string(dir.path().join("run/config.toml")).unwrap();
+    assert!(config.contains("seed = 3") && config.contains("clusters = 2") && config.contains("false_alarm_rate"));
+    let metrics = std::fs::read_to_string(dir.path().join("run/metrics.jsonl")).unwrap();
+    let lines: Vec<serde_json::Value> = metrics.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    let last = lines.last().unwrap();
+    assert_eq!(last["stage"], "refine");
+    for term in ["reconstruction", "alignment", "cluster_kl", "latent_entropy", "elbo", "mutual_information"] {
+        assert!(last[term].as_f64().unwrap().is_finite(), "{term}");
+    }
+
+    assert_eq!(stdout(&mut trainer(&["export", &run, "--out", &at("export")])).trim(), onnx);
+    let card = std::fs::read_to_string(dir.path().join("export/MODEL_CARD.md")).unwrap();
+    assert!(card.contains("clusters K, latent D | 2, 2"));
+
+    let eval = |model: &str| -> serde_json::Value {
+        serde_json::from_str(&stdout(&mut trainer(&["eval", model, "--data", &data, "--json"]))).unwrap()
+    };
+    let (trained, exported) = (eval(&run), eval(&onnx));
+    assert_eq!(trained["scores"]["n"], 200);
+    assert!(exported["scores"]["acc"].as_f64().unwrap() > 0.99, "{exported}");
+    let bound = &trained["bound"];
+    let term = |name: &str| bound[name].as_f64().unwrap();
+    let sum = term("reconstruction") + term("alignment") - term("cluster_kl") + term("latent_entropy");
+    assert!((term("elbo") - sum).abs() < 1e-3 * sum.abs().max(1.0));
+    assert!(exported.get("bound").is_none());
+
+    trainer(&["predict", &onnx, "--data", &data, "--out", &table]).assert().success();
+    let mut reader = csv::Reader::from_path(&table).unwrap();
+    let header: Vec<String> = reader.headers().unwrap().iter().map(str::to_owned).collect();
+    assert_eq!(header, ["index", "cluster", "confidence", "novelty", "runner_up", "p_0", "p_1"]);
+    let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
+    assert_eq!(rows.len(), 200);
+    for row in rows {
+        let p: Vec<f64> = [5, 6].map(|i| row[i].parse().unwrap()).to_vec();
+        assert!((p[0] + p[1] - 1.0).abs() < 1e-5);
+        let cluster: usize = row[1].parse().unwrap();
+        assert!((row[2].parse::<f64>().unwrap() - p[cluster]).abs() < 1e-6 && p[cluster] >= p[1 - cluster]);
+    }
+
+    // Nothing is overwritten, and damage is told.
+    let again: Vec<&str> = ["fit", "--data", &data, "--out", &run].into_iter().chain(SMALL).collect();
+    fails(&again, 7, "holds a run already");
+    let weights = dir.path().join("run/weights.bpk");
+    let mut bytes = std::fs::read(&weights).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&weights, bytes).unwrap();
+    fails(&["export", &run], 5, "damaged");
+    std::fs::write(dir.path().join("export/model.onnx"), b"no model").unwrap();
+    fails(&["predict", &onnx, "--data", &data], 5, "damaged");
+    fails(&["eval", &at("nowhere")], 5, "nowhere");
+}
+
+#[test]
+fn mistakes_are_named_with_their_exit_code() {
+    let dir = TempDir::new().unwrap();
+    let at = |name: &str| dir.path().join(name).display().to_string();
+    fails(&["fit", "--set", "refine.step=5"], 2, "refine.step: unknown key");
+    fails(&["fit", "--set", "clusters=1"], 2, "clusters: 1, expected at least 2");
+    fails(&["fit", "--set", "augment.shift=nan"], 2, "augment.shift");
+    fails(&["fit", "--set", "clusters"], 2, "expected key=value");
+    fails(&["fit", "--set", "cluster_posterior=magic"], 2, "magic");
+    fails(&["fit", "--no-such-option"], 2, "--no-such-option");
+    let config = at("c.toml");
+    std::fs::write(&config, "[refine]\nstepss = 3\n").unwrap();
+    fails(&["fit", "--config", &config], 2, "stepss");
+    fails(&["fit", "--config", &at("none.toml")], 2, "none.toml");
+    fails(&["fit", "--data", &at("none.npy")], 3, "none.npy");
+    let ragged = at("ragged.csv");
+    std::fs::write(&ragged, "1,2\n3\n").unwrap();
+    fails(&["fit", "--data", &ragged, "--out", &at("run")], 3, "line 2: 1 fields, expected 2");
+    fails(&["gmm", "--data", &ragged, "--components", "2"], 3, "line 2");
+    let few = at("few.csv");
+    std::fs::write(&few, "1,2\n3,4\n").unwrap();
+    fails(&["fit", "--data", &few, "--out", &at("run"), "--device", "cpu"], 2, "2 frames are too few");
+    fails(&["gmm", "--data", &few, "--components", "5"], 2, "5 components for 2 points");
+}
+
+#[test]
+fn gmm_prints_what_users_of_mixtures_expect() {
+    let dir = TempDir::new().unwrap();
+    let data = dir.path().join("data.csv");
+    write_csv(&data);
+    for estimator in ["mle", "map"] {
+        for covariance in ["full", "diagonal", "isotropic"] {
+            let arguments = ["gmm", "--data", data.to_str().unwrap(), "--components", "2", "--covariance", covariance];
+            let text = stdout(trainer(&arguments).args(["--estimator", estimator, "--json"]));
+            let report: serde_json::Value = serde_json::from_str(&text).unwrap();
+            let get = |name: &str| report[name].as_f64().unwrap();
+            let parameters = 2.0 * 2.0
+                + 1.0
+                + 2.0
+                    * match covariance {
+                        "full" => 3.0,
+                        "diagonal" => 2.0,
+                        _ => 1.0,
+                    };
+            assert!((get("bic") - (parameters * 200f64.ln() - 2.0 * get("log_likelihood"))).abs() < 1e-6);
+            assert!((get("aic") - (2.0 * parameters - 2.0 * get("log_likelihood"))).abs() < 1e-6);
+            assert_eq!(report["converged"], true);
+            for weight in report["weights"].as_array().unwrap() {
+                assert!((weight.as_f64().unwrap() - 0.5).abs() < 0.02);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_verb_has_an_example() {
+    for verb in ["fit", "export", "eval", "predict", "gmm", "demo"] {
+        assert!(stdout(&mut trainer(&[verb, "--help"])).contains("Example:\n  trainer "), "{verb}");
+    }
+    assert!(stdout(&mut trainer(&["completions", "bash"])).contains("trainer"));
+}

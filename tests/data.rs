@@ -1,0 +1,248 @@
+//! Readers of data files: what they accept, and the error for every defect.
+#![expect(clippy::unwrap_used, reason = "a helper that fails is the test's own message")]
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use tempfile::TempDir;
+use trainer::Error;
+use trainer::config::AugmentConfig;
+use trainer::data::augment::Augmentation;
+use trainer::data::scaling::Scaling;
+use trainer::data::{FrameShape, Frames, Role, digits, open};
+
+fn write(dir: &TempDir, name: &str, bytes: &[u8]) -> PathBuf {
+    let path = dir.path().join(name);
+    std::fs::write(&path, bytes).unwrap();
+    path
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn idx(sizes: &[u32], values: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![0, 0, 8, sizes.len() as u8];
+    sizes.iter().for_each(|s| bytes.extend(s.to_be_bytes()));
+    bytes.extend(values);
+    bytes
+}
+
+fn npy(descr: &str, shape: &str, data: &[u8]) -> Vec<u8> {
+    let mut header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}");
+    header.push_str(&" ".repeat(63 - (header.len() + 10) % 64));
+    header.push('\n');
+    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+    bytes.extend((header.len() as u16).to_le_bytes());
+    bytes.extend(header.as_bytes());
+    bytes.extend(data);
+    bytes
+}
+
+/// The message of a data error, which must name the file.
+fn refused(path: &Path) -> String {
+    let error = open(Some(path), Role::Fit).unwrap_err();
+    assert!(matches!(error, Error::Data { .. }), "{error}");
+    assert_eq!(error.exit_code(), 3);
+    let text = error.to_string();
+    let name = path.file_name().unwrap().to_str().unwrap();
+    assert!(text.contains(name), "{text}");
+    text
+}
+
+#[test]
+fn idx_files_plain_and_gzipped() {
+    let dir = TempDir::new().unwrap();
+    let bytes = idx(&[2, 2, 3], &[0, 51, 102, 153, 204, 255, 1, 2, 3, 4, 5, 6]);
+    for (name, bytes) in [("a", bytes.clone()), ("a.gz", gzip(&bytes))] {
+        let frames = open(Some(&write(&dir, name, &bytes)), Role::Fit).unwrap();
+        assert_eq!(frames.shape, FrameShape { channels: 1, height: 2, width: 3 });
+        assert_eq!(frames.len(), 2);
+        assert_eq!(frames.frame(0), [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]);
+        assert!(frames.labels.is_none());
+    }
+}
+
+#[test]
+fn every_truncation_of_an_idx_file_is_refused() {
+    let dir = TempDir::new().unwrap();
+    let bytes = idx(&[2, 2, 2], &[9; 8]);
+    for whole in [bytes.clone(), gzip(&bytes)] {
+        for length in 0..whole.len() {
+            refused(&write(&dir, "cut", &whole[..length]));
+        }
+    }
+    assert!(refused(&write(&dir, "long", &idx(&[1, 2, 2], &[0; 5]))).contains("expected 4"));
+    assert!(refused(&write(&dir, "magic", b"\x00\x00\x0d\x03zzzz")).contains("IDX"));
+    assert!(refused(&write(&dir, "vast", &idx(&[u32::MAX; 4], &[]))).contains("expected"));
+    assert!(refused(&write(&dir, "flat", &idx(&[4], &[0; 4]))).contains("[N,H,W]"));
+    assert!(refused(&write(&dir, "empty", &idx(&[0, 2, 2], &[]))).contains("no frames"));
+}
+
+#[test]
+fn an_mnist_folder_has_a_part_to_fit_and_a_part_to_score() {
+    let dir = TempDir::new().unwrap();
+    write(&dir, "train-images-idx3-ubyte", &idx(&[3, 1, 2], &[1; 6]));
+    write(&dir, "train-labels-idx1-ubyte", &idx(&[3], &[5, 6, 7]));
+    write(&dir, "t10k-images-idx3-ubyte.gz", &gzip(&idx(&[1, 1, 2], &[1; 2])));
+    let fit = open(Some(dir.path()), Role::Fit).unwrap();
+    assert_eq!((fit.len(), fit.labels), (3, Some(vec![5, 6, 7])));
+    assert_eq!(open(Some(dir.path()), Role::Score).unwrap().len(), 1);
+    write(&dir, "train-labels-idx1-ubyte", &idx(&[2], &[5, 6]));
+    let error = open(Some(dir.path()), Role::Fit).unwrap_err().to_string();
+    assert!(error.contains("2 labels for 3 frames"), "{error}");
+}
+
+#[test]
+fn npy_and_npz() {
+    let dir = TempDir::new().unwrap();
+    let floats: Vec<u8> = [0.5f32, -2.0, 3.0, 4.0].iter().flat_map(|v| v.to_le_bytes()).collect();
+    let frames = open(Some(&write(&dir, "f.npy", &npy("<f4", "(2, 2)", &floats))), Role::Fit).unwrap();
+    assert_eq!((frames.shape.width, frames.values), (2, vec![0.5, -2.0, 3.0, 4.0]));
+    let frames = open(Some(&write(&dir, "u.npy", &npy("|u1", "(1, 1, 2, 2)", &[0, 255, 51, 0]))), Role::Fit).unwrap();
+    assert_eq!(frames.shape, FrameShape { channels: 1, height: 2, width: 2 });
+    assert_eq!(frames.values, [0.0, 1.0, 0.2, 0.0]);
+    for length in (0..140).step_by(7) {
+        let whole = npy("<f4", "(2, 2)", &floats);
+        refused(&write(&dir, "cut.npy", &whole[..length.min(whole.len() - 1)]));
+    }
+    assert!(refused(&write(&dir, "i.npy", &npy("<i8", "(1, 1)", &[0; 8]))).contains("expected u8, f32 or f64"));
+    assert!(refused(&write(&dir, "r.npy", &npy("<f4", "(4,)", &floats))).contains("expected [N,F]"));
+    let nan = f32::NAN.to_le_bytes();
+    assert!(refused(&write(&dir, "nan.npy", &npy("<f4", "(1, 1)", &nan))).contains("finite"));
+
+    let path = dir.path().join("both.npz");
+    let mut archive = npyz::npz::NpzWriter::create(&path).unwrap();
+    use npyz::WriterBuilder;
+    let options = Default::default();
+    let mut x = archive.array("x", options).unwrap().default_dtype().shape(&[2, 2]).begin_nd().unwrap();
+    x.extend([1.0f32, 2.0, 3.0, 4.0]).unwrap();
+    x.finish().unwrap();
+    let mut y = archive.array("y", options).unwrap().default_dtype().shape(&[2]).begin_nd().unwrap();
+    y.extend([7i64, 8]).unwrap();
+    y.finish().unwrap();
+    drop(archive);
+    let frames = open(Some(&path), Role::Fit).unwrap();
+    assert_eq!((frames.len(), frames.labels), (2, Some(vec![7, 8])));
+    refused(&write(&dir, "bad.npz", b"PK\x03\x04 not really"));
+}
+
+#[test]
+fn csv_rows_and_their_defects() {
+    let dir = TempDir::new().unwrap();
+    let frames = open(Some(&write(&dir, "a.csv", b"x,y,label\n1,2,cat\n3,4.5,ant\n-1e3,0,cat\n")), Role::Fit).unwrap();
+    assert_eq!(frames.values, [1.0, 2.0, 3.0, 4.5, -1000.0, 0.0]);
+    assert_eq!(frames.labels, Some(vec![1, 0, 1]));
+    let frames = open(Some(&write(&dir, "b.csv", b"1, 2\n3, 4\n")), Role::Fit).unwrap();
+    assert_eq!((frames.len(), frames.labels), (2, None));
+    for (name, text, expected) in [
+        ("ragged.csv", "1,2\n3,4,5\n", "line 2: 3 fields, expected 2"),
+        ("word.csv", "1,2\n3,four\n", "line 2, field 2: \"four\""),
+        ("nan.csv", "1,2\nNaN,4\n", "line 2, field 1"),
+        ("inf.csv", "x,y\n1,inf\n", "line 2, field 2"),
+        ("empty.csv", "", "no frames"),
+        ("header.csv", "a,b\n", "no frames"),
+    ] {
+        let error = refused(&write(&dir, name, text.as_bytes()));
+        assert!(error.contains(expected), "{error}");
+    }
+}
+
+#[test]
+fn a_folder_of_images() {
+    let dir = TempDir::new().unwrap();
+    for (class, level) in [("dark", 0u8), ("light", 255)] {
+        std::fs::create_dir(dir.path().join(class)).unwrap();
+        for n in 0..2 {
+            let image = image::GrayImage::from_pixel(3, 2, image::Luma([level]));
+            image.save(dir.path().join(class).join(format!("{n}.png"))).unwrap();
+        }
+    }
+    let frames = open(Some(dir.path()), Role::Fit).unwrap();
+    assert_eq!(frames.shape, FrameShape { channels: 1, height: 2, width: 3 });
+    assert_eq!(frames.labels, Some(vec![0, 0, 1, 1]));
+    assert_eq!(frames.frame(3), [1.0; 6]);
+
+    let image = image::GrayImage::from_pixel(4, 2, image::Luma([9]));
+    image.save(dir.path().join("light").join("wide.png")).unwrap();
+    let error = open(Some(dir.path()), Role::Fit).unwrap_err().to_string();
+    assert!(error.contains("wide.png") && error.contains("expected 1x2x3"), "{error}");
+    std::fs::write(dir.path().join("light").join("wide.png"), b"no image").unwrap();
+    assert!(open(Some(dir.path()), Role::Fit).unwrap_err().to_string().contains("wide.png"));
+    assert!(refused(TempDir::new().unwrap().path()).contains("neither"));
+    assert!(refused(&dir.path().join("missing")).contains("missing"));
+}
+
+#[test]
+fn embedded_digits_split_without_overlap() {
+    let (fit, score) = (digits::embedded(Role::Fit).unwrap(), digits::embedded(Role::Score).unwrap());
+    assert_eq!((fit.len(), score.len()), (8000, 2000));
+    let total = |frames: &Frames| frames.values.iter().map(|&v| f64::from(v)).sum::<f64>();
+    let all = digits::all().unwrap();
+    assert!((total(&fit) + total(&score) - total(&all)).abs() < 1e-3);
+    for digit in 0..10 {
+        let count = |frames: &Frames| frames.labels.iter().flatten().filter(|&&l| l == digit).count();
+        assert_eq!(count(&fit) + count(&score), count(&all));
+    }
+}
+
+#[test]
+fn scaling_gives_mean_zero_and_deviation_one() {
+    let shape = FrameShape { channels: 1, height: 1, width: 2 };
+    let mut frames = Frames { shape, values: vec![1.0, 100.0, 3.0, 100.0, 5.0, 100.0], labels: None };
+    let scaling = Scaling::fit(&frames).unwrap();
+    scaling.apply(&mut frames.values);
+    let expected = (1.5f32).sqrt();
+    for (value, expected) in frames.values.iter().zip([-expected, 0.0, 0.0, 0.0, expected, 0.0]) {
+        assert!((value - expected).abs() < 1e-5);
+    }
+    frames.values = vec![0.0, 1.0];
+    assert!(Scaling::fit(&frames).is_none());
+}
+
+#[test]
+fn augmentation_without_range_changes_nothing_and_stays_finite_with_it() {
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    let image = FrameShape { channels: 1, height: 5, width: 4 };
+    let still = AugmentConfig {
+        rotation: 0.0,
+        scale: 0.0,
+        shear: 0.0,
+        shift: 0.0,
+        noise: 0.0,
+        dropout: 0.0,
+        ..AugmentConfig::default()
+    };
+    for shape in
+        [image, FrameShape { channels: 2, height: 1, width: 7 }, FrameShape { channels: 1, height: 1, width: 6 }]
+    {
+        let frame: Vec<f32> = (0..shape.len()).map(|v| v as f32 / 10.0).collect();
+        let mut out = vec![f32::NAN; shape.len()];
+        Augmentation::new(&still, shape, 1.0).apply(&frame, &mut out, &mut rng);
+        for (a, b) in frame.iter().zip(&out) {
+            assert!((a - b).abs() < 1e-5, "{shape}: {a} {b}");
+        }
+        let wild = Augmentation::new(&AugmentConfig::default(), shape, 5.0);
+        for _ in 0..50 {
+            wild.apply(&frame, &mut out, &mut rng);
+            assert!(out.iter().all(|v| v.is_finite()));
+        }
+    }
+    // A shift by one column of an image moves it by one column, and background comes in.
+    let shifted = AugmentConfig { shift: 0.5, ..still };
+    let frame = [0.0, 1.0, 0.0, 0.0].repeat(5);
+    let mut columns = [false; 4];
+    for _ in 0..200 {
+        let mut out = vec![0.0; 20];
+        Augmentation::new(&shifted, image, 1.0).apply(&frame, &mut out, &mut rng);
+        let brightest = (0..4).max_by(|&a, &b| out[8 + a].total_cmp(&out[8 + b])).unwrap();
+        columns[brightest] = true;
+    }
+    assert_eq!(columns, [true, true, true, false]);
+}

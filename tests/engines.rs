@@ -1,0 +1,240 @@
+//! One suite for every engine: the Burn model, tract on f32 and on f16 weights, tract in whole-graph f16.
+#![expect(clippy::unwrap_used, reason = "a helper that fails is the test's own message")]
+
+mod common;
+
+use std::ops::ControlFlow;
+
+use burn::tensor::Device;
+use common::{IMAGE, patterns, small};
+use prost::Message;
+use runtime::{Engine, FrameError, LoadError, Precision, format};
+use tract_onnx::pb::ModelProto;
+use tract_onnx::prelude::*;
+use trainer::config::{ClusterPosterior, Config};
+use trainer::data::{FrameShape, Frames};
+use trainer::eval::{Predictions, predict, scores};
+use trainer::export::{self, encode};
+use trainer::fit::{self, Fitted};
+
+/// Largest difference of a responsibility from the Burn model, by how weights and arithmetic are.
+const F32: f32 = 1e-4;
+const F16_WEIGHTS: f32 = 1e-2;
+const F16_ARITHMETIC: f32 = 5e-2;
+
+/// Fits on the CPU.
+fn fitted(config: Config, frames: &Frames) -> Fitted {
+    let config = config.check().unwrap();
+    fit::fit(&config, frames, &Device::flex(), &mut |_| ControlFlow::Continue(())).unwrap().unwrap()
+}
+
+fn assigned(engine: &mut Engine, frames: &Frames) -> Predictions {
+    Predictions::from(&engine.assign_batch(&frames.values).unwrap()[..])
+}
+
+fn check_engines(model: &Fitted, frames: &Frames) {
+    let burn = predict(model, frames, &Device::flex()).unwrap();
+    for (weights, arithmetic, tolerance) in [
+        (export::Precision::F32, Precision::F32, F32),
+        (export::Precision::F16, Precision::F32, F16_WEIGHTS),
+        (export::Precision::F16, Precision::F16, F16_ARITHMETIC),
+    ] {
+        let mut engine = Engine::from_bytes(&encode(model, weights).unwrap(), arithmetic).unwrap();
+        let batch = assigned(&mut engine, frames);
+        let (agreement, difference) = burn.agreement(&batch);
+        assert!(agreement > 0.99, "{weights:?} {arithmetic:?}: {agreement}");
+        assert!(difference < tolerance, "{weights:?} {arithmetic:?}: {difference}");
+        if weights == export::Precision::F32 {
+            for (a, b) in burn.novelty.iter().zip(&batch.novelty) {
+                assert!((a - b).abs() < 1e-3 * (1.0 + a.abs()), "{a} {b}");
+            }
+        }
+        // One frame at a time gives what the batch gives.
+        for n in 0..5 {
+            let one = engine.assign(frames.frame(n)).unwrap();
+            assert_eq!(one.cluster, batch.clusters[n]);
+            assert!((one.novelty - batch.novelty[n]).abs() < 0.05 * (1.0 + one.novelty.abs()));
+        }
+    }
+}
+
+#[test]
+fn engines_agree_on_images() {
+    let frames = patterns(300, IMAGE, 1);
+    let model = fitted(small(), &frames);
+    check_engines(&model, &frames);
+    let clusters = predict(&model, &frames, &Device::flex()).unwrap().clusters;
+    let scores = scores(&clusters, frames.labels.as_deref().unwrap());
+    assert!(scores.acc > 0.95, "{scores:?}");
+}
+
+#[test]
+fn engines_agree_on_features_that_need_scaling() {
+    let mut frames = patterns(300, FrameShape { channels: 1, height: 1, width: 12 }, 2);
+    frames.values.iter_mut().for_each(|v| *v = *v * 50.0 - 300.0);
+    let model = fitted(small(), &frames);
+    assert!(model.scaling.is_some());
+    check_engines(&model, &frames);
+}
+
+#[test]
+fn engines_agree_on_a_learned_cluster_head() {
+    let frames = patterns(300, IMAGE, 3);
+    let mut config = small();
+    config.cluster_posterior = ClusterPosterior::Amortised;
+    check_engines(&fitted(config, &frames), &frames);
+}
+
+#[test]
+fn a_mean_field_model_is_exported_with_the_mixture_head() {
+    let frames = patterns(300, FrameShape { channels: 2, height: 1, width: 9 }, 4);
+    let mut config = small();
+    config.cluster_posterior = ClusterPosterior::MeanField;
+    check_engines(&fitted(config, &frames), &frames);
+}
+
+#[test]
+fn the_same_seed_gives_the_same_file_and_another_seed_another() {
+    let frames = patterns(200, IMAGE, 5);
+    let mut config = small();
+    config.pretrain.steps = 12;
+    config.refine.steps = 12;
+    let bytes = |seed: u64| {
+        let mut config = config.clone();
+        config.seed = seed;
+        encode(&fitted(config, &frames), export::Precision::F32).unwrap()
+    };
+    let first = bytes(1);
+    assert!(first == bytes(1));
+    assert!(first != bytes(2));
+}
+
+/// The head inside the graph, for other runtimes, gives what `runtime::Head` gives.
+#[test]
+fn the_graphs_own_head_agrees_with_the_runtimes() {
+    let frames = patterns(60, IMAGE, 6);
+    let bytes = encode(&fitted(small(), &frames), export::Precision::F16).unwrap();
+    let model = onnx().model_for_read(&mut &bytes[..]).unwrap();
+    let outputs = model.outlet_fact_names();
+    let model = model.with_input_fact(0, f32::fact([60, 1, 8, 8]).into()).unwrap();
+    let plan = model.into_optimized().unwrap().into_runnable().unwrap();
+    let input = Tensor::from_shape(&[60, 1, 8, 8], &frames.values).unwrap();
+    let results = plan.run(tvec!(input.into())).unwrap();
+    let values = |name: &str| {
+        let at = outputs.iter().position(|o| o == name).unwrap();
+        results[at].to_plain_array_view::<f32>().unwrap().iter().copied().collect::<Vec<_>>()
+    };
+    let head = assigned(&mut Engine::from_bytes(&bytes, Precision::F32).unwrap(), &frames);
+    for (a, b) in values(format::LOG_RESPONSIBILITIES).iter().zip(&head.log_responsibilities) {
+        assert!((a - b).abs() < 1e-3 * (1.0 + b.abs()), "{a} {b}");
+    }
+    for (a, b) in values(format::NOVELTY).iter().zip(&head.novelty) {
+        assert!((a - b).abs() < 1e-3 * (1.0 + b.abs()), "{a} {b}");
+    }
+}
+
+trait OutputNames {
+    fn outlet_fact_names(&self) -> Vec<String>;
+}
+
+impl OutputNames for InferenceModel {
+    fn outlet_fact_names(&self) -> Vec<String> {
+        let outlets = self.output_outlets().unwrap();
+        outlets.iter().map(|o| self.outlet_label(*o).unwrap_or_default().to_owned()).collect()
+    }
+}
+
+fn small_model() -> Vec<u8> {
+    let frames = patterns(100, IMAGE, 7);
+    let mut config = small();
+    config.pretrain.steps = 3;
+    config.refine.steps = 3;
+    encode(&fitted(config, &frames), export::Precision::F16).unwrap()
+}
+
+#[test]
+fn frames_that_are_not_finite_or_of_another_size_are_refused() {
+    let mut engine = Engine::from_bytes(&small_model(), Precision::F32).unwrap();
+    let frame = [0.5f32; 64];
+    for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        let mut one = frame;
+        one[17] = bad;
+        assert_eq!(engine.assign(&one), Err(FrameError::NotFinite { index: 17 }));
+        assert_eq!(engine.assign(&[bad; 64]), Err(FrameError::NotFinite { index: 0 }));
+        let mut two = [frame, frame].concat();
+        two[64 + 3] = bad;
+        assert_eq!(engine.assign_batch(&two), Err(FrameError::NotFinite { index: 67 }));
+    }
+    assert_eq!(engine.assign(&frame[1..]), Err(FrameError::Length { expected: 64, found: 63 }));
+    assert_eq!(engine.assign(&[]), Err(FrameError::Length { expected: 64, found: 0 }));
+    assert_eq!(engine.assign_batch(&frame[1..]), Err(FrameError::Length { expected: 0, found: 63 }));
+    assert_eq!(engine.assign_batch(&[]), Ok(vec![]));
+    assert_eq!(engine.assign(&[f32::MAX; 64]), Err(FrameError::Overflow));
+    assert_eq!(engine.assign_u8(&[128; 64]), engine.assign(&[128.0 / 255.0; 64]));
+}
+
+#[test]
+fn every_truncation_and_every_changed_byte_is_refused() {
+    let bytes = small_model();
+    for length in 0..bytes.len() {
+        assert!(!format::checksum_holds(&bytes[..length]), "{length}");
+    }
+    let mut rng_bit = 0;
+    for at in 0..bytes.len() {
+        let mut damaged = bytes.clone();
+        damaged[at] ^= 1 << (rng_bit % 8);
+        rng_bit += 3;
+        assert!(!format::checksum_holds(&damaged), "byte {at}");
+    }
+    let mut damaged = bytes.clone();
+    damaged[bytes.len() / 2] ^= 4;
+    assert!(matches!(Engine::from_bytes(&damaged, Precision::F32), Err(LoadError::Damaged)));
+    assert!(matches!(Engine::from_bytes(b"", Precision::F32), Err(LoadError::Damaged)));
+}
+
+/// Whole files that make no sense: the checksum holds, the graph does not.
+#[test]
+fn hostile_graphs_are_refused_without_a_panic() {
+    let bytes = small_model();
+    type Change = Box<dyn Fn(&mut ModelProto)>;
+    let node = |op: &'static str, change: fn(&mut tract_onnx::pb::NodeProto)| -> Change {
+        Box::new(move |m| {
+            let graph = m.graph.as_mut().unwrap();
+            change(graph.node.iter_mut().find(|n| n.op_type == op).unwrap());
+        })
+    };
+    let metadata = |key: &'static str, value: &'static str| -> Change {
+        Box::new(move |m| m.metadata_props.iter_mut().find(|p| p.key == key).unwrap().value = value.into())
+    };
+    let changes: Vec<Change> = vec![
+        Box::new(|m| m.graph = None),
+        Box::new(|m| m.graph.as_mut().unwrap().node.clear()),
+        Box::new(|m| m.graph.as_mut().unwrap().input.clear()),
+        Box::new(|m| m.graph.as_mut().unwrap().output.clear()),
+        Box::new(|m| m.graph.as_mut().unwrap().initializer.clear()),
+        Box::new(|m| m.graph.as_mut().unwrap().initializer.truncate(3)),
+        Box::new(|m| m.graph.as_mut().unwrap().initializer.iter_mut().for_each(|t| t.dims.reverse())),
+        Box::new(|m| m.graph.as_mut().unwrap().initializer.iter_mut().for_each(|t| t.dims.push(7))),
+        Box::new(|m| m.graph.as_mut().unwrap().initializer.iter_mut().for_each(|t| t.raw_data.truncate(5))),
+        Box::new(|m| m.graph.as_mut().unwrap().initializer.iter_mut().for_each(|t| t.raw_data.fill(0xff))),
+        Box::new(|m| m.graph.as_mut().unwrap().initializer.iter_mut().for_each(|t| t.dims.fill(i64::MAX))),
+        node("Gemm", |n| n.op_type = "NoSuchOp".into()),
+        node("Gemm", |n| n.input.clear()),
+        node("Gemm", |n| n.output[0] = "elsewhere".into()),
+        node("Flatten", |n| n.attribute[0].i = -9),
+        node("Flatten", |n| n.attribute[0].i = 9),
+        node("Conv", |n| n.attribute.iter_mut().for_each(|a| a.ints.fill(0))),
+        node("Conv", |n| n.attribute.iter_mut().for_each(|a| a.ints.clear())),
+        node("Cast", |n| n.attribute[0].i = 99),
+        metadata(format::VERSION_KEY, "2"),
+        metadata(format::THRESHOLD_KEY, "NaN"),
+        metadata(format::THRESHOLD_KEY, "high"),
+    ];
+    for (index, change) in changes.iter().enumerate() {
+        let mut model = ModelProto::decode(&bytes[..]).unwrap();
+        change(&mut model);
+        let mut changed = model.encode_to_vec();
+        assert!(format::write_checksum(&mut changed));
+        assert!(Engine::from_bytes(&changed, Precision::F32).is_err(), "change {index} was accepted");
+    }
+}

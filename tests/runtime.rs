@@ -1,0 +1,120 @@
+//! The runtime on its own: the head against closed forms, and the shipped model.
+
+use runtime::{Engine, FrameError, Head, HeadError, MAX_CLUSTERS, Precision, check_frame};
+
+/// Two clusters in two dimensions, by hand.
+#[test]
+fn head_gives_responsibilities_and_novelty_of_the_mixture() {
+    let (mu_c, log_var_c) = ([0.0, 0.0, 3.0, -1.0], [0.0, 0.5]);
+    let head = Head::new(&mu_c, &log_var_c, 5.0).unwrap();
+    assert_eq!((head.clusters(), head.latent()), (2, 2));
+    let (mu_z, log_var_z) = ([1.0f32, 0.5], [-1.0f32, -2.0]);
+    let found = head.assign(&mu_z, &log_var_z, None).unwrap();
+
+    let v: f64 = log_var_z.iter().map(|&l| f64::from(l).exp()).sum();
+    let exponent = |distance: f64, log_var: f64| {
+        -(2.0 * std::f64::consts::PI).ln() - log_var - (distance + v) / (2.0 * log_var.exp())
+    };
+    let e = [exponent(1.25, 0.0), exponent(4.0 + 2.25, 0.5)];
+    let evidence = (e[0].exp() + e[1].exp()).ln();
+    assert_eq!((found.cluster, found.runner_up), (0, Some(1)));
+    for (c, log_q) in found.log_responsibilities.iter().enumerate() {
+        assert!((f64::from(*log_q) - (e[c] - evidence)).abs() < 1e-5);
+    }
+    assert!((f64::from(found.novelty) - (2f64.ln() - evidence)).abs() < 1e-5);
+    assert!((f64::from(found.confidence) - (e[0] - evidence).exp()).abs() < 1e-6);
+    assert!(!found.is_novel);
+    let far = head.assign(&[40.0, 40.0], &log_var_z, None).unwrap();
+    assert!(far.is_novel && far.novelty > found.novelty);
+    let sum: f32 = far.responsibilities().sum();
+    assert!((sum - 1.0).abs() < 1e-5);
+}
+
+#[test]
+fn a_learned_head_replaces_the_responsibilities_but_not_the_novelty() {
+    let head = Head::new(&[0.0, 1.0, 2.0], &[0.0; 3], 1.0).unwrap();
+    let mixture = head.assign(&[0.1], &[0.0], None).unwrap();
+    let learned = head.assign(&[0.1], &[0.0], Some(&[1.0, 3.0, 2.0])).unwrap();
+    assert_eq!((learned.cluster, learned.runner_up), (1, Some(2)));
+    assert_eq!(learned.novelty, mixture.novelty);
+    assert!((learned.confidence - 0.665_241).abs() < 1e-5);
+    assert_eq!(head.assign(&[0.1], &[0.0], Some(&[1.0])), Err(FrameError::Length { expected: 3, found: 1 }));
+}
+
+#[test]
+fn ties_and_a_single_cluster() {
+    let tie = Head::new(&[1.0, 1.0, 1.0], &[0.0; 3], 1.0).unwrap().assign(&[0.0], &[0.0], None).unwrap();
+    assert_eq!((tie.cluster, tie.runner_up), (0, Some(1)));
+    let one = Head::new(&[1.0], &[0.0], 1.0).unwrap().assign(&[0.0], &[0.0], None).unwrap();
+    assert_eq!((one.cluster, one.runner_up, one.confidence), (0, None, 1.0));
+}
+
+#[test]
+fn a_head_refuses_what_makes_no_mixture() {
+    assert!(matches!(Head::new(&[], &[], 0.0), Err(HeadError::Shape { .. })));
+    assert!(matches!(Head::new(&[1.0, 2.0, 3.0], &[0.0, 0.0], 0.0), Err(HeadError::Shape { .. })));
+    assert!(Head::new(&[0.0; MAX_CLUSTERS], &[0.0; MAX_CLUSTERS], 0.0).is_ok());
+    let many = [0.0; MAX_CLUSTERS + 1];
+    assert!(matches!(Head::new(&many, &many, 0.0), Err(HeadError::Shape { .. })));
+    assert_eq!(Head::new(&[f32::NAN], &[0.0], 0.0).err(), Some(HeadError::NotFinite));
+    assert_eq!(Head::new(&[0.0], &[f32::INFINITY], 0.0).err(), Some(HeadError::NotFinite));
+    assert_eq!(Head::new(&[0.0], &[0.0], f32::NAN).err(), Some(HeadError::NotFinite));
+}
+
+/// Any floats at all give an assignment or an error; neither a panic nor NaN inside an assignment.
+#[test]
+fn no_floats_make_the_head_panic() {
+    let values = [
+        0.0,
+        -0.0,
+        1.0,
+        f32::MAX,
+        f32::MIN,
+        f32::MIN_POSITIVE,
+        f32::NAN,
+        f32::INFINITY,
+        f32::NEG_INFINITY,
+        88.7,
+        -104.0,
+    ];
+    let head = Head::new(&[0.0, 1e30, -1.0, 2.0], &[80.0, -80.0], 1.0).unwrap();
+    for a in values {
+        for b in values {
+            for v in values {
+                for logits in [None, Some([a, v])] {
+                    if let Ok(found) = head.assign(&[a, b], &[v, a], logits.as_ref().map(|l| &l[..])) {
+                        assert!(found.novelty.is_finite() && !found.confidence.is_nan());
+                        assert!(found.log_responsibilities.iter().all(|v| !v.is_nan()));
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn frames_are_checked() {
+    assert_eq!(check_frame(&[0.0; 3], 3), Ok(()));
+    assert_eq!(check_frame(&[0.0; 2], 3), Err(FrameError::Length { expected: 3, found: 2 }));
+    assert_eq!(check_frame(&[0.0, 1.0, f32::NAN], 3), Err(FrameError::NotFinite { index: 2 }));
+}
+
+const MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/digits.onnx");
+const DIGIT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/digit.png");
+
+#[test]
+fn the_shipped_model_labels_the_shipped_digit() {
+    let image = image::open(DIGIT).unwrap().to_luma8();
+    let mut engine = Engine::load(MODEL).unwrap();
+    let shape = engine.shape();
+    assert_eq!((shape.channels, shape.height, shape.width, engine.clusters()), (1, 28, 28, 10));
+    let digit = engine.assign_u8(image.as_raw()).unwrap();
+    assert!(digit.confidence > 0.9 && !digit.is_novel, "{digit:?}");
+    // A checkerboard is no digit.
+    let board: Vec<u8> = (0..784).map(|i| if (i / 28 + i % 28) % 2 == 0 { 255 } else { 0 }).collect();
+    assert!(engine.assign_u8(&board).unwrap().is_novel);
+    let mut half = Engine::load_with(MODEL, Precision::F16).unwrap();
+    assert_eq!(half.assign_u8(image.as_raw()).unwrap().cluster, digit.cluster);
+    // It must fit beside a program in 1 MB of flash.
+    assert!(std::fs::metadata(MODEL).unwrap().len() < 700_000);
+}

@@ -1,0 +1,72 @@
+//! `trainer demo`: the whole way on the embedded digits.
+
+use std::time::Instant;
+
+use trainer::Result;
+use trainer::config::Config;
+use trainer::data::{self, Role};
+use trainer::eval::{Predictions, assign, bound, predict, scores};
+use trainer::export::{Precision, export};
+
+use super::fit::Training;
+
+/// Fit, export and label the embedded digits: everything at once
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Example:\n  trainer demo --seed 1")]
+pub struct Args {
+    #[command(flatten)]
+    training: Training,
+}
+
+impl Args {
+    /// Runs the demo.
+    pub fn run(self) -> Result<()> {
+        let started = Instant::now();
+        let config = self.training.configure(Config::demo())?;
+        let device = self.training.device()?;
+        let frames = data::open(None, Role::Fit)?;
+        let held_out = data::open(None, Role::Score)?;
+        let (fitted, run) = self.training.train(&config, &frames, &device, "demo")?;
+        let trained = started.elapsed();
+
+        let exported = export(&fitted, Precision::F16, &run.folder().join("export"), None)?;
+        eprintln!("labelling {} held-out digits with {}", held_out.len(), exported.onnx.display());
+        let assignments = assign(&exported.onnx, &held_out)?;
+        let on_device = Predictions::from(&assignments[..]);
+        let in_training = predict(&fitted, &held_out, &device.device)?;
+        let (agreement, difference) = in_training.agreement(&on_device);
+        let report = bound(&fitted, &held_out, &device.device)?;
+        let novel = assignments.iter().filter(|a| a.is_novel).count();
+
+        let labels = held_out.labels.as_deref().unwrap_or_default();
+        let s = scores(&on_device.clusters, labels);
+        super::print_line(format!(
+            "\nheld-out digits {}, labelled by the exported model in runtime (tract)\n\
+             ACC {:.4}  NMI {:.4}  ARI {:.4}",
+            s.n, s.acc, s.nmi, s.ari
+        ))?;
+        super::print_line(super::eval::terms(&report))?;
+        super::print_line(format!(
+            "same cluster as the trained model on {:.2} % of them, responsibilities within {difference:.1e}\n\
+             called novel: {novel} of {} (calibrated for {:.1} % of ordinary frames)\n\
+             time: training {:.0} s, all {:.0} s, on {}\n",
+            100.0 * agreement,
+            s.n,
+            100.0 * config.novelty.false_alarm_rate,
+            trained.as_secs_f64(),
+            started.elapsed().as_secs_f64(),
+            device.name
+        ))?;
+        for (what, path) in [
+            ("model for the device", exported.onnx.clone()),
+            ("its card", exported.card.clone()),
+            ("weights", run.folder().join("weights.bpk")),
+            ("metrics, a line an epoch", run.folder().join("metrics.jsonl")),
+            ("configuration", run.folder().join("config.toml")),
+        ] {
+            let size = std::fs::metadata(&path).map_or(0, |m| m.len());
+            super::print_line(format!("{what:<26} {:>9} bytes  {}", size, path.display()))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,32 @@
+//! `trainer export`.
+
+use std::path::PathBuf;
+
+use burn::tensor::Device;
+use trainer::export::{Precision, export};
+use trainer::{Result, run};
+
+/// Write the ONNX file of a fitted model
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Example:\n  trainer export runs/1 --out models/mine --precision f16")]
+pub struct Args {
+    /// Run directory of `trainer fit`
+    run: PathBuf,
+    /// Where to write model.onnx and MODEL_CARD.md [default: RUN/export]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// How the weights are stored
+    #[arg(long, value_enum, default_value_t)]
+    precision: Precision,
+}
+
+impl Args {
+    /// Exports.
+    pub fn run(self) -> Result<()> {
+        let fitted = run::load(&self.run, &Device::flex())?;
+        let folder = self.out.unwrap_or_else(|| self.run.join("export"));
+        let exported = export(&fitted, self.precision, &folder, None)?;
+        eprintln!("{} bytes; card: {}", exported.onnx_bytes, exported.card.display());
+        super::print_line(exported.onnx.display())
+    }
+}

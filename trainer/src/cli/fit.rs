@@ -1,0 +1,136 @@
+//! `trainer fit`.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use serde::Serialize;
+use trainer::config::Config;
+use trainer::data::{self, Frames, Role};
+use trainer::device::{self, Choice, Chosen};
+use trainer::fit::{self, Epoch, Event, Fitted};
+use trainer::run::Run;
+use trainer::{Error, Result};
+
+use super::progress::Progress;
+
+/// Fit a model to unlabelled frames
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Example:\n  trainer fit --data mnist/ --out runs/mnist --seed 1 --set refine.steps=3000")]
+pub struct Args {
+    /// TOML file of settings; what it leaves out keeps its default
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// MNIST-like folder, IDX, .npy, .npz, .csv, or folder of PNG or JPEG [default: embedded digits]
+    #[arg(long, value_name = "PATH")]
+    data: Option<PathBuf>,
+    #[command(flatten)]
+    training: Training,
+}
+
+/// What `fit` and `demo` have in common.
+#[derive(clap::Args, Debug)]
+pub struct Training {
+    /// Run directory to create [default: the next free one in runs/]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Where to train
+    #[arg(long, value_enum, default_value_t)]
+    device: Choice,
+    /// Seed of every random number [default: 0]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Change a setting, keys dotted as in config.toml; may be given more than once
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    settings: Vec<String>,
+}
+
+impl Training {
+    /// `base` with `--set` and then `--seed` applied.
+    pub fn configure(&self, base: Config) -> Result<Config> {
+        let mut config = base.set(&self.settings)?;
+        if let Some(seed) = self.seed {
+            config.seed = seed;
+        }
+        Ok(config)
+    }
+
+    /// The device asked for.
+    pub fn device(&self) -> Result<Chosen> {
+        device::choose(self.device)
+    }
+
+    /// Trains into `--out`, or else the next free `runs/{name}N`, with progress.
+    pub fn train(&self, config: &Config, frames: &Frames, device: &Chosen, name: &str) -> Result<(Fitted, Run)> {
+        let folder = match &self.out {
+            Some(folder) => folder.clone(),
+            None => next_free(Path::new("runs"), name)?,
+        };
+        train(config, frames, device, &folder)
+    }
+}
+
+impl Args {
+    /// Fits and saves.
+    pub fn run(self) -> Result<()> {
+        let base = match &self.data {
+            Some(_) => Config::default(),
+            None => Config::demo(),
+        };
+        let base = match &self.config {
+            Some(file) => base.merge_file(file)?,
+            None => base,
+        };
+        let config = self.training.configure(base)?;
+        // Mistakes in the settings are told before the data are read.
+        config.clone().check()?;
+        let frames = data::open(self.data.as_deref(), Role::Fit)?;
+        let device = self.training.device()?;
+        let (_, run) = self.training.train(&config, &frames, &device, "")?;
+        eprintln!("next: trainer export {}", run.folder().display());
+        super::print_line(run.folder().display())
+    }
+}
+
+#[derive(Serialize)]
+struct Summary {
+    device: String,
+    seconds: f64,
+    frames: usize,
+    parameters: usize,
+    last_epoch: Option<Epoch>,
+}
+
+/// Trains into a new run directory, with progress.
+fn train(config: &Config, frames: &Frames, device: &Chosen, folder: &Path) -> Result<(Fitted, Run)> {
+    let checked = config.clone().check()?;
+    let run = Run::create(folder, config)?;
+    eprintln!("fitting {} frames of {} on {}", frames.len(), frames.shape, device.name);
+    let started = Instant::now();
+    let mut progress = Progress::new(&run)?;
+    let mut last_epoch = None;
+    let fitted = fit::fit(&checked, frames, &device.device, &mut |event| {
+        if let Event::Epoch(epoch) = &event {
+            last_epoch = Some((*epoch).clone());
+        }
+        progress.observe(event)
+    })?;
+    let Some(fitted) = fitted else { return Err(progress.into_fault()) };
+    progress.finish();
+    run.save(&fitted)?;
+    run.summary(&Summary {
+        device: device.name.clone(),
+        seconds: started.elapsed().as_secs_f64(),
+        frames: frames.len(),
+        parameters: trainer::export::Folded::new(&fitted)?.parameters(),
+        last_epoch,
+    })?;
+    Ok((fitted, run))
+}
+
+/// The first of `parent/name1`, `parent/name2`, ... that does not exist.
+fn next_free(parent: &Path, name: &str) -> Result<PathBuf> {
+    (1..10_000)
+        .map(|n| parent.join(format!("{name}{n}")))
+        .find(|path| !path.exists())
+        .ok_or_else(|| Error::resource(parent.display(), "holds 10,000 runs; remove some or use --out"))
+}

@@ -1,0 +1,125 @@
+//! `trainer gmm`.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+use trainer::gmm::{self, ConjugatePrior, CovarianceType, Points, Settings};
+use trainer::rng::{Purpose, stream};
+use trainer::{Error, Result, data};
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Estimator {
+    Mle,
+    Map,
+}
+
+/// Fit a Gaussian mixture to a table of numbers
+#[derive(clap::Args, Debug)]
+#[command(
+    after_help = "Example:\n  trainer gmm --data iris.csv --components 3 --covariance full --estimator map --json"
+)]
+pub struct Args {
+    /// Table of numbers, .csv or .npy `[N,D]`
+    #[arg(long, value_name = "FILE")]
+    data: PathBuf,
+    /// Components K
+    #[arg(long, value_name = "K")]
+    components: usize,
+    /// Family of covariances
+    #[arg(long, value_enum, default_value = "full")]
+    covariance: CovarianceType,
+    /// Maximum likelihood, or maximum a posteriori under a weak conjugate prior
+    #[arg(long, value_enum, default_value = "mle")]
+    estimator: Estimator,
+    /// Starts; the best is kept
+    #[arg(long, value_name = "R", default_value_t = 10)]
+    restarts: usize,
+    /// Converged when the mean log-likelihood gains less than this, nats
+    #[arg(long, value_name = "T", default_value_t = 1e-6)]
+    tol: f64,
+    /// Iterations of a start
+    #[arg(long, value_name = "M", default_value_t = 500)]
+    max_iter: usize,
+    /// Added to every variance under MLE
+    #[arg(long, value_name = "V", default_value_t = 1e-6)]
+    reg_covar: f64,
+    /// Seed of the starts
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Report {
+    log_likelihood: f64,
+    bic: f64,
+    aic: f64,
+    weights: Vec<f64>,
+    means: Vec<Vec<f64>>,
+    covariances: Vec<Vec<Vec<f64>>>,
+    converged: bool,
+    iterations: usize,
+}
+
+impl Args {
+    /// Fits and prints.
+    pub fn run(self) -> Result<()> {
+        if self.components == 0 || self.restarts == 0 || self.max_iter == 0 {
+            return Err(Error::config("--components, --restarts, --max-iter", "0, expected at least 1"));
+        }
+        for (name, value) in [("--tol", self.tol), ("--reg-covar", self.reg_covar)] {
+            if !(value.is_finite() && value >= 0.0) {
+                return Err(Error::config(name, format!("{value}, expected 0 or more")));
+            }
+        }
+        let table = data::open_table(&self.data)?;
+        let values: Vec<f64> = table.values.iter().map(|&v| f64::from(v)).collect();
+        let points = Points::new(&values, table.shape.len())?;
+        let estimator = match self.estimator {
+            Estimator::Mle => gmm::Estimator::Mle { reg_covar: self.reg_covar },
+            Estimator::Map => gmm::Estimator::Map(ConjugatePrior::weak(points, self.components)),
+        };
+        let settings = Settings {
+            components: self.components,
+            covariance: self.covariance,
+            estimator,
+            uniform_weights: false,
+            tol: self.tol,
+            max_iter: self.max_iter,
+            restarts: self.restarts,
+        };
+        let fit = gmm::fit(points, &settings, |restart| stream(self.seed, Purpose::Mixture, restart))?;
+        let log_likelihood = fit.expectation.log_likelihood();
+        let (n, p) = (points.len() as f64, fit.mixture.free_parameters() as f64);
+        let d = points.dim();
+        let report = Report {
+            log_likelihood,
+            bic: p * n.ln() - 2.0 * log_likelihood,
+            aic: 2.0 * p - 2.0 * log_likelihood,
+            weights: fit.mixture.weights.clone(),
+            means: fit.mixture.means.chunks_exact(d).map(<[f64]>::to_vec).collect(),
+            covariances: fit.mixture.covariances.iter().map(|c| c.to_rows(d)).collect(),
+            converged: fit.converged,
+            iterations: fit.objective.len(),
+        };
+        if self.json { super::print_json(&report) } else { print(&report) }
+    }
+}
+
+fn print(report: &Report) -> Result<()> {
+    super::print_line(format!(
+        "log-likelihood {:.4} nats\nBIC {:.4}\nAIC {:.4}\n{} after {} iterations",
+        report.log_likelihood,
+        report.bic,
+        report.aic,
+        if report.converged { "converged" } else { "not converged" },
+        report.iterations
+    ))?;
+    for (k, (weight, mean)) in report.weights.iter().zip(&report.means).enumerate() {
+        let variances: Vec<f64> = report.covariances[k].iter().enumerate().map(|(i, row)| row[i]).collect();
+        super::print_line(format!("component {k}: weight {weight:.4}, mean {mean:.4?}, variances {variances:.4?}"))?;
+    }
+    Ok(())
+}

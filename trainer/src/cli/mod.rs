@@ -1,0 +1,87 @@
+//! One file a verb.
+
+mod demo;
+mod eval;
+mod export;
+mod fit;
+mod gmm;
+mod predict;
+mod progress;
+
+use clap::{CommandFactory, Parser, Subcommand};
+use trainer::Result;
+
+/// Exit codes, shown by `--help`.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    done
+  2    unknown option, unknown key, or a setting out of range
+  3    a data file is damaged or of another form than expected
+  4    training diverged
+  5    a model file is damaged or incompatible
+  7    a file could not be written, or the device is missing
+  130  interrupted
+
+Example:
+  trainer fit --data mnist/ --out runs/mnist && trainer export runs/mnist";
+
+/// Fits the cluster VAE to unlabelled frames and exports it for the device.
+#[derive(Parser, Debug)]
+#[command(name = "trainer", version, after_help = EXIT_CODES)]
+pub struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand, Debug)]
+enum Verb {
+    /// Fit a model to unlabelled frames
+    Fit(fit::Args),
+    /// Write the ONNX file of a fitted model
+    Export(export::Args),
+    /// Score a model: against labels, and by its bound
+    Eval(eval::Args),
+    /// Label frames with an exported model
+    Predict(predict::Args),
+    /// Fit a Gaussian mixture to a table of numbers
+    Gmm(gmm::Args),
+    /// Fit, export and label the embedded digits: everything at once
+    Demo(demo::Args),
+    /// Print completions for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+impl Cli {
+    /// Runs the verb.
+    pub fn run(self) -> Result<()> {
+        match self.verb {
+            Verb::Fit(args) => args.run(),
+            Verb::Export(args) => args.run(),
+            Verb::Eval(args) => args.run(),
+            Verb::Predict(args) => args.run(),
+            Verb::Gmm(args) => args.run(),
+            Verb::Demo(args) => args.run(),
+            Verb::Completions { shell } => {
+                clap_complete::generate(shell, &mut Cli::command(), "trainer", &mut std::io::stdout());
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Writes a line to stdout; a reader that closed the pipe early is no error.
+fn print_line(text: impl std::fmt::Display) -> Result<()> {
+    use std::io::Write;
+    match writeln!(std::io::stdout(), "{text}") {
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(trainer::Error::resource("stdout", e)),
+        _ => Ok(()),
+    }
+}
+
+/// Writes a value to stdout as JSON.
+fn print_json(value: &impl serde::Serialize) -> Result<()> {
+    print_line(serde_json::to_string_pretty(value).map_err(|e| trainer::Error::resource("stdout", e))?)
+}

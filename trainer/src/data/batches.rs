@@ -1,0 +1,104 @@
+//! The batches of a training stage, made one ahead of the step that uses them.
+
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread::{Scope, ScopedJoinHandle};
+
+use rand::RngExt;
+use rand::seq::SliceRandom;
+use rand_distr::StandardNormal;
+
+use super::Frames;
+use super::augment::Augmentation;
+use crate::rng::{Purpose, stream};
+
+/// How many batches may wait ahead of the step.
+const AHEAD: usize = 2;
+
+/// What one training step consumes, row-major.
+pub struct Batch {
+    /// The frames as they are `[B,P]`.
+    pub frames: Vec<f32>,
+    /// Random views of them, view after view `[V·B,P]`.
+    pub views: Vec<f32>,
+    /// Standard normal noise for the latents `[rows,D]`.
+    pub noise: Vec<f32>,
+    /// Standard Gumbel noise for the choice of clusters `[B,K]`.
+    pub gumbel: Vec<f32>,
+}
+
+/// The recipe for every batch of a stage; batch `step` depends on nothing but the recipe.
+pub struct BatchPlan<'a> {
+    /// Frames to draw from.
+    pub frames: &'a Frames,
+    /// Maps that make the views.
+    pub augmentation: Augmentation,
+    /// B, at most the number of frames.
+    pub batch: usize,
+    /// V, views a frame.
+    pub views: usize,
+    /// Rows of latent noise a frame.
+    pub noise_rows: usize,
+    /// D.
+    pub latent: usize,
+    /// K, or 0 if no cluster is drawn.
+    pub clusters: usize,
+    /// Seed of the run.
+    pub seed: u64,
+    /// Streams for the order of an epoch and for the randomness of a step.
+    pub purposes: (Purpose, Purpose),
+}
+
+impl BatchPlan<'_> {
+    /// Steps in one pass over the frames; the last, partial batch of a pass is left out.
+    pub fn steps_per_epoch(&self) -> usize {
+        (self.frames.len() / self.batch).max(1)
+    }
+
+    fn order(&self, epoch: usize) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.frames.len()).collect();
+        order.shuffle(&mut stream(self.seed, self.purposes.0, epoch as u64));
+        order
+    }
+
+    fn batch(&self, step: usize, order: &[usize]) -> Batch {
+        let p = self.frames.shape.len();
+        let start = (step % self.steps_per_epoch()) * self.batch;
+        let chosen = &order[start..start + self.batch];
+        let mut rng = stream(self.seed, self.purposes.1, step as u64);
+        let frames: Vec<f32> = chosen.iter().flat_map(|&n| self.frames.frame(n)).copied().collect();
+        let mut views = vec![0.0; self.views * frames.len()];
+        for (view, source) in views.chunks_exact_mut(p).zip(frames.chunks_exact(p).cycle()) {
+            self.augmentation.apply(source, view, &mut rng);
+        }
+        let noise = (0..self.noise_rows * self.batch * self.latent).map(|_| rng.sample(StandardNormal)).collect();
+        // 1 - u lies in (0, 1]; the floor keeps the inner logarithm from 0.
+        let uniform = (0..self.clusters * self.batch).map(|_| 1.0 - rng.random::<f32>());
+        let gumbel = uniform.map(|u| -(-u.ln()).max(f32::MIN_POSITIVE).ln()).collect();
+        Batch { frames, views, noise, gumbel }
+    }
+
+    /// Makes the batches of `steps` on a thread of `scope` and hands them over in order.
+    ///
+    /// Dropping the receiver ends the thread.
+    pub fn spawn<'scope, 'env>(
+        &'env self,
+        scope: &'scope Scope<'scope, 'env>,
+        steps: std::ops::Range<usize>,
+    ) -> (Receiver<Batch>, ScopedJoinHandle<'scope, ()>) {
+        let (sender, receiver) = sync_channel(AHEAD);
+        let worker = scope.spawn(move || {
+            let mut epoch = usize::MAX;
+            let mut order = Vec::new();
+            for step in steps {
+                if step / self.steps_per_epoch() != epoch {
+                    epoch = step / self.steps_per_epoch();
+                    order = self.order(epoch);
+                }
+                if sender.send(self.batch(step, &order)).is_err() {
+                    return;
+                }
+            }
+        });
+        (receiver, worker)
+    }
+}

@@ -1,0 +1,61 @@
+//! Standardisation fitted on the training frames and carried in the model.
+
+use super::{FrameKind, Frames};
+
+/// Per value: scaled = (x - shift) · factor. Applied inside the exported graph too.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Scaling {
+    /// Subtracted first, one a value of the frame `[P]`.
+    pub shift: Vec<f32>,
+    /// Multiplied then `[P]`.
+    pub factor: Vec<f32>,
+}
+
+/// Smallest standard deviation that is divided by; a constant sensor stays constant.
+const MIN_STD: f64 = 1e-6;
+
+impl Scaling {
+    /// None where values are already in `[0, 1]` (bytes, grey levels): those are Bernoulli means.
+    ///
+    /// Otherwise every value gets mean 0 and standard deviation 1, over all frames: per feature for
+    /// feature rows, per channel for windows and images, whose positions share a meaning.
+    pub fn fit(frames: &Frames) -> Option<Scaling> {
+        if frames.values.iter().all(|v| (0.0..=1.0).contains(v)) {
+            return None;
+        }
+        let p = frames.shape.len();
+        let group = match frames.shape.kind() {
+            FrameKind::Features => 1,
+            FrameKind::Image | FrameKind::Window => p / frames.shape.channels,
+        };
+        let count = (frames.len() * group) as f64;
+        let mut sum = vec![0.0f64; p / group];
+        let mut square = vec![0.0f64; p / group];
+        for frame in frames.values.chunks_exact(p) {
+            for (i, &v) in frame.iter().enumerate() {
+                sum[i / group] += f64::from(v);
+            }
+        }
+        let mean: Vec<f64> = sum.iter().map(|s| s / count).collect();
+        for frame in frames.values.chunks_exact(p) {
+            for (i, &v) in frame.iter().enumerate() {
+                square[i / group] += (f64::from(v) - mean[i / group]).powi(2);
+            }
+        }
+        let per_value = |f: &dyn Fn(usize) -> f64| (0..p).map(|i| f(i / group) as f32).collect();
+        Some(Scaling {
+            shift: per_value(&|g| mean[g]),
+            factor: per_value(&|g| 1.0 / (square[g] / count).sqrt().max(MIN_STD)),
+        })
+    }
+
+    /// Scales the values of whole frames in place.
+    pub fn apply(&self, values: &mut [f32]) {
+        for frame in values.chunks_exact_mut(self.shift.len()) {
+            for ((v, shift), factor) in frame.iter_mut().zip(&self.shift).zip(&self.factor) {
+                // In f64 the difference of two large values stays finite.
+                *v = ((f64::from(*v) - f64::from(*shift)) * f64::from(*factor)) as f32;
+            }
+        }
+    }
+}

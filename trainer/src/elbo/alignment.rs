@@ -1,0 +1,29 @@
+//! Eq. (6.1), term 2: how well q(z|x) lies on each cluster's prior.
+
+use std::f64::consts::PI;
+
+use burn::tensor::Tensor;
+
+/// E_q(z|x) log N(z; μ_c, σ_c² I) = -(D/2) log(2πσ_c²) - (‖m - μ_c‖² + Σ_d v_d) / (2σ_c²) (E3).
+///
+/// The term -(D/2) log σ_c² is missing in §6.1 of the paper; without it σ_c would run to infinity.
+///
+/// # Shapes
+/// - `mu_z`, `log_var_z`: `[B,D]`; `mu_c`: `[K,D]`; `log_var_c`: `[K]`
+/// - output: `[B,K]`, nats
+pub fn per_cluster(mu_z: Tensor<2>, log_var_z: Tensor<2>, mu_c: Tensor<2>, log_var_c: Tensor<1>) -> Tensor<2> {
+    let d = mu_z.dims()[1] as f64;
+    let distance = squared_distance(mu_z, mu_c) + log_var_z.exp().sum_dim(1);
+    let log_var_c = log_var_c.unsqueeze_dim::<2>(0);
+    let scaled = distance * (-log_var_c.clone()).exp();
+    (scaled + (log_var_c + (2.0 * PI).ln()) * d) * -0.5
+}
+
+/// ‖m - μ_c‖², from differences rather than from products, which would cancel.
+///
+/// # Shapes
+/// - `mu_z`: `[B,D]`; `mu_c`: `[K,D]`
+/// - output: `[B,K]`
+fn squared_distance(mu_z: Tensor<2>, mu_c: Tensor<2>) -> Tensor<2> {
+    (mu_z.unsqueeze_dim::<3>(1) - mu_c.unsqueeze_dim::<3>(0)).square().sum_dim(2).squeeze_dim::<2>(2)
+}

@@ -1,0 +1,104 @@
+//! How good a model is: against labels (which only score), and by its own bound.
+
+mod bound;
+mod scores;
+
+pub use bound::{BoundReport, bound};
+pub use scores::{Scores, matching, scores};
+
+use burn::tensor::Device;
+use rayon::prelude::*;
+use runtime::{Assignment, Engine, Precision};
+
+use crate::data::Frames;
+use crate::error::{Error, Result};
+use crate::fit::{Fitted, encode, novelty, to_host};
+
+/// What a model says of every frame.
+#[derive(Clone, Debug, Default)]
+pub struct Predictions {
+    /// Most probable cluster `[N]`.
+    pub clusters: Vec<usize>,
+    /// log q(c|x) `[N,K]`, nats.
+    pub log_responsibilities: Vec<f32>,
+    /// Novelty `[N]`, nats.
+    pub novelty: Vec<f32>,
+}
+
+impl Predictions {
+    /// Clusters K; 0 if there are no frames.
+    pub fn width(&self) -> usize {
+        self.log_responsibilities.len().checked_div(self.clusters.len()).unwrap_or(0)
+    }
+
+    /// Share of frames that `other` puts in the same cluster, and the largest difference of a responsibility.
+    pub fn agreement(&self, other: &Predictions) -> (f64, f32) {
+        let same = self.clusters.iter().zip(&other.clusters).filter(|(a, b)| a == b).count();
+        let difference = self
+            .log_responsibilities
+            .iter()
+            .zip(&other.log_responsibilities)
+            .map(|(a, b)| (a.exp() - b.exp()).abs())
+            .fold(0.0, f32::max);
+        (same as f64 / self.clusters.len().max(1) as f64, difference)
+    }
+}
+
+/// Predictions of the training framework's model.
+///
+/// # Errors
+/// [`Error::Data`] if the frames have another shape than the model takes.
+pub fn predict(fitted: &Fitted, frames: &Frames, device: &Device) -> Result<Predictions> {
+    let scaled = fitted.scale(frames)?;
+    let mut predictions = Predictions::default();
+    encode(&fitted.model, &scaled, device, |_, _, posterior| {
+        let log_q = fitted.model.log_responsibilities(&posterior);
+        predictions.log_responsibilities.extend(to_host(log_q)?);
+        predictions.novelty.extend(to_host(novelty(&fitted.model, &posterior))?);
+        Ok(())
+    })?;
+    let k = fitted.config.clusters;
+    predictions.clusters = predictions.log_responsibilities.chunks_exact(k).map(argmax).collect();
+    Ok(predictions)
+}
+
+/// Assignments of an exported model, made in parallel; each thread has an engine of its own.
+///
+/// # Errors
+/// [`Error::Data`] if the frames do not fit the model, [`Error::Model`] if it cannot be loaded.
+pub fn assign(onnx: &std::path::Path, frames: &Frames) -> Result<Vec<Assignment>> {
+    const BATCH: usize = 256;
+    let bytes = std::fs::read(onnx).map_err(|e| Error::model(onnx, e))?;
+    let load = || Engine::from_bytes(&bytes, Precision::F32).map_err(|e| Error::model(onnx, e));
+    let shape = load()?.shape();
+    let found = frames.shape;
+    if (shape.channels, shape.height, shape.width) != (found.channels, found.height, found.width) {
+        return Err(Error::data(
+            onnx,
+            format!("frames of shape {found}, the model takes {}x{}x{}", shape.channels, shape.height, shape.width),
+        ));
+    }
+    let batches: Vec<Vec<Assignment>> = frames
+        .values
+        .par_chunks(BATCH * found.len())
+        .map_init(load, |engine, values| match engine {
+            Ok(engine) => engine.assign_batch(values).map_err(|e| Error::data(onnx, e)),
+            Err(e) => Err(Error::model(onnx, &*e)),
+        })
+        .collect::<Result<_>>()?;
+    Ok(batches.into_iter().flatten().collect())
+}
+
+impl From<&[Assignment]> for Predictions {
+    fn from(assignments: &[Assignment]) -> Self {
+        Self {
+            clusters: assignments.iter().map(|a| a.cluster).collect(),
+            log_responsibilities: assignments.iter().flat_map(|a| a.log_responsibilities.iter().copied()).collect(),
+            novelty: assignments.iter().map(|a| a.novelty).collect(),
+        }
+    }
+}
+
+fn argmax(values: &[f32]) -> usize {
+    values.iter().enumerate().fold(0, |best, (i, v)| if *v > values[best] { i } else { best })
+}

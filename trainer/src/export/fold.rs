@@ -1,0 +1,120 @@
+//! The encoder as plain layers on the host: normalisation is folded into the weights before it.
+
+use burn::nn::{BatchNorm, Linear};
+use burn::tensor::Tensor;
+
+use crate::error::{Error, Result};
+use crate::fit::Fitted;
+use crate::model::Encoder;
+
+/// A convolution with stride 2 and zero padding of half the kernel, followed by ReLU.
+#[derive(Clone, Debug)]
+pub struct FoldedConv {
+    /// `[O,C,k,k]`.
+    pub weight: Vec<f32>,
+    /// O, C, k.
+    pub shape: [usize; 3],
+    /// `[O]`.
+    pub bias: Vec<f32>,
+}
+
+/// A dense layer.
+#[derive(Clone, Debug)]
+pub struct FoldedDense {
+    /// `[inputs, outputs]`.
+    pub weight: Vec<f32>,
+    /// Inputs, outputs.
+    pub shape: [usize; 2],
+    /// `[outputs]`.
+    pub bias: Vec<f32>,
+}
+
+/// Every layer of the encoder and what the head needs.
+#[derive(Clone, Debug)]
+pub struct Folded {
+    /// Convolutions, each with ReLU.
+    pub convs: Vec<FoldedConv>,
+    /// Hidden dense layers, each with ReLU.
+    pub dense: Vec<FoldedDense>,
+    /// m.
+    pub mu: FoldedDense,
+    /// log v before clamping.
+    pub log_var: FoldedDense,
+    /// Logits of a learned cluster head.
+    pub cluster_logits: Option<FoldedDense>,
+    /// μ_c `[K,D]`.
+    pub mu_c: Vec<f32>,
+    /// log σ_c² `[K]`.
+    pub log_var_c: Vec<f32>,
+}
+
+impl Folded {
+    /// Folds the normalisation of a fitted model.
+    pub fn new(fitted: &Fitted) -> Result<Self> {
+        let model = &fitted.model;
+        let encoder: &Encoder = &model.encoder;
+        let mut convs = Vec::new();
+        for block in &encoder.convs {
+            let [outputs, inputs, kernel, _] = block.conv.weight.dims();
+            let bias = block.conv.bias.as_ref().map(|b| b.val());
+            let (scale, bias) = fold_norm(&block.norm, bias, outputs)?;
+            let mut weight = values(block.conv.weight.val())?;
+            let per_output = weight.len() / outputs;
+            for (w, s) in weight.chunks_exact_mut(per_output).zip(&scale) {
+                w.iter_mut().for_each(|w| *w *= s);
+            }
+            convs.push(FoldedConv { weight, shape: [outputs, inputs, kernel], bias });
+        }
+        let mut dense = Vec::new();
+        for block in &encoder.dense {
+            let mut layer = plain(&block.linear)?;
+            let outputs = layer.shape[1];
+            let (scale, bias) = fold_norm(&block.norm, block.linear.bias.as_ref().map(|b| b.val()), outputs)?;
+            for row in layer.weight.chunks_exact_mut(outputs) {
+                row.iter_mut().zip(&scale).for_each(|(w, s)| *w *= s);
+            }
+            layer.bias = bias;
+            dense.push(layer);
+        }
+        Ok(Self {
+            convs,
+            dense,
+            mu: plain(&encoder.mu)?,
+            log_var: plain(&encoder.log_var)?,
+            cluster_logits: model.cluster_head.as_ref().map(plain).transpose()?,
+            mu_c: values(model.prior.mu_c.val())?,
+            log_var_c: values(model.prior.log_var_c.val())?,
+        })
+    }
+
+    /// Weights and biases of encoder and heads together.
+    pub fn parameters(&self) -> usize {
+        let convs: usize = self.convs.iter().map(|c| c.weight.len() + c.bias.len()).sum();
+        let heads = [&self.mu, &self.log_var].into_iter().chain(&self.cluster_logits);
+        let dense: usize = self.dense.iter().chain(heads).map(|d| d.weight.len() + d.bias.len()).sum();
+        convs + dense + self.mu_c.len() + self.log_var_c.len()
+    }
+}
+
+fn values<const R: usize>(tensor: Tensor<R>) -> Result<Vec<f32>> {
+    tensor.try_into_vec_as::<f32>().map_err(|e| Error::resource("device", format!("{e:?}")))
+}
+
+fn plain(linear: &Linear) -> Result<FoldedDense> {
+    let shape = linear.weight.dims();
+    let bias = match &linear.bias {
+        Some(bias) => values(bias.val())?,
+        None => vec![0.0; shape[1]],
+    };
+    Ok(FoldedDense { weight: values(linear.weight.val())?, shape, bias })
+}
+
+/// Factor of the weights and new bias: y = γ (w·x + b - mean) / √(var + ε) + β.
+fn fold_norm(norm: &BatchNorm, bias: Option<Tensor<1>>, outputs: usize) -> Result<(Vec<f32>, Vec<f32>)> {
+    let (gamma, beta) = (values(norm.gamma.val())?, values(norm.beta.val())?);
+    let (mean, var) = (values(norm.running_mean.value())?, values(norm.running_var.value())?);
+    let bias = bias.map(values).transpose()?.unwrap_or_else(|| vec![0.0; outputs]);
+    let scale: Vec<f32> = gamma.iter().zip(&var).map(|(g, v)| g / (v + norm.epsilon as f32).sqrt()).collect();
+    let bias = (0..outputs).map(|o| (bias[o] - mean[o]) * scale[o] + beta[o]).collect();
+    Ok((scale, bias))
+}

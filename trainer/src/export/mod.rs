@@ -1,0 +1,63 @@
+//! From a fitted model to the files the device needs: ONNX and a card.
+
+mod card;
+mod fold;
+mod graph;
+mod onnx;
+
+pub use fold::{Folded, FoldedConv, FoldedDense};
+pub use onnx::encode;
+
+use std::path::{Path, PathBuf};
+
+use crate::config::ClusterPosterior;
+use crate::error::{Error, Result};
+use crate::fit::Fitted;
+use crate::run::write_atomically;
+
+/// How the weights are stored. Arithmetic is the engine's choice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Precision {
+    /// Half precision, half the size.
+    #[default]
+    F16,
+    /// Single precision.
+    F32,
+}
+
+/// What was written.
+#[derive(Clone, Debug)]
+pub struct Exported {
+    /// The ONNX file.
+    pub onnx: PathBuf,
+    /// Its size, bytes.
+    pub onnx_bytes: usize,
+    /// The model card.
+    pub card: PathBuf,
+}
+
+/// Writes `model.onnx` and `MODEL_CARD.md` into `folder`.
+///
+/// # Errors
+/// [`Error::Model`] if a weight is not finite in the precision asked for, [`Error::Resource`] if a
+/// file cannot be written.
+pub fn export(fitted: &Fitted, precision: Precision, folder: &Path, scores: Option<&str>) -> Result<Exported> {
+    std::fs::create_dir_all(folder).map_err(|e| Error::resource(folder.display(), e))?;
+    let bytes = encode(fitted, precision)?;
+    let onnx = folder.join("model.onnx");
+    write_atomically(&onnx, &bytes)?;
+    let card = folder.join("MODEL_CARD.md");
+    write_atomically(&card, card::text(fitted, precision, &bytes, scores)?.as_bytes())?;
+    Ok(Exported { onnx, onnx_bytes: bytes.len(), card })
+}
+
+/// What the device computes q(c|x) from, where the model was trained with another choice.
+fn device_posterior(trained: ClusterPosterior) -> &'static str {
+    match trained {
+        ClusterPosterior::Gmm => "responsibilities of the latent mixture",
+        ClusterPosterior::MeanField => {
+            "responsibilities of the latent mixture (trained with the mean-field posterior, which needs the decoder)"
+        }
+        ClusterPosterior::Amortised => "learned softmax head",
+    }
+}

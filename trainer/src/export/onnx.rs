@@ -1,0 +1,191 @@
+//! The ONNX file: scaling, encoder and head in one graph, opset 17.
+//!
+//! Names and checksum are those of [`runtime::format`]. Burn's own exporter lowers neither Softmax nor
+//! LogSoftmax and numbers its tensors, so the graph is written here.
+
+use std::f32::consts::PI;
+use std::path::Path;
+
+use half::f16;
+use prost::Message;
+use runtime::format;
+use tract_onnx::pb::{GraphProto, ModelProto, OperatorSetIdProto, StringStringEntryProto};
+
+use super::graph::{Dim, GraphBuilder, integer, integers};
+use super::{Folded, FoldedDense, Precision, device_posterior};
+use crate::error::{Error, Result};
+use crate::fit::Fitted;
+use crate::model::LOG_VAR_RANGE;
+
+const OPSET: i64 = 17;
+const IR_VERSION: i64 = 8;
+
+/// The bytes of the ONNX file, checksum included.
+///
+/// # Errors
+/// [`Error::Model`] if a weight is not finite in the precision asked for.
+pub fn encode(fitted: &Fitted, precision: Precision) -> Result<Vec<u8>> {
+    let folded = Folded::new(fitted)?;
+    check_finite(&folded, precision)?;
+    let model = ModelProto {
+        ir_version: IR_VERSION,
+        opset_import: vec![OperatorSetIdProto { domain: String::new(), version: OPSET }],
+        producer_name: "trainer".into(),
+        producer_version: env!("CARGO_PKG_VERSION").into(),
+        graph: Some(graph(fitted, &folded, precision)),
+        metadata_props: metadata(fitted, precision)?,
+        ..Default::default()
+    };
+    let mut bytes = model.encode_to_vec();
+    if !format::write_checksum(&mut bytes) {
+        return Err(Error::model(Path::new("model.onnx"), "the encoded file has no place for its checksum"));
+    }
+    Ok(bytes)
+}
+
+fn check_finite(folded: &Folded, precision: Precision) -> Result<()> {
+    let heads = [&folded.mu, &folded.log_var].into_iter().chain(&folded.cluster_logits);
+    let dense = folded.dense.iter().chain(heads).map(|d| &d.weight);
+    let mut weights = folded.convs.iter().map(|c| &c.weight).chain(dense).flatten();
+    let finite = |w: &f32| match precision {
+        Precision::F32 => w.is_finite(),
+        Precision::F16 => f16::from_f32(*w).is_finite(),
+    };
+    match weights.find(|w| !finite(w)) {
+        None => Ok(()),
+        Some(w) => Err(Error::model(
+            Path::new("weights"),
+            format!(
+                "a weight of {w} does not fit {precision:?}; train again with a lower learning rate, or export f32"
+            ),
+        )),
+    }
+}
+
+fn graph(fitted: &Fitted, folded: &Folded, precision: Precision) -> GraphProto {
+    let mut g = GraphBuilder::new("cluster_vae");
+    let shape = fitted.shape;
+    let frame = [shape.channels, shape.height, shape.width];
+    g.input(format::INPUT, &[Dim::Batch, Dim::Fixed(frame[0]), Dim::Fixed(frame[1]), Dim::Fixed(frame[2])]);
+    let mut last = format::INPUT.to_owned();
+    if let Some(scaling) = &fitted.scaling {
+        g.floats("scaling.shift", &frame, &scaling.shift);
+        g.floats("scaling.factor", &frame, &scaling.factor);
+        g.node("Sub", "scaling/shift", &[&last, "scaling.shift"], "shifted", vec![]);
+        g.node("Mul", "scaling/factor", &["shifted", "scaling.factor"], "scaled", vec![]);
+        last = "scaled".into();
+    }
+    for (i, conv) in folded.convs.iter().enumerate() {
+        let [outputs, inputs, kernel] = conv.shape;
+        let (weight, bias) = (format!("conv{i}.weight"), format!("conv{i}.bias"));
+        g.weights(&weight, &[outputs, inputs, kernel, kernel], &conv.weight, precision);
+        g.floats(&bias, &[outputs], &conv.bias);
+        let (k, pad) = (kernel as i64, (kernel / 2) as i64);
+        let attributes =
+            vec![integers("kernel_shape", &[k, k]), integers("pads", &[pad; 4]), integers("strides", &[2, 2])];
+        let out = format!("conv{i}");
+        g.node("Conv", &out, &[&last, &weight, &bias], &out, attributes);
+        last = format!("conv{i}.relu");
+        g.node("Relu", &last, &[&out], &last, vec![]);
+    }
+    g.node("Flatten", "flatten", &[&last], "flat", vec![integer("axis", 1)]);
+    last = "flat".into();
+    for (i, layer) in folded.dense.iter().enumerate() {
+        let out = format!("dense{i}");
+        gemm(&mut g, &out, layer, &last, &out, precision);
+        last = format!("dense{i}.relu");
+        g.node("Relu", &last, &[&out], &last, vec![]);
+    }
+    let latent = folded.mu.shape[1];
+    gemm(&mut g, "mu", &folded.mu, &last, format::MU_Z, precision);
+    gemm(&mut g, "log_var", &folded.log_var, &last, "log_var.unclamped", precision);
+    g.floats("log_var.min", &[], &[LOG_VAR_RANGE.0]);
+    g.floats("log_var.max", &[], &[LOG_VAR_RANGE.1]);
+    g.node("Clip", "clamp", &["log_var.unclamped", "log_var.min", "log_var.max"], format::LOG_VAR_Z, vec![]);
+    let clusters = folded.log_var_c.len();
+    if let Some(head) = &folded.cluster_logits {
+        gemm(&mut g, "clusters", head, &last, format::CLUSTER_LOGITS, precision);
+    }
+    head(&mut g, folded, latent, clusters);
+
+    for (name, width) in [(format::MU_Z, latent), (format::LOG_VAR_Z, latent), (format::LOG_RESPONSIBILITIES, clusters)]
+    {
+        g.output(name, &[Dim::Batch, Dim::Fixed(width)]);
+    }
+    g.output(format::NOVELTY, &[Dim::Batch]);
+    if folded.cluster_logits.is_some() {
+        g.output(format::CLUSTER_LOGITS, &[Dim::Batch, Dim::Fixed(clusters)]);
+    }
+    g.finish()
+}
+
+fn gemm(g: &mut GraphBuilder, name: &str, layer: &FoldedDense, input: &str, output: &str, precision: Precision) {
+    let (weight, bias) = (format!("{name}.weight"), format!("{name}.bias"));
+    g.weights(&weight, &layer.shape, &layer.weight, precision);
+    g.floats(&bias, &[layer.shape[1]], &layer.bias);
+    g.node("Gemm", name, &[input, &weight, &bias], output, vec![]);
+}
+
+/// Exponents e_c (E3), their log-softmax, and the novelty -log Σ_c exp(e_c)/K, in f32 and in log space.
+fn head(g: &mut GraphBuilder, folded: &Folded, latent: usize, clusters: usize) {
+    g.floats(format::MU_C, &[clusters, latent], &folded.mu_c);
+    g.floats(format::LOG_VAR_C, &[clusters], &folded.log_var_c);
+    g.floats("head.log_2pi", &[], &[(2.0 * PI).ln()]);
+    g.floats("head.d", &[], &[latent as f32]);
+    g.floats("head.minus_half", &[], &[-0.5]);
+    g.floats("head.log_k", &[], &[(clusters as f32).ln()]);
+    g.integers("head.axis1", &[1]);
+    g.integers("head.axis2", &[2]);
+    let mut node = |op: &str, inputs: &[&str], output: &str, attributes| {
+        g.node(op, &format!("{}{output}", format::HEAD_NODES), inputs, output, attributes);
+    };
+    node("Unsqueeze", &[format::MU_Z, "head.axis1"], "head.mu_z", vec![]);
+    node("Sub", &["head.mu_z", format::MU_C], "head.difference", vec![]);
+    node("Mul", &["head.difference", "head.difference"], "head.square", vec![]);
+    node("ReduceSum", &["head.square", "head.axis2"], "head.distance", vec![integer("keepdims", 0)]);
+    node("Exp", &[format::LOG_VAR_Z], "head.variance", vec![]);
+    node("ReduceSum", &["head.variance", "head.axis1"], "head.total_variance", vec![integer("keepdims", 1)]);
+    node("Add", &["head.distance", "head.total_variance"], "head.spread", vec![]);
+    node("Neg", &[format::LOG_VAR_C], "head.log_precision", vec![]);
+    node("Exp", &["head.log_precision"], "head.precision", vec![]);
+    node("Mul", &["head.spread", "head.precision"], "head.scaled", vec![]);
+    node("Add", &[format::LOG_VAR_C, "head.log_2pi"], "head.log_scale", vec![]);
+    node("Mul", &["head.log_scale", "head.d"], "head.normalizer", vec![]);
+    node("Add", &["head.scaled", "head.normalizer"], "head.doubled", vec![]);
+    node("Mul", &["head.doubled", "head.minus_half"], "head.exponents", vec![]);
+    // ReduceLogSumExp would be one node, but not every runtime subtracts the maximum first.
+    let keep = vec![integers("axes", &[1]), integer("keepdims", 1)];
+    node("ReduceMax", &["head.exponents"], "head.max", keep);
+    node("Sub", &["head.exponents", "head.max"], "head.shifted", vec![]);
+    node("Exp", &["head.shifted"], "head.exp", vec![]);
+    node("ReduceSum", &["head.exp", "head.axis1"], "head.sum", vec![integer("keepdims", 1)]);
+    node("Log", &["head.sum"], "head.log_sum", vec![]);
+    node("Add", &["head.log_sum", "head.max"], "head.evidence", vec![]);
+    node("Squeeze", &["head.evidence", "head.axis1"], "head.evidence_of_frame", vec![]);
+    node("Sub", &["head.log_k", "head.evidence_of_frame"], format::NOVELTY, vec![]);
+    let logits = if folded.cluster_logits.is_some() { format::CLUSTER_LOGITS } else { "head.exponents" };
+    node("LogSoftmax", &[logits], format::LOG_RESPONSIBILITIES, vec![integer("axis", 1)]);
+}
+
+fn metadata(fitted: &Fitted, precision: Precision) -> Result<Vec<StringStringEntryProto>> {
+    let config = &fitted.config;
+    let weights = if precision == Precision::F16 { "f16" } else { "f32" };
+    let scaling = if fitted.scaling.is_some() { "standardised inside the graph" } else { "bytes / 255" };
+    let entries = [
+        (format::VERSION_KEY, format::VERSION.to_owned()),
+        (format::THRESHOLD_KEY, fitted.novelty_threshold.to_string()),
+        ("cluster_vae.frame", fitted.shape.to_string()),
+        ("cluster_vae.scaling", scaling.to_owned()),
+        ("cluster_vae.clusters", config.clusters.to_string()),
+        ("cluster_vae.latent", config.latent.to_string()),
+        ("cluster_vae.cluster_posterior", device_posterior(config.cluster_posterior).to_owned()),
+        ("cluster_vae.false_alarm_rate", config.novelty.false_alarm_rate.to_string()),
+        ("cluster_vae.weights", weights.to_owned()),
+        ("cluster_vae.seed", config.seed.to_string()),
+        ("cluster_vae.config_sha256", crate::run::sha256(config.to_toml()?.as_bytes())),
+        ("cluster_vae.data_sha256", fitted.data_sha256.clone()),
+        // Last, so that its digits are found from the end of the file.
+        (format::CHECKSUM_KEY, "0".repeat(format::CHECKSUM_DIGITS)),
+    ];
+    Ok(entries.into_iter().map(|(key, value)| StringStringEntryProto { key: key.into(), value }).collect())
+}

@@ -1,0 +1,160 @@
+//! Training: stage 1 `pretrain` (a VAE without clusters), stage 2 `mixture` (EM on its latents starts
+//! the prior), stage 3 `refine` (the cluster VAE). No stage sees a label.
+
+mod calibrate;
+mod metrics;
+mod mixture;
+mod pretrain;
+mod refine;
+mod stage;
+
+pub use calibrate::novelty;
+pub use metrics::{Epoch, MixtureReport};
+pub use mixture::latent_mixture;
+pub use stage::{encode, to_host};
+
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use burn::module::Module;
+use burn::tensor::Device;
+use rand::seq::SliceRandom;
+
+use crate::config::{self, Checked};
+use crate::data::scaling::Scaling;
+use crate::data::{FrameShape, Frames};
+use crate::error::{Error, Result};
+use crate::model::{ClusterVae, Init, Likelihood};
+use crate::rng::{Purpose, stream};
+use crate::run::sha256;
+
+/// What training reports while it runs.
+#[derive(Clone, Debug)]
+pub enum Event<'a> {
+    /// A stage of this many steps begins.
+    Stage {
+        /// `pretrain`, `mixture` or `refine`.
+        name: &'static str,
+        /// Steps, 0 if not known beforehand.
+        steps: usize,
+    },
+    /// A step is done.
+    Step {
+        /// Steps done within the stage.
+        done: usize,
+    },
+    /// An epoch is done.
+    Epoch(&'a Epoch),
+    /// EM is done.
+    Mixture(&'a MixtureReport),
+}
+
+/// Receives [`Event`]s; answers whether to go on.
+pub type Observer<'a> = dyn FnMut(Event<'_>) -> ControlFlow<()> + 'a;
+
+/// A trained model with all that inference and export need.
+#[derive(Clone, Debug)]
+pub struct Fitted {
+    /// The settings it was trained with.
+    pub config: Checked,
+    /// Weights, without gradient tracking.
+    pub model: ClusterVae,
+    /// Shape of a frame.
+    pub shape: FrameShape,
+    /// Standardisation of the input, if any.
+    pub scaling: Option<Scaling>,
+    /// Distribution of a value.
+    pub likelihood: Likelihood,
+    /// Novelty past which a frame is called novel, nats.
+    pub novelty_threshold: f32,
+    /// SHA-256 of the values it was fitted to.
+    pub data_sha256: String,
+}
+
+impl Fitted {
+    /// The frames as the model takes them.
+    ///
+    /// # Errors
+    /// [`Error::Data`] if they have another shape.
+    pub fn scale(&self, frames: &Frames) -> Result<Frames> {
+        if frames.shape != self.shape {
+            let problem = format!("frames of shape {}, the model takes {}", frames.shape, self.shape);
+            return Err(Error::data(Path::new("frames"), problem));
+        }
+        let mut scaled = frames.clone();
+        if let Some(scaling) = &self.scaling {
+            scaling.apply(&mut scaled.values);
+        }
+        Ok(scaled)
+    }
+}
+
+/// Share of the frames kept from training to calibrate novelty, and the most there may be.
+const CALIBRATION_SHARE: usize = 20;
+const MAX_CALIBRATION: usize = 3000;
+
+/// Fits the model to unlabelled frames.
+///
+/// # Errors
+/// [`Error::Config`] if there are too few frames for the batch, [`Error::Diverged`] if a value is not
+/// finite, and None as the result if the observer broke off.
+pub fn fit(config: &Checked, frames: &Frames, device: &Device, observer: &mut Observer<'_>) -> Result<Option<Fitted>> {
+    let least = config.pretrain.batch.max(config.refine.batch).max(2 * config.clusters);
+    if frames.len() < least + frames.len() / CALIBRATION_SHARE {
+        return Err(Error::config(
+            "pretrain.batch, refine.batch",
+            format!(
+                "{} frames are too few for batches of {least}; lower the batch size or bring more frames",
+                frames.len()
+            ),
+        ));
+    }
+    let scaling = Scaling::fit(frames);
+    let likelihood = likelihood(config, scaling.is_some())?;
+    let (mut training, mut held_out) = split(frames, config.seed);
+    if let Some(scaling) = &scaling {
+        scaling.apply(&mut training.values);
+        scaling.apply(&mut held_out.values);
+    }
+    let device = &device.clone().autodiff();
+    let mut init = Init { rng: stream(config.seed, Purpose::Weights, 0), device };
+    let model = ClusterVae::new(config, frames.shape, likelihood, &mut init);
+
+    let Some(model) = pretrain::run(config, model, &training, observer)? else { return Ok(None) };
+    let Some(model) = mixture::run(config, model, &training, observer)? else { return Ok(None) };
+    let Some(model) = refine::run(config, model, &training, observer)? else { return Ok(None) };
+
+    let model = model.valid();
+    let novelty_threshold = calibrate::novelty_threshold(&model, &held_out, config.novelty.false_alarm_rate)?;
+    let bytes: Vec<u8> = frames.values.iter().flat_map(|v| v.to_le_bytes()).collect();
+    Ok(Some(Fitted {
+        config: config.clone(),
+        model,
+        shape: frames.shape,
+        scaling,
+        likelihood,
+        novelty_threshold,
+        data_sha256: sha256(&bytes),
+    }))
+}
+
+fn likelihood(config: &Checked, scaled: bool) -> Result<Likelihood> {
+    match config.decoder.likelihood {
+        config::Likelihood::Bernoulli if scaled => Err(Error::config(
+            "decoder.likelihood",
+            "bernoulli needs every value in [0, 1]; use gaussian or auto for these frames",
+        )),
+        config::Likelihood::Bernoulli => Ok(Likelihood::Bernoulli),
+        config::Likelihood::Gaussian => Ok(Likelihood::Gaussian),
+        config::Likelihood::Auto if scaled => Ok(Likelihood::Gaussian),
+        config::Likelihood::Auto => Ok(Likelihood::Bernoulli),
+    }
+}
+
+/// Frames to train on, and frames that only calibrate.
+fn split(frames: &Frames, seed: u64) -> (Frames, Frames) {
+    let mut order: Vec<usize> = (0..frames.len()).collect();
+    order.shuffle(&mut stream(seed, Purpose::Calibration, 0));
+    let held_out = (frames.len() / CALIBRATION_SHARE).clamp(1, MAX_CALIBRATION);
+    (frames.select(&order[held_out..]), frames.select(&order[..held_out]))
+}

@@ -1,0 +1,113 @@
+//! Stage 3: the bound of eq. (6.1), with its charge on information given back (E12).
+//!
+//! Maximised is reconstruction + alignment + latent entropy + λ I(c;c') - κ inconsistency, where c is
+//! the cluster of a frame and c' that of a random view of it. Term 3, -KL(q(c|x) ‖ p(c)), is reported
+//! but not maximised: it charges for I(x;c), which is what a clustering is for.
+
+use burn::tensor::{Device, Tensor};
+
+use super::Observer;
+use super::stage::{Outcome, Stage, cosine, to_tensor};
+use crate::config::{Checked, ClusterPosterior, DecoderPasses};
+use crate::data::Frames;
+use crate::data::augment::Augmentation;
+use crate::data::batches::{Batch, BatchPlan};
+use crate::elbo::reconstruction::TwoClusters;
+use crate::elbo::{self, Terms, information, optimum};
+use crate::error::Result;
+use crate::model::ClusterVae;
+use crate::rng::Purpose;
+
+/// Share of the stage in which an amortised head is also taught the mixture's responsibilities.
+const TEACHING_SHARE: f64 = 0.2;
+
+/// Runs the stage; None if the observer broke off.
+pub fn run(
+    config: &Checked,
+    model: ClusterVae,
+    frames: &Frames,
+    observer: &mut Observer<'_>,
+) -> Result<Option<ClusterVae>> {
+    let c = &config.refine;
+    let device = model.prior.mu_c.val().device();
+    let stage = Stage {
+        name: "refine",
+        steps: c.steps,
+        plan: BatchPlan {
+            frames,
+            augmentation: Augmentation::new(&config.augment, frames.shape, c.strength),
+            batch: c.batch,
+            views: 1,
+            noise_rows: 1,
+            latent: config.latent,
+            clusters: config.clusters,
+            seed: config.seed,
+            purposes: (Purpose::RefineOrder, Purpose::RefineStep),
+        },
+        learning_rate: &|step| cosine(c.learning_rate, step, c.steps),
+        objective: &|model, batch, step, device| objective(config, model, batch, step, device),
+    };
+    stage.run(model, &device, observer)
+}
+
+fn objective(config: &Checked, model: &ClusterVae, batch: &Batch, step: usize, device: &Device) -> Outcome {
+    let c = &config.refine;
+    let b = c.batch;
+    let p = batch.frames.len() / b;
+    let frames = to_tensor(&batch.frames, p, device);
+    let views = to_tensor(&batch.views, p, device);
+    let both = model.encoder.forward(Tensor::cat(vec![frames.clone(), views], 0));
+    let log_gamma = model.log_responsibilities(&both);
+    let (log_gamma, log_gamma_view) = (log_gamma.clone().narrow(0, 0, b), log_gamma.narrow(0, b, b));
+
+    let posterior = both.narrow(0, b);
+    let z = posterior.sample(to_tensor(&batch.noise, config.latent, device));
+    let alignment = model.alignment(&posterior);
+    let log_var_z = posterior.log_var_z;
+    let exact = c.decoder_passes == DecoderPasses::Exact || config.cluster_posterior == ClusterPosterior::MeanField;
+    let (log_q, terms) = if exact {
+        let log_likelihood = model.decoder.log_likelihood_all(frames, z);
+        let log_q = match config.cluster_posterior {
+            ClusterPosterior::Gmm | ClusterPosterior::Amortised => log_gamma.clone(),
+            ClusterPosterior::MeanField => optimum::log_responsibilities(log_likelihood.clone() + alignment.clone()),
+        };
+        (log_q.clone(), Terms::new(log_q, log_likelihood, alignment.clone(), log_var_z))
+    } else {
+        let clusters = TwoClusters::draw(log_gamma.clone(), to_tensor(&batch.gumbel, config.clusters, device));
+        let passes = model.decoder.log_likelihood_of(
+            Tensor::cat(vec![frames.clone(), frames], 0),
+            Tensor::cat(vec![z.clone(), z], 0),
+            Tensor::cat(vec![clusters.first.clone(), clusters.second.clone()], 0),
+        );
+        let reconstruction = clusters.expectation(passes.clone().narrow(0, 0, b), passes.narrow(0, b, b));
+        let terms = Terms::with_reconstruction(reconstruction, log_gamma.clone(), alignment.clone(), log_var_z);
+        (log_gamma.clone(), terms)
+    };
+
+    let between = information::between_views(log_gamma.clone(), log_gamma_view.clone());
+    let inconsistency = information::inconsistency(log_gamma.clone(), log_gamma_view);
+    let charge_back = terms.cluster_kl.clone();
+    let mut loss =
+        -(terms.total() + charge_back).mean() - between.clone() * c.information + inconsistency.clone() * c.consistency;
+    if config.cluster_posterior == ClusterPosterior::Amortised {
+        let left = (1.0 - step as f64 / (TEACHING_SHARE * c.steps as f64)).max(0.0);
+        let teacher = optimum::log_responsibilities(alignment).detach().exp();
+        let cross_entropy = -elbo::expectation(teacher, log_gamma.clone()).mean();
+        loss = loss + cross_entropy * (left * c.consistency);
+    }
+    Outcome {
+        values: vec![
+            ("loss", loss.clone()),
+            ("elbo", terms.total().mean()),
+            ("reconstruction", terms.reconstruction.mean()),
+            ("alignment", terms.alignment.mean()),
+            ("cluster_kl", terms.cluster_kl.mean()),
+            ("latent_entropy", terms.latent_entropy.mean()),
+            ("mutual_information", information::mutual_information(log_q)),
+            ("between_views", between),
+            ("inconsistency", inconsistency),
+        ],
+        loss,
+        shares: Some(log_gamma.exp().mean_dim(0).squeeze_dim::<1>(0)),
+    }
+}

@@ -1,0 +1,118 @@
+//! The three families of covariance, and the density of a Gaussian with each.
+
+use std::f64::consts::PI;
+
+use nalgebra::{Cholesky, DMatrix};
+
+/// Family of covariances.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum CovarianceType {
+    /// Any symmetric positive definite matrix.
+    Full,
+    /// One variance a dimension.
+    Diagonal,
+    /// One variance, σ² I.
+    Isotropic,
+}
+
+/// Covariance of one component.
+#[derive(Clone, Debug)]
+pub enum Covariance {
+    /// Symmetric positive definite `[D,D]`.
+    Full(DMatrix<f64>),
+    /// Variances `[D]`.
+    Diagonal(Vec<f64>),
+    /// σ² of σ² I.
+    Isotropic(f64),
+}
+
+impl Covariance {
+    /// Sum of the variances over `d` dimensions.
+    pub fn trace(&self, d: usize) -> f64 {
+        match self {
+            Self::Full(m) => m.trace(),
+            Self::Diagonal(v) => v.iter().sum(),
+            Self::Isotropic(v) => v * d as f64,
+        }
+    }
+
+    /// Free parameters in `d` dimensions.
+    pub fn free_parameters(&self, d: usize) -> usize {
+        match self {
+            Self::Full(_) => d * (d + 1) / 2,
+            Self::Diagonal(_) => d,
+            Self::Isotropic(_) => 1,
+        }
+    }
+
+    /// The matrix `[D,D]` row-major.
+    pub fn to_rows(&self, d: usize) -> Vec<Vec<f64>> {
+        let entry = |i: usize, j: usize| match self {
+            Self::Full(m) => m[(i, j)],
+            Self::Diagonal(v) if i == j => v[i],
+            Self::Isotropic(v) if i == j => *v,
+            _ => 0.0,
+        };
+        (0..d).map(|i| (0..d).map(|j| entry(i, j)).collect()).collect()
+    }
+
+    /// Whitening W with Σ⁻¹ = Wᵀ W, and log det Σ; None if Σ is not positive definite.
+    pub fn whitening(&self, d: usize) -> Option<(Whitening, f64)> {
+        let positive = |v: f64| (v > 0.0 && v.is_finite()).then_some(v);
+        match self {
+            Self::Full(m) => {
+                let lower = Cholesky::new(m.clone())?.l();
+                let log_det = 2.0 * lower.diagonal().iter().map(|v| v.ln()).sum::<f64>();
+                let inverse = lower.solve_lower_triangular(&DMatrix::identity(d, d))?;
+                let rows = (0..d).flat_map(|i| (0..=i).map(move |j| (i, j))).map(|ij| inverse[ij]).collect();
+                log_det.is_finite().then_some((Whitening::LowerTriangle(rows), log_det))
+            }
+            Self::Diagonal(v) => {
+                let scale = v.iter().map(|&v| positive(v).map(|v| v.sqrt().recip())).collect::<Option<_>>()?;
+                Some((Whitening::Diagonal(scale), v.iter().map(|v| v.ln()).sum()))
+            }
+            Self::Isotropic(v) => {
+                let v = positive(*v)?;
+                Some((Whitening::Diagonal(vec![v.sqrt().recip(); d]), d as f64 * v.ln()))
+            }
+        }
+    }
+}
+
+/// A linear map that makes a component's points uncorrelated with variance 1.
+#[derive(Clone, Debug)]
+pub enum Whitening {
+    /// Rows of a lower triangle, one after another `[D(D+1)/2]`.
+    LowerTriangle(Vec<f64>),
+    /// A factor a dimension `[D]`.
+    Diagonal(Vec<f64>),
+}
+
+impl Whitening {
+    /// ‖W (x - mean)‖², the squared Mahalanobis distance.
+    pub fn squared_distance(&self, x: &[f64], mean: &[f64], difference: &mut [f64]) -> f64 {
+        for ((d, x), m) in difference.iter_mut().zip(x).zip(mean) {
+            *d = x - m;
+        }
+        match self {
+            Self::LowerTriangle(rows) => {
+                let mut start = 0;
+                let mut sum = 0.0;
+                for i in 0..difference.len() {
+                    let row = &rows[start..=start + i];
+                    let y: f64 = row.iter().zip(&*difference).map(|(w, d)| w * d).sum();
+                    sum += y * y;
+                    start += i + 1;
+                }
+                sum
+            }
+            Self::Diagonal(scale) => scale.iter().zip(difference).map(|(s, d)| (s * *d).powi(2)).sum(),
+        }
+    }
+}
+
+/// log N(x; μ, Σ) from the squared Mahalanobis distance and log det Σ.
+pub fn log_density(squared_distance: f64, log_det: f64, d: usize) -> f64 {
+    -0.5 * (squared_distance + log_det + d as f64 * (2.0 * PI).ln())
+}

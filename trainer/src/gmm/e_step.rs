@@ -1,0 +1,53 @@
+//! E-step: responsibilities γ(z_k) = π_k N(x; μ_k, Σ_k) / Σ_j π_j N(x; μ_j, Σ_j) (§5.1), by log-sum-exp.
+
+use super::covariance::log_density;
+use super::{Mixture, Points};
+
+/// What the current mixture says of the points.
+#[derive(Clone, Debug)]
+pub struct Expectation {
+    /// γ `[N,K]`; each row sums to 1.
+    pub responsibilities: Vec<f64>,
+    /// log p(x) of each point `[N]`, nats.
+    pub log_densities: Vec<f64>,
+}
+
+impl Expectation {
+    /// Sum of log p(x) over the points, nats.
+    pub fn log_likelihood(&self) -> f64 {
+        self.log_densities.iter().sum()
+    }
+
+    /// Mean responsibility of each of `k` components `[K]`.
+    pub fn shares(&self, k: usize) -> Vec<f64> {
+        let mut shares = vec![0.0; k];
+        for row in self.responsibilities.chunks_exact(k) {
+            shares.iter_mut().zip(row).for_each(|(s, r)| *s += r);
+        }
+        let n = self.log_densities.len() as f64;
+        shares.iter_mut().for_each(|s| *s /= n);
+        shares
+    }
+}
+
+/// Responsibilities of every component for every point; None if a covariance is not positive definite.
+pub fn e_step(points: Points<'_>, mixture: &Mixture) -> Option<Expectation> {
+    let (k, d) = (mixture.components(), points.dim());
+    let whitenings = mixture.covariances.iter().map(|c| c.whitening(d)).collect::<Option<Vec<_>>>()?;
+    let mut responsibilities = vec![0.0; points.len() * k];
+    let mut log_densities = Vec::with_capacity(points.len());
+    let mut difference = vec![0.0; d];
+    for (x, row) in points.rows().zip(responsibilities.chunks_exact_mut(k)) {
+        for (c, value) in row.iter_mut().enumerate() {
+            let (whitening, log_det) = &whitenings[c];
+            let distance = whitening.squared_distance(x, mixture.mean(c), &mut difference);
+            *value = mixture.weights[c].ln() + log_density(distance, *log_det, d);
+        }
+        let max = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let sum: f64 = row.iter().map(|v| (v - max).exp()).sum();
+        let log_density = max + sum.ln();
+        row.iter_mut().for_each(|v| *v = (*v - log_density).exp());
+        log_densities.push(log_density);
+    }
+    Some(Expectation { responsibilities, log_densities })
+}

@@ -1,0 +1,116 @@
+//! The EM loop and its restarts.
+
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+
+use super::{CovarianceType, Estimator, Expectation, Mixture, Points, e_step, init, m_step};
+use crate::error::{Error, Result};
+
+/// What to fit and when to stop.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Components K.
+    pub components: usize,
+    /// Family of covariances.
+    pub covariance: CovarianceType,
+    /// MLE or MAP.
+    pub estimator: Estimator,
+    /// True to hold every weight at 1/K, as p(c) of the cluster VAE does: components then pay for
+    /// unequal shares, which is what a component that holds two modes has.
+    pub uniform_weights: bool,
+    /// Converged when the objective gains less than this a point, nats.
+    pub tol: f64,
+    /// Iterations of a start.
+    pub max_iter: usize,
+    /// Starts; the best objective is kept.
+    pub restarts: usize,
+}
+
+/// A fitted mixture.
+#[derive(Clone, Debug)]
+pub struct Fit {
+    /// The parameters.
+    pub mixture: Mixture,
+    /// What they say of the points.
+    pub expectation: Expectation,
+    /// Log-likelihood (MLE), or log-posterior up to a constant (MAP), after every iteration, nats.
+    pub objective: Vec<f64>,
+    /// True if `tol` was reached within `max_iter`.
+    pub converged: bool,
+}
+
+impl Fit {
+    /// The last objective.
+    pub fn best(&self) -> f64 {
+        self.objective.last().copied().unwrap_or(f64::NEG_INFINITY)
+    }
+}
+
+/// Fits a mixture from `restarts` starts, run in parallel; `rng` gives the stream of each.
+///
+/// Even starts are k-means, odd ones k-means++ centres alone, which lie farther apart.
+///
+/// # Errors
+/// If there are fewer points than components, or no start keeps its covariances positive definite.
+pub fn fit(points: Points<'_>, settings: &Settings, rng: impl Fn(u64) -> ChaCha8Rng + Sync) -> Result<Fit> {
+    if points.len() < settings.components {
+        return Err(Error::config(
+            "components",
+            format!("{} components for {} points, expected at most one a point", settings.components, points.len()),
+        ));
+    }
+    let fits: Vec<Option<Fit>> = (0..settings.restarts as u64)
+        .into_par_iter()
+        .map(|restart| {
+            let mut rng = rng(restart);
+            let centres = if restart % 2 == 0 {
+                init::kmeans(points, settings.components, &mut rng)
+            } else {
+                init::kmeans_plus_plus(points, settings.components, &mut rng)
+            };
+            let start = init::one_hot(&init::assign(points, &centres), settings.components);
+            fit_from(points, &start, settings)
+        })
+        .collect();
+    // The first of equals wins, so that the result does not depend on the order of threads.
+    let best = fits.into_iter().flatten().reduce(|a, b| if b.best() > a.best() { b } else { a });
+    best.ok_or_else(|| {
+        Error::config(
+            "estimator",
+            "a covariance became singular in every start: use fewer components, --estimator map, or a larger reg_covar",
+        )
+    })
+}
+
+/// EM from given responsibilities `[N,K]`; None if a covariance is not positive definite.
+pub fn fit_from(points: Points<'_>, responsibilities: &[f64], settings: &Settings) -> Option<Fit> {
+    let update = |r: &[f64]| {
+        let mut mixture = m_step(points, r, settings.components, settings.covariance, &settings.estimator);
+        if settings.uniform_weights {
+            mixture.weights.fill(1.0 / settings.components as f64);
+        }
+        mixture
+    };
+    let mut mixture = update(responsibilities);
+    let mut expectation = e_step(points, &mixture)?;
+    let mut objective = vec![value(&settings.estimator, &mixture, &expectation)];
+    let mut converged = false;
+    for _ in 1..settings.max_iter {
+        mixture = update(&expectation.responsibilities);
+        expectation = e_step(points, &mixture)?;
+        let gain = value(&settings.estimator, &mixture, &expectation) - objective[objective.len() - 1];
+        objective.push(objective[objective.len() - 1] + gain);
+        if gain.abs() < settings.tol * points.len() as f64 {
+            converged = true;
+            break;
+        }
+    }
+    objective[0].is_finite().then_some(Fit { mixture, expectation, objective, converged })
+}
+
+fn value(estimator: &Estimator, mixture: &Mixture, expectation: &Expectation) -> f64 {
+    match estimator {
+        Estimator::Mle { .. } => expectation.log_likelihood(),
+        Estimator::Map(prior) => expectation.log_likelihood() + prior.log_density(mixture),
+    }
+}

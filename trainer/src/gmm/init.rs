@@ -1,0 +1,81 @@
+//! Where EM starts: hard responsibilities from k-means, or from k-means++ centres alone.
+
+use rand::{Rng, RngExt};
+
+use super::Points;
+
+/// Lloyd iterations of a start.
+const MAX_ITERATIONS: usize = 50;
+
+/// Centres `[K,D]` drawn by k-means++ (Arthur and Vassilvitskii 2007): each new one with probability
+/// proportional to the squared distance from the nearest so far.
+pub fn kmeans_plus_plus(points: Points<'_>, k: usize, rng: &mut impl Rng) -> Vec<f64> {
+    let mut centres = points.row(rng.random_range(0..points.len())).to_vec();
+    let mut nearest = vec![f64::INFINITY; points.len()];
+    while centres.len() < k * points.dim() {
+        let last = &centres[centres.len() - points.dim()..];
+        for (n, x) in nearest.iter_mut().zip(points.rows()) {
+            *n = n.min(squared_distance(x, last));
+        }
+        let total: f64 = nearest.iter().sum();
+        let mut left = rng.random::<f64>() * total;
+        // Falls through to the last point only if all points coincide with a centre.
+        let chosen = nearest.iter().position(|d| {
+            left -= d;
+            left < 0.0
+        });
+        centres.extend_from_slice(points.row(chosen.unwrap_or(points.len() - 1)));
+    }
+    centres
+}
+
+/// Lloyd's k-means from k-means++ centres.
+pub fn kmeans(points: Points<'_>, k: usize, rng: &mut impl Rng) -> Vec<f64> {
+    let mut centres = kmeans_plus_plus(points, k, rng);
+    let mut assignment = vec![usize::MAX; points.len()];
+    for _ in 0..MAX_ITERATIONS {
+        let next = assign(points, &centres);
+        if next == assignment {
+            break;
+        }
+        assignment = next;
+        let mut sums = vec![0.0; centres.len()];
+        let mut counts = vec![0.0; k];
+        for (x, &c) in points.rows().zip(&assignment) {
+            counts[c] += 1.0;
+            for (s, x) in sums[c * points.dim()..].iter_mut().zip(x) {
+                *s += x;
+            }
+        }
+        for (c, count) in counts.iter().enumerate().filter(|(_, n)| **n > 0.0) {
+            for i in c * points.dim()..(c + 1) * points.dim() {
+                centres[i] = sums[i] / count;
+            }
+        }
+    }
+    centres
+}
+
+/// Index of the nearest centre of each point.
+pub fn assign(points: Points<'_>, centres: &[f64]) -> Vec<usize> {
+    points
+        .rows()
+        .map(|x| {
+            let distances = centres.chunks_exact(points.dim()).map(|c| squared_distance(x, c));
+            distances.enumerate().min_by(|a, b| a.1.total_cmp(&b.1)).map_or(0, |(c, _)| c)
+        })
+        .collect()
+}
+
+/// Responsibilities `[N,K]` of 1 for the assigned component.
+pub fn one_hot(assignment: &[usize], k: usize) -> Vec<f64> {
+    let mut r = vec![0.0; assignment.len() * k];
+    for (row, &c) in r.chunks_exact_mut(k).zip(assignment) {
+        row[c] = 1.0;
+    }
+    r
+}
+
+fn squared_distance(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum()
+}

@@ -1,0 +1,151 @@
+//! Gaussian mixtures by expectation-maximisation (§5 of the paper), in f64, without tensors.
+//!
+//! p(x) = Σ_k π_k N(x; μ_k, Σ_k). Everything about components is computed in log space.
+
+mod covariance;
+mod e_step;
+mod em;
+mod init;
+mod m_step;
+mod moves;
+
+pub use covariance::{Covariance, CovarianceType};
+pub use e_step::{Expectation, e_step};
+pub use em::{Fit, Settings, fit, fit_from};
+pub use init::{kmeans, kmeans_plus_plus};
+pub use m_step::{ConjugatePrior, Estimator, m_step};
+pub use moves::split_and_merge;
+
+use crate::error::{Error, Result};
+
+/// N points of D dimensions.
+#[derive(Clone, Copy, Debug)]
+pub struct Points<'a> {
+    values: &'a [f64],
+    dim: usize,
+}
+
+impl<'a> Points<'a> {
+    /// Points from row-major `values` `[N,D]`.
+    ///
+    /// # Errors
+    /// If there are no points, rows are ragged, or a value is not finite.
+    pub fn new(values: &'a [f64], dim: usize) -> Result<Self> {
+        if dim == 0 || values.is_empty() || !values.len().is_multiple_of(dim) {
+            return Err(Error::config("gmm", format!("{} values do not make rows of {dim}", values.len())));
+        }
+        if let Some(at) = values.iter().position(|v| !v.is_finite()) {
+            return Err(Error::config("gmm", format!("row {}, column {} is not finite", at / dim, at % dim)));
+        }
+        Ok(Self { values, dim })
+    }
+
+    /// Number of points N.
+    pub fn len(&self) -> usize {
+        self.values.len() / self.dim
+    }
+
+    /// True if there is no point; [`Points::new`] refuses that.
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    /// Dimensions D.
+    pub fn dim(&self) -> usize {
+        self.dim
+    }
+
+    /// The points, one after another.
+    pub fn rows(&self) -> std::slice::ChunksExact<'a, f64> {
+        self.values.chunks_exact(self.dim)
+    }
+
+    /// Point `n`.
+    ///
+    /// # Panics
+    /// If `n` is not below [`Points::len`].
+    pub fn row(&self, n: usize) -> &'a [f64] {
+        &self.values[n * self.dim..(n + 1) * self.dim]
+    }
+}
+
+/// Weights, means and covariances of K components.
+#[derive(Clone, Debug)]
+pub struct Mixture {
+    /// π_k, non-negative, summing to 1 `[K]`.
+    pub weights: Vec<f64>,
+    /// μ_k `[K,D]`.
+    pub means: Vec<f64>,
+    /// Σ_k `[K]`.
+    pub covariances: Vec<Covariance>,
+}
+
+/// Mean and isotropic variance of each component: what the prior p(z|c) takes over.
+#[derive(Clone, Debug)]
+pub struct Moments {
+    /// `[K,D]`.
+    pub means: Vec<f64>,
+    /// Mean over dimensions of the variance `[K]`.
+    pub variances: Vec<f64>,
+}
+
+impl Moments {
+    /// The cluster prior that maximises eq. (6.1) given q(c|x) and q(z|x) (E14):
+    /// μ_c = Σ_n q_nc m_n / Σ_n q_nc, σ_c² = Σ_n q_nc (‖m_n - μ_c‖² + Σ_d v_nd) / (D Σ_n q_nc).
+    ///
+    /// `means` are m `[N,D]`, `total_variances` Σ_d v_nd `[N]`, `responsibilities` q(c|x) `[N,K]`. Without v
+    /// a cluster could be narrower than the posteriors in it, and the bound would push them apart.
+    pub fn of_clusters(means: Points<'_>, total_variances: &[f64], responsibilities: &[f64], k: usize) -> Self {
+        let d = means.dim();
+        let mut counts = vec![f64::MIN_POSITIVE; k];
+        let mut centres = vec![0.0; k * d];
+        for (m, row) in means.rows().zip(responsibilities.chunks_exact(k)) {
+            for (c, &q) in row.iter().enumerate() {
+                counts[c] += q;
+                centres[c * d..(c + 1) * d].iter_mut().zip(m).for_each(|(s, m)| *s += q * m);
+            }
+        }
+        for (centre, count) in centres.chunks_exact_mut(d).zip(&counts) {
+            centre.iter_mut().for_each(|m| *m /= count);
+        }
+        let mut variances = vec![0.0; k];
+        for ((m, v), row) in means.rows().zip(total_variances).zip(responsibilities.chunks_exact(k)) {
+            for (c, &q) in row.iter().enumerate() {
+                let distance: f64 = m.iter().zip(&centres[c * d..]).map(|(m, c)| (m - c) * (m - c)).sum();
+                variances[c] += q * (distance + v);
+            }
+        }
+        for (variance, count) in variances.iter_mut().zip(&counts) {
+            *variance = (*variance / (d as f64 * count)).max(f64::MIN_POSITIVE);
+        }
+        Self { means: centres, variances }
+    }
+}
+
+impl Mixture {
+    /// Components K.
+    pub fn components(&self) -> usize {
+        self.weights.len()
+    }
+
+    /// Dimensions D.
+    pub fn dim(&self) -> usize {
+        self.means.len() / self.weights.len()
+    }
+
+    /// Mean of component `k` `[D]`.
+    ///
+    /// # Panics
+    /// If `k` is not below [`Mixture::components`].
+    pub fn mean(&self, k: usize) -> &[f64] {
+        let d = self.dim();
+        &self.means[k * d..(k + 1) * d]
+    }
+
+    /// Free parameters, as counted by BIC and AIC.
+    pub fn free_parameters(&self) -> usize {
+        let d = self.dim();
+        let per_covariance = self.covariances.first().map_or(0, |c| c.free_parameters(d));
+        self.components() * (d + per_covariance) + self.components() - 1
+    }
+}

@@ -1,0 +1,80 @@
+//! Split-and-merge moves (Ueda et al. 2000): EM cannot leave a solution where one component holds two
+//! modes and another mode is shared by two components; merging the two and splitting the one can.
+
+use nalgebra::{DMatrix, SymmetricEigen};
+use rayon::prelude::*;
+
+use super::{Fit, Points, Settings, fit_from};
+
+/// Pairs to merge that are looked at in a round, most overlapping first.
+const MERGES: usize = 5;
+/// EM iterations that decide which move is worth finishing.
+const SCREENING_ITERATIONS: usize = 15;
+
+/// Repeats the move with the largest gain until none gains, at most `rounds` times.
+pub fn split_and_merge(points: Points<'_>, mut fit: Fit, settings: &Settings, rounds: usize) -> Fit {
+    if settings.components < 3 {
+        return fit;
+    }
+    let screening = Settings { max_iter: SCREENING_ITERATIONS, ..settings.clone() };
+    for _ in 0..rounds {
+        let moves = candidates(&fit, settings.components);
+        let screened: Vec<(usize, Option<Fit>)> = moves
+            .par_iter()
+            .enumerate()
+            .map(|(index, &(merge, split))| {
+                (index, fit_from(points, &apply(points, &fit, settings.components, merge, split), &screening))
+            })
+            .collect();
+        let best = screened
+            .into_iter()
+            .filter_map(|(index, candidate)| Some((index, candidate?)))
+            .reduce(|a, b| if b.1.best() > a.1.best() { b } else { a });
+        let finished =
+            best.and_then(|(_, candidate)| fit_from(points, &candidate.expectation.responsibilities, settings));
+        match finished {
+            Some(better) if better.best() > fit.best() + settings.tol * points.len() as f64 => fit = better,
+            _ => break,
+        }
+    }
+    fit
+}
+
+type Pair = (usize, usize);
+
+/// Pairs that share most responsibility, each with every other component to split.
+fn candidates(fit: &Fit, k: usize) -> Vec<(Pair, usize)> {
+    let mut overlap = vec![0.0; k * k];
+    for row in fit.expectation.responsibilities.chunks_exact(k) {
+        for i in 0..k {
+            for j in 0..i {
+                overlap[i * k + j] += row[i] * row[j];
+            }
+        }
+    }
+    let mut pairs: Vec<Pair> = (0..k).flat_map(|i| (0..i).map(move |j| (i, j))).collect();
+    pairs.sort_by(|&(a, b), &(c, d)| overlap[c * k + d].total_cmp(&overlap[a * k + b]));
+    pairs.truncate(MERGES);
+    let others = |(i, j): Pair| (0..k).filter(move |&s| s != i && s != j);
+    pairs.into_iter().flat_map(|pair| others(pair).map(move |s| (pair, s))).collect()
+}
+
+/// Responsibilities with `merge.1` joined to `merge.0` and `split` cut in two across its longest axis.
+fn apply(points: Points<'_>, fit: &Fit, k: usize, merge: Pair, split: usize) -> Vec<f64> {
+    let d = points.dim();
+    let rows = fit.mixture.covariances[split].to_rows(d);
+    let eigen = SymmetricEigen::new(DMatrix::from_fn(d, d, |i, j| rows[i][j]));
+    let axis = eigen.eigenvectors.column(eigen.eigenvalues.imax()).into_owned();
+    let centre = fit.mixture.mean(split);
+    let mut responsibilities = fit.expectation.responsibilities.clone();
+    for (x, row) in points.rows().zip(responsibilities.chunks_exact_mut(k)) {
+        row[merge.0] += row[merge.1];
+        row[merge.1] = 0.0;
+        let side: f64 = x.iter().zip(centre).zip(axis.iter()).map(|((x, m), a)| (x - m) * a).sum();
+        if side > 0.0 {
+            row[merge.1] = row[split];
+            row[split] = 0.0;
+        }
+    }
+    responsibilities
+}

@@ -1,0 +1,70 @@
+//! The cluster VAE: q(z|x), q(c|x), p(x|z,c), p(z|c), p(c) = 1/K. No configuration is read after
+//! construction and no random number is drawn here but the initial weights.
+
+mod decoder;
+mod encoder;
+mod init;
+mod prior;
+
+pub use decoder::{Decoder, Likelihood};
+pub use encoder::{ConvBlock, DenseBlock, Encoder, LOG_VAR_RANGE, Posterior};
+pub use init::Init;
+pub use prior::Prior;
+
+use burn::module::Module;
+use burn::nn::Linear;
+use burn::tensor::Tensor;
+use burn::tensor::activation::log_softmax;
+
+use crate::config::{Checked, ClusterPosterior};
+use crate::data::FrameShape;
+use crate::elbo;
+
+/// All learned parts.
+#[derive(Module, Debug)]
+pub struct ClusterVae {
+    /// q(z|x).
+    pub encoder: Encoder,
+    /// p(x|z,c).
+    pub decoder: Decoder,
+    /// p(z|c).
+    pub prior: Prior,
+    /// The amortised q(c|x): logits from the encoder's features, `[hidden, K]`.
+    pub cluster_head: Option<Linear>,
+}
+
+impl ClusterVae {
+    /// A model with random weights for frames of `shape`.
+    pub fn new(config: &Checked, shape: FrameShape, likelihood: Likelihood, init: &mut Init<'_>) -> Self {
+        let encoder = Encoder::new(&config.encoder, shape, config.latent, init);
+        let decoder = Decoder::new(&config.decoder.hidden, shape, config.latent, config.clusters, likelihood, init);
+        let prior = Prior::new(config.clusters, config.latent, init);
+        let cluster_head = (config.cluster_posterior == ClusterPosterior::Amortised)
+            .then(|| init.linear(encoder.features(), config.clusters));
+        Self { encoder, decoder, prior, cluster_head }
+    }
+
+    /// log q(c|x) as the device computes it, from the encoder alone.
+    ///
+    /// The learned head where there is one, else the responsibilities of the latent mixture.
+    ///
+    /// # Shapes
+    /// - `posterior`: of B frames
+    /// - output: `[B,K]`, each row sums to 1 in probability
+    pub fn log_responsibilities(&self, posterior: &Posterior) -> Tensor<2> {
+        match &self.cluster_head {
+            Some(head) => log_softmax(head.forward(posterior.features.clone()), 1),
+            None => elbo::optimum::log_responsibilities(self.alignment(posterior)),
+        }
+    }
+
+    /// E_q(z|x) log p(z|c) for every c (E3), `[B,K]`.
+    pub fn alignment(&self, posterior: &Posterior) -> Tensor<2> {
+        elbo::alignment::per_cluster(
+            posterior.mu_z.clone(),
+            posterior.log_var_z.clone(),
+            self.prior.mu_c.val(),
+            self.prior.log_var_c.val(),
+        )
+    }
+}

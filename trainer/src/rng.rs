@@ -1,0 +1,36 @@
+//! Where every random number of a run comes from: one seed, split into independent streams.
+//!
+//! A stream is named by what it is for and by an index (a step, an epoch, a restart), so a run that
+//! resumes at step n draws what the uninterrupted run would have drawn, with no state to save.
+
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+/// What a stream of random numbers is for.
+#[derive(Clone, Copy, Debug)]
+#[repr(u64)]
+pub enum Purpose {
+    /// Initial weights.
+    Weights = 1,
+    /// Order of the frames in an epoch of `pretrain`; index = epoch.
+    PretrainOrder,
+    /// Augmentation and latent noise of a step of `pretrain`; index = step.
+    PretrainStep,
+    /// Order of the frames in an epoch of `refine`; index = epoch.
+    RefineOrder,
+    /// Augmentation and latent noise of a step of `refine`; index = step.
+    RefineStep,
+    /// Starts of the Gaussian mixture; index = restart.
+    Mixture,
+    /// Which training frames calibrate the novelty threshold.
+    Calibration,
+    /// Latent samples in evaluation; index = batch.
+    Evaluation,
+}
+
+/// The stream for `purpose` and `index` of a run with this seed.
+pub fn stream(seed: u64, purpose: Purpose, index: u64) -> ChaCha8Rng {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    rng.set_stream(((purpose as u64) << 48) | index);
+    rng
+}

@@ -1,0 +1,160 @@
+//! The run directory, and how files are written so that a crash leaves the old or the new one.
+//!
+//! | file | content |
+//! |---|---|
+//! | `config.toml` | every setting, defaults written out |
+//! | `metrics.jsonl` | one line an epoch, and one for EM |
+//! | `metrics.json` | the end of training: the last epoch, device, time |
+//! | `weights.bpk` | all learned weights, Burn's own format |
+//! | `model.json` | shape, scaling, likelihood, novelty threshold, hash of the weights |
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use burn::module::Module;
+use burn::tensor::Device;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::config::Config;
+use crate::data::FrameShape;
+use crate::data::scaling::Scaling;
+use crate::error::{Error, Result};
+use crate::fit::Fitted;
+use crate::model::{ClusterVae, Init, Likelihood};
+
+const VERSION: u32 = 1;
+
+#[derive(Serialize, Deserialize)]
+struct Saved {
+    version: u32,
+    shape: FrameShape,
+    scaling: Option<Scaling>,
+    likelihood: Likelihood,
+    novelty_threshold: f32,
+    data_sha256: String,
+    weights_sha256: String,
+}
+
+/// A directory with everything about one training.
+#[derive(Clone, Debug)]
+pub struct Run {
+    folder: PathBuf,
+}
+
+impl Run {
+    /// Starts a run in `folder`, which may exist but must not hold a run.
+    ///
+    /// # Errors
+    /// [`Error::Resource`] if it holds one, or cannot be written.
+    pub fn create(folder: &Path, config: &Config) -> Result<Self> {
+        if folder.join("config.toml").exists() {
+            return Err(Error::resource(folder.display(), "holds a run already; choose another --out or remove it"));
+        }
+        std::fs::create_dir_all(folder).map_err(|e| Error::resource(folder.display(), e))?;
+        write_atomically(&folder.join("config.toml"), config.to_toml()?.as_bytes())?;
+        Ok(Self { folder: folder.to_owned() })
+    }
+
+    /// Where it is.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Appends a line to `metrics.jsonl`.
+    pub fn log(&self, line: &impl Serialize) -> Result<()> {
+        let path = self.folder.join("metrics.jsonl");
+        let fault = |e: &dyn std::fmt::Display| Error::resource(path.display(), e);
+        let text = serde_json::to_string(line).map_err(|e| fault(&e))?;
+        let mut file = OpenOptions::new().create(true).append(true).open(&path).map_err(|e| fault(&e))?;
+        writeln!(file, "{text}").map_err(|e| fault(&e))
+    }
+
+    /// Writes `metrics.json`.
+    pub fn summary(&self, summary: &impl Serialize) -> Result<()> {
+        let path = self.folder.join("metrics.json");
+        let text = serde_json::to_string_pretty(summary).map_err(|e| Error::resource(path.display(), e))?;
+        write_atomically(&path, text.as_bytes())
+    }
+
+    /// Saves a fitted model.
+    pub fn save(&self, fitted: &Fitted) -> Result<()> {
+        let path = self.folder.join("weights.bpk");
+        let temporary = self.folder.join(".weights.tmp.bpk");
+        fitted.model.clone().save_file(&temporary).map_err(|e| Error::resource(temporary.display(), e))?;
+        let bytes = std::fs::read(&temporary).map_err(|e| Error::resource(temporary.display(), e))?;
+        write_atomically(&path, &bytes)?;
+        std::fs::remove_file(&temporary).map_err(|e| Error::resource(temporary.display(), e))?;
+        let saved = Saved {
+            version: VERSION,
+            shape: fitted.shape,
+            scaling: fitted.scaling.clone(),
+            likelihood: fitted.likelihood,
+            novelty_threshold: fitted.novelty_threshold,
+            data_sha256: fitted.data_sha256.clone(),
+            weights_sha256: sha256(&bytes),
+        };
+        let text = serde_json::to_string_pretty(&saved).map_err(|e| Error::resource("model.json", e))?;
+        write_atomically(&self.folder.join("model.json"), text.as_bytes())
+    }
+}
+
+/// Loads the model of a run directory.
+///
+/// # Errors
+/// [`Error::Model`] if a file is missing, damaged, or of another version.
+pub fn load(folder: &Path, device: &Device) -> Result<Fitted> {
+    let read = |name: &str| {
+        let path = folder.join(name);
+        std::fs::read(&path).map_err(|e| Error::model(&path, format!("{e}; is this a run directory of `trainer fit`?")))
+    };
+    let description = folder.join("model.json");
+    let saved: Saved = serde_json::from_slice(&read("model.json")?).map_err(|e| Error::model(&description, e))?;
+    if saved.version != VERSION {
+        return Err(Error::model(&description, format!("version {}, expected {VERSION}", saved.version)));
+    }
+    let path = folder.join("weights.bpk");
+    if sha256(&read("weights.bpk")?) != saved.weights_sha256 {
+        return Err(Error::model(&path, "damaged: its sha256 is not the one in model.json"));
+    }
+    let config = Config::default().merge_file(&folder.join("config.toml"))?.check()?;
+    // Random weights of the right shapes, all replaced by the file's.
+    let mut init = Init { rng: ChaCha8Rng::seed_from_u64(0), device };
+    let model = ClusterVae::new(&config, saved.shape, saved.likelihood, &mut init);
+    let model = model.try_load_file(&path).map_err(|e| Error::model(&path, e))?;
+    Ok(Fitted {
+        config,
+        model,
+        shape: saved.shape,
+        scaling: saved.scaling,
+        likelihood: saved.likelihood,
+        novelty_threshold: saved.novelty_threshold,
+        data_sha256: saved.data_sha256,
+    })
+}
+
+/// Writes a file under a temporary name, syncs it, renames it, and syncs the folder.
+///
+/// # Errors
+/// [`Error::Resource`]; the old file is then untouched.
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
+    let fault = |e: std::io::Error| Error::resource(path.display(), e);
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut builder = tempfile::Builder::new();
+    // Temporary files are private by default; the result is a file like any other, under the umask.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut file = builder.tempfile_in(folder).map_err(fault)?;
+    file.write_all(bytes).map_err(fault)?;
+    file.as_file().sync_all().map_err(fault)?;
+    file.persist(path).map_err(|e| fault(e.error))?;
+    File::open(folder).and_then(|f| f.sync_all()).map_err(fault)
+}
+
+/// SHA-256 in hexadecimal.
+pub fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
+}
