@@ -106,6 +106,30 @@ fn log_normal(z: &[f64; D], mean: impl Fn(usize) -> f64, var: impl Fn(usize) -> 
 
 const SAMPLES: usize = 200_000;
 
+/// log p(x) = L(x) + KL(q(z|x) ‖ p(z|x)), eq. (1.8), on a model with one latent whose integrals are sums over a grid.
+#[test]
+fn e1_the_evidence_is_the_bound_plus_the_kl_to_the_true_posterior() {
+    const STEP: f64 = 1e-3;
+    let grid: Vec<f64> = (-12_000..12_000).map(|i| f64::from(i) * STEP).collect();
+    let normal = |z: f64, mean: f64, var: f64| -0.5 * ((2.0 * PI * var).ln() + (z - mean).powi(2) / var);
+    // A decoder that bends z, so that p(z|x) is far from Gaussian.
+    let logits: Vec<f32> = grid.iter().flat_map(|z| [(2.0 * z).sin() * 3.0, z * z - 1.0].map(|v| v as f32)).collect();
+    let x: Vec<f32> = [1.0, 0.0].repeat(grid.len());
+    let log_likelihood = host(log_bernoulli(matrix(&x, 2), matrix(&logits, 2)).sum_dim(1).squeeze_dim::<1>(1));
+    let joint = |i: usize| log_likelihood[i] + normal(grid[i], 0.0, 1.0);
+    let evidence = (0..grid.len()).map(|i| joint(i).exp() * STEP).sum::<f64>().ln();
+    for (mean, log_var) in [(0.4f32, -1.2f32), (-0.3, 0.5)] {
+        let q = |z: f64| normal(z, f64::from(mean), f64::from(log_var).exp());
+        let over_q =
+            |f: &dyn Fn(usize) -> f64| -> f64 { grid.iter().enumerate().map(|(i, z)| q(*z).exp() * f(i) * STEP).sum() };
+        let kl = host(standard::kl_to_standard_normal(matrix(&[mean], 1), matrix(&[log_var], 1)))[0];
+        let bound = over_q(&|i| log_likelihood[i]) - kl;
+        let gap = over_q(&|i| q(grid[i]) - (joint(i) - evidence));
+        assert!(gap > 0.0);
+        close(&[bound + gap], &[evidence], 1e-5);
+    }
+}
+
 #[test]
 fn e2_kl_to_the_standard_normal_is_the_monte_carlo_mean() {
     let case = case(1);

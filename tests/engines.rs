@@ -25,7 +25,7 @@ const F16_ARITHMETIC: f32 = 5e-2;
 /// Fits on the CPU.
 fn fitted(config: Config, frames: &Frames) -> Fitted {
     let config = config.check().unwrap();
-    fit::fit(&config, frames, &Device::flex(), &mut |_| ControlFlow::Continue(())).unwrap().unwrap()
+    fit::fit(&config, frames, &Device::flex(), None, &mut |_| ControlFlow::Continue(())).unwrap().unwrap()
 }
 
 fn assigned(engine: &mut Engine, frames: &Frames) -> Predictions {

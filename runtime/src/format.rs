@@ -3,8 +3,8 @@
 //! | tensor | meaning |
 //! |---|---|
 //! | input `frame` | `[N,C,H,W]` f32, values in the units of the training data (bytes divided by 255) |
-//! | output `mu_z`, `log_var_z` | encoder, `[N,D]` f32 |
-//! | output `log_responsibilities` | log q(c\|x), `[N,K]` f32, nats |
+//! | output `mu`, `log_var` | m and log v of q(z\|x), `[N,D]` f32 |
+//! | output `log_responsibilities`, `responsibilities` | log q(c\|x), q(c\|x), `[N,K]` f32 |
 //! | output `novelty` | -log p(z) under the mixture, `[N]` f32, nats |
 //! | initializer `head.mu_c` | `[K,D]` f32 |
 //! | initializer `head.log_var_c` | `[K]` f32 |
@@ -14,13 +14,15 @@
 /// Input tensor.
 pub const INPUT: &str = "frame";
 /// Encoder's mean.
-pub const MU_Z: &str = "mu_z";
+pub const MU: &str = "mu";
 /// Encoder's log-variance.
-pub const LOG_VAR_Z: &str = "log_var_z";
+pub const LOG_VAR: &str = "log_var";
 /// Logits of a learned cluster head; absent where the mixture gives the responsibilities.
 pub const CLUSTER_LOGITS: &str = "cluster_logits";
 /// log q(c|x).
 pub const LOG_RESPONSIBILITIES: &str = "log_responsibilities";
+/// q(c|x).
+pub const RESPONSIBILITIES: &str = "responsibilities";
 /// -log p(z).
 pub const NOVELTY: &str = "novelty";
 /// Means of the mixture.

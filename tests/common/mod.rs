@@ -40,9 +40,13 @@ pub fn small() -> Config {
         "augment.rotation=5",
         "pretrain.steps=60",
         "pretrain.batch=32",
+        "pretrain.learning_rate=3e-3",
+        "pretrain.schedule=cosine",
         "refine.steps=40",
         "refine.batch=32",
         "mixture.restarts=2",
+        // So few steps do not make clear clusters of every shape of frame.
+        "collapse.information=0",
     ];
     config = config.set(&settings.map(str::to_owned)).unwrap();
     config

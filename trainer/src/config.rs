@@ -33,6 +33,8 @@ pub struct Config {
     pub mixture: MixtureConfig,
     /// Stage 3: the cluster VAE.
     pub refine: RefineConfig,
+    /// When a clustering counts as collapsed.
+    pub collapse: CollapseConfig,
     /// Novelty threshold.
     pub novelty: NoveltyConfig,
 }
@@ -50,6 +52,7 @@ impl Default for Config {
             pretrain: PretrainConfig::default(),
             mixture: MixtureConfig::default(),
             refine: RefineConfig::default(),
+            collapse: CollapseConfig::default(),
             novelty: NoveltyConfig::default(),
         }
     }
@@ -163,8 +166,14 @@ pub struct PretrainConfig {
     pub steps: usize,
     /// Frames a step.
     pub batch: usize,
-    /// Adam's learning rate at the start; it falls to 0 along a cosine.
+    /// Adam's learning rate at the start.
     pub learning_rate: f64,
+    /// What becomes of it.
+    ///
+    /// A constant one keeps the latents of complete MNIST coarse. Falling to 0, it makes them fine enough to tell
+    /// two ways of writing a digit apart, and EM then finds those: ACC of seed 1 is 0.986 at a constant 1e-3, and
+    /// was 0.974 at 3e-3 falling to 0.
+    pub schedule: Schedule,
     /// Weight of KL(q(z|x) ‖ N(0, I)).
     pub kl_weight: f64,
     /// Weight of the squared distance between the means of two views of a frame.
@@ -175,7 +184,35 @@ pub struct PretrainConfig {
 
 impl Default for PretrainConfig {
     fn default() -> Self {
-        Self { steps: 4000, batch: 128, learning_rate: 3e-3, kl_weight: 0.5, pull: 5.0, strength: 1.0 }
+        Self {
+            steps: 3750,
+            batch: 256,
+            learning_rate: 1e-3,
+            schedule: Schedule::Constant,
+            kl_weight: 0.5,
+            pull: 5.0,
+            strength: 1.0,
+        }
+    }
+}
+
+/// How the learning rate changes over a stage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Schedule {
+    /// Not at all.
+    Constant,
+    /// It falls to 0 along a cosine.
+    Cosine,
+}
+
+impl Schedule {
+    /// The learning rate of `step`, counted from 0, of `steps`.
+    pub fn at(self, start: f64, step: usize, steps: usize) -> f64 {
+        match self {
+            Self::Constant => start,
+            Self::Cosine => start * 0.5 * (1.0 + (std::f64::consts::PI * step as f64 / steps as f64).cos()),
+        }
     }
 }
 
@@ -183,7 +220,8 @@ impl Default for PretrainConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MixtureConfig {
-    /// Starts; the highest likelihood is kept.
+    /// Starts; the highest likelihood is kept. 0 leaves EM out: every cluster starts as the same Gaussian, which
+    /// shows what EM is for.
     pub restarts: usize,
     /// EM iterations of a start.
     pub max_iter: usize,
@@ -236,14 +274,32 @@ pub enum DecoderPasses {
 impl Default for RefineConfig {
     fn default() -> Self {
         Self {
-            steps: 4000,
-            batch: 128,
+            steps: 2800,
+            batch: 256,
             learning_rate: 1e-3,
             information: 100.0,
             consistency: 100.0,
             strength: 1.0,
             decoder_passes: DecoderPasses::Sampled,
         }
+    }
+}
+
+/// Bounds under which training starts again from other weights, and at last gives up.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CollapseConfig {
+    /// Least I(x;c) / log K.
+    pub information: f64,
+    /// Least H(q̄) / log K.
+    pub balance: f64,
+    /// How often training may start again.
+    pub restarts: usize,
+}
+
+impl Default for CollapseConfig {
+    fn default() -> Self {
+        Self { information: 0.1, balance: 0.5, restarts: 2 }
     }
 }
 
@@ -273,13 +329,24 @@ impl Deref for Checked {
     }
 }
 
+impl Checked {
+    /// The same settings for a start from other weights; attempt 0 is the run's own seed.
+    pub fn attempt(&self, attempt: usize) -> Self {
+        let mut config = self.0.clone();
+        // Seeds of users are small numbers; this keeps attempts apart from them and from each other.
+        config.seed ^= (attempt as u64) << 48;
+        Self(config)
+    }
+}
+
 impl Config {
-    /// The settings of `demo` and of `fit` without `--data`: shorter stages, for 8,000 digits.
+    /// The settings of `demo` and of `fit` without `--data`: shorter stages with larger steps, for 8,000 digits.
     pub fn demo() -> Self {
         let mut config = Self::default();
-        config.pretrain.steps = 2000;
-        config.refine.steps = 1000;
-        config.refine.learning_rate = 2e-3;
+        let (pretrain, refine) = (&mut config.pretrain, &mut config.refine);
+        (pretrain.steps, pretrain.batch, pretrain.learning_rate) = (2000, 128, 3e-3);
+        pretrain.schedule = Schedule::Cosine;
+        (refine.steps, refine.batch, refine.learning_rate) = (1000, 128, 2e-3);
         config
     }
 
@@ -352,11 +419,14 @@ impl Config {
         stage("refine", self.refine.batch, self.refine.learning_rate, self.refine.strength)?;
         within("refine.information", self.refine.information, 0.0, 1e6)?;
         within("refine.consistency", self.refine.consistency, 0.0, 1e6)?;
-        at_least("mixture.restarts", self.mixture.restarts, 1)?;
+        at_most("mixture.restarts", self.mixture.restarts, 10_000)?;
         at_least("mixture.max_iter", self.mixture.max_iter, 1)?;
         at_least("mixture.max_frames", self.mixture.max_frames, self.clusters)?;
         within("mixture.tol", self.mixture.tol, 0.0, 1e3)?;
         within("mixture.reg_covar", self.mixture.reg_covar, 0.0, 1e3)?;
+        within("collapse.information", self.collapse.information, 0.0, 1.0)?;
+        within("collapse.balance", self.collapse.balance, 0.0, 1.0)?;
+        at_most("collapse.restarts", self.collapse.restarts, 100)?;
         within("novelty.false_alarm_rate", self.novelty.false_alarm_rate, 1e-4, 0.5)?;
         Ok(Checked(self))
     }

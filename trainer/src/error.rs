@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::fit::StageName;
+
 /// Result with the trainer's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -26,15 +28,30 @@ pub enum Error {
     },
     /// Training produced a value that is not finite.
     #[error(
-        "training diverged: {what} is not finite at {stage} step {step}; lower the learning rate (--set {stage}.learning_rate=...)"
+        "training diverged: {what} is not finite at {stage} step {step}; lower the learning rate \
+         (--set {stage}.learning_rate=...){}",
+        kept.as_ref().map_or(String::new(), |k| format!("; the last good state is {}", k.display()))
     )]
     Diverged {
         /// The quantity.
         what: String,
         /// The stage, which is also the configuration table's name.
-        stage: &'static str,
-        /// The step within the stage.
+        stage: StageName,
+        /// The step within the stage, from 1.
         step: usize,
+        /// The last checkpoint before it.
+        kept: Option<PathBuf>,
+    },
+    /// The clusters collapsed, again after every restart.
+    #[error(
+        "the clusters collapsed in {attempts} attempts: {why}; try another --seed, fewer clusters (--set clusters=...), \
+         longer stages (--set pretrain.steps=...), or lower the bound if such clusters are what you want"
+    )]
+    Collapsed {
+        /// How often training was begun.
+        attempts: usize,
+        /// What is below its bound.
+        why: String,
     },
     /// A model file or run directory is damaged or incompatible.
     #[error("model: {}: {problem}", path.display())]
@@ -53,7 +70,7 @@ pub enum Error {
         problem: String,
     },
     /// The user stopped the program.
-    #[error("interrupted; the run in {} is not finished and cannot be exported", run.display())]
+    #[error("interrupted; go on with: trainer fit --resume {}", run.display())]
     Interrupted {
         /// The run directory.
         run: PathBuf,
@@ -86,7 +103,7 @@ impl Error {
         match self {
             Self::Config { .. } => 2,
             Self::Data { .. } => 3,
-            Self::Diverged { .. } => 4,
+            Self::Diverged { .. } | Self::Collapsed { .. } => 4,
             Self::Model { .. } => 5,
             Self::Resource { .. } => 7,
             Self::Interrupted { .. } => 130,

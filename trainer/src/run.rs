@@ -3,8 +3,9 @@
 //! | file | content |
 //! |---|---|
 //! | `config.toml` | every setting, defaults written out |
-//! | `metrics.jsonl` | one line an epoch, and one for EM |
-//! | `metrics.json` | the end of training: the last epoch, device, time |
+//! | `metrics.jsonl` | one line an epoch, one for EM, one for a restart |
+//! | `metrics.json` | the end of training: the last epoch; the same bytes for the same seed on the same CPU |
+//! | `checkpoints/` | the last state of each stage, to go on from |
 //! | `weights.bpk` | all learned weights, Burn's own format |
 //! | `model.json` | shape, scaling, likelihood, novelty threshold, hash of the weights |
 
@@ -23,7 +24,7 @@ use crate::config::Config;
 use crate::data::FrameShape;
 use crate::data::scaling::Scaling;
 use crate::error::{Error, Result};
-use crate::fit::Fitted;
+use crate::fit::{Checkpoint, Fitted, Place, StageName};
 use crate::model::{ClusterVae, Init, Likelihood};
 
 const VERSION: u32 = 1;
@@ -37,6 +38,21 @@ struct Saved {
     novelty_threshold: f32,
     data_sha256: String,
     weights_sha256: String,
+}
+
+/// What a line of `metrics.jsonl` says of its place; the mixture's has no step.
+#[derive(Deserialize)]
+struct Line {
+    stage: Option<StageName>,
+    #[serde(default)]
+    step: usize,
+    restarts: Option<usize>,
+}
+
+const CHECKPOINTS: &str = "checkpoints";
+
+fn checkpoint_path(folder: &Path, stage: StageName) -> PathBuf {
+    folder.join(CHECKPOINTS).join(format!("{stage}.ckpt"))
 }
 
 /// A directory with everything about one training.
@@ -54,9 +70,71 @@ impl Run {
         if folder.join("config.toml").exists() {
             return Err(Error::resource(folder.display(), "holds a run already; choose another --out or remove it"));
         }
-        std::fs::create_dir_all(folder).map_err(|e| Error::resource(folder.display(), e))?;
+        let checkpoints = folder.join(CHECKPOINTS);
+        std::fs::create_dir_all(&checkpoints).map_err(|e| Error::resource(checkpoints.display(), e))?;
         write_atomically(&folder.join("config.toml"), config.to_toml()?.as_bytes())?;
         Ok(Self { folder: folder.to_owned() })
+    }
+
+    /// Opens a run that was interrupted: its settings, and its last checkpoint if it got that far.
+    ///
+    /// What `metrics.jsonl` says of later steps is dropped, since they will be done again.
+    ///
+    /// # Errors
+    /// [`Error::Model`] if it is no run, has ended, or its checkpoint is damaged.
+    pub fn resume(folder: &Path) -> Result<(Self, Config, Option<Checkpoint>)> {
+        let path = folder.join("config.toml");
+        if !path.exists() {
+            return Err(Error::model(folder, "no config.toml in it; is this a run directory of `trainer fit`?"));
+        }
+        if folder.join("model.json").exists() {
+            return Err(Error::model(folder, "this run has ended; there is nothing to resume"));
+        }
+        let config = Config::default().merge_file(&path)?;
+        let mut last: Option<Checkpoint> = None;
+        for stage in StageName::ALL {
+            let path = checkpoint_path(folder, stage);
+            if !path.exists() {
+                continue;
+            }
+            let bytes = std::fs::read(&path).map_err(|e| Error::model(&path, e))?;
+            let checkpoint = Checkpoint::decode(&bytes).map_err(|e| Error::model(&path, e))?;
+            if last.as_ref().is_none_or(|last| last.place < checkpoint.place) {
+                last = Some(checkpoint);
+            }
+        }
+        let run = Self { folder: folder.to_owned() };
+        run.forget_after(last.as_ref().map(|checkpoint| checkpoint.place))?;
+        Ok((run, config, last))
+    }
+
+    /// Keeps the lines of `metrics.jsonl` up to `place`, none without one.
+    fn forget_after(&self, place: Option<Place>) -> Result<()> {
+        let path = self.folder.join("metrics.jsonl");
+        if !path.exists() {
+            return Ok(());
+        }
+        let text = std::fs::read_to_string(&path).map_err(|e| Error::model(&path, e))?;
+        let mut attempt = 0;
+        let mut kept = String::new();
+        for line in text.lines() {
+            // A line that was cut off while it was written says nothing.
+            let Ok(said) = serde_json::from_str::<Line>(line) else { continue };
+            attempt = said.restarts.unwrap_or(attempt);
+            let of = Place { attempt, stage: said.stage.unwrap_or(StageName::Pretrain), step: said.step };
+            if place.is_some_and(|place| of <= place) {
+                kept.push_str(line);
+                kept.push('\n');
+            }
+        }
+        write_atomically(&path, kept.as_bytes())
+    }
+
+    /// Writes the checkpoint of a stage over its last one, and returns where it is.
+    pub fn checkpoint(&self, checkpoint: &Checkpoint) -> Result<PathBuf> {
+        let path = checkpoint_path(&self.folder, checkpoint.place.stage);
+        write_atomically(&path, &checkpoint.encode())?;
+        Ok(path)
     }
 
     /// Where it is.
@@ -83,11 +161,9 @@ impl Run {
     /// Saves a fitted model.
     pub fn save(&self, fitted: &Fitted) -> Result<()> {
         let path = self.folder.join("weights.bpk");
-        let temporary = self.folder.join(".weights.tmp.bpk");
-        fitted.model.clone().save_file(&temporary).map_err(|e| Error::resource(temporary.display(), e))?;
-        let bytes = std::fs::read(&temporary).map_err(|e| Error::resource(temporary.display(), e))?;
+        let record = fitted.model.clone().into_record();
+        let bytes = record.into_bytes().map_err(|e| Error::resource(path.display(), e))?;
         write_atomically(&path, &bytes)?;
-        std::fs::remove_file(&temporary).map_err(|e| Error::resource(temporary.display(), e))?;
         let saved = Saved {
             version: VERSION,
             shape: fitted.shape,

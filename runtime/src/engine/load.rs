@@ -111,7 +111,7 @@ fn keep_encoder(model: &mut ModelProto) -> bool {
     let Some(graph) = model.graph.as_mut() else { return false };
     let has_logits = graph.output.iter().any(|o| o.name == format::CLUSTER_LOGITS);
     graph.node.retain(|node| !node.name.starts_with(format::HEAD_NODES));
-    let wanted = [format::MU_Z, format::LOG_VAR_Z, format::CLUSTER_LOGITS];
+    let wanted = [format::MU, format::LOG_VAR, format::CLUSTER_LOGITS];
     graph.output.retain(|output| wanted.contains(&output.name.as_str()));
     graph.output.sort_by_key(|output| wanted.iter().position(|name| *name == output.name));
     graph.initializer.retain(|tensor| tensor.name != format::MU_C && tensor.name != format::LOG_VAR_C);

@@ -60,6 +60,7 @@ impl Args {
         for (what, path) in [
             ("model for the device", exported.onnx.clone()),
             ("its card", exported.card.clone()),
+            ("decoder, for the curious", exported.decoder.clone()),
             ("weights", run.folder().join("weights.bpk")),
             ("metrics, a line an epoch", run.folder().join("metrics.jsonl")),
             ("configuration", run.folder().join("config.toml")),

@@ -6,13 +6,13 @@ use burn::tensor::Device;
 use trainer::export::{Precision, export};
 use trainer::{Result, run};
 
-/// Write the ONNX file of a fitted model
+/// Write the ONNX files of a fitted model
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Example:\n  trainer export runs/1 --out models/mine --precision f16")]
 pub struct Args {
     /// Run directory of `trainer fit`
     run: PathBuf,
-    /// Where to write model.onnx and MODEL_CARD.md [default: RUN/export]
+    /// Where to write model.onnx, decoder.onnx and MODEL_CARD.md [default: RUN/export]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// How the weights are stored

@@ -1,13 +1,12 @@
 //! `trainer fit`.
 
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 use serde::Serialize;
-use trainer::config::Config;
+use trainer::config::{Checked, Config};
 use trainer::data::{self, Frames, Role};
 use trainer::device::{self, Choice, Chosen};
-use trainer::fit::{self, Epoch, Event, Fitted};
+use trainer::fit::{self, Checkpoint, Epoch, Event, Fitted, Place};
 use trainer::run::Run;
 use trainer::{Error, Result};
 
@@ -23,6 +22,9 @@ pub struct Args {
     /// MNIST-like folder, IDX, .npy, .npz, .csv, or folder of PNG or JPEG [default: embedded digits]
     #[arg(long, value_name = "PATH")]
     data: Option<PathBuf>,
+    /// Go on with an interrupted run, with its own settings; give the same --data
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "out", "seed", "settings"])]
+    resume: Option<PathBuf>,
     #[command(flatten)]
     training: Training,
 }
@@ -61,17 +63,23 @@ impl Training {
 
     /// Trains into `--out`, or else the next free `runs/{name}N`, with progress.
     pub fn train(&self, config: &Config, frames: &Frames, device: &Chosen, name: &str) -> Result<(Fitted, Run)> {
+        // Mistakes in the settings are told before a directory is made.
+        let checked = config.clone().check()?;
         let folder = match &self.out {
             Some(folder) => folder.clone(),
             None => next_free(Path::new("runs"), name)?,
         };
-        train(config, frames, device, &folder)
+        let run = Run::create(&folder, config)?;
+        train(&checked, frames, device, run, None)
     }
 }
 
 impl Args {
     /// Fits and saves.
     pub fn run(self) -> Result<()> {
+        if let Some(folder) = &self.resume {
+            return self.go_on(folder);
+        }
         let base = match &self.data {
             Some(_) => Config::default(),
             None => Config::demo(),
@@ -86,42 +94,61 @@ impl Args {
         let frames = data::open(self.data.as_deref(), Role::Fit)?;
         let device = self.training.device()?;
         let (_, run) = self.training.train(&config, &frames, &device, "")?;
-        eprintln!("next: trainer export {}", run.folder().display());
-        super::print_line(run.folder().display())
+        tell(&run)
+    }
+
+    fn go_on(&self, folder: &Path) -> Result<()> {
+        let (run, config, checkpoint) = Run::resume(folder)?;
+        let config = config.check()?;
+        let frames = data::open(self.data.as_deref(), Role::Fit)?;
+        let device = self.training.device()?;
+        let (_, run) = train(&config, &frames, &device, run, checkpoint)?;
+        tell(&run)
     }
 }
 
+fn tell(run: &Run) -> Result<()> {
+    eprintln!("next: trainer export {}", run.folder().display());
+    super::print_line(run.folder().display())
+}
+
+/// No time and nothing else that two runs of the same seed differ in.
 #[derive(Serialize)]
 struct Summary {
     device: String,
-    seconds: f64,
     frames: usize,
     parameters: usize,
+    novelty_threshold: f32,
     last_epoch: Option<Epoch>,
 }
 
-/// Trains into a new run directory, with progress.
-fn train(config: &Config, frames: &Frames, device: &Chosen, folder: &Path) -> Result<(Fitted, Run)> {
-    let checked = config.clone().check()?;
-    let run = Run::create(folder, config)?;
+/// Trains in a run directory, with progress.
+fn train(
+    config: &Checked,
+    frames: &Frames,
+    device: &Chosen,
+    run: Run,
+    resume: Option<Checkpoint>,
+) -> Result<(Fitted, Run)> {
     eprintln!("fitting {} frames of {} on {}", frames.len(), frames.shape, device.name);
-    let started = Instant::now();
+    if let Some(Place { stage, step, .. }) = resume.as_ref().map(|checkpoint| checkpoint.place) {
+        eprintln!("going on after step {step} of {stage}");
+    }
     let mut progress = Progress::new(&run)?;
     let mut last_epoch = None;
-    let fitted = fit::fit(&checked, frames, &device.device, &mut |event| {
+    let fitted = fit::fit(config, frames, &device.device, resume, &mut |event| {
         if let Event::Epoch(epoch) = &event {
             last_epoch = Some((*epoch).clone());
         }
         progress.observe(event)
-    })?;
-    let Some(fitted) = fitted else { return Err(progress.into_fault()) };
-    progress.finish();
+    });
+    let fitted = progress.finish(fitted)?;
     run.save(&fitted)?;
     run.summary(&Summary {
         device: device.name.clone(),
-        seconds: started.elapsed().as_secs_f64(),
         frames: frames.len(),
         parameters: trainer::export::Folded::new(&fitted)?.parameters(),
+        novelty_threshold: fitted.novelty_threshold,
         last_epoch,
     })?;
     Ok((fitted, run))

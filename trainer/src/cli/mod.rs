@@ -37,7 +37,7 @@ pub struct Cli {
 enum Verb {
     /// Fit a model to unlabelled frames
     Fit(fit::Args),
-    /// Write the ONNX file of a fitted model
+    /// Write the ONNX files of a fitted model
     Export(export::Args),
     /// Score a model: against labels, and by its bound
     Eval(eval::Args),

@@ -2,17 +2,20 @@
 
 use std::io::IsTerminal;
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use trainer::fit::{Epoch, Event};
+use trainer::fit::{Checkpoint, Epoch, Event, Fitted, StageName};
 use trainer::run::Run;
 use trainer::{Error, Result};
 
 /// Time between two plain lines.
 const PLAIN_INTERVAL: Duration = Duration::from_secs(5);
+/// Time between two checkpoints of a stage; its end always has one.
+const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Shows events, writes them to the run directory, and watches for Ctrl-C.
 pub struct Progress<'a> {
@@ -24,6 +27,8 @@ pub struct Progress<'a> {
     started: Instant,
     last_line: Instant,
     last_epoch: String,
+    last_checkpoint: Instant,
+    kept: Option<PathBuf>,
     stop: Arc<AtomicBool>,
     fault: Option<Error>,
 }
@@ -48,6 +53,8 @@ impl<'a> Progress<'a> {
             started: Instant::now(),
             last_line: Instant::now(),
             last_epoch: String::new(),
+            last_checkpoint: Instant::now(),
+            kept: None,
             stop,
             fault: None,
         })
@@ -55,58 +62,85 @@ impl<'a> Progress<'a> {
 
     /// Takes an event; breaks off on Ctrl-C or if the run directory cannot be written.
     pub fn observe(&mut self, event: Event<'_>) -> ControlFlow<()> {
+        let stop = self.stop.load(Ordering::SeqCst);
         let written = match event {
             Event::Stage { name, steps } => {
                 self.begin(name, steps);
-                Ok(())
+                return ControlFlow::Continue(());
             }
-            Event::Step { done } => {
+            Event::Step { done, checkpoint } => {
                 self.step(done);
-                Ok(())
+                let due = done == self.steps || self.last_checkpoint.elapsed() >= CHECKPOINT_INTERVAL;
+                if due || stop { self.save(checkpoint) } else { Ok(()) }
             }
             Event::Epoch(epoch) => {
                 self.last_epoch = summary(epoch);
                 self.bar.set_message(self.last_epoch.clone());
-                self.run.log(epoch)
+                // The step that ends the epoch follows, and is where a stop leaves off.
+                return self.log(epoch);
             }
             Event::Mixture(report) => {
                 self.line(&format!(
                     "mixture: log-likelihood {:.3} nats a frame, balance {:.3}",
-                    report.log_likelihood, report.balance
+                    report.log_likelihood, report.clusters.balance
                 ));
-                self.run.log(report)
+                return self.log(report);
+            }
+            Event::Restart { restarts, why } => {
+                self.line(&format!("the clusters collapsed: {why}; starting again ({restarts})"));
+                return self.log(&serde_json::json!({ "restarts": restarts, "why": why }));
             }
         };
         if let Err(fault) = written {
             self.fault = Some(fault);
             return ControlFlow::Break(());
         }
-        if self.stop.load(Ordering::SeqCst) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
-    /// Why the observer broke off.
-    pub fn into_fault(self) -> Error {
+    /// Ends the display; what training gave, or why it broke off.
+    pub fn finish(self, fitted: Result<Option<Fitted>>) -> Result<Fitted> {
         self.bar.finish_and_clear();
-        self.fault.unwrap_or_else(|| Error::Interrupted { run: self.run.folder().to_owned() })
+        let fault = match fitted {
+            Ok(Some(fitted)) => return Ok(fitted),
+            Ok(None) => self.fault.unwrap_or_else(|| Error::Interrupted { run: self.run.folder().to_owned() }),
+            Err(fault) => fault,
+        };
+        Err(match fault {
+            Error::Diverged { what, stage, step, .. } => Error::Diverged { what, stage, step, kept: self.kept },
+            other => other,
+        })
     }
 
-    /// Ends the display.
-    pub fn finish(self) {
-        self.bar.finish_and_clear();
+    fn log(&mut self, line: &impl serde::Serialize) -> ControlFlow<()> {
+        match self.run.log(line) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(fault) => {
+                self.fault = Some(fault);
+                ControlFlow::Break(())
+            }
+        }
     }
 
-    fn begin(&mut self, name: &'static str, steps: usize) {
-        self.stage = name;
+    fn save(&mut self, checkpoint: &mut dyn FnMut() -> Result<Checkpoint>) -> Result<()> {
+        self.kept = Some(self.run.checkpoint(&checkpoint()?)?);
+        self.last_checkpoint = Instant::now();
+        Ok(())
+    }
+
+    fn begin(&mut self, name: StageName, steps: usize) {
+        self.stage = name.as_str();
         self.steps = steps;
         self.started = Instant::now();
         self.last_line = Instant::now();
         self.last_epoch.clear();
         self.bar.reset();
         self.bar.set_length(steps as u64);
-        self.bar.set_prefix(name);
+        self.bar.set_prefix(self.stage);
         self.bar.set_message("");
-        if !self.terminal || steps == 0 {
-            let hint = if steps == 0 { " (EM on the latents; a minute or more)" } else { "" };
+        let mixture = name == StageName::Mixture;
+        if !self.terminal || mixture {
+            let hint = if mixture { " (EM on the latents; a minute or more)" } else { "" };
             self.line(&format!("{name}: started{hint}"));
         }
     }
@@ -134,7 +168,8 @@ fn summary(epoch: &Epoch) -> String {
     let value = |name: &str| epoch.values.get(name).copied().unwrap_or(f32::NAN);
     let head = format!("epoch {}/{}", epoch.epoch, epoch.epochs);
     if epoch.values.contains_key("elbo") {
-        format!("{head}  ELBO {:.1}  I(x;c) {:.3}", value("elbo"), value("mutual_information"))
+        let information = epoch.clusters.map_or(f64::NAN, |clusters| clusters.mutual_information);
+        format!("{head}  ELBO {:.1}  I(x;c) {information:.3}", value("elbo"))
     } else {
         format!("{head}  reconstruction {:.1}  KL {:.2}", value("reconstruction"), value("latent_kl"))
     }

@@ -18,15 +18,23 @@ pub fn marginal_entropy(log_q: Tensor<2>) -> Tensor<1> {
     -(mean.clone() * mean.clamp_min(FLOOR).log()).sum()
 }
 
+/// Mean over frames of H(q(c|x)).
+///
+/// # Shapes
+/// - `log_q`: `[B,K]`
+/// - output: `[1]`, nats in `[0, log K]`
+pub fn mean_entropy(log_q: Tensor<2>) -> Tensor<1> {
+    let b = log_q.dims()[0] as f64;
+    -(log_q.clone().exp() * log_q).sum() / b
+}
+
 /// I(x;c) = H(q̄) - mean over frames of H(q(c|x)).
 ///
 /// # Shapes
 /// - `log_q`: `[B,K]`
 /// - output: `[1]`, nats in `[0, log K]`
 pub fn mutual_information(log_q: Tensor<2>) -> Tensor<1> {
-    let b = log_q.dims()[0] as f64;
-    let mean_entropy = -(log_q.clone().exp() * log_q.clone()).sum() / b;
-    marginal_entropy(log_q) - mean_entropy
+    marginal_entropy(log_q.clone()) - mean_entropy(log_q)
 }
 
 /// Mutual information between the clusters of a frame and of its view, over the batch.

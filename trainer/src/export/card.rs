@@ -18,7 +18,7 @@ pub fn text(fitted: &Fitted, precision: Precision, onnx: &[u8], scores: Option<&
          | file | `model.onnx`, {bytes} bytes, sha256 `{sha}` |\n\
          | weights | {precision:?}, {parameters} in encoder and heads |\n\
          | input | `frame` [N,{c},{h},{w}] f32, {scaling} |\n\
-         | outputs | `log_responsibilities` [N,{k}], `novelty` [N], `mu_z` and `log_var_z` [N,{d}] |\n\
+         | outputs | `responsibilities` and `log_responsibilities` [N,{k}], `novelty` [N], `mu` and `log_var` [N,{d}] |\n\
          | clusters K, latent D | {k}, {d} |\n\
          | q(c\\|x) on the device | {posterior} |\n\
          | novel if novelty > | {threshold} nats, exceeded by {rate} of held-out training frames |\n\

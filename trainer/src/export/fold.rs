@@ -3,8 +3,8 @@
 use burn::nn::{BatchNorm, Linear};
 use burn::tensor::Tensor;
 
-use crate::error::{Error, Result};
-use crate::fit::Fitted;
+use crate::error::Result;
+use crate::fit::{Fitted, to_host};
 use crate::model::Encoder;
 
 /// A convolution with stride 2 and zero padding of half the kernel, followed by ReLU.
@@ -27,6 +27,18 @@ pub struct FoldedDense {
     pub shape: [usize; 2],
     /// `[outputs]`.
     pub bias: Vec<f32>,
+}
+
+impl FoldedDense {
+    /// A layer as it is.
+    pub fn of(linear: &Linear) -> Result<Self> {
+        let shape = linear.weight.dims();
+        let bias = match &linear.bias {
+            Some(bias) => to_host(bias.val())?,
+            None => vec![0.0; shape[1]],
+        };
+        Ok(Self { weight: to_host(linear.weight.val())?, shape, bias })
+    }
 }
 
 /// Every layer of the encoder and what the head needs.
@@ -58,7 +70,7 @@ impl Folded {
             let [outputs, inputs, kernel, _] = block.conv.weight.dims();
             let bias = block.conv.bias.as_ref().map(|b| b.val());
             let (scale, bias) = fold_norm(&block.norm, bias, outputs)?;
-            let mut weight = values(block.conv.weight.val())?;
+            let mut weight = to_host(block.conv.weight.val())?;
             let per_output = weight.len() / outputs;
             for (w, s) in weight.chunks_exact_mut(per_output).zip(&scale) {
                 w.iter_mut().for_each(|w| *w *= s);
@@ -67,7 +79,7 @@ impl Folded {
         }
         let mut dense = Vec::new();
         for block in &encoder.dense {
-            let mut layer = plain(&block.linear)?;
+            let mut layer = FoldedDense::of(&block.linear)?;
             let outputs = layer.shape[1];
             let (scale, bias) = fold_norm(&block.norm, block.linear.bias.as_ref().map(|b| b.val()), outputs)?;
             for row in layer.weight.chunks_exact_mut(outputs) {
@@ -79,11 +91,11 @@ impl Folded {
         Ok(Self {
             convs,
             dense,
-            mu: plain(&encoder.mu)?,
-            log_var: plain(&encoder.log_var)?,
-            cluster_logits: model.cluster_head.as_ref().map(plain).transpose()?,
-            mu_c: values(model.prior.mu_c.val())?,
-            log_var_c: values(model.prior.log_var_c.val())?,
+            mu: FoldedDense::of(&encoder.mu)?,
+            log_var: FoldedDense::of(&encoder.log_var)?,
+            cluster_logits: model.cluster_head.as_ref().map(FoldedDense::of).transpose()?,
+            mu_c: to_host(model.prior.mu_c.val())?,
+            log_var_c: to_host(model.prior.log_var_c.val())?,
         })
     }
 
@@ -96,24 +108,11 @@ impl Folded {
     }
 }
 
-fn values<const R: usize>(tensor: Tensor<R>) -> Result<Vec<f32>> {
-    tensor.try_into_vec_as::<f32>().map_err(|e| Error::resource("device", format!("{e:?}")))
-}
-
-fn plain(linear: &Linear) -> Result<FoldedDense> {
-    let shape = linear.weight.dims();
-    let bias = match &linear.bias {
-        Some(bias) => values(bias.val())?,
-        None => vec![0.0; shape[1]],
-    };
-    Ok(FoldedDense { weight: values(linear.weight.val())?, shape, bias })
-}
-
 /// Factor of the weights and new bias: y = γ (w·x + b - mean) / √(var + ε) + β.
 fn fold_norm(norm: &BatchNorm, bias: Option<Tensor<1>>, outputs: usize) -> Result<(Vec<f32>, Vec<f32>)> {
-    let (gamma, beta) = (values(norm.gamma.val())?, values(norm.beta.val())?);
-    let (mean, var) = (values(norm.running_mean.value())?, values(norm.running_var.value())?);
-    let bias = bias.map(values).transpose()?.unwrap_or_else(|| vec![0.0; outputs]);
+    let (gamma, beta) = (to_host(norm.gamma.val())?, to_host(norm.beta.val())?);
+    let (mean, var) = (to_host(norm.running_mean.value())?, to_host(norm.running_var.value())?);
+    let bias = bias.map(to_host).transpose()?.unwrap_or_else(|| vec![0.0; outputs]);
     let scale: Vec<f32> = gamma.iter().zip(&var).map(|(g, v)| g / (v + norm.epsilon as f32).sqrt()).collect();
     let bias = (0..outputs).map(|o| (bias[o] - mean[o]) * scale[o] + beta[o]).collect();
     Ok((scale, bias))

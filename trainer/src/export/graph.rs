@@ -32,12 +32,17 @@ impl GraphBuilder {
 
     /// Adds an f32 input.
     pub fn input(&mut self, name: &str, dims: &[Dim]) {
-        self.graph.input.push(value_info(name, dims));
+        self.graph.input.push(value_info(name, dims, DataType::Float));
+    }
+
+    /// Adds an i64 input.
+    pub fn indices(&mut self, name: &str, dims: &[Dim]) {
+        self.graph.input.push(value_info(name, dims, DataType::Int64));
     }
 
     /// Adds an f32 output.
     pub fn output(&mut self, name: &str, dims: &[Dim]) {
-        self.graph.output.push(value_info(name, dims));
+        self.graph.output.push(value_info(name, dims, DataType::Float));
     }
 
     /// Adds a node with one output, which has the node's name unless another is given.
@@ -110,7 +115,7 @@ pub fn integers(name: &str, values: &[i64]) -> AttributeProto {
     }
 }
 
-fn value_info(name: &str, dims: &[Dim]) -> ValueInfoProto {
+fn value_info(name: &str, dims: &[Dim], kind: DataType) -> ValueInfoProto {
     let dim = dims
         .iter()
         .map(|d| Dimension {
@@ -121,7 +126,7 @@ fn value_info(name: &str, dims: &[Dim]) -> ValueInfoProto {
             ..Default::default()
         })
         .collect();
-    let tensor = type_proto::Tensor { elem_type: DataType::Float as i32, shape: Some(TensorShapeProto { dim }) };
+    let tensor = type_proto::Tensor { elem_type: kind as i32, shape: Some(TensorShapeProto { dim }) };
     let value = Some(type_proto::Value::TensorType(tensor));
     let kind = TypeProto { value, ..Default::default() };
     ValueInfoProto { name: name.into(), r#type: Some(kind), ..Default::default() }

@@ -1,10 +1,12 @@
 //! From a fitted model to the files the device needs: ONNX and a card.
 
 mod card;
+mod decoder;
 mod fold;
 mod graph;
 mod onnx;
 
+pub use decoder::encode_decoder;
 pub use fold::{Folded, FoldedConv, FoldedDense};
 pub use onnx::encode;
 
@@ -32,11 +34,13 @@ pub struct Exported {
     pub onnx: PathBuf,
     /// Its size, bytes.
     pub onnx_bytes: usize,
+    /// The decoder's ONNX file, which the device does not need.
+    pub decoder: PathBuf,
     /// The model card.
     pub card: PathBuf,
 }
 
-/// Writes `model.onnx` and `MODEL_CARD.md` into `folder`.
+/// Writes `model.onnx`, `decoder.onnx` and `MODEL_CARD.md` into `folder`.
 ///
 /// # Errors
 /// [`Error::Model`] if a weight is not finite in the precision asked for, [`Error::Resource`] if a
@@ -46,9 +50,11 @@ pub fn export(fitted: &Fitted, precision: Precision, folder: &Path, scores: Opti
     let bytes = encode(fitted, precision)?;
     let onnx = folder.join("model.onnx");
     write_atomically(&onnx, &bytes)?;
+    let decoder = folder.join("decoder.onnx");
+    write_atomically(&decoder, &encode_decoder(fitted, precision)?)?;
     let card = folder.join("MODEL_CARD.md");
     write_atomically(&card, card::text(fitted, precision, &bytes, scores)?.as_bytes())?;
-    Ok(Exported { onnx, onnx_bytes: bytes.len(), card })
+    Ok(Exported { onnx, onnx_bytes: bytes.len(), decoder, card })
 }
 
 /// What the device computes q(c|x) from, where the model was trained with another choice.

@@ -9,6 +9,7 @@ use std::path::Path;
 use half::f16;
 use prost::Message;
 use runtime::format;
+use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::{GraphProto, ModelProto, OperatorSetIdProto, StringStringEntryProto};
 
 use super::graph::{Dim, GraphBuilder, integer, integers};
@@ -25,14 +26,18 @@ const IR_VERSION: i64 = 8;
 /// # Errors
 /// [`Error::Model`] if a weight is not finite in the precision asked for.
 pub fn encode(fitted: &Fitted, precision: Precision) -> Result<Vec<u8>> {
-    let folded = Folded::new(fitted)?;
-    check_finite(&folded, precision)?;
+    encode_graph(fitted, precision, graph(fitted, &Folded::new(fitted)?, precision))
+}
+
+/// The bytes of a file around `graph`.
+pub fn encode_graph(fitted: &Fitted, precision: Precision, graph: GraphProto) -> Result<Vec<u8>> {
+    check_finite(&graph)?;
     let model = ModelProto {
         ir_version: IR_VERSION,
         opset_import: vec![OperatorSetIdProto { domain: String::new(), version: OPSET }],
         producer_name: "trainer".into(),
         producer_version: env!("CARGO_PKG_VERSION").into(),
-        graph: Some(graph(fitted, &folded, precision)),
+        graph: Some(graph),
         metadata_props: metadata(fitted, precision)?,
         ..Default::default()
     };
@@ -43,23 +48,21 @@ pub fn encode(fitted: &Fitted, precision: Precision) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn check_finite(folded: &Folded, precision: Precision) -> Result<()> {
-    let heads = [&folded.mu, &folded.log_var].into_iter().chain(&folded.cluster_logits);
-    let dense = folded.dense.iter().chain(heads).map(|d| &d.weight);
-    let mut weights = folded.convs.iter().map(|c| &c.weight).chain(dense).flatten();
-    let finite = |w: &f32| match precision {
-        Precision::F32 => w.is_finite(),
-        Precision::F16 => f16::from_f32(*w).is_finite(),
-    };
-    match weights.find(|w| !finite(w)) {
-        None => Ok(()),
-        Some(w) => Err(Error::model(
-            Path::new("weights"),
-            format!(
-                "a weight of {w} does not fit {precision:?}; train again with a lower learning rate, or export f32"
-            ),
-        )),
+/// A weight of 1e5 is finite in f32 and infinite in f16; no file may hold such a one.
+fn check_finite(graph: &GraphProto) -> Result<()> {
+    for tensor in &graph.initializer {
+        let raw = &tensor.raw_data;
+        let finite = match DataType::try_from(tensor.data_type) {
+            Ok(DataType::Float16) => raw.as_chunks().0.iter().all(|b| f16::from_le_bytes(*b).is_finite()),
+            Ok(DataType::Float) => raw.as_chunks().0.iter().all(|b| f32::from_le_bytes(*b).is_finite()),
+            _ => true,
+        };
+        if !finite {
+            let problem = "is beyond the range of the precision; train with a lower learning rate, or export f32";
+            return Err(Error::model(Path::new(&tensor.name), problem));
+        }
     }
+    Ok(())
 }
 
 fn graph(fitted: &Fitted, folded: &Folded, precision: Precision) -> GraphProto {
@@ -92,24 +95,29 @@ fn graph(fitted: &Fitted, folded: &Folded, precision: Precision) -> GraphProto {
     last = "flat".into();
     for (i, layer) in folded.dense.iter().enumerate() {
         let out = format!("dense{i}");
-        gemm(&mut g, &out, layer, &last, &out, precision);
+        dense(&mut g, &out, layer, &last, &out, precision);
         last = format!("dense{i}.relu");
         g.node("Relu", &last, &[&out], &last, vec![]);
     }
     let latent = folded.mu.shape[1];
-    gemm(&mut g, "mu", &folded.mu, &last, format::MU_Z, precision);
-    gemm(&mut g, "log_var", &folded.log_var, &last, "log_var.unclamped", precision);
+    dense(&mut g, "mu", &folded.mu, &last, format::MU, precision);
+    dense(&mut g, "log_var", &folded.log_var, &last, "log_var.unclamped", precision);
     g.floats("log_var.min", &[], &[LOG_VAR_RANGE.0]);
     g.floats("log_var.max", &[], &[LOG_VAR_RANGE.1]);
-    g.node("Clip", "clamp", &["log_var.unclamped", "log_var.min", "log_var.max"], format::LOG_VAR_Z, vec![]);
+    g.node("Clip", "clamp", &["log_var.unclamped", "log_var.min", "log_var.max"], format::LOG_VAR, vec![]);
     let clusters = folded.log_var_c.len();
     if let Some(head) = &folded.cluster_logits {
-        gemm(&mut g, "clusters", head, &last, format::CLUSTER_LOGITS, precision);
+        dense(&mut g, "clusters", head, &last, format::CLUSTER_LOGITS, precision);
     }
     head(&mut g, folded, latent, clusters);
 
-    for (name, width) in [(format::MU_Z, latent), (format::LOG_VAR_Z, latent), (format::LOG_RESPONSIBILITIES, clusters)]
-    {
+    let widths = [
+        (format::MU, latent),
+        (format::LOG_VAR, latent),
+        (format::LOG_RESPONSIBILITIES, clusters),
+        (format::RESPONSIBILITIES, clusters),
+    ];
+    for (name, width) in widths {
         g.output(name, &[Dim::Batch, Dim::Fixed(width)]);
     }
     g.output(format::NOVELTY, &[Dim::Batch]);
@@ -119,7 +127,8 @@ fn graph(fitted: &Fitted, folded: &Folded, precision: Precision) -> GraphProto {
     g.finish()
 }
 
-fn gemm(g: &mut GraphBuilder, name: &str, layer: &FoldedDense, input: &str, output: &str, precision: Precision) {
+/// A dense layer as Gemm.
+pub fn dense(g: &mut GraphBuilder, name: &str, layer: &FoldedDense, input: &str, output: &str, precision: Precision) {
     let (weight, bias) = (format!("{name}.weight"), format!("{name}.bias"));
     g.weights(&weight, &layer.shape, &layer.weight, precision);
     g.floats(&bias, &[layer.shape[1]], &layer.bias);
@@ -139,11 +148,11 @@ fn head(g: &mut GraphBuilder, folded: &Folded, latent: usize, clusters: usize) {
     let mut node = |op: &str, inputs: &[&str], output: &str, attributes| {
         g.node(op, &format!("{}{output}", format::HEAD_NODES), inputs, output, attributes);
     };
-    node("Unsqueeze", &[format::MU_Z, "head.axis1"], "head.mu_z", vec![]);
+    node("Unsqueeze", &[format::MU, "head.axis1"], "head.mu_z", vec![]);
     node("Sub", &["head.mu_z", format::MU_C], "head.difference", vec![]);
     node("Mul", &["head.difference", "head.difference"], "head.square", vec![]);
     node("ReduceSum", &["head.square", "head.axis2"], "head.distance", vec![integer("keepdims", 0)]);
-    node("Exp", &[format::LOG_VAR_Z], "head.variance", vec![]);
+    node("Exp", &[format::LOG_VAR], "head.variance", vec![]);
     node("ReduceSum", &["head.variance", "head.axis1"], "head.total_variance", vec![integer("keepdims", 1)]);
     node("Add", &["head.distance", "head.total_variance"], "head.spread", vec![]);
     node("Neg", &[format::LOG_VAR_C], "head.log_precision", vec![]);
@@ -165,6 +174,7 @@ fn head(g: &mut GraphBuilder, folded: &Folded, latent: usize, clusters: usize) {
     node("Sub", &["head.log_k", "head.evidence_of_frame"], format::NOVELTY, vec![]);
     let logits = if folded.cluster_logits.is_some() { format::CLUSTER_LOGITS } else { "head.exponents" };
     node("LogSoftmax", &[logits], format::LOG_RESPONSIBILITIES, vec![integer("axis", 1)]);
+    node("Exp", &[format::LOG_RESPONSIBILITIES], format::RESPONSIBILITIES, vec![]);
 }
 
 fn metadata(fitted: &Fitted, precision: Precision) -> Result<Vec<StringStringEntryProto>> {

@@ -5,17 +5,16 @@ use std::collections::BTreeMap;
 use burn::tensor::Tensor;
 use serde::Serialize;
 
+use super::balance::Balance;
+use super::checkpoint::StageName;
 use super::stage::{Outcome, to_host};
 use crate::error::{Error, Result};
-
-/// A cluster with a smaller share of the frames than this, relative to 1/K, counts as inactive.
-const ACTIVE_SHARE: f32 = 0.1;
 
 /// Averages over an epoch.
 #[derive(Clone, Debug, Serialize)]
 pub struct Epoch {
     /// `pretrain` or `refine`.
-    pub stage: &'static str,
+    pub stage: StageName,
     /// From 1.
     pub epoch: usize,
     /// Epochs of the stage.
@@ -25,13 +24,16 @@ pub struct Epoch {
     /// Means by name, nats unless the name says otherwise.
     #[serde(flatten)]
     pub values: BTreeMap<&'static str, f32>,
+    /// The clusters, where the stage has any.
+    #[serde(flatten)]
+    pub clusters: Option<Balance>,
 }
 
 /// How EM went.
 #[derive(Clone, Debug, Serialize)]
 pub struct MixtureReport {
     /// Always `mixture`.
-    pub stage: &'static str,
+    pub stage: StageName,
     /// Mean log-likelihood of a latent mean, nats.
     pub log_likelihood: f64,
     /// Whether the best start had converged.
@@ -40,66 +42,71 @@ pub struct MixtureReport {
     pub iterations: usize,
     /// What split-and-merge moves added to the mean log-likelihood, nats.
     pub gain_of_moves: f64,
-    /// H(q̄) / log K: 1 if all components have the same share.
-    pub balance: f64,
-    /// Smallest share of a component.
-    pub smallest_share: f64,
+    /// The components.
+    #[serde(flatten)]
+    pub clusters: Balance,
 }
 
-/// Running sums that stay on the device until someone asks.
-#[derive(Default)]
+/// Sums over the steps of an epoch so far: of every value, then of every cluster's share.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Totals {
+    /// In the order of the outcome.
+    pub sums: Vec<f64>,
+    /// Steps summed over.
+    pub steps: usize,
+}
+
+/// Collects outcomes; the numbers stay on the device until someone asks.
 pub struct Sums {
+    stage: StageName,
     names: Vec<&'static str>,
-    sums: Option<Tensor<1>>,
-    shares: Option<Tensor<1>>,
-    steps: usize,
+    /// Steps not yet looked at, and their values `[V + K]`.
+    pending: Vec<(usize, Tensor<1>)>,
+    totals: Totals,
 }
 
 impl Sums {
-    /// Adds a step.
-    pub fn add(&mut self, outcome: &Outcome) {
+    /// Goes on from `totals`.
+    pub fn new(stage: StageName, totals: Totals) -> Self {
+        Self { stage, names: Vec::new(), pending: Vec::new(), totals }
+    }
+
+    /// Adds the outcome of `step`, counted from 0.
+    pub fn add(&mut self, step: usize, outcome: &Outcome) {
         self.names = outcome.values.iter().map(|(name, _)| *name).collect();
-        let values = Tensor::cat(outcome.values.iter().map(|(_, v)| v.clone().inner()).collect(), 0);
-        let accumulate = |sum: Option<Tensor<1>>, value: Tensor<1>| {
-            Some(match sum {
-                Some(sum) => sum + value,
-                None => value,
-            })
-        };
-        self.sums = accumulate(self.sums.take(), values);
-        if let Some(shares) = &outcome.shares {
-            self.shares = accumulate(self.shares.take(), shares.clone().inner());
-        }
-        self.steps += 1;
+        let values = outcome.values.iter().map(|(_, v)| v.clone().inner());
+        let shares = outcome.shares.iter().map(|s| s.clone().inner());
+        self.pending.push((step, Tensor::cat(values.chain(shares).collect(), 0)));
     }
 
-    /// Fails, naming the value, if a sum is not finite.
-    pub fn check(&self, stage: &'static str, step: usize) -> Result<()> {
-        let Some(sums) = &self.sums else { return Ok(()) };
-        for (name, value) in self.names.iter().zip(to_host(sums.clone())?) {
-            if !value.is_finite() {
-                return Err(Error::Diverged { what: (*name).to_owned(), stage, step });
+    /// Brings the pending numbers to the host.
+    ///
+    /// # Errors
+    /// [`Error::Diverged`] with the first value, and its step, that is not finite.
+    pub fn totals(&mut self) -> Result<&Totals> {
+        for (step, row) in self.pending.drain(..) {
+            let row = to_host(row)?;
+            if let Some(at) = row.iter().position(|v| !v.is_finite()) {
+                let what = self.names.get(at).copied().unwrap_or("responsibilities").to_owned();
+                return Err(Error::Diverged { what, stage: self.stage, step: step + 1, kept: None });
             }
+            self.totals.sums.resize(row.len(), 0.0);
+            self.totals.sums.iter_mut().zip(row).for_each(|(sum, v)| *sum += f64::from(v));
+            self.totals.steps += 1;
         }
-        Ok(())
+        Ok(&self.totals)
     }
 
-    /// Averages by name, with the balance of the clusters if there are any.
-    pub fn means(self) -> Result<BTreeMap<&'static str, f32>> {
-        let mut means = BTreeMap::new();
-        let steps = self.steps.max(1) as f32;
-        if let Some(sums) = self.sums {
-            means.extend(self.names.into_iter().zip(to_host(sums / steps)?));
-        }
-        if let Some(shares) = self.shares {
-            let shares = to_host(shares / steps)?;
-            let k = shares.len() as f32;
-            let entropy: f32 = shares.iter().filter(|s| **s > 0.0).map(|s| -s * s.ln()).sum();
-            means.insert("marginal_entropy", entropy);
-            means.insert("smallest_share", shares.iter().copied().fold(f32::INFINITY, f32::min));
-            means.insert("active_clusters", shares.iter().filter(|s| **s > ACTIVE_SHARE / k).count() as f32);
-        }
-        Ok(means)
+    /// Averages by name and over the clusters, and begins anew.
+    pub fn take_means(&mut self) -> Result<(BTreeMap<&'static str, f32>, Option<Balance>)> {
+        self.totals()?;
+        let Totals { sums, steps } = std::mem::take(&mut self.totals);
+        let means: Vec<f64> = sums.iter().map(|s| s / steps.max(1) as f64).collect();
+        let values: BTreeMap<_, _> = self.names.iter().copied().zip(means.iter().map(|m| *m as f32)).collect();
+        let shares = &means[self.names.len().min(means.len())..];
+        let entropy = values.get("cluster_entropy").copied().unwrap_or_default();
+        let clusters = (!shares.is_empty()).then(|| Balance::new(shares, f64::from(entropy)));
+        Ok((values, clusters))
     }
 }
 
@@ -113,36 +120,41 @@ mod tests {
         let device = Device::flex().autodiff();
         let loss = Tensor::<1>::from_floats([loss], &device);
         let shares = Tensor::<1>::from_floats([share, 1.0 - share], &device);
-        Outcome { values: vec![("loss", loss.clone()), ("other", loss.clone() * 0.0)], loss, shares: Some(shares) }
+        let entropy = Tensor::<1>::from_floats([0.01], &device);
+        Outcome { values: vec![("cluster_entropy", entropy), ("loss", loss.clone())], loss, shares: Some(shares) }
     }
 
     #[test]
     fn a_value_that_is_not_finite_is_named_with_its_stage_and_step() {
         for bad in [f32::NAN, f32::INFINITY] {
-            let mut sums = Sums::default();
-            sums.add(&outcome(1.0, 0.5));
-            assert!(sums.check("refine", 0).is_ok());
-            sums.add(&outcome(bad, 0.5));
-            sums.add(&outcome(1.0, 0.5));
-            let error = sums.check("refine", 49).unwrap_err();
+            let mut sums = Sums::new(StageName::Refine, Totals::default());
+            sums.add(0, &outcome(1.0, 0.5));
+            assert!(sums.totals().is_ok());
+            sums.add(1, &outcome(1.0, 0.5));
+            sums.add(2, &outcome(bad, 0.5));
+            sums.add(3, &outcome(1.0, 0.5));
+            let error = sums.totals().unwrap_err();
             assert_eq!(error.exit_code(), 4);
-            assert!(
-                error.to_string().starts_with("training diverged: loss is not finite at refine step 49"),
-                "{error}"
-            );
+            let start = "training diverged: loss is not finite at refine step 3";
+            assert!(error.to_string().starts_with(start), "{error}");
         }
     }
 
     #[test]
     fn means_and_balance_of_an_epoch() {
-        let mut sums = Sums::default();
-        sums.add(&outcome(1.0, 0.99));
-        sums.add(&outcome(2.0, 0.97));
-        let means = sums.means().unwrap();
+        let mut sums = Sums::new(StageName::Refine, Totals::default());
+        sums.add(0, &outcome(1.0, 0.99));
+        let half = sums.totals().unwrap().clone();
+        // Going on from what was saved gives the same epoch.
+        let mut sums = Sums::new(StageName::Refine, half);
+        sums.add(1, &outcome(2.0, 0.97));
+        let (means, clusters) = sums.take_means().unwrap();
+        let clusters = clusters.unwrap();
         assert!((means["loss"] - 1.5).abs() < 1e-6);
-        assert!((means["smallest_share"] - 0.02).abs() < 1e-6);
-        assert_eq!(means["active_clusters"], 1.0);
-        let entropy = -(0.98f32 * 0.98f32.ln() + 0.02 * 0.02f32.ln());
-        assert!((means["marginal_entropy"] - entropy).abs() < 1e-5);
+        assert!((clusters.smallest_share - 0.02).abs() < 1e-6);
+        assert_eq!(clusters.active_clusters, 1);
+        let entropy = -(0.98f64 * 0.98f64.ln() + 0.02 * 0.02f64.ln());
+        assert!((clusters.mutual_information - (entropy - 0.01)).abs() < 1e-6);
+        assert_eq!(sums.take_means().unwrap().1, None);
     }
 }

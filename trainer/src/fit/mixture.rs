@@ -3,8 +3,10 @@
 use burn::module::Module;
 use rand::seq::SliceRandom;
 
-use super::metrics::MixtureReport;
-use super::stage::latents;
+use super::balance::Balance;
+use super::checkpoint::{Checkpoint, Place, StageName};
+use super::metrics::{MixtureReport, Totals};
+use super::stage::{Start, latents};
 use super::{Event, Observer};
 use crate::config::Checked;
 use crate::data::Frames;
@@ -19,13 +21,14 @@ const SUBSET: u64 = u32::MAX as u64;
 /// Runs the stage; None if the observer broke off.
 pub fn run(
     config: &Checked,
-    mut model: ClusterVae,
+    start: Start<'_>,
     frames: &Frames,
     observer: &mut Observer<'_>,
 ) -> Result<Option<ClusterVae>> {
-    if observer(Event::Stage { name: "mixture", steps: 0 }).is_break() {
+    if observer(Event::Stage { name: StageName::Mixture, steps: 1 }).is_break() {
         return Ok(None);
     }
+    let Start { mut model, attempt, data_sha256, .. } = start;
     let device = model.prior.mu_c.val().device();
     let (means, total_variances) = latents(&model, frames, &device)?;
     let (fit, report) = latent_mixture(config, &means)?;
@@ -33,13 +36,20 @@ pub fn run(
     let Some(expectation) = gmm::e_step(points, &fit.mixture) else {
         return Err(Error::Diverged {
             what: "a covariance of the mixture".into(),
-            stage: "pretrain",
+            stage: StageName::Pretrain,
             step: config.pretrain.steps,
+            kept: None,
         });
     };
     let moments = Moments::of_clusters(points, &total_variances, &expectation.responsibilities, config.clusters);
     model.prior = Prior::from_moments(&moments, &device.inner()).train();
-    Ok(observer(Event::Mixture(&report)).is_continue().then_some(model))
+    if observer(Event::Mixture(&report)).is_break() {
+        return Ok(None);
+    }
+    let place = Place { attempt, stage: StageName::Mixture, step: 1 };
+    let mut checkpoint = || Checkpoint::new(place, data_sha256, &model, None, Totals::default());
+    let flow = observer(Event::Step { done: 1, checkpoint: &mut checkpoint });
+    Ok(flow.is_continue().then_some(model))
 }
 
 /// Fits the mixture to latent means `[N,D]`: the start with the highest likelihood, then split-and-merge
@@ -57,20 +67,24 @@ pub fn latent_mixture(config: &Checked, means: &[f64]) -> Result<(Fit, MixtureRe
         max_iter: c.max_iter,
         restarts: c.restarts,
     };
-    let start = gmm::fit(points, &settings, |restart| stream(config.seed, Purpose::Mixture, restart))?;
-    let before = start.best();
-    let fit = gmm::split_and_merge(points, start, &settings, c.moves);
+    let rng = |restart| stream(config.seed, Purpose::Mixture, restart);
+    let (fit, before) = if c.restarts == 0 {
+        let one = gmm::fit(points, &Settings { components: 1, restarts: 1, ..settings }, rng)?;
+        let before = one.best();
+        (one.copies(config.clusters), before)
+    } else {
+        let start = gmm::fit(points, &settings, rng)?;
+        let before = start.best();
+        (gmm::split_and_merge(points, start, &settings, c.moves), before)
+    };
     let n = points.len() as f64;
-    let shares = &fit.expectation.shares(config.clusters);
-    let entropy: f64 = shares.iter().filter(|s| **s > 0.0).map(|s| -s * s.ln()).sum();
     let report = MixtureReport {
-        stage: "mixture",
+        stage: StageName::Mixture,
         log_likelihood: fit.best() / n,
         converged: fit.converged,
         iterations: fit.objective.len(),
         gain_of_moves: (fit.best() - before) / n,
-        balance: entropy / (config.clusters as f64).ln(),
-        smallest_share: shares.iter().copied().fold(f64::INFINITY, f64::min),
+        clusters: Balance::of_responsibilities(&fit.expectation.responsibilities, config.clusters),
     };
     Ok((fit, report))
 }

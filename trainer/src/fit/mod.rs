@@ -1,14 +1,18 @@
 //! Training: stage 1 `pretrain` (a VAE without clusters), stage 2 `mixture` (EM on its latents starts
 //! the prior), stage 3 `refine` (the cluster VAE). No stage sees a label.
 
+mod balance;
 mod calibrate;
+mod checkpoint;
 mod metrics;
 mod mixture;
 mod pretrain;
 mod refine;
 mod stage;
 
+pub use balance::Balance;
 pub use calibrate::novelty;
+pub use checkpoint::{Checkpoint, Place, StageName};
 pub use metrics::{Epoch, MixtureReport};
 pub use mixture::latent_mixture;
 pub use stage::{encode, to_host};
@@ -27,26 +31,35 @@ use crate::error::{Error, Result};
 use crate::model::{ClusterVae, Init, Likelihood};
 use crate::rng::{Purpose, stream};
 use crate::run::sha256;
+use stage::Start;
 
 /// What training reports while it runs.
-#[derive(Clone, Debug)]
 pub enum Event<'a> {
     /// A stage of this many steps begins.
     Stage {
-        /// `pretrain`, `mixture` or `refine`.
-        name: &'static str,
-        /// Steps, 0 if not known beforehand.
+        /// Which.
+        name: StageName,
+        /// Steps; the mixture counts as one.
         steps: usize,
     },
     /// A step is done.
     Step {
         /// Steps done within the stage.
         done: usize,
+        /// Makes a checkpoint of this place, or says what is not finite.
+        checkpoint: &'a mut dyn FnMut() -> Result<Checkpoint>,
     },
     /// An epoch is done.
     Epoch(&'a Epoch),
     /// EM is done.
     Mixture(&'a MixtureReport),
+    /// The clusters collapsed; training starts again from other weights.
+    Restart {
+        /// Restarts so far, this one included.
+        restarts: usize,
+        /// What is below its bound.
+        why: &'a str,
+    },
 }
 
 /// Receives [`Event`]s; answers whether to go on.
@@ -93,12 +106,19 @@ impl Fitted {
 const CALIBRATION_SHARE: usize = 20;
 const MAX_CALIBRATION: usize = 3000;
 
-/// Fits the model to unlabelled frames.
+/// Fits the model to unlabelled frames, from the beginning or from a checkpoint of the same settings.
 ///
 /// # Errors
-/// [`Error::Config`] if there are too few frames for the batch, [`Error::Diverged`] if a value is not
-/// finite, and None as the result if the observer broke off.
-pub fn fit(config: &Checked, frames: &Frames, device: &Device, observer: &mut Observer<'_>) -> Result<Option<Fitted>> {
+/// [`Error::Config`] if there are too few frames for the batch, [`Error::Data`] if the checkpoint is of other
+/// frames, [`Error::Diverged`] if a value is not finite, [`Error::Collapsed`] if the clusters are below the
+/// bounds after every restart; None as the result if the observer broke off.
+pub fn fit(
+    config: &Checked,
+    frames: &Frames,
+    device: &Device,
+    mut resume: Option<Checkpoint>,
+    observer: &mut Observer<'_>,
+) -> Result<Option<Fitted>> {
     let least = config.pretrain.batch.max(config.refine.batch).max(2 * config.clusters);
     if frames.len() < least + frames.len() / CALIBRATION_SHARE {
         return Err(Error::config(
@@ -109,6 +129,11 @@ pub fn fit(config: &Checked, frames: &Frames, device: &Device, observer: &mut Ob
             ),
         ));
     }
+    let bytes: Vec<u8> = frames.values.iter().flat_map(|v| v.to_le_bytes()).collect();
+    let data_sha256 = sha256(&bytes);
+    if resume.as_ref().is_some_and(|checkpoint| checkpoint.data_sha256 != data_sha256) {
+        return Err(Error::data(Path::new("--data"), "not the frames that the interrupted run was fitted to"));
+    }
     let scaling = Scaling::fit(frames);
     let likelihood = likelihood(config, scaling.is_some())?;
     let (mut training, mut held_out) = split(frames, config.seed);
@@ -117,16 +142,27 @@ pub fn fit(config: &Checked, frames: &Frames, device: &Device, observer: &mut Ob
         scaling.apply(&mut held_out.values);
     }
     let device = &device.clone().autodiff();
-    let mut init = Init { rng: stream(config.seed, Purpose::Weights, 0), device };
-    let model = ClusterVae::new(config, frames.shape, likelihood, &mut init);
-
-    let Some(model) = pretrain::run(config, model, &training, observer)? else { return Ok(None) };
-    let Some(model) = mixture::run(config, model, &training, observer)? else { return Ok(None) };
-    let Some(model) = refine::run(config, model, &training, observer)? else { return Ok(None) };
-
-    let model = model.valid();
+    let first = resume.as_ref().map_or(0, |checkpoint| checkpoint.place.attempt);
+    let mut attempt = first;
+    let model = loop {
+        let config = config.attempt(attempt);
+        let mut init = Init { rng: stream(config.seed, Purpose::Weights, 0), device };
+        let model = ClusterVae::new(&config, frames.shape, likelihood, &mut init);
+        let start = Start { model, attempt, data_sha256: &data_sha256, checkpoint: resume.take() };
+        let Some(model) = stages(&config, start, &training, observer)? else { return Ok(None) };
+        let model = model.valid();
+        let Some(why) = Balance::of_model(&model, &training)?.fault(&config.collapse, config.clusters) else {
+            break model;
+        };
+        attempt += 1;
+        if attempt > config.collapse.restarts {
+            return Err(Error::Collapsed { attempts: attempt, why });
+        }
+        if observer(Event::Restart { restarts: attempt, why: &why }).is_break() {
+            return Ok(None);
+        }
+    };
     let novelty_threshold = calibrate::novelty_threshold(&model, &held_out, config.novelty.false_alarm_rate)?;
-    let bytes: Vec<u8> = frames.values.iter().flat_map(|v| v.to_le_bytes()).collect();
     Ok(Some(Fitted {
         config: config.clone(),
         model,
@@ -134,8 +170,40 @@ pub fn fit(config: &Checked, frames: &Frames, device: &Device, observer: &mut Ob
         scaling,
         likelihood,
         novelty_threshold,
-        data_sha256: sha256(&bytes),
+        data_sha256,
     }))
+}
+
+/// Runs the stages that the checkpoint, if there is one, has not behind it.
+fn stages(
+    config: &Checked,
+    start: Start<'_>,
+    frames: &Frames,
+    observer: &mut Observer<'_>,
+) -> Result<Option<ClusterVae>> {
+    let Start { mut model, attempt, data_sha256, mut checkpoint } = start;
+    let mut first = StageName::Pretrain;
+    if let Some(checkpoint) = &checkpoint {
+        model = checkpoint.model(model)?;
+        first = checkpoint.place.stage;
+        if first == StageName::Mixture {
+            first = StageName::Refine;
+        }
+    }
+    for stage in StageName::ALL.into_iter().filter(|stage| *stage >= first) {
+        let checkpoint = checkpoint.take().filter(|checkpoint| checkpoint.place.stage == stage);
+        let start = Start { model, attempt, data_sha256, checkpoint };
+        let done = match stage {
+            StageName::Pretrain => pretrain::run(config, start, frames, observer)?,
+            StageName::Mixture => mixture::run(config, start, frames, observer)?,
+            StageName::Refine => refine::run(config, start, frames, observer)?,
+        };
+        match done {
+            Some(done) => model = done,
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(model))
 }
 
 fn likelihood(config: &Checked, scaled: bool) -> Result<Likelihood> {

@@ -4,7 +4,8 @@
 use burn::tensor::{Device, Tensor};
 
 use super::Observer;
-use super::stage::{Outcome, Stage, cosine, to_tensor};
+use super::checkpoint::StageName;
+use super::stage::{Outcome, Stage, Start, to_tensor};
 use crate::config::Checked;
 use crate::data::Frames;
 use crate::data::augment::Augmentation;
@@ -19,14 +20,14 @@ const VIEWS: usize = 2;
 /// Runs the stage; None if the observer broke off.
 pub fn run(
     config: &Checked,
-    model: ClusterVae,
+    start: Start<'_>,
     frames: &Frames,
     observer: &mut Observer<'_>,
 ) -> Result<Option<ClusterVae>> {
     let c = &config.pretrain;
-    let device = model.prior.mu_c.val().device();
+    let device = start.model.prior.mu_c.val().device();
     let stage = Stage {
-        name: "pretrain",
+        name: StageName::Pretrain,
         steps: c.steps,
         plan: BatchPlan {
             frames,
@@ -39,10 +40,10 @@ pub fn run(
             seed: config.seed,
             purposes: (Purpose::PretrainOrder, Purpose::PretrainStep),
         },
-        learning_rate: &|step| cosine(c.learning_rate, step, c.steps),
+        learning_rate: &|step| c.schedule.at(c.learning_rate, step, c.steps),
         objective: &|model, batch, _, device| objective(config, model, batch, device),
     };
-    stage.run(model, &device, observer)
+    stage.run(start, &device, observer)
 }
 
 fn objective(config: &Checked, model: &ClusterVae, batch: &Batch, device: &Device) -> Outcome {
@@ -61,10 +62,10 @@ fn objective(config: &Checked, model: &ClusterVae, batch: &Batch, device: &Devic
         -reconstruction.clone() + kl.clone() * config.pretrain.kl_weight + distance.clone() * config.pretrain.pull;
     Outcome {
         values: vec![
-            ("loss", loss.clone()),
             ("reconstruction", reconstruction),
             ("latent_kl", kl),
             ("view_distance", distance),
+            ("loss", loss.clone()),
         ],
         loss,
         shares: None,

@@ -1,19 +1,18 @@
 //! The loop that the two gradient stages share.
 
-use std::ops::ControlFlow;
-
-use burn::module::Module;
+use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::{AdamConfig, GradientsParams};
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::metrics::{Epoch, Sums};
+use super::checkpoint::{Checkpoint, Place, StageName};
+use super::metrics::{Epoch, Sums, Totals};
 use super::{Event, Observer};
 use crate::data::Frames;
 use crate::data::batches::{Batch, BatchPlan};
 use crate::error::{Error, Result};
 use crate::model::{ClusterVae, Posterior};
 
-/// Steps between two looks at whether the loss is still finite.
+/// Steps between two looks at whether every value is still finite.
 const CHECK_EVERY: usize = 50;
 /// Frames encoded at once.
 const ENCODE_BATCH: usize = 1000;
@@ -22,16 +21,28 @@ const ENCODE_BATCH: usize = 1000;
 pub struct Outcome {
     /// To be minimised `[1]`.
     pub loss: Tensor<1>,
-    /// Named values `[1]`, averaged over the epoch.
+    /// Named values `[1]`, averaged over the epoch; the first that is not finite is blamed.
     pub values: Vec<(&'static str, Tensor<1>)>,
     /// Mean cluster distribution of the batch `[K]`.
     pub shares: Option<Tensor<1>>,
 }
 
+/// Where a stage begins.
+pub struct Start<'a> {
+    /// The model, with gradient tracking.
+    pub model: ClusterVae,
+    /// Restarts before this one.
+    pub attempt: usize,
+    /// SHA-256 of the values it is fitted to.
+    pub data_sha256: &'a str,
+    /// What an earlier run of this very stage left, whose weights `model` has.
+    pub checkpoint: Option<Checkpoint>,
+}
+
 /// What a stage is made of.
 pub struct Stage<'a> {
-    /// Its name, which is also its table in the configuration.
-    pub name: &'static str,
+    /// Its name.
+    pub name: StageName,
     /// Steps.
     pub steps: usize,
     /// Batches.
@@ -44,52 +55,72 @@ pub struct Stage<'a> {
 
 impl Stage<'_> {
     /// Runs the stage; None if the observer broke off.
-    pub fn run(
-        &self,
-        mut model: ClusterVae,
-        device: &Device,
-        observer: &mut Observer<'_>,
-    ) -> Result<Option<ClusterVae>> {
+    pub fn run(&self, start: Start<'_>, device: &Device, observer: &mut Observer<'_>) -> Result<Option<ClusterVae>> {
         if observer(Event::Stage { name: self.name, steps: self.steps }).is_break() {
             return Ok(None);
         }
+        let Start { mut model, attempt, data_sha256, checkpoint } = start;
         let mut optimizer = AdamConfig::new().init();
+        let (mut first, mut totals) = (0, Totals::default());
+        if let Some(checkpoint) = checkpoint {
+            optimizer = checkpoint.optimizer(optimizer)?;
+            (first, totals) = (checkpoint.place.step, checkpoint.totals);
+        }
         let per_epoch = self.plan.steps_per_epoch();
-        let mut sums = Sums::default();
+        let mut sums = Sums::new(self.name, totals);
         std::thread::scope(|scope| {
-            let (batches, _worker) = self.plan.spawn(scope, 0..self.steps);
-            for step in 0..self.steps {
+            let (batches, _worker) = self.plan.spawn(scope, first..self.steps);
+            for step in first..self.steps {
                 // The worker only stops early if it panicked, which the scope passes on.
                 let Ok(batch) = batches.recv() else { return Ok(None) };
-                let outcome = (self.objective)(&model, &batch, step, device);
-                sums.add(&outcome);
+                let mut outcome = (self.objective)(&model, &batch, step, device);
                 let gradients = GradientsParams::from_grads(outcome.loss.backward(), &model);
+                outcome.values.push(("gradient_norm", norm(&model, &gradients)));
+                sums.add(step, &outcome);
                 model = optimizer.step((self.learning_rate)(step), model, gradients);
 
-                let epoch_ends = (step + 1) % per_epoch == 0 || step + 1 == self.steps;
-                if epoch_ends || (step + 1) % CHECK_EVERY == 0 {
-                    sums.check(self.name, step)?;
-                }
-                let mut flow = observer(Event::Step { done: step + 1 });
+                let done = step + 1;
+                let epoch_ends = done % per_epoch == 0 || done == self.steps;
                 if epoch_ends {
-                    let epoch = Epoch {
-                        stage: self.name,
-                        epoch: step / per_epoch + 1,
-                        epochs: self.steps.div_ceil(per_epoch),
-                        step: step + 1,
-                        values: std::mem::take(&mut sums).means()?,
-                    };
+                    let (values, clusters) = sums.take_means()?;
+                    let (epoch, epochs) = (step / per_epoch + 1, self.steps.div_ceil(per_epoch));
+                    let epoch = Epoch { stage: self.name, epoch, epochs, step: done, values, clusters };
                     if observer(Event::Epoch(&epoch)).is_break() {
-                        flow = ControlFlow::Break(());
+                        return Ok(None);
                     }
+                } else if done % CHECK_EVERY == 0 {
+                    sums.totals()?;
                 }
-                if flow.is_break() {
+                let place = Place { attempt, stage: self.name, step: done };
+                let mut checkpoint =
+                    || Checkpoint::new(place, data_sha256, &model, Some(&optimizer), sums.totals()?.clone());
+                if observer(Event::Step { done, checkpoint: &mut checkpoint }).is_break() {
                     return Ok(None);
                 }
             }
             Ok(Some(model))
         })
     }
+}
+
+/// Euclidean norm of all gradients `[1]`.
+fn norm(model: &ClusterVae, gradients: &GradientsParams) -> Tensor<1> {
+    struct Squares<'a> {
+        gradients: &'a GradientsParams,
+        sum: Tensor<1>,
+    }
+    impl ModuleVisitor for Squares<'_> {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            if let Some(gradient) = self.gradients.get::<D>(param.id) {
+                self.sum = self.sum.clone() + gradient.square().sum();
+            }
+        }
+    }
+    // Gradients live on the device without tracking.
+    let device = model.prior.mu_c.val().inner().device();
+    let mut squares = Squares { gradients, sum: Tensor::zeros([1], &device) };
+    model.visit(&mut squares);
+    squares.sum.sqrt()
 }
 
 /// A tensor `[rows, columns]` of row-major values.
@@ -118,11 +149,6 @@ pub fn encode(
 /// Values of a tensor on the host.
 pub fn to_host<const R: usize>(tensor: Tensor<R>) -> Result<Vec<f32>> {
     tensor.try_into_vec_as::<f32>().map_err(|e| Error::resource("device", format!("{e:?}")))
-}
-
-/// Cosine from `start` at step 0 to 0 after the last.
-pub fn cosine(start: f64, step: usize, steps: usize) -> f64 {
-    start * 0.5 * (1.0 + (std::f64::consts::PI * step as f64 / steps as f64).cos())
 }
 
 /// m `[N,D]` and Σ_d v_d `[N]` of all frames, in f64 as EM wants them.

@@ -44,6 +44,22 @@ impl Fit {
     pub fn best(&self) -> f64 {
         self.objective.last().copied().unwrap_or(f64::NEG_INFINITY)
     }
+
+    /// `k` copies of the only component, which describe the points as the one does.
+    ///
+    /// # Panics
+    /// If there is more than one component.
+    pub fn copies(self, k: usize) -> Self {
+        assert_eq!(self.mixture.components(), 1);
+        let share = 1.0 / k as f64;
+        let mixture = Mixture {
+            weights: vec![share; k],
+            means: self.mixture.means.repeat(k),
+            covariances: vec![self.mixture.covariances[0].clone(); k],
+        };
+        let responsibilities = vec![share; k * self.expectation.log_densities.len()];
+        Self { mixture, expectation: Expectation { responsibilities, ..self.expectation }, ..self }
+    }
 }
 
 /// Fits a mixture from `restarts` starts, run in parallel; `rng` gives the stream of each.

@@ -1,0 +1,103 @@
+//! Whether the clusters are in use: the numbers that tell a clustering from a collapsed one, without labels.
+
+use serde::Serialize;
+
+use super::stage::{encode, to_host};
+use crate::config::CollapseConfig;
+use crate::data::Frames;
+use crate::error::Result;
+use crate::model::ClusterVae;
+
+/// A cluster with a smaller share of the frames than this, relative to 1/K, counts as inactive.
+const ACTIVE_SHARE: f64 = 0.1;
+/// Frames that the verdict looks at.
+const LOOK_AT: usize = 5000;
+
+/// How much the clusters tell, and how evenly they share the frames.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Balance {
+    /// I(x;c) = H(q̄) - mean H(q(c|x)), nats in `[0, log K]`.
+    pub mutual_information: f64,
+    /// H(q̄) / log K, in `[0, 1]`; 1 if all clusters have the same share.
+    pub balance: f64,
+    /// Smallest share of a cluster.
+    pub smallest_share: f64,
+    /// Clusters with a share worth the name.
+    pub active_clusters: usize,
+}
+
+impl Balance {
+    /// From the shares q̄ `[K]` and the mean over frames of H(q(c|x)), nats.
+    pub fn new(shares: &[f64], mean_entropy: f64) -> Self {
+        let k = shares.len() as f64;
+        let entropy: f64 = shares.iter().filter(|s| **s > 0.0).map(|s| -s * s.ln()).sum();
+        Self {
+            mutual_information: entropy - mean_entropy,
+            balance: entropy / k.ln(),
+            smallest_share: shares.iter().copied().fold(f64::INFINITY, f64::min),
+            active_clusters: shares.iter().filter(|s| **s > ACTIVE_SHARE / k).count(),
+        }
+    }
+
+    /// From responsibilities `[N,K]`.
+    pub fn of_responsibilities(responsibilities: &[f64], k: usize) -> Self {
+        let n = (responsibilities.len() / k) as f64;
+        let mut shares = vec![0.0; k];
+        let mut entropy = 0.0;
+        for row in responsibilities.chunks_exact(k) {
+            shares.iter_mut().zip(row).for_each(|(s, r)| *s += r / n);
+            entropy -= row.iter().filter(|r| **r > 0.0).map(|r| r * r.ln()).sum::<f64>() / n;
+        }
+        Self::new(&shares, entropy)
+    }
+
+    /// Of q(c|x) as the device computes it, on the first of `frames`, already scaled.
+    pub fn of_model(model: &ClusterVae, frames: &Frames) -> Result<Self> {
+        let some = frames.select(&(0..frames.len().min(LOOK_AT)).collect::<Vec<_>>());
+        let device = model.prior.mu_c.val().device();
+        let mut responsibilities = Vec::new();
+        encode(model, &some, &device, |_, _, posterior| {
+            let q = to_host(model.log_responsibilities(&posterior).exp())?;
+            responsibilities.extend(q.into_iter().map(f64::from));
+            Ok(())
+        })?;
+        Ok(Self::of_responsibilities(&responsibilities, model.prior.clusters()))
+    }
+
+    /// What is below the bounds of `config`, if anything is.
+    pub fn fault(&self, config: &CollapseConfig, clusters: usize) -> Option<String> {
+        let information = self.mutual_information / (clusters as f64).ln();
+        // Negated, so that NaN is a fault.
+        if !(information >= config.information) {
+            Some(format!("I(x;c) / log K is {information:.3}, below collapse.information = {}", config.information))
+        } else if !(self.balance >= config.balance) {
+            Some(format!("H(q̄) / log K is {:.3}, below collapse.balance = {}", self.balance, config.balance))
+        } else {
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_clear_uniform_and_collapsed_responsibilities() {
+        let clear = Balance::of_responsibilities(&[1.0, 0.0, 0.0, 1.0], 2);
+        assert!((clear.mutual_information - 2f64.ln()).abs() < 1e-12 && (clear.balance - 1.0).abs() < 1e-12);
+        assert_eq!((clear.smallest_share, clear.active_clusters), (0.5, 2));
+        let uniform = Balance::of_responsibilities(&[0.5; 4], 2);
+        assert!(uniform.mutual_information.abs() < 1e-12 && (uniform.balance - 1.0).abs() < 1e-12);
+        let one = Balance::of_responsibilities(&[1.0, 0.0, 1.0, 0.0], 2);
+        assert_eq!((one.mutual_information, one.balance, one.active_clusters), (0.0, 0.0, 1));
+
+        let bounds = CollapseConfig::default();
+        assert_eq!(clear.fault(&bounds, 2), None);
+        assert!(uniform.fault(&bounds, 2).unwrap().contains("collapse.information"));
+        let uneven = Balance::new(&[0.97, 0.01, 0.01, 0.01], 0.0);
+        assert!(uneven.fault(&CollapseConfig { information: 0.0, ..bounds }, 4).unwrap().contains("collapse.balance"));
+        let unknown = Balance::new(&[f64::NAN, 1.0], 0.0);
+        assert!(unknown.fault(&CollapseConfig::default(), 2).is_some());
+    }
+}

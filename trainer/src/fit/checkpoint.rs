@@ -1,0 +1,176 @@
+//! Where a training stands between two steps: all that the rest of it depends on.
+//!
+//! Random numbers need no place here, since every step draws from a stream of its own. The bytes are a line of
+//! JSON (what, and how long each part is), then the parts: weights, Adam's moments, sums of the epoch so far.
+
+use std::path::Path;
+
+use burn::module::Module;
+use burn::optim::ModuleOptimizer;
+use burn::store::ModuleRecord;
+use burn::tensor::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::metrics::Totals;
+use crate::error::{Error, Result};
+use crate::model::ClusterVae;
+use crate::run::sha256;
+
+const VERSION: u32 = 1;
+
+/// The stages of training, in their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StageName {
+    /// A VAE without clusters.
+    Pretrain,
+    /// EM on its latents.
+    Mixture,
+    /// The cluster VAE.
+    Refine,
+}
+
+impl StageName {
+    /// Every stage.
+    pub const ALL: [Self; 3] = [Self::Pretrain, Self::Mixture, Self::Refine];
+
+    /// Its name, which is also its table in the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pretrain => "pretrain",
+            Self::Mixture => "mixture",
+            Self::Refine => "refine",
+        }
+    }
+}
+
+impl std::fmt::Display for StageName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A place in a training.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Place {
+    /// Restarts before this one.
+    pub attempt: usize,
+    /// The stage.
+    pub stage: StageName,
+    /// Steps of the stage that are done; 1 for a mixture that is fitted.
+    pub step: usize,
+}
+
+/// A training at a [`Place`].
+#[derive(Clone)]
+pub struct Checkpoint {
+    /// Where.
+    pub place: Place,
+    /// SHA-256 of the values it is fitted to.
+    pub data_sha256: String,
+    /// All weights, Burn's own format.
+    weights: Vec<u8>,
+    /// Adam's moments, Burn's own format; empty after the mixture.
+    optimizer: Vec<u8>,
+    /// The epoch so far.
+    pub(super) totals: Totals,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Header {
+    version: u32,
+    place: Place,
+    data_sha256: String,
+    steps: usize,
+    lengths: [usize; 3],
+    sha256: String,
+}
+
+impl Checkpoint {
+    /// What stands after the steps of `place`.
+    pub(super) fn new(
+        place: Place,
+        data_sha256: &str,
+        model: &ClusterVae,
+        optimizer: Option<&ModuleOptimizer>,
+        totals: Totals,
+    ) -> Result<Self> {
+        let fault = |e: &dyn std::fmt::Display| Error::resource("checkpoint", e);
+        // `valid` brings the running statistics of the normalisation up to date, which the record alone does not.
+        let weights = model.valid().into_record().into_bytes().map_err(|e| fault(&e))?.to_vec();
+        let optimizer = match optimizer {
+            Some(optimizer) => optimizer.into_bytes().map_err(|e| fault(&e))?.to_vec(),
+            None => Vec::new(),
+        };
+        Ok(Self { place, data_sha256: data_sha256.to_owned(), weights, optimizer, totals })
+    }
+
+    /// The model, its weights read into one of the same form.
+    pub(super) fn model(&self, empty: ClusterVae) -> Result<ClusterVae> {
+        ModuleRecord::from_bytes(Bytes::from_bytes_vec(self.weights.clone()))
+            .and_then(|record| empty.try_load_record(record))
+            .map_err(|e| Error::model(Path::new("checkpoint"), e))
+    }
+
+    /// An optimiser with the moments that were saved.
+    pub(super) fn optimizer(&self, empty: ModuleOptimizer) -> Result<ModuleOptimizer> {
+        if self.optimizer.is_empty() {
+            return Ok(empty);
+        }
+        let bytes = Bytes::from_bytes_vec(self.optimizer.clone());
+        empty.from_bytes(bytes).map_err(|e| Error::model(Path::new("checkpoint"), e))
+    }
+
+    /// The bytes of a file.
+    pub fn encode(&self) -> Vec<u8> {
+        let sums: Vec<u8> = self.totals.sums.iter().flat_map(|v| v.to_le_bytes()).collect();
+        let parts = [&self.weights[..], &self.optimizer, &sums];
+        let body = parts.concat();
+        let header = Header {
+            version: VERSION,
+            place: self.place,
+            data_sha256: self.data_sha256.clone(),
+            steps: self.totals.steps,
+            lengths: parts.map(<[u8]>::len),
+            sha256: sha256(&body),
+        };
+        // A struct of numbers and strings always has a JSON form.
+        let mut bytes = serde_json::to_vec(&header).unwrap_or_default();
+        bytes.push(b'\n');
+        bytes.extend_from_slice(&body);
+        bytes
+    }
+
+    /// Reads the bytes of a file.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn decode(bytes: &[u8]) -> Result<Self, String> {
+        let end = bytes.iter().position(|b| *b == b'\n').ok_or("it has no header line")?;
+        let header: Header = serde_json::from_slice(&bytes[..end]).map_err(|e| format!("its header: {e}"))?;
+        if header.version != VERSION {
+            return Err(format!("version {}, expected {VERSION}", header.version));
+        }
+        let body = &bytes[end + 1..];
+        let expected = header.lengths.iter().try_fold(0usize, |sum, length| sum.checked_add(*length));
+        if expected != Some(body.len()) || sha256(body) != header.sha256 {
+            return Err("damaged: its content is not what its header says".into());
+        }
+        let mut rest = body;
+        let [weights, optimizer, sums] = header.lengths.map(|length| {
+            let (part, after) = rest.split_at(length);
+            rest = after;
+            part
+        });
+        Ok(Self {
+            place: header.place,
+            data_sha256: header.data_sha256,
+            weights: weights.to_vec(),
+            optimizer: optimizer.to_vec(),
+            totals: Totals {
+                sums: sums.as_chunks().0.iter().map(|b| f64::from_le_bytes(*b)).collect(),
+                steps: header.steps,
+            },
+        })
+    }
+}
