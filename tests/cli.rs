@@ -134,6 +134,31 @@ fn the_same_seed_gives_the_same_metrics() {
 }
 
 #[test]
+fn a_benchmark_reports_every_seed_and_does_nothing_twice() {
+    let dir = TempDir::new().unwrap();
+    let at = |name: &str| dir.path().join(name).display().to_string();
+    let (data, out) = (at("data.csv"), at("seeds"));
+    write_csv(Path::new(&data));
+    let benchmark = ["benchmark", "--data", &data, "--out", &out, "--seeds", "3", "--jobs", "2", "--json"];
+    let arguments = [&benchmark[..], &SMALL].concat();
+    let first: serde_json::Value = serde_json::from_str(&stdout(&arguments)).unwrap();
+    let runs = first["runs"].as_object().unwrap();
+    assert_eq!(runs.keys().collect::<Vec<_>>(), ["0", "1", "2"]);
+    let accuracies: Vec<f64> = runs.values().map(|run| run["acc"].as_f64().unwrap()).collect();
+    let get = |name: &str| first[name].as_f64().unwrap();
+    assert!((get("mean") - accuracies.iter().sum::<f64>() / 3.0).abs() < 1e-12);
+    assert_eq!(get("minimum"), accuracies.iter().copied().fold(1.0, f64::min));
+    // A seed that was interrupted before its first checkpoint is done again; the others are kept.
+    for lost in ["model.json", "score.json"] {
+        std::fs::remove_file(dir.path().join("seeds/seed-1").join(lost)).unwrap();
+    }
+    let again: serde_json::Value = serde_json::from_str(&stdout(&arguments)).unwrap();
+    assert_eq!(again["runs"]["0"], first["runs"]["0"]);
+    assert_eq!(again["runs"]["1"]["acc"], first["runs"]["1"]["acc"]);
+    fails(&[&arguments[..], &["--set", "refine.steps=31"]].concat(), 7, "other settings");
+}
+
+#[test]
 fn clusters_below_the_bounds_are_refused_after_the_restarts() {
     let dir = TempDir::new().unwrap();
     let at = |name: &str| dir.path().join(name).display().to_string();
@@ -220,7 +245,7 @@ fn gmm_prints_what_users_of_mixtures_expect() {
 
 #[test]
 fn every_verb_has_an_example() {
-    for verb in ["fit", "export", "eval", "predict", "gmm", "demo"] {
+    for verb in ["fit", "export", "eval", "predict", "gmm", "demo", "benchmark"] {
         assert!(stdout(&[verb, "--help"]).contains("Example:\n  trainer "), "{verb}");
     }
     assert!(stdout(&["completions", "bash"]).contains("trainer"));

@@ -3,7 +3,7 @@
 //! Runs on any Vulkan driver, lavapipe (Debian's mesa-vulkan-drivers) included. Without one it is
 //! skipped, unless REQUIRE_GPU is set, as the project's gate does.
 
-#![expect(clippy::unwrap_used, reason = "a helper that fails is the test's own message")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a helper that fails is the test's own message")]
 
 mod common;
 

@@ -20,7 +20,7 @@ use trainer::fit::{Fitted, fit};
 
 /// What burn-onnx makes of `model.onnx`. Its weights are a file, so it changes only with the architecture.
 mod reimported {
-    #![allow(warnings, clippy::all)]
+    #![allow(warnings, clippy::all, clippy::panic, clippy::unwrap_used, clippy::expect_used)]
     include!("interop/reimported.rs");
 }
 

@@ -1,4 +1,5 @@
 //! The runtime on its own: the head against closed forms, and the shipped model.
+#![expect(clippy::unwrap_used, reason = "a helper that fails is the test's own message")]
 
 use std::path::PathBuf;
 

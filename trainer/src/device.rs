@@ -16,6 +16,16 @@ pub enum Choice {
     Gpu,
 }
 
+impl std::fmt::Display for Choice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Auto => "auto",
+            Self::Cpu => "cpu",
+            Self::Gpu => "gpu",
+        })
+    }
+}
+
 /// A device and what to call it.
 #[derive(Clone, Debug)]
 pub struct Chosen {

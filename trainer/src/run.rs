@@ -185,7 +185,8 @@ impl Run {
 pub fn load(folder: &Path, device: &Device) -> Result<Fitted> {
     let read = |name: &str| {
         let path = folder.join(name);
-        std::fs::read(&path).map_err(|e| Error::model(&path, format!("{e}; is this a run directory of `trainer fit`?")))
+        std::fs::read(&path)
+            .map_err(|e| Error::model(&path, format!("{e}; is this a run of `trainer fit` that has ended?")))
     };
     let description = folder.join("model.json");
     let saved: Saved = serde_json::from_slice(&read("model.json")?).map_err(|e| Error::model(&description, e))?;

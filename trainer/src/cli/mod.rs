@@ -1,5 +1,6 @@
 //! One file a verb.
 
+mod benchmark;
 mod demo;
 mod eval;
 mod export;
@@ -47,6 +48,8 @@ enum Verb {
     Gmm(gmm::Args),
     /// Fit, export and label the embedded digits: everything at once
     Demo(demo::Args),
+    /// Fit under several seeds and print what each scores
+    Benchmark(benchmark::Args),
     /// Print completions for a shell
     Completions {
         /// The shell
@@ -64,6 +67,7 @@ impl Cli {
             Verb::Predict(args) => args.run(),
             Verb::Gmm(args) => args.run(),
             Verb::Demo(args) => args.run(),
+            Verb::Benchmark(args) => args.run(),
             Verb::Completions { shell } => {
                 clap_complete::generate(shell, &mut Cli::command(), "trainer", &mut std::io::stdout());
                 Ok(())

@@ -24,7 +24,8 @@ pub struct Progress<'a> {
     terminal: bool,
     stage: &'static str,
     steps: usize,
-    started: Instant,
+    /// When the stage's first step of this run was done, and which it was.
+    first: Option<(Instant, usize)>,
     last_line: Instant,
     last_epoch: String,
     last_checkpoint: Instant,
@@ -50,7 +51,7 @@ impl<'a> Progress<'a> {
             terminal,
             stage: "",
             steps: 0,
-            started: Instant::now(),
+            first: None,
             last_line: Instant::now(),
             last_epoch: String::new(),
             last_checkpoint: Instant::now(),
@@ -131,7 +132,7 @@ impl<'a> Progress<'a> {
     fn begin(&mut self, name: StageName, steps: usize) {
         self.stage = name.as_str();
         self.steps = steps;
-        self.started = Instant::now();
+        self.first = None;
         self.last_line = Instant::now();
         self.last_epoch.clear();
         self.bar.reset();
@@ -147,10 +148,11 @@ impl<'a> Progress<'a> {
 
     fn step(&mut self, done: usize) {
         self.bar.set_position(done as u64);
+        let (since, first) = *self.first.get_or_insert((Instant::now(), done));
         let due = self.last_line.elapsed() >= PLAIN_INTERVAL || done == self.steps;
         if !self.terminal && due {
             self.last_line = Instant::now();
-            let left = self.started.elapsed().as_secs_f64() / done as f64 * (self.steps - done) as f64;
+            let left = since.elapsed().as_secs_f64() / (done - first).max(1) as f64 * (self.steps - done) as f64;
             eprintln!("{}: step {done}/{}, {left:.0} s left  {}", self.stage, self.steps, self.last_epoch);
         }
     }

@@ -67,10 +67,9 @@ impl Balance {
     /// What is below the bounds of `config`, if anything is.
     pub fn fault(&self, config: &CollapseConfig, clusters: usize) -> Option<String> {
         let information = self.mutual_information / (clusters as f64).ln();
-        // Negated, so that NaN is a fault.
-        if !(information >= config.information) {
+        if information.is_nan() || information < config.information {
             Some(format!("I(x;c) / log K is {information:.3}, below collapse.information = {}", config.information))
-        } else if !(self.balance >= config.balance) {
+        } else if self.balance.is_nan() || self.balance < config.balance {
             Some(format!("H(q̄) / log K is {:.3}, below collapse.balance = {}", self.balance, config.balance))
         } else {
             None

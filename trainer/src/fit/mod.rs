@@ -142,8 +142,7 @@ pub fn fit(
         scaling.apply(&mut held_out.values);
     }
     let device = &device.clone().autodiff();
-    let first = resume.as_ref().map_or(0, |checkpoint| checkpoint.place.attempt);
-    let mut attempt = first;
+    let mut attempt = resume.as_ref().map_or(0, |checkpoint| checkpoint.place.attempt);
     let model = loop {
         let config = config.attempt(attempt);
         let mut init = Init { rng: stream(config.seed, Purpose::Weights, 0), device };

@@ -1,0 +1,220 @@
+//! `trainer benchmark`: one fit a seed, each a process of its own, and the table of what they score.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Mutex;
+use std::time::Instant;
+
+use burn::tensor::Device;
+use serde::{Deserialize, Serialize};
+use trainer::config::Config;
+use trainer::data::{self, Frames, Role};
+use trainer::device::Choice;
+use trainer::eval::{Scores, predict, scores};
+use trainer::run::{self, write_atomically};
+use trainer::{Error, Result};
+
+/// Fit under several seeds and print what each scores
+///
+/// The seeds are 0, 1, 2, ..., fixed beforehand, and every one is reported. What is done already in --out is
+/// kept, and an interrupted fit goes on, so the command may be repeated after a power cut.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Example:\n  trainer benchmark --data mnist/ --seeds 3 --jobs 2 --out runs/mnist-seeds")]
+pub struct Args {
+    /// TOML file of settings; what it leaves out keeps its default
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// As for fit, with labels for the part that scores [default: embedded digits]
+    #[arg(long, value_name = "PATH")]
+    data: Option<PathBuf>,
+    /// Number of seeds, from 0
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
+    seeds: u64,
+    /// Fits at once; the CPU's threads are shared out
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=256))]
+    jobs: u64,
+    /// Where the runs go
+    #[arg(long, value_name = "DIR", default_value = "runs/benchmark")]
+    out: PathBuf,
+    /// Where to train
+    #[arg(long, value_enum, default_value_t)]
+    device: Choice,
+    /// Change a setting, keys dotted as in config.toml; may be given more than once
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    settings: Vec<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What is known of one seed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Outcome {
+    acc: f64,
+    nmi: f64,
+    ari: f64,
+    /// Of the process that finished the fit.
+    seconds: f64,
+}
+
+#[derive(Serialize)]
+struct Report {
+    runs: BTreeMap<u64, Outcome>,
+    mean: f64,
+    deviation: f64,
+    minimum: f64,
+    mean_nmi: f64,
+    median_seconds: f64,
+}
+
+impl Args {
+    /// Runs what is not yet done, and reports.
+    pub fn run(self) -> Result<()> {
+        let held_out = data::open(self.data.as_deref(), Role::Score)?;
+        if held_out.labels.is_none() {
+            let path = self.data.as_deref().unwrap_or(Path::new("--data"));
+            return Err(Error::data(path, "has no labels, and without them there is nothing to score against"));
+        }
+        std::fs::create_dir_all(&self.out).map_err(|e| Error::resource(self.out.display(), e))?;
+        let done = Mutex::new(BTreeMap::new());
+        let next = Mutex::new(0..self.seeds);
+        let work = || -> Result<()> {
+            loop {
+                let Some(seed) = locked(&next).next() else { return Ok(()) };
+                let outcome = self.seed(seed, &held_out)?;
+                eprintln!("seed {seed}: ACC {:.4}  NMI {:.4}", outcome.acc, outcome.nmi);
+                locked(&done).insert(seed, outcome);
+            }
+        };
+        std::thread::scope(|scope| {
+            let workers: Vec<_> = (0..self.jobs.min(self.seeds)).map(|_| scope.spawn(work)).collect();
+            // Every worker ends before the first fault is told, so that no fit is left alone.
+            let ends: Vec<Result<()>> = workers.into_iter().filter_map(|worker| worker.join().ok()).collect();
+            ends.into_iter().collect::<Result<()>>()
+        })?;
+        let report = report(locked(&done).clone());
+        if self.json { super::print_json(&report) } else { super::print_line(table(&report)) }
+    }
+
+    /// The outcome of a seed, from its folder if it is there.
+    fn seed(&self, seed: u64, held_out: &Frames) -> Result<Outcome> {
+        let folder = self.out.join(format!("seed-{seed}"));
+        self.check_settings(&folder, seed)?;
+        let path = folder.join("score.json");
+        if let Ok(text) = std::fs::read(&path) {
+            return serde_json::from_slice(&text).map_err(|e| Error::model(&path, e));
+        }
+        let started = Instant::now();
+        if !folder.join("model.json").exists() {
+            self.fit(seed, &folder)?;
+        }
+        let device = Device::flex();
+        let fitted = run::load(&folder, &device)?;
+        let predictions = predict(&fitted, held_out, &device)?;
+        let Scores { acc, nmi, ari, .. } =
+            scores(&predictions.clusters, held_out.labels.as_deref().unwrap_or_default());
+        let outcome = Outcome { acc, nmi, ari, seconds: started.elapsed().as_secs_f64() };
+        let text = serde_json::to_string_pretty(&outcome).map_err(|e| Error::resource(path.display(), e))?;
+        write_atomically(&path, text.as_bytes())?;
+        Ok(outcome)
+    }
+
+    /// The settings of a seed, as `fit` makes them.
+    fn settings(&self, seed: u64) -> Result<Config> {
+        let base = if self.data.is_some() { Config::default() } else { Config::demo() };
+        let base = match &self.config {
+            Some(file) => base.merge_file(file)?,
+            None => base,
+        };
+        let mut config = base.set(&self.settings)?;
+        config.seed = seed;
+        config.clone().check()?;
+        Ok(config)
+    }
+
+    /// A table must not mix runs of different settings.
+    fn check_settings(&self, folder: &Path, seed: u64) -> Result<()> {
+        let expected = self.settings(seed)?;
+        let path = folder.join("config.toml");
+        if path.exists() && Config::default().merge_file(&path)? != expected {
+            return Err(Error::resource(folder.display(), "holds a run of other settings; choose another --out"));
+        }
+        Ok(())
+    }
+
+    /// Runs `fit`, or goes on with it, as a process that writes to a log of its own.
+    fn fit(&self, seed: u64, folder: &Path) -> Result<()> {
+        let fault = |problem: String| Error::resource(format!("seed {seed}"), problem);
+        let program = std::env::current_exe().map_err(|e| fault(e.to_string()))?;
+        let log = self.out.join(format!("seed-{seed}.log"));
+        let file =
+            File::options().create(true).append(true).open(&log).map_err(|e| Error::resource(log.display(), e))?;
+        let mut command = Command::new(program);
+        command.arg("fit").stdout(file.try_clone().map_err(|e| fault(e.to_string()))?).stderr(file);
+        command.arg("--device").arg(self.device.to_string());
+        if let Some(data) = &self.data {
+            command.arg("--data").arg(data);
+        }
+        if folder.join("config.toml").exists() {
+            command.arg("--resume").arg(folder);
+        } else {
+            command.arg("--out").arg(folder).arg("--seed").arg(seed.to_string());
+            if let Some(config) = &self.config {
+                command.arg("--config").arg(config);
+            }
+            for setting in &self.settings {
+                command.arg("--set").arg(setting);
+            }
+        }
+        if self.jobs > 1 && std::env::var_os("RAYON_NUM_THREADS").is_none() {
+            let threads = std::thread::available_parallelism().map_or(1, usize::from);
+            command.env("RAYON_NUM_THREADS", (threads / self.jobs as usize).max(1).to_string());
+        }
+        eprintln!("seed {seed}: fitting, see {}", log.display());
+        match command.status() {
+            Ok(status) if status.success() => Ok(()),
+            Ok(status) => Err(fault(format!("fit ended with {status}; see {}", log.display()))),
+            Err(e) => Err(fault(e.to_string())),
+        }
+    }
+}
+
+/// A worker that panicked has nothing to do with the list of seeds.
+fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+fn report(runs: BTreeMap<u64, Outcome>) -> Report {
+    let n = runs.len() as f64;
+    let mean = runs.values().map(|o| o.acc).sum::<f64>() / n;
+    let squares: f64 = runs.values().map(|o| (o.acc - mean) * (o.acc - mean)).sum();
+    let mut seconds: Vec<f64> = runs.values().map(|o| o.seconds).collect();
+    seconds.sort_by(f64::total_cmp);
+    Report {
+        mean,
+        deviation: (squares / (n - 1.0).max(1.0)).sqrt(),
+        minimum: runs.values().map(|o| o.acc).fold(f64::INFINITY, f64::min),
+        mean_nmi: runs.values().map(|o| o.nmi).sum::<f64>() / n,
+        median_seconds: seconds[seconds.len() / 2],
+        runs,
+    }
+}
+
+/// Markdown, as in the README.
+fn table(report: &Report) -> String {
+    let list = |numbers: Vec<String>| numbers.join(", ");
+    format!(
+        "| seeds | ACC of each | mean | deviation | minimum | mean NMI | median time |\n\
+         |---|---|---|---|---|---|---|\n\
+         | {} | {} | {:.4} | {:.4} | {:.4} | {:.4} | {:.0} s |",
+        list(report.runs.keys().map(u64::to_string).collect()),
+        list(report.runs.values().map(|o| format!("{:.4}", o.acc)).collect()),
+        report.mean,
+        report.deviation,
+        report.minimum,
+        report.mean_nmi,
+        report.median_seconds
+    )
+}
