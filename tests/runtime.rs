@@ -119,6 +119,17 @@ fn the_shipped_model_labels_the_shipped_digit() {
     // A checkerboard is no digit.
     let board: Vec<u8> = (0..784).map(|i| if (i / 28 + i % 28) % 2 == 0 { 255 } else { 0 }).collect();
     assert!(engine.assign_u8(&board).unwrap().is_novel);
+    // Neither is noise; a multiplicative generator is random enough.
+    let mut state = 1u32;
+    for _ in 0..20 {
+        let noise: Vec<u8> = std::iter::repeat_with(|| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 24) as u8
+        })
+        .take(784)
+        .collect();
+        assert!(engine.assign_u8(&noise).unwrap().is_novel);
+    }
     let mut half = Engine::load_with(&model, Precision::F16).unwrap();
     assert_eq!(half.assign_u8(image.as_raw()).unwrap().cluster, digit.cluster);
     // It must fit beside a program in 1 MB of flash.
