@@ -123,12 +123,7 @@ impl Args {
 
     /// The settings of a seed, as `fit` makes them.
     fn settings(&self, seed: u64) -> Result<Config> {
-        let base = if self.data.is_some() { Config::default() } else { Config::demo() };
-        let base = match &self.config {
-            Some(file) => base.merge_file(file)?,
-            None => base,
-        };
-        let mut config = base.set(&self.settings)?;
+        let mut config = super::fit::base(self.config.as_deref(), self.data.as_deref())?.set(&self.settings)?;
         config.seed = seed;
         config.clone().check()?;
         Ok(config)

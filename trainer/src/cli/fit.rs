@@ -80,15 +80,7 @@ impl Args {
         if let Some(folder) = &self.resume {
             return self.go_on(folder);
         }
-        let base = match &self.data {
-            Some(_) => Config::default(),
-            None => Config::demo(),
-        };
-        let base = match &self.config {
-            Some(file) => base.merge_file(file)?,
-            None => base,
-        };
-        let config = self.training.configure(base)?;
+        let config = self.training.configure(base(self.config.as_deref(), self.data.as_deref())?)?;
         // Mistakes in the settings are told before the data are read.
         config.clone().check()?;
         let frames = data::open(self.data.as_deref(), Role::Fit)?;
@@ -104,6 +96,15 @@ impl Args {
         let device = self.training.device()?;
         let (_, run) = train(&config, &frames, &device, run, checkpoint)?;
         tell(&run)
+    }
+}
+
+/// The defaults for these data, with what the file changes.
+pub fn base(config: Option<&Path>, data: Option<&Path>) -> Result<Config> {
+    let base = if data.is_some() { Config::default() } else { Config::demo() };
+    match config {
+        Some(file) => base.merge_file(file),
+        None => Ok(base),
     }
 }
 
