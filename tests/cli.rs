@@ -88,6 +88,12 @@ fn fit_export_eval_predict() {
     let sum = term("reconstruction") + term("alignment") - term("cluster_kl") + term("latent_entropy");
     assert!((term("elbo") - sum).abs() < 1e-3 * sum.abs().max(1.0));
     assert!(exported.get("bound").is_none());
+    let sampled = ["eval", &run, "--data", &data, "--samples", "20", "--json"];
+    let sampled: serde_json::Value = serde_json::from_str(&stdout(&sampled)).unwrap();
+    let term = |name: &str| sampled["bound"][name].as_f64().unwrap();
+    // Summing c out is the best q(c|x,z) there is, and more samples only tighten the bound.
+    assert!(term("importance_weighted") >= term("marginal_bound") && term("marginal_bound") >= term("nested_bound"));
+    assert!(term("jensen_gap") >= 0.0);
 
     stdout(&["predict", &onnx, "--data", &data, "--out", &table]);
     let mut reader = csv::Reader::from_path(&table).unwrap();

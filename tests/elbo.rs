@@ -9,6 +9,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 use trainer::elbo::reconstruction::{TwoClusters, log_bernoulli, log_gaussian};
+use trainer::elbo::sampled::{AtSample, log_posterior};
 use trainer::elbo::{Terms, alignment, cluster_kl, information, latent_entropy, log_sum_exp, optimum, standard};
 use trainer::gmm::{Moments, Points};
 
@@ -106,28 +107,119 @@ fn log_normal(z: &[f64; D], mean: impl Fn(usize) -> f64, var: impl Fn(usize) -> 
 
 const SAMPLES: usize = 200_000;
 
-/// log p(x) = L(x) + KL(q(z|x) ‖ p(z|x)), eq. (1.8), on a model with one latent whose integrals are sums over a grid.
-#[test]
-fn e1_the_evidence_is_the_bound_plus_the_kl_to_the_true_posterior() {
+/// log N(z; mean, var).
+fn normal(z: f64, mean: f64, var: f64) -> f64 {
+    -0.5 * ((2.0 * PI * var).ln() + (z - mean).powi(2) / var)
+}
+
+/// log p(x|z) of two pixels under a decoder that bends its one latent, so that p(z|x) is far from Gaussian.
+fn bent_log_likelihood(z: &[f64]) -> Vec<f64> {
+    let logits: Vec<f32> = z.iter().flat_map(|z| [(2.0 * z).sin() * 3.0, z * z - 1.0].map(|v| v as f32)).collect();
+    let x: Vec<f32> = [1.0, 0.0].repeat(z.len());
+    host(log_bernoulli(matrix(&x, 2), matrix(&logits, 2)).sum_dim(1).squeeze_dim::<1>(1))
+}
+
+/// log p(x) and, for q(z|x) = N(mean, exp(log_var)), the bound (1.10) and KL(q(z|x) ‖ p(z|x)), by sums over a grid.
+fn bent_model(mean: f32, log_var: f32) -> (f64, f64, f64) {
     const STEP: f64 = 1e-3;
     let grid: Vec<f64> = (-12_000..12_000).map(|i| f64::from(i) * STEP).collect();
-    let normal = |z: f64, mean: f64, var: f64| -0.5 * ((2.0 * PI * var).ln() + (z - mean).powi(2) / var);
-    // A decoder that bends z, so that p(z|x) is far from Gaussian.
-    let logits: Vec<f32> = grid.iter().flat_map(|z| [(2.0 * z).sin() * 3.0, z * z - 1.0].map(|v| v as f32)).collect();
-    let x: Vec<f32> = [1.0, 0.0].repeat(grid.len());
-    let log_likelihood = host(log_bernoulli(matrix(&x, 2), matrix(&logits, 2)).sum_dim(1).squeeze_dim::<1>(1));
+    let log_likelihood = bent_log_likelihood(&grid);
     let joint = |i: usize| log_likelihood[i] + normal(grid[i], 0.0, 1.0);
     let evidence = (0..grid.len()).map(|i| joint(i).exp() * STEP).sum::<f64>().ln();
-    for (mean, log_var) in [(0.4f32, -1.2f32), (-0.3, 0.5)] {
-        let q = |z: f64| normal(z, f64::from(mean), f64::from(log_var).exp());
-        let over_q =
-            |f: &dyn Fn(usize) -> f64| -> f64 { grid.iter().enumerate().map(|(i, z)| q(*z).exp() * f(i) * STEP).sum() };
-        let kl = host(standard::kl_to_standard_normal(matrix(&[mean], 1), matrix(&[log_var], 1)))[0];
-        let bound = over_q(&|i| log_likelihood[i]) - kl;
-        let gap = over_q(&|i| q(grid[i]) - (joint(i) - evidence));
+    let q = |i: usize| normal(grid[i], f64::from(mean), f64::from(log_var).exp());
+    let over_q = |f: &dyn Fn(usize) -> f64| -> f64 { (0..grid.len()).map(|i| q(i).exp() * f(i) * STEP).sum() };
+    let kl = host(standard::kl_to_standard_normal(matrix(&[mean], 1), matrix(&[log_var], 1)))[0];
+    (evidence, over_q(&|i| log_likelihood[i]) - kl, over_q(&|i| q(i) - (joint(i) - evidence)))
+}
+
+/// log p(x) = L(x) + KL(q(z|x) ‖ p(z|x)), eq. (1.8).
+#[test]
+fn e1_the_evidence_is_the_bound_plus_the_kl_to_the_true_posterior() {
+    for (mean, log_var) in [(0.4, -1.2), (-0.3, 0.5)] {
+        let (evidence, bound, gap) = bent_model(mean, log_var);
         assert!(gap > 0.0);
         close(&[bound + gap], &[evidence], 1e-5);
     }
+}
+
+/// The mean log weight is the bound (1.10), and the log of the mean weight is log p(x).
+#[test]
+fn importance_weights_estimate_the_evidence() {
+    let (mean, log_var) = (0.4f32, -0.2f32);
+    let (evidence, bound, _) = bent_model(mean, log_var);
+    let mut rng = ChaCha8Rng::seed_from_u64(21);
+    let noise: Vec<f32> = (0..SAMPLES).map(|_| rng.sample(StandardNormal)).collect();
+    let z: Vec<f32> = noise.iter().map(|n| mean + n * (0.5 * log_var).exp()).collect();
+    let log_likelihood: Vec<f32> =
+        bent_log_likelihood(&z.iter().map(|z| f64::from(*z)).collect::<Vec<_>>()).iter().map(|v| *v as f32).collect();
+    let at = AtSample {
+        log_posterior: log_posterior(matrix(&noise, 1), matrix(&vec![log_var; SAMPLES], 1)),
+        log_prior: alignment::at_sample(matrix(&z, 1), matrix(&[0.0], 1), vector(&[0.0])),
+        log_likelihood: matrix(&log_likelihood, 1),
+    };
+    let weights = host(at.log_weight());
+    let n = SAMPLES as f64;
+    assert!((weights.iter().sum::<f64>() / n - bound).abs() < 0.01);
+    assert!(((weights.iter().map(|w| w.exp()).sum::<f64>() / n).ln() - evidence).abs() < 0.01);
+}
+
+/// The samples of one frame, as rows.
+fn samples_of_a_frame(log_prior: &[f32], log_likelihood: &[f32], k: usize) -> AtSample {
+    let rows = log_prior.len() / k;
+    AtSample {
+        log_posterior: vector(&vec![-1.5; rows]),
+        log_prior: matrix(log_prior, k),
+        log_likelihood: matrix(log_likelihood, k),
+    }
+}
+
+/// The bound of §2, its Jensen gap (§3) and L - L̂ (§4), each against a computation of its own.
+#[test]
+fn e10_e11_nested_bound_and_its_gaps() {
+    const S: usize = 6;
+    let mut rng = ChaCha8Rng::seed_from_u64(22);
+    let mut normal =
+        |scale: f32| -> Vec<f32> { (0..S * K).map(|_| rng.sample::<f32, _>(StandardNormal) * scale).collect() };
+    let (prior, likelihood) = (normal(2.0), normal(3.0));
+    let at = samples_of_a_frame(&prior, &likelihood, K);
+    let q: Vec<Vec<f64>> =
+        prior.chunks(K).map(|row| log_softmax(row).iter().map(|l| f64::from(*l).exp()).collect()).collect();
+    let marginal: Vec<f64> = (0..K).map(|c| q.iter().map(|row| row[c]).sum::<f64>() / S as f64).collect();
+    let log_k = (K as f64).ln();
+    let joint = |s: usize, c: usize| f64::from(prior[s * K + c]) + f64::from(likelihood[s * K + c]) - log_k;
+
+    // E10 as E log p(x,z,c)/q, term by term.
+    let nested: Vec<f64> =
+        (0..S).map(|s| 1.5 + (0..K).map(|c| q[s][c] * (joint(s, c) - q[s][c].ln())).sum::<f64>()).collect();
+    close(&host(at.bound(at.log_cluster_posterior())), &nested, 1e-4);
+
+    // E11: the Jensen gap is I_q(c;z|x), which is never negative.
+    let kl = |log_q: Tensor<2>| host(cluster_kl::to_uniform(log_q)).iter().sum::<f64>();
+    let marginal_row: Vec<f32> = marginal.iter().map(|p| p.ln() as f32).collect();
+    let gap = kl(at.log_cluster_posterior()) / S as f64 - kl(matrix(&marginal_row, K));
+    let information: f64 = q.iter().flat_map(|row| row.iter().zip(&marginal).map(|(q, p)| q * (q / p).ln())).sum();
+    close(&[gap], &[information / S as f64], 1e-4);
+    assert!(gap > 0.0);
+
+    // §4: L - L̂ = E Σ_c (q(c|z) - q(c|x)) log p(x,z,c) - I_q(c;z|x).
+    let modified = host(at.bound(matrix(&marginal_row.repeat(S), K)));
+    let gain = (nested.iter().sum::<f64>() - modified.iter().sum::<f64>()) / S as f64;
+    let shift: f64 =
+        (0..S).flat_map(|s| (0..K).map(move |c| (s, c))).map(|(s, c)| (q[s][c] - marginal[c]) * joint(s, c)).sum();
+    close(&[gain], &[shift / S as f64 - gap], 1e-4);
+}
+
+/// §4 says "generally L ≥ L̂"; it holds where the decoder agrees with q(c|z), and not where it contradicts it.
+#[test]
+fn section_4_the_gap_has_either_sign() {
+    let prior = [0.0, -10.0, -10.0, 0.0];
+    let gain = |likelihood: [f32; 4]| {
+        let at = samples_of_a_frame(&prior, &likelihood, 2);
+        let even = matrix(&[0.5f32.ln(); 4], 2);
+        host(at.bound(at.log_cluster_posterior())).iter().sum::<f64>() - host(at.bound(even)).iter().sum::<f64>()
+    };
+    assert!(gain([0.0, -20.0, -20.0, 0.0]) > 1.0);
+    assert!(gain([-20.0, 0.0, 0.0, -20.0]) < -1.0);
 }
 
 #[test]

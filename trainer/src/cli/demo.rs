@@ -35,7 +35,7 @@ impl Args {
         let on_device = Predictions::from(&assignments[..]);
         let in_training = predict(&fitted, &held_out, &device.device)?;
         let (agreement, difference) = in_training.agreement(&on_device);
-        let report = bound(&fitted, &held_out, &device.device)?;
+        let report = bound(&fitted, &held_out, 1, &device.device)?;
         let novel = assignments.iter().filter(|a| a.is_novel).count();
 
         let labels = held_out.labels.as_deref().unwrap_or_default();

@@ -12,11 +12,25 @@ use burn::tensor::Tensor;
 /// - `mu_z`, `log_var_z`: `[B,D]`; `mu_c`: `[K,D]`; `log_var_c`: `[K]`
 /// - output: `[B,K]`, nats
 pub fn per_cluster(mu_z: Tensor<2>, log_var_z: Tensor<2>, mu_c: Tensor<2>, log_var_c: Tensor<1>) -> Tensor<2> {
-    let d = mu_z.dims()[1] as f64;
-    let distance = squared_distance(mu_z, mu_c) + log_var_z.exp().sum_dim(1);
+    let d = mu_z.dims()[1];
+    log_normal(squared_distance(mu_z, mu_c) + log_var_z.exp().sum_dim(1), log_var_c, d)
+}
+
+/// log p(z|c) of a sample z.
+///
+/// # Shapes
+/// - `z`: `[B,D]`; `mu_c`: `[K,D]`; `log_var_c`: `[K]`
+/// - output: `[B,K]`, nats
+pub fn at_sample(z: Tensor<2>, mu_c: Tensor<2>, log_var_c: Tensor<1>) -> Tensor<2> {
+    let d = z.dims()[1];
+    log_normal(squared_distance(z, mu_c), log_var_c, d)
+}
+
+/// -½ (distance / σ_c² + D log 2πσ_c²), the normaliser included, which the paper leaves out.
+fn log_normal(distance: Tensor<2>, log_var_c: Tensor<1>, d: usize) -> Tensor<2> {
     let log_var_c = log_var_c.unsqueeze_dim::<2>(0);
     let scaled = distance * (-log_var_c.clone()).exp();
-    (scaled + (log_var_c + (2.0 * PI).ln()) * d) * -0.5
+    (scaled + (log_var_c + (2.0 * PI).ln()) * d as f64) * -0.5
 }
 
 /// ‖m - μ_c‖², from differences rather than from products, which would cancel.

@@ -8,6 +8,7 @@ pub mod information;
 pub mod latent_entropy;
 pub mod optimum;
 pub mod reconstruction;
+pub mod sampled;
 pub mod standard;
 
 use burn::tensor::Tensor;
