@@ -1,8 +1,9 @@
-//! The exported files in other people's hands: onnx's checker, ONNX Runtime, and Burn's own importer.
+//! Our files and figures in other people's hands: onnx's checker, ONNX Runtime, scikit-learn, Burn's own importer.
 //!
-//! `tests/run` installs the first two and names their Python in ONNX_PYTHON; without it that test is skipped.
+//! `tests/run` installs the Python ones and names their Python in ONNX_PYTHON; without it their tests are skipped.
 #![expect(clippy::unwrap_used, reason = "a helper that fails is the test's own message")]
 
+use std::ffi::OsString;
 use std::io::BufWriter;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -56,11 +57,33 @@ fn source(name: &str) -> PathBuf {
     PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap()).join("../tests/interop").join(name)
 }
 
+/// The Python of `tests/run`, or None where there is none.
+fn python() -> Option<OsString> {
+    let python = std::env::var_os("ONNX_PYTHON");
+    if python.is_none() {
+        eprintln!("skipped: ONNX_PYTHON names no Python with onnx, onnxruntime and scikit-learn; use tests/run");
+    }
+    python
+}
+
+/// Runs a script of this folder, which ends with a fault if something does not agree.
+fn agrees(python: OsString, script: &str, arguments: &[&Path]) {
+    let output = Command::new(python).arg(source(script)).args(arguments).output().unwrap();
+    println!("{}", String::from_utf8_lossy(&output.stdout));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn mixtures_are_those_of_scikit_learn_and_mclust() {
+    let Some(python) = python() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let program = Path::new(env!("CARGO_BIN_EXE_trainer"));
+    agrees(python, "gmm_agrees.py", &[program, dir.path(), &source("../data/faithful.csv")]);
+}
+
 #[test]
 fn onnx_runtime_agrees_with_the_trained_model() {
-    let Some(python) = std::env::var_os("ONNX_PYTHON") else {
-        return eprintln!("skipped: ONNX_PYTHON names no Python with onnx and onnxruntime; use tests/run");
-    };
+    let Some(python) = python() else { return };
     let Digits { model, frames, expected } = &*DIGITS;
     let dir = tempfile::tempdir().unwrap();
     let at = |name: &str| dir.path().join(name);
@@ -83,9 +106,7 @@ fn onnx_runtime_agrees_with_the_trained_model() {
     write_npy(at("cluster.npy"), &[20], &clusters);
     write_npy(at("reconstruction.npy"), &[20, 784], &images);
 
-    let output = Command::new(python).arg(source("onnx_agrees.py")).arg(dir.path()).output().unwrap();
-    println!("{}", String::from_utf8_lossy(&output.stdout));
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    agrees(python, "onnx_agrees.py", &[dir.path()]);
 }
 
 /// Generates the importer's code anew in `folder`.
