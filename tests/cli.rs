@@ -139,6 +139,42 @@ fn the_same_seed_gives_the_same_metrics() {
     assert!(first[0] != fit("c", "4")[0]);
 }
 
+#[cfg(unix)]
+#[test]
+fn ctrl_c_saves_and_resume_ends_where_the_uninterrupted_run_does() {
+    let dir = TempDir::new().unwrap();
+    let at = |name: &str| dir.path().join(name).display().to_string();
+    let (data, whole, cut) = (at("data.csv"), at("whole"), at("cut"));
+    write_csv(Path::new(&data));
+    let fit = |out: &str| -> Vec<String> {
+        let fit = ["fit", "--data", &data, "--out", out];
+        [&fit[..], &SMALL, &["--set", "refine.steps=1500"]].concat().into_iter().map(str::to_owned).collect()
+    };
+    stdout(&fit(&whole).iter().map(String::as_str).collect::<Vec<_>>());
+    let mut child = Command::new(env!("CARGO_BIN_EXE_trainer"))
+        .args(fit(&cut))
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    // Well inside the last stage.
+    let log = dir.path().join("cut/metrics.jsonl");
+    while std::fs::read_to_string(&log).map_or(0, |text| text.lines().count()) < 30 {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    fails(&["export", &cut], 5, "model.json");
+    fails(&["fit", "--resume", &cut, "--seed", "1"], 2, "--seed");
+    stdout(&["fit", "--resume", &cut, "--data", &data, "--device", "cpu"]);
+    for name in ["metrics.json", "metrics.jsonl"] {
+        let read = |run: &str| std::fs::read_to_string(Path::new(run).join(name)).unwrap();
+        assert_eq!(read(&cut), read(&whole), "{name}");
+    }
+    let onnx = |run: &str| std::fs::read(stdout(&["export", run]).trim()).unwrap();
+    assert!(onnx(&cut) == onnx(&whole));
+    fails(&["fit", "--resume", &cut, "--data", &data], 5, "has ended");
+}
+
 #[test]
 fn a_benchmark_reports_every_seed_and_does_nothing_twice() {
     let dir = TempDir::new().unwrap();
