@@ -76,6 +76,7 @@ fn fit_export_eval_predict() {
     assert_eq!(stdout(&["export", &run, "--out", &at("export")]).trim(), onnx);
     let card = std::fs::read_to_string(dir.path().join("export/MODEL_CARD.md")).unwrap();
     assert!(card.contains("clusters K, latent D | 2, 2"));
+    assert!(card.contains("## Limits") && card.contains("evidence lower bound, eq. (6.1), nats |"));
 
     let eval = |model: &str| -> serde_json::Value {
         serde_json::from_str(&stdout(&["eval", model, "--data", &data, "--json"])).unwrap()

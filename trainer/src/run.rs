@@ -178,6 +178,11 @@ impl Run {
     }
 }
 
+/// What `metrics.json` of a run directory says; None if it cannot be read.
+pub fn metrics(folder: &Path) -> Option<serde_json::Value> {
+    serde_json::from_slice(&std::fs::read(folder.join("metrics.json")).ok()?).ok()
+}
+
 /// Loads the model of a run directory.
 ///
 /// # Errors

@@ -6,7 +6,8 @@ use trainer::Result;
 use trainer::config::Config;
 use trainer::data::{self, Role};
 use trainer::eval::{Predictions, assign, bound, predict, scores};
-use trainer::export::{Precision, export};
+use trainer::export::{Precision, export, figures};
+use trainer::run::metrics;
 
 use super::fit::Training;
 
@@ -29,7 +30,8 @@ impl Args {
         let (fitted, run) = self.training.train(&config, &frames, &device, "demo")?;
         let trained = started.elapsed();
 
-        let exported = export(&fitted, Precision::F16, &run.folder().join("export"), None)?;
+        let figures = metrics(run.folder()).as_ref().and_then(figures);
+        let exported = export(&fitted, Precision::F16, &run.folder().join("export"), figures.as_deref())?;
         eprintln!("labelling {} held-out digits with {}", held_out.len(), exported.onnx.display());
         let assignments = assign(&exported.onnx, &held_out)?;
         let on_device = Predictions::from(&assignments[..]);

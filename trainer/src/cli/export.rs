@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use burn::tensor::Device;
-use trainer::export::{Precision, export};
+use trainer::export::{Precision, export, figures};
 use trainer::{Result, run};
 
 /// Write the ONNX files of a fitted model
@@ -25,7 +25,8 @@ impl Args {
     pub fn run(self) -> Result<()> {
         let fitted = run::load(&self.run, &Device::flex())?;
         let folder = self.out.unwrap_or_else(|| self.run.join("export"));
-        let exported = export(&fitted, self.precision, &folder, None)?;
+        let figures = run::metrics(&self.run).as_ref().and_then(figures);
+        let exported = export(&fitted, self.precision, &folder, figures.as_deref())?;
         eprintln!("{} bytes; card: {}", exported.onnx_bytes, exported.card.display());
         super::print_line(exported.onnx.display())
     }

@@ -4,8 +4,8 @@ use super::{Folded, Precision, device_posterior};
 use crate::error::Result;
 use crate::fit::Fitted;
 
-/// The card as Markdown; `scores` is a paragraph on measured quality, if there is one.
-pub fn text(fitted: &Fitted, precision: Precision, onnx: &[u8], scores: Option<&str>) -> Result<String> {
+/// The card as Markdown; `figures` is what [`figures`] gives, if there is any.
+pub fn text(fitted: &Fitted, precision: Precision, onnx: &[u8], figures: Option<&str>) -> Result<String> {
     let config = &fitted.config;
     let folded = Folded::new(fitted)?;
     let scaling = match &fitted.scaling {
@@ -24,9 +24,11 @@ pub fn text(fitted: &Fitted, precision: Precision, onnx: &[u8], scores: Option<&
          | novel if novelty > | {threshold} nats, exceeded by {rate} of held-out training frames |\n\
          | seed | {seed} |\n\
          | training data (values) | sha256 `{data}` |\n\n\
-         Clusters are numbered, not named: the model has never seen a label. A frame with `novelty` past the \
-         threshold is unlike the training frames, and its cluster means little.\n\n\
-         {scores}\
+         ## Limits\n\n\
+         Clusters are numbered, not named: the model has never seen a label. It knows frames like those it was \
+         fitted to, of the same size, scale and polarity. A frame with `novelty` past the threshold is unlike \
+         them, and its cluster means little; a frame below it may still be of a kind that training never saw.\n\n\
+         {figures}\
          ## Configuration\n\n```toml\n{toml}```\n",
         bytes = onnx.len(),
         sha = crate::run::sha256(onnx),
@@ -41,7 +43,25 @@ pub fn text(fitted: &Fitted, precision: Precision, onnx: &[u8], scores: Option<&
         rate = config.novelty.false_alarm_rate,
         seed = config.seed,
         data = fitted.data_sha256,
-        scores = scores.map(|s| format!("{s}\n\n")).unwrap_or_default(),
+        figures = figures.map(|f| format!("## Figures\n\n{f}\n\n")).unwrap_or_default(),
         toml = config.to_toml()?,
     ))
+}
+
+/// The last epoch of a run's `metrics.json` as Markdown; None if it has none.
+pub fn figures(metrics: &serde_json::Value) -> Option<String> {
+    let epoch = metrics.get("last_epoch")?.as_object()?;
+    let names = [
+        ("elbo", "evidence lower bound, eq. (6.1), nats"),
+        ("reconstruction", "+ reconstruction"),
+        ("alignment", "+ latent alignment"),
+        ("cluster_kl", "- KL(q(c\\|x) ‖ p(c))"),
+        ("latent_entropy", "+ latent entropy"),
+        ("mutual_information", "I(x;c), nats"),
+        ("balance", "balance H(q̄) / log K"),
+        ("smallest_share", "smallest share of a cluster"),
+    ];
+    let row = |(key, name)| Some(format!("\n| {name} | {:.4} |", epoch.get(key)?.as_f64()?));
+    let rows: Option<String> = names.into_iter().map(row).collect();
+    Some(format!("Means over the last epoch of training:\n\n| | |\n|---|---|{}", rows?))
 }

@@ -6,6 +6,7 @@ mod fold;
 mod graph;
 mod onnx;
 
+pub use card::figures;
 pub use decoder::encode_decoder;
 pub use fold::{Folded, FoldedConv, FoldedDense};
 pub use onnx::encode;
@@ -40,12 +41,12 @@ pub struct Exported {
     pub card: PathBuf,
 }
 
-/// Writes `model.onnx`, `decoder.onnx` and `MODEL_CARD.md` into `folder`.
+/// Writes `model.onnx`, `decoder.onnx` and `MODEL_CARD.md`, with `figures` in it, into `folder`.
 ///
 /// # Errors
 /// [`Error::Model`] if a weight is not finite in the precision asked for, [`Error::Resource`] if a
 /// file cannot be written.
-pub fn export(fitted: &Fitted, precision: Precision, folder: &Path, scores: Option<&str>) -> Result<Exported> {
+pub fn export(fitted: &Fitted, precision: Precision, folder: &Path, figures: Option<&str>) -> Result<Exported> {
     std::fs::create_dir_all(folder).map_err(|e| Error::resource(folder.display(), e))?;
     let bytes = encode(fitted, precision)?;
     let onnx = folder.join("model.onnx");
@@ -53,7 +54,7 @@ pub fn export(fitted: &Fitted, precision: Precision, folder: &Path, scores: Opti
     let decoder = folder.join("decoder.onnx");
     write_atomically(&decoder, &encode_decoder(fitted, precision)?)?;
     let card = folder.join("MODEL_CARD.md");
-    write_atomically(&card, card::text(fitted, precision, &bytes, scores)?.as_bytes())?;
+    write_atomically(&card, card::text(fitted, precision, &bytes, figures)?.as_bytes())?;
     Ok(Exported { onnx, onnx_bytes: bytes.len(), decoder, card })
 }
 
