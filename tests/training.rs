@@ -35,7 +35,7 @@ fn run(
             Event::Step { checkpoint, .. } if until.is_some() => {
                 let checkpoint = checkpoint().unwrap();
                 if Some((checkpoint.place.stage, checkpoint.place.step)) == until {
-                    left = Some(Checkpoint::decode(&checkpoint.encode()).unwrap());
+                    left = Some(Checkpoint::decode(&checkpoint.encode().unwrap()).unwrap());
                     return ControlFlow::Break(());
                 }
             }
@@ -70,7 +70,7 @@ fn a_checkpoint_that_is_damaged_or_of_other_frames_is_refused() {
     let checkpoint = checkpoint.unwrap();
     let expected = Place { attempt: 0, stage: StageName::Pretrain, step: 5 };
     assert_eq!(checkpoint.place, expected);
-    let bytes = checkpoint.encode();
+    let bytes = checkpoint.encode().unwrap();
     for length in (0..bytes.len()).step_by(97) {
         assert!(Checkpoint::decode(&bytes[..length]).is_err(), "{length}");
     }

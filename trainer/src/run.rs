@@ -133,7 +133,7 @@ impl Run {
     /// Writes the checkpoint of a stage over its last one, and returns where it is.
     pub fn checkpoint(&self, checkpoint: &Checkpoint) -> Result<PathBuf> {
         let path = checkpoint_path(&self.folder, checkpoint.place.stage);
-        write_atomically(&path, &checkpoint.encode())?;
+        write_atomically(&path, &checkpoint.encode()?)?;
         Ok(path)
     }
 

@@ -122,7 +122,7 @@ impl Checkpoint {
     }
 
     /// The bytes of a file.
-    pub fn encode(&self) -> Vec<u8> {
+    pub fn encode(&self) -> Result<Vec<u8>> {
         let sums: Vec<u8> = self.totals.sums.iter().flat_map(|v| v.to_le_bytes()).collect();
         let parts = [&self.weights[..], &self.optimizer, &sums];
         let body = parts.concat();
@@ -134,11 +134,10 @@ impl Checkpoint {
             lengths: parts.map(<[u8]>::len),
             sha256: sha256(&body),
         };
-        // A struct of numbers and strings always has a JSON form.
-        let mut bytes = serde_json::to_vec(&header).unwrap_or_default();
+        let mut bytes = serde_json::to_vec(&header).map_err(|e| Error::resource("checkpoint", e))?;
         bytes.push(b'\n');
         bytes.extend_from_slice(&body);
-        bytes
+        Ok(bytes)
     }
 
     /// Reads the bytes of a file.
