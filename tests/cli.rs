@@ -177,6 +177,23 @@ fn ctrl_c_saves_and_resume_ends_where_the_uninterrupted_run_does() {
 }
 
 #[test]
+fn presets_are_written_out_in_the_run() {
+    let dir = TempDir::new().unwrap();
+    let data = dir.path().join("data.csv").display().to_string();
+    write_csv(Path::new(&data));
+    for (preset, expected) in
+        [("no-augment", "kind = \"none\""), ("vade", "charge = true"), ("default", "charge = false")]
+    {
+        let run = dir.path().join(preset).display().to_string();
+        let fit = ["fit", "--preset", preset, "--data", &data, "--out", &run, "--set", "collapse.information=0"];
+        stdout(&[&fit[..], &SMALL].concat());
+        let config = std::fs::read_to_string(dir.path().join(preset).join("config.toml")).unwrap();
+        assert!(config.contains(expected), "{config}");
+    }
+    fails(&["fit", "--preset", "magic"], 2, "magic");
+}
+
+#[test]
 fn a_benchmark_reports_every_seed_and_does_nothing_twice() {
     let dir = TempDir::new().unwrap();
     let at = |name: &str| dir.path().join(name).display().to_string();

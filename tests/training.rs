@@ -97,7 +97,8 @@ fn without_the_information_terms_the_clusters_collapse_and_with_them_they_do_not
     let mut guarded = small();
     guarded.refine.steps = 400;
     let mut bare = guarded.clone();
-    (bare.refine.information, bare.refine.consistency) = (0.0, 0.0);
+    // Eq. (6.1) as it stands.
+    (bare.refine.charge, bare.refine.information, bare.refine.consistency) = (true, 0.0, 0.0);
     // Without EM every cluster starts as the same Gaussian.
     (bare.mixture.restarts, bare.collapse.balance) = (0, 0.0);
     let (clusters, bounds) = (guarded.clusters, CollapseConfig::default());

@@ -251,6 +251,8 @@ pub struct RefineConfig {
     pub batch: usize,
     /// Adam's learning rate at the start; it falls to 0 along a cosine.
     pub learning_rate: f64,
+    /// Whether the bound charges for I(x;c), as eq. (6.1) does as it stands (E12).
+    pub charge: bool,
     /// Weight λ of the mutual information between the clusters of a frame and of its view.
     pub information: f64,
     /// Weight κ of the divergence between the two.
@@ -277,6 +279,7 @@ impl Default for RefineConfig {
             steps: 2800,
             batch: 256,
             learning_rate: 1e-3,
+            charge: false,
             information: 100.0,
             consistency: 100.0,
             strength: 1.0,
@@ -339,7 +342,47 @@ impl Checked {
     }
 }
 
+/// Settings with a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Preset {
+    /// For tens of thousands of frames
+    Default,
+    /// Shorter stages with larger steps, for 8,000 digits
+    Demo,
+    /// No view of a frame but the frame itself
+    NoAugment,
+    /// The reference recipe: autoencoder, mixture, then eq. (6.1) as it stands; a baseline
+    Vade,
+}
+
+impl Preset {
+    /// The settings.
+    pub fn config(self) -> Config {
+        match self {
+            Self::Default => Config::default(),
+            Self::Demo => Config::demo(),
+            Self::NoAugment => Config::no_augment(),
+            Self::Vade => Config::vade(),
+        }
+    }
+}
+
 impl Config {
+    fn no_augment() -> Self {
+        let mut config = Self::default();
+        config.augment.kind = AugmentKind::None;
+        // Both compare a frame with its view.
+        (config.pretrain.pull, config.refine.consistency) = (0.0, 0.0);
+        config
+    }
+
+    fn vade() -> Self {
+        let mut config = Self::no_augment();
+        config.pretrain.kl_weight = 0.0;
+        (config.refine.information, config.refine.charge) = (0.0, true);
+        config
+    }
+
     /// The settings of `demo` and of `fit` without `--data`: shorter stages with larger steps, for 8,000 digits.
     pub fn demo() -> Self {
         let mut config = Self::default();

@@ -8,8 +8,9 @@ use std::sync::Mutex;
 use std::time::Instant;
 
 use burn::tensor::Device;
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
-use trainer::config::Config;
+use trainer::config::{Config, Preset};
 use trainer::data::{self, Frames, Role};
 use trainer::device::Choice;
 use trainer::eval::{Scores, predict, scores};
@@ -23,6 +24,9 @@ use trainer::{Error, Result};
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Example:\n  trainer benchmark --data mnist/ --seeds 3 --jobs 2 --out runs/mnist-seeds")]
 pub struct Args {
+    /// Settings to begin with [default: demo for the embedded digits, else default]
+    #[arg(long, value_enum)]
+    preset: Option<Preset>,
     /// TOML file of settings; what it leaves out keeps its default
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -123,7 +127,8 @@ impl Args {
 
     /// The settings of a seed, as `fit` makes them.
     fn settings(&self, seed: u64) -> Result<Config> {
-        let mut config = super::fit::base(self.config.as_deref(), self.data.as_deref())?.set(&self.settings)?;
+        let mut config =
+            super::fit::base(self.preset, self.config.as_deref(), self.data.as_deref())?.set(&self.settings)?;
         config.seed = seed;
         config.clone().check()?;
         Ok(config)
@@ -156,6 +161,9 @@ impl Args {
             command.arg("--resume").arg(folder);
         } else {
             command.arg("--out").arg(folder).arg("--seed").arg(seed.to_string());
+            if let Some(preset) = self.preset.as_ref().and_then(ValueEnum::to_possible_value) {
+                command.arg("--preset").arg(preset.get_name());
+            }
             if let Some(config) = &self.config {
                 command.arg("--config").arg(config);
             }

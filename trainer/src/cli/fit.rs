@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use trainer::config::{Checked, Config};
+use trainer::config::{Checked, Config, Preset};
 use trainer::data::{self, Frames, Role};
 use trainer::device::{self, Choice, Chosen};
 use trainer::fit::{self, Checkpoint, Epoch, Event, Fitted, Place};
@@ -16,6 +16,9 @@ use super::progress::Progress;
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Example:\n  trainer fit --data mnist/ --out runs/mnist --seed 1 --set refine.steps=3000")]
 pub struct Args {
+    /// Settings to begin with [default: demo for the embedded digits, else default]
+    #[arg(long, value_enum)]
+    preset: Option<Preset>,
     /// TOML file of settings; what it leaves out keeps its default
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -23,7 +26,7 @@ pub struct Args {
     #[arg(long, value_name = "PATH")]
     data: Option<PathBuf>,
     /// Go on with an interrupted run, with its own settings; give the same --data
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "out", "seed", "settings"])]
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["preset", "config", "out", "seed", "settings"])]
     resume: Option<PathBuf>,
     #[command(flatten)]
     training: Training,
@@ -80,7 +83,7 @@ impl Args {
         if let Some(folder) = &self.resume {
             return self.go_on(folder);
         }
-        let config = self.training.configure(base(self.config.as_deref(), self.data.as_deref())?)?;
+        let config = self.training.configure(base(self.preset, self.config.as_deref(), self.data.as_deref())?)?;
         // Mistakes in the settings are told before the data are read.
         config.clone().check()?;
         let frames = data::open(self.data.as_deref(), Role::Fit)?;
@@ -99,9 +102,9 @@ impl Args {
     }
 }
 
-/// The defaults for these data, with what the file changes.
-pub fn base(config: Option<&Path>, data: Option<&Path>) -> Result<Config> {
-    let base = if data.is_some() { Config::default() } else { Config::demo() };
+/// The preset, or else the one for these data, with what the file changes.
+pub fn base(preset: Option<Preset>, config: Option<&Path>, data: Option<&Path>) -> Result<Config> {
+    let base = preset.unwrap_or(if data.is_some() { Preset::Default } else { Preset::Demo }).config();
     match config {
         Some(file) => base.merge_file(file),
         None => Ok(base),

@@ -2,7 +2,7 @@
 //!
 //! Maximised is reconstruction + alignment + latent entropy + λ I(c;c') - κ inconsistency, where c is
 //! the cluster of a frame and c' that of a random view of it. Term 3, -KL(q(c|x) ‖ p(c)), is reported
-//! but not maximised: it charges for I(x;c), which is what a clustering is for.
+//! but not maximised, unless `refine.charge` asks for it: it charges for I(x;c), which is what a clustering is for.
 
 use burn::tensor::{Device, Tensor};
 
@@ -86,9 +86,8 @@ fn objective(config: &Checked, model: &ClusterVae, batch: &Batch, step: usize, d
 
     let between = information::between_views(log_gamma.clone(), log_gamma_view.clone());
     let inconsistency = information::inconsistency(log_gamma.clone(), log_gamma_view);
-    let charge_back = terms.cluster_kl.clone();
-    let mut loss =
-        -(terms.total() + charge_back).mean() - between.clone() * c.information + inconsistency.clone() * c.consistency;
+    let bound = if c.charge { terms.total() } else { terms.total() + terms.cluster_kl.clone() };
+    let mut loss = -bound.mean() - between.clone() * c.information + inconsistency.clone() * c.consistency;
     // Not for `gmm`: its soft start lets the information terms mend what EM got wrong (without teaching ACC 0.986,
     // taught EM's responsibilities 0.974; complete MNIST, seed 1).
     if config.cluster_posterior == ClusterPosterior::Amortised {
