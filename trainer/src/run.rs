@@ -178,9 +178,17 @@ impl Run {
     }
 }
 
-/// What `metrics.json` of a run directory says; None if it cannot be read.
-pub fn metrics(folder: &Path) -> Option<serde_json::Value> {
-    serde_json::from_slice(&std::fs::read(folder.join("metrics.json")).ok()?).ok()
+/// What `metrics.json` of a run directory says; None if there is none.
+///
+/// # Errors
+/// [`Error::Model`] if it cannot be read.
+pub fn metrics(folder: &Path) -> Result<Option<serde_json::Value>> {
+    let path = folder.join("metrics.json");
+    match std::fs::read(&path) {
+        Ok(text) => serde_json::from_slice(&text).map(Some).map_err(|e| Error::model(&path, e)),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(Error::model(&path, e)),
+    }
 }
 
 /// Loads the model of a run directory.

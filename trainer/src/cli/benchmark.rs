@@ -10,12 +10,14 @@ use std::time::Instant;
 use burn::tensor::Device;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
-use trainer::config::{Config, Preset};
+use trainer::config::Config;
 use trainer::data::{self, Frames, Role};
 use trainer::device::Choice;
 use trainer::eval::{Scores, predict, scores};
 use trainer::run::{self, write_atomically};
 use trainer::{Error, Result};
+
+use super::fit::Base;
 
 /// Fit under several seeds and print what each scores
 ///
@@ -24,12 +26,8 @@ use trainer::{Error, Result};
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Example:\n  trainer benchmark --data mnist/ --seeds 3 --jobs 2 --out runs/mnist-seeds")]
 pub struct Args {
-    /// Settings to begin with [default: demo for the embedded digits, else default]
-    #[arg(long, value_enum)]
-    preset: Option<Preset>,
-    /// TOML file of settings; what it leaves out keeps its default
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
+    #[command(flatten)]
+    base: Base,
     /// As for fit, with labels for the part that scores [default: embedded digits]
     #[arg(long, value_name = "PATH")]
     data: Option<PathBuf>,
@@ -95,7 +93,9 @@ impl Args {
         std::thread::scope(|scope| {
             let workers: Vec<_> = (0..self.jobs.min(self.seeds)).map(|_| scope.spawn(work)).collect();
             // Every worker ends before the first fault is told, so that no fit is left alone.
-            let ends: Vec<Result<()>> = workers.into_iter().filter_map(|worker| worker.join().ok()).collect();
+            let panicked = |_| Err(Error::resource("benchmark", "a worker panicked; its seed is not in the table"));
+            let ends: Vec<Result<()>> =
+                workers.into_iter().map(|worker| worker.join().unwrap_or_else(panicked)).collect();
             ends.into_iter().collect::<Result<()>>()
         })?;
         let report = report(locked(&done).clone());
@@ -127,8 +127,7 @@ impl Args {
 
     /// The settings of a seed, as `fit` makes them.
     fn settings(&self, seed: u64) -> Result<Config> {
-        let mut config =
-            super::fit::base(self.preset, self.config.as_deref(), self.data.as_deref())?.set(&self.settings)?;
+        let mut config = self.base.config(self.data.as_deref())?.set(&self.settings)?;
         config.seed = seed;
         config.clone().check()?;
         Ok(config)
@@ -161,10 +160,10 @@ impl Args {
             command.arg("--resume").arg(folder);
         } else {
             command.arg("--out").arg(folder).arg("--seed").arg(seed.to_string());
-            if let Some(preset) = self.preset.as_ref().and_then(ValueEnum::to_possible_value) {
+            if let Some(preset) = self.base.preset.as_ref().and_then(ValueEnum::to_possible_value) {
                 command.arg("--preset").arg(preset.get_name());
             }
-            if let Some(config) = &self.config {
+            if let Some(config) = &self.base.config {
                 command.arg("--config").arg(config);
             }
             for setting in &self.settings {

@@ -30,7 +30,7 @@ impl Args {
         let (fitted, run) = self.training.train(&config, &frames, &device, "demo")?;
         let trained = started.elapsed();
 
-        let figures = metrics(run.folder()).as_ref().and_then(figures);
+        let figures = metrics(run.folder())?.as_ref().and_then(figures);
         let exported = export(&fitted, Precision::F16, &run.folder().join("export"), figures.as_deref())?;
         eprintln!("labelling {} held-out digits with {}", held_out.len(), exported.onnx.display());
         let assignments = assign(&exported.onnx, &held_out)?;

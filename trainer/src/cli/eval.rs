@@ -20,7 +20,7 @@ pub struct Args {
     #[arg(long, value_name = "PATH")]
     data: Option<PathBuf>,
     /// Samples of z a frame for the bounds; the estimate of log p(x) is the better the more there are
-    #[arg(long, value_name = "S", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    #[arg(long, value_name = "S", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=100_000))]
     samples: u64,
     /// Print JSON
     #[arg(long)]

@@ -25,7 +25,7 @@ impl Args {
     pub fn run(self) -> Result<()> {
         let fitted = run::load(&self.run, &Device::flex())?;
         let folder = self.out.unwrap_or_else(|| self.run.join("export"));
-        let figures = run::metrics(&self.run).as_ref().and_then(figures);
+        let figures = run::metrics(&self.run)?.as_ref().and_then(figures);
         let exported = export(&fitted, self.precision, &folder, figures.as_deref())?;
         eprintln!("{} bytes; card: {}", exported.onnx_bytes, exported.card.display());
         super::print_line(exported.onnx.display())

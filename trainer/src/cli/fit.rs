@@ -16,12 +16,8 @@ use super::progress::Progress;
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Example:\n  trainer fit --data mnist/ --out runs/mnist --seed 1 --set refine.steps=3000")]
 pub struct Args {
-    /// Settings to begin with [default: demo for the embedded digits, else default]
-    #[arg(long, value_enum)]
-    preset: Option<Preset>,
-    /// TOML file of settings; what it leaves out keeps its default
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
+    #[command(flatten)]
+    base: Base,
     /// MNIST-like folder, IDX, .npy, .npz, .csv, or folder of PNG or JPEG [default: embedded digits]
     #[arg(long, value_name = "PATH")]
     data: Option<PathBuf>,
@@ -30,6 +26,28 @@ pub struct Args {
     resume: Option<PathBuf>,
     #[command(flatten)]
     training: Training,
+}
+
+/// The settings that `--set` then changes, for `fit` and `benchmark`.
+#[derive(clap::Args, Debug)]
+pub struct Base {
+    /// Settings to begin with [default: demo for the embedded digits, else default]
+    #[arg(long, value_enum)]
+    pub preset: Option<Preset>,
+    /// TOML file of settings; what it leaves out keeps its default
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+impl Base {
+    /// The preset, or else the one for these data, with what the file changes.
+    pub fn config(&self, data: Option<&Path>) -> Result<Config> {
+        let base = self.preset.unwrap_or(if data.is_some() { Preset::Default } else { Preset::Demo }).config();
+        match &self.config {
+            Some(file) => base.merge_file(file),
+            None => Ok(base),
+        }
+    }
 }
 
 /// What `fit` and `demo` have in common.
@@ -83,7 +101,7 @@ impl Args {
         if let Some(folder) = &self.resume {
             return self.go_on(folder);
         }
-        let config = self.training.configure(base(self.preset, self.config.as_deref(), self.data.as_deref())?)?;
+        let config = self.training.configure(self.base.config(self.data.as_deref())?)?;
         // Mistakes in the settings are told before the data are read.
         config.clone().check()?;
         let frames = data::open(self.data.as_deref(), Role::Fit)?;
@@ -99,15 +117,6 @@ impl Args {
         let device = self.training.device()?;
         let (_, run) = train(&config, &frames, &device, run, checkpoint)?;
         tell(&run)
-    }
-}
-
-/// The preset, or else the one for these data, with what the file changes.
-pub fn base(preset: Option<Preset>, config: Option<&Path>, data: Option<&Path>) -> Result<Config> {
-    let base = preset.unwrap_or(if data.is_some() { Preset::Default } else { Preset::Demo }).config();
-    match config {
-        Some(file) => base.merge_file(file),
-        None => Ok(base),
     }
 }
 
