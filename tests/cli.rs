@@ -182,7 +182,7 @@ fn presets_are_written_out_in_the_run() {
     let data = dir.path().join("data.csv").display().to_string();
     write_csv(Path::new(&data));
     for (preset, expected) in
-        [("no-augment", "kind = \"none\""), ("vade", "charge = true"), ("default", "charge = false")]
+        [("no-augment", "kind = \"neighbours\""), ("vade", "charge = true"), ("default", "charge = false")]
     {
         let run = dir.path().join(preset).display().to_string();
         let fit = ["fit", "--preset", preset, "--data", &data, "--out", &run, "--set", "collapse.information=0"];
@@ -191,6 +191,41 @@ fn presets_are_written_out_in_the_run() {
         assert!(config.contains(expected), "{config}");
     }
     fails(&["fit", "--preset", "magic"], 2, "magic");
+}
+
+#[test]
+fn clusters_can_be_counted_and_latents_written() {
+    let dir = TempDir::new().unwrap();
+    let at = |name: &str| dir.path().join(name).display().to_string();
+    let (data, run) = (at("data.csv"), at("run"));
+    write_csv(Path::new(&data));
+    let auto = ["--set", "clusters=auto", "--set", "mixture.most_clusters=5", "--set", "pretrain.steps=100"];
+    let output = trainer(&[&["fit", "--data", &data, "--out", &run], &SMALL[..], &auto[..]].concat());
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && told.contains("stability"), "{told}");
+    let lines = std::fs::read_to_string(dir.path().join("run/metrics.jsonl")).unwrap();
+    let mixture: serde_json::Value = lines
+        .lines()
+        .map(|l| serde_json::from_str(l).unwrap())
+        .find(|l: &serde_json::Value| l["stage"] == "mixture")
+        .unwrap();
+    assert_eq!(mixture["candidates"].as_array().unwrap().len(), 4);
+    // The model that comes out knows how many there are.
+    let report: serde_json::Value = serde_json::from_str(&stdout(&["eval", &run, "--data", &data, "--json"])).unwrap();
+    assert!(report["bound"]["elbo"].is_f64());
+    let found = mixture["components"].as_u64().unwrap() as usize;
+    stdout(&["export", &run, "--out", &at("export")]);
+    let labels = stdout(&["predict", &at("export/model.onnx"), "--data", &data]);
+    assert!(labels.lines().next().unwrap().ends_with(&format!("p_{}", found - 1)));
+
+    for stage in ["pretrain", "refine"] {
+        let out = at(&format!("{stage}.npy"));
+        stdout(&["latents", &run, "--data", &data, "--stage", stage, "--out", &out]);
+        let table = trainer::data::open_table(Path::new(&out)).unwrap();
+        assert_eq!((table.len(), table.shape.width), (200, 2));
+    }
+    fails(&["latents", &at("nowhere"), "--out", &at("z.npy")], 5, "run of `trainer fit`");
+    fails(&["fit", "--set", "clusters=many"], 2, "expected a number of clusters or \"auto\"");
 }
 
 #[test]
@@ -208,6 +243,8 @@ fn a_benchmark_reports_every_seed_and_does_nothing_twice() {
     let get = |name: &str| first[name].as_f64().unwrap();
     assert!((get("mean") - accuracies.iter().sum::<f64>() / 3.0).abs() < 1e-12);
     assert_eq!(get("minimum"), accuracies.iter().copied().fold(1.0, f64::min));
+    let table = std::fs::read_to_string(dir.path().join("seeds/table.md")).unwrap();
+    assert!(table.contains("| 0, 1, 2 |") && table.contains(&format!("{:.4}", get("mean"))), "{table}");
     // A seed that was interrupted before its first checkpoint is done again; the others are kept.
     for lost in ["model.json", "score.json"] {
         std::fs::remove_file(dir.path().join("seeds/seed-1").join(lost)).unwrap();

@@ -13,7 +13,7 @@ use trainer::Error;
 use trainer::config::AugmentConfig;
 use trainer::data::augment::Augmentation;
 use trainer::data::scaling::Scaling;
-use trainer::data::{FrameShape, Frames, Role, digits, open};
+use trainer::data::{FrameKind, FrameShape, Frames, Role, digits, open};
 
 fn write(dir: &TempDir, name: &str, bytes: &[u8]) -> PathBuf {
     let path = dir.path().join(name);
@@ -196,14 +196,103 @@ fn embedded_digits_split_without_overlap() {
 fn scaling_gives_mean_zero_and_deviation_one() {
     let shape = FrameShape { channels: 1, height: 1, width: 2 };
     let mut frames = Frames { shape, values: vec![1.0, 100.0, 3.0, 100.0, 5.0, 100.0], labels: None };
-    let scaling = Scaling::fit(&frames).unwrap();
+    let scaling = Scaling::fit(&frames, shape.kind()).unwrap();
     scaling.apply(&mut frames.values);
     let expected = (1.5f32).sqrt();
     for (value, expected) in frames.values.iter().zip([-expected, 0.0, 0.0, 0.0, expected, 0.0]) {
         assert!((value - expected).abs() < 1e-5);
     }
     frames.values = vec![0.0, 1.0];
-    assert!(Scaling::fit(&frames).is_none());
+    assert!(Scaling::fit(&frames, shape.kind()).is_none());
+}
+
+#[test]
+fn the_kind_of_a_frame_goes_by_its_shape() {
+    let kind = |channels, height, width| FrameShape { channels, height, width }.kind();
+    assert_eq!(kind(1, 28, 28), FrameKind::Image);
+    assert_eq!(kind(3, 32, 64), FrameKind::Image);
+    assert_eq!(kind(6, 1, 128), FrameKind::Window);
+    assert_eq!(kind(1, 6, 128), FrameKind::Window);
+    assert_eq!(kind(1, 1, 128), FrameKind::Features);
+    assert_eq!(kind(5, 1, 1), FrameKind::Features);
+}
+
+/// `[C,1,W]` and `[1,C,W]` are the same window: the same standardisation and the same views.
+#[test]
+fn a_window_is_the_same_in_either_shape() {
+    let (long, flat) =
+        (FrameShape { channels: 3, height: 1, width: 16 }, FrameShape { channels: 1, height: 3, width: 16 });
+    let values: Vec<f32> = (0..96).map(|i| (i * i % 31) as f32 - 7.0 * (i / 16) as f32).collect();
+    let of = |shape: FrameShape| {
+        let mut frames = Frames { shape, values: values.clone(), labels: None };
+        let scaling = Scaling::fit(&frames, shape.kind()).unwrap();
+        scaling.apply(&mut frames.values);
+        let mut view = vec![0.0; 48];
+        let mut rng = ChaCha8Rng::seed_from_u64(3);
+        Augmentation::new(&AugmentConfig::default(), shape, shape.kind(), 1.0).apply(
+            frames.frame(0),
+            &mut view,
+            &mut rng,
+        );
+        (scaling, view)
+    };
+    let (scaling, view) = of(long);
+    assert_eq!((scaling.clone(), view), of(flat));
+    // One shift and factor a channel.
+    for channel in 0..3 {
+        assert!(scaling.shift[channel * 16..][..16].iter().all(|s| *s == scaling.shift[channel * 16]));
+    }
+    assert!(scaling.shift[0] != scaling.shift[16]);
+}
+
+#[test]
+fn time_warp_moves_samples_but_never_backwards() {
+    let shape = FrameShape { channels: 2, height: 1, width: 32 };
+    let ranges = AugmentConfig { shift: 0.0, scale: 0.0, noise: 0.0, warp: 0.3, ..AugmentConfig::default() };
+    let frame: Vec<f32> = (0..64).map(|i| (i % 32) as f32).collect();
+    let mut rng = ChaCha8Rng::seed_from_u64(5);
+    let mut largest: f32 = 0.0;
+    for _ in 0..200 {
+        let mut view = vec![0.0; 64];
+        Augmentation::new(&ranges, shape, shape.kind(), 5.0).apply(&frame, &mut view, &mut rng);
+        assert!(view[..32].is_sorted(), "{view:?}");
+        assert_eq!(view[..32], view[32..]);
+        largest = view.iter().zip(&frame).fold(largest, |l, (a, b)| l.max((a - b).abs()));
+    }
+    assert!(largest > 3.0 && largest < 1.5 * 0.3 * 16.0, "{largest}");
+}
+
+#[test]
+fn elastic_displacement_keeps_to_its_range_and_thickness_widens_or_thins_a_stroke() {
+    let shape = FrameShape { channels: 1, height: 16, width: 16 };
+    let none = AugmentConfig { rotation: 0.0, scale: 0.0, shear: 0.0, shift: 0.0, ..AugmentConfig::default() };
+    let mut rng = ChaCha8Rng::seed_from_u64(7);
+    let mut views = |ranges: &AugmentConfig, frame: &[f32]| -> Vec<Vec<f32>> {
+        let maps = Augmentation::new(ranges, shape, shape.kind(), 1.0);
+        let mut view = || {
+            let mut view = vec![0.0; 256];
+            maps.apply(frame, &mut view, &mut rng);
+            view
+        };
+        (0..100).map(|_| view()).collect()
+    };
+    // The column of a pixel as its value: what comes from elsewhere tells from where.
+    let columns: Vec<f32> = (0..256).map(|i| (i % 16) as f32).collect();
+    let elastic = AugmentConfig { elastic: 0.1, ..none.clone() };
+    let inner = |i: &usize| (2..14).contains(&(i % 16)) && (2..14).contains(&(i / 16));
+    let moved = views(&elastic, &columns)
+        .iter()
+        .flat_map(|view| (0..256).filter(inner).map(|i| (view[i] - columns[i]).abs()).collect::<Vec<_>>())
+        .fold(0.0, f32::max);
+    assert!(moved > 0.4 && moved <= 0.8 + 1e-4, "{moved}");
+
+    // A stroke three pixels wide.
+    let stroke: Vec<f32> = (0..256).map(|i| if (6..9).contains(&(i % 16)) { 1.0 } else { 0.0 }).collect();
+    let thick = AugmentConfig { thickness: 1.0, ..none };
+    let mut widths: Vec<f32> = views(&thick, &stroke).iter().map(|view| view.iter().sum::<f32>() / 16.0).collect();
+    widths.sort_by(f32::total_cmp);
+    assert!(widths[0] >= 1.0 - 1e-4 && widths[0] < 1.3, "{widths:?}");
+    assert!(widths[99] <= 5.0 + 1e-4 && widths[99] > 4.7, "{widths:?}");
 }
 
 #[test]
@@ -215,6 +304,7 @@ fn augmentation_without_range_changes_nothing_and_stays_finite_with_it() {
         scale: 0.0,
         shear: 0.0,
         shift: 0.0,
+        warp: 0.0,
         noise: 0.0,
         dropout: 0.0,
         ..AugmentConfig::default()
@@ -224,11 +314,12 @@ fn augmentation_without_range_changes_nothing_and_stays_finite_with_it() {
     {
         let frame: Vec<f32> = (0..shape.len()).map(|v| v as f32 / 10.0).collect();
         let mut out = vec![f32::NAN; shape.len()];
-        Augmentation::new(&still, shape, 1.0).apply(&frame, &mut out, &mut rng);
+        Augmentation::new(&still, shape, shape.kind(), 1.0).apply(&frame, &mut out, &mut rng);
         for (a, b) in frame.iter().zip(&out) {
             assert!((a - b).abs() < 1e-5, "{shape}: {a} {b}");
         }
-        let wild = Augmentation::new(&AugmentConfig::default(), shape, 5.0);
+        let ranges = AugmentConfig { elastic: 0.5, thickness: 1.0, ..AugmentConfig::default() };
+        let wild = Augmentation::new(&ranges, shape, shape.kind(), 5.0);
         for _ in 0..50 {
             wild.apply(&frame, &mut out, &mut rng);
             assert!(out.iter().all(|v| v.is_finite()));
@@ -240,7 +331,7 @@ fn augmentation_without_range_changes_nothing_and_stays_finite_with_it() {
     let mut columns = [false; 4];
     for _ in 0..200 {
         let mut out = vec![0.0; 20];
-        Augmentation::new(&shifted, image, 1.0).apply(&frame, &mut out, &mut rng);
+        Augmentation::new(&shifted, image, image.kind(), 1.0).apply(&frame, &mut out, &mut rng);
         let brightest = (0..4).max_by(|&a, &b| out[8 + a].total_cmp(&out[8 + b])).unwrap();
         columns[brightest] = true;
     }

@@ -8,8 +8,9 @@ use std::ops::ControlFlow;
 use burn::tensor::Device;
 use common::{IMAGE, patterns, small};
 use trainer::Error;
-use trainer::config::{CollapseConfig, Config};
+use trainer::config::{AugmentKind, Clusters, CollapseConfig, Config, Preset};
 use trainer::data::Frames;
+use trainer::data::neighbours::Neighbours;
 use trainer::export::{Precision, encode};
 use trainer::fit::{Balance, Checkpoint, Event, Fitted, Place, StageName, fit};
 
@@ -101,10 +102,76 @@ fn without_the_information_terms_the_clusters_collapse_and_with_them_they_do_not
     (bare.refine.charge, bare.refine.information, bare.refine.consistency) = (true, 0.0, 0.0);
     // Without EM every cluster starts as the same Gaussian.
     (bare.mixture.restarts, bare.collapse.balance) = (0, 0.0);
-    let (clusters, bounds) = (guarded.clusters, CollapseConfig::default());
+    let (clusters, bounds) = (guarded.clusters(), CollapseConfig::default());
     let (guarded, bare) = (balance(guarded), balance(bare));
     assert!(guarded.mutual_information > 0.8 * (clusters as f64).ln(), "{guarded:?}");
     assert_eq!(guarded.fault(&bounds, clusters), None);
     // The watch, which was off here, calls this one collapsed.
     assert!(bare.fault(&bounds, clusters).is_some_and(|why| why.contains("collapse.information")), "{bare:?}");
+}
+
+/// Against all distances, sorted.
+#[test]
+fn neighbours_are_the_nearest_frames() {
+    let frames = patterns(300, IMAGE, 9);
+    let near = Neighbours::find(&frames, 7, &Device::flex()).unwrap();
+    for n in 0..300 {
+        let distance = |m: usize| -> f64 {
+            frames.frame(n).iter().zip(frames.frame(m)).map(|(a, b)| f64::from(a - b).powi(2)).sum()
+        };
+        let mut others: Vec<usize> = (0..300).filter(|m| *m != n).collect();
+        others.sort_by(|a, b| distance(*a).total_cmp(&distance(*b)));
+        let farthest = distance(others[6]) + 1e-4;
+        let found = near.of(n);
+        assert!(found.iter().all(|&m| m as usize != n && distance(m as usize) <= farthest), "{n}: {found:?}");
+        let mut distinct = found.to_vec();
+        distinct.sort_unstable();
+        distinct.dedup();
+        assert_eq!(distinct.len(), 7);
+    }
+    assert!(Neighbours::find(&frames.select(&[0, 1, 2]), 3, &Device::flex()).is_err());
+}
+
+/// A frame's neighbours in place of views, and no views at all.
+#[test]
+fn presets_without_maps_train() {
+    let frames = patterns(304, IMAGE, 1);
+    for preset in [Preset::NoAugment, Preset::Vade] {
+        let from = preset.config();
+        let mut config = short();
+        config.augment.kind = from.augment.kind;
+        assert!(matches!(config.augment.kind, AugmentKind::Neighbours | AugmentKind::None));
+        (config.pretrain.pull, config.pretrain.kl_weight) = (from.pretrain.pull, from.pretrain.kl_weight);
+        config.refine = trainer::config::RefineConfig { steps: 20, batch: 32, ..from.refine };
+        let (whole, _, epochs) = run(config.clone(), &frames, None, None);
+        let (_, checkpoint, _) = run(config.clone(), &frames, None, Some((StageName::Refine, 5)));
+        let (rest, _, _) = run(config, &frames, checkpoint, None);
+        let bytes = |fitted: Option<Fitted>| encode(&fitted.unwrap(), Precision::F32).unwrap();
+        assert!(bytes(whole) == bytes(rest));
+        // The bounds of held-out frames stand beside the means of training, in every epoch of stage 3.
+        let last: serde_json::Value = serde_json::from_str(epochs.last().unwrap()).unwrap();
+        for name in ["elbo", "marginal_bound", "nested_bound", "jensen_gap", "nested_gain", "importance_weighted"] {
+            assert!(last["held_out"][name].as_f64().is_some_and(f64::is_finite), "{name}: {last}");
+        }
+        assert!(last["held_out"]["jensen_gap"].as_f64().unwrap() >= -1e-5);
+    }
+}
+
+#[test]
+fn the_number_of_clusters_can_be_found_and_the_run_resumed() {
+    let frames = patterns(600, IMAGE, 2);
+    let mut config = short();
+    config.clusters = Clusters::Auto;
+    (config.mixture.most_clusters, config.pretrain.steps, config.mixture.restarts) = (6, 100, 4);
+    let (whole, _, epochs) = run(config.clone(), &frames, None, None);
+    let whole = whole.unwrap();
+    assert_eq!((whole.config.clusters, whole.model.prior.clusters()), (Clusters::Count(3), 3));
+    let expected = encode(&whole, Precision::F32).unwrap();
+    for until in [(StageName::Pretrain, 13), (StageName::Mixture, 1), (StageName::Refine, 7)] {
+        let (_, checkpoint, mut told) = run(config.clone(), &frames, None, Some(until));
+        let (rest, _, more) = run(config.clone(), &frames, checkpoint, None);
+        told.extend(more);
+        assert_eq!(told, epochs, "{until:?}");
+        assert!(encode(&rest.unwrap(), Precision::F32).unwrap() == expected, "{until:?}");
+    }
 }

@@ -5,8 +5,9 @@
 use std::ops::Deref;
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use crate::data::{FrameKind, FrameShape};
 use crate::error::{Error, Result};
 
 /// All settings of a run. `config.toml` in a run directory is this, every default written out.
@@ -15,8 +16,10 @@ use crate::error::{Error, Result};
 pub struct Config {
     /// Seed of every random number of the run.
     pub seed: u64,
-    /// Clusters K.
-    pub clusters: usize,
+    /// What a frame is.
+    pub frames: FrameChoice,
+    /// Clusters K, or `"auto"` to find K between 2 and `mixture.most_clusters`.
+    pub clusters: Clusters,
     /// Latent dimensions D.
     pub latent: usize,
     /// How q(c|x) is computed.
@@ -43,7 +46,8 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             seed: 0,
-            clusters: 10,
+            frames: FrameChoice::Auto,
+            clusters: Clusters::Count(10),
             latent: 10,
             cluster_posterior: ClusterPosterior::Gmm,
             encoder: EncoderConfig::default(),
@@ -55,6 +59,82 @@ impl Default for Config {
             collapse: CollapseConfig::default(),
             novelty: NoveltyConfig::default(),
         }
+    }
+}
+
+/// What a frame is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FrameChoice {
+    /// By its shape: see [`FrameShape::kind`].
+    Auto,
+    /// `[C,H,W]`.
+    Image,
+    /// `[C,1,W]` or `[1,C,W]`: C sensor channels.
+    Window,
+    /// Values without order.
+    Features,
+}
+
+impl FrameChoice {
+    /// The kind of frames of this shape.
+    pub fn of(self, shape: FrameShape) -> FrameKind {
+        match self {
+            Self::Auto => shape.kind(),
+            Self::Image => FrameKind::Image,
+            Self::Window => FrameKind::Window,
+            Self::Features => FrameKind::Features,
+        }
+    }
+}
+
+/// How many clusters there are: a number, or the word `auto`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clusters {
+    /// K.
+    Count(usize),
+    /// To be found.
+    Auto,
+}
+
+impl Serialize for Clusters {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        match self {
+            Self::Count(k) => serializer.serialize_u64(*k as u64),
+            Self::Auto => serializer.serialize_str("auto"),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Clusters {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        struct Visitor;
+        impl de::Visitor<'_> for Visitor {
+            type Value = Clusters;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a number of clusters or \"auto\"")
+            }
+
+            fn visit_u64<E: de::Error>(self, k: u64) -> std::result::Result<Clusters, E> {
+                let k = usize::try_from(k).map_err(|_| E::invalid_value(de::Unexpected::Unsigned(k), &self))?;
+                Ok(Clusters::Count(k))
+            }
+
+            fn visit_i64<E: de::Error>(self, k: i64) -> std::result::Result<Clusters, E> {
+                let count = u64::try_from(k).map_err(|_| E::invalid_value(de::Unexpected::Signed(k), &self))?;
+                self.visit_u64(count)
+            }
+
+            fn visit_str<E: de::Error>(self, word: &str) -> std::result::Result<Clusters, E> {
+                if word == "auto" {
+                    Ok(Clusters::Auto)
+                } else {
+                    Err(E::invalid_value(de::Unexpected::Str(word), &self))
+                }
+            }
+        }
+        deserializer.deserialize_any(Visitor)
     }
 }
 
@@ -120,16 +200,18 @@ pub enum Likelihood {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum AugmentKind {
-    /// By the shape of a frame.
+    /// By what a frame is.
     Auto,
     /// No change.
     None,
-    /// Rotation, scale, shear, shift.
+    /// Rotation, scale, shear, shift, elastic displacement, thickness of strokes.
     Image,
-    /// Shift, gain, noise.
+    /// Shift, gain, noise, time-warp.
     Window,
     /// Noise, dropout.
     Features,
+    /// No map: another frame near it stands for a view, which asks for no knowledge of what a frame is.
+    Neighbours,
 }
 
 /// Half-widths of the uniform ranges that views are drawn from.
@@ -146,15 +228,35 @@ pub struct AugmentConfig {
     pub shear: f64,
     /// Shift, as a share of half the width (and height).
     pub shift: f64,
+    /// Elastic displacement of an image, as a share of half the width (and height).
+    pub elastic: f64,
+    /// How far an image is blended with its dilation or its erosion over 3x3 pixels; 1 is all the way.
+    pub thickness: f64,
+    /// Warp in time of a window, as a share of half the width.
+    pub warp: f64,
     /// Standard deviation of additive noise on windows and features.
     pub noise: f64,
     /// Share of the features that are set to their mean.
     pub dropout: f64,
+    /// How many of the nearest frames may stand for a view.
+    pub neighbours: usize,
 }
 
 impl Default for AugmentConfig {
     fn default() -> Self {
-        Self { kind: AugmentKind::Auto, rotation: 20.0, scale: 0.15, shear: 0.3, shift: 0.15, noise: 0.1, dropout: 0.1 }
+        Self {
+            kind: AugmentKind::Auto,
+            rotation: 20.0,
+            scale: 0.15,
+            shear: 0.3,
+            shift: 0.15,
+            elastic: 0.0,
+            thickness: 0.0,
+            warp: 0.1,
+            noise: 0.1,
+            dropout: 0.1,
+            neighbours: 10,
+        }
     }
 }
 
@@ -233,11 +335,21 @@ pub struct MixtureConfig {
     pub moves: usize,
     /// Frames EM looks at.
     pub max_frames: usize,
+    /// Most clusters that `clusters = "auto"` looks for.
+    pub most_clusters: usize,
 }
 
 impl Default for MixtureConfig {
     fn default() -> Self {
-        Self { restarts: 12, max_iter: 100, tol: 1e-4, reg_covar: 1e-3, moves: 10, max_frames: 20_000 }
+        Self {
+            restarts: 12,
+            max_iter: 100,
+            tol: 1e-4,
+            reg_covar: 1e-3,
+            moves: 10,
+            max_frames: 20_000,
+            most_clusters: 16,
+        }
     }
 }
 
@@ -340,6 +452,11 @@ impl Checked {
         config.seed ^= (attempt as u64) << 48;
         Self(config)
     }
+
+    /// The same settings once K is known.
+    pub fn with_clusters(&self, k: usize) -> Self {
+        Self(Config { clusters: Clusters::Count(k), ..self.0.clone() })
+    }
 }
 
 /// Settings with a name.
@@ -349,7 +466,7 @@ pub enum Preset {
     Default,
     /// Shorter stages with larger steps, for 8,000 digits
     Demo,
-    /// No view of a frame but the frame itself
+    /// No map of a frame: its nearest frames stand for views, so nothing is known of what a frame is
     NoAugment,
     /// The reference recipe: autoencoder, mixture, then eq. (6.1) as it stands; a baseline
     Vade,
@@ -368,18 +485,26 @@ impl Preset {
 }
 
 impl Config {
+    /// K; the most that there may be as long as it is to be found.
+    pub fn clusters(&self) -> usize {
+        match self.clusters {
+            Clusters::Count(k) => k,
+            Clusters::Auto => self.mixture.most_clusters,
+        }
+    }
+
     fn no_augment() -> Self {
         let mut config = Self::default();
-        config.augment.kind = AugmentKind::None;
-        // Both compare a frame with its view.
-        (config.pretrain.pull, config.refine.consistency) = (0.0, 0.0);
+        config.augment.kind = AugmentKind::Neighbours;
         config
     }
 
     fn vade() -> Self {
-        let mut config = Self::no_augment();
-        config.pretrain.kl_weight = 0.0;
-        (config.refine.information, config.refine.charge) = (0.0, true);
+        let mut config = Self::default();
+        config.augment.kind = AugmentKind::None;
+        (config.pretrain.pull, config.pretrain.kl_weight) = (0.0, 0.0);
+        let refine = &mut config.refine;
+        (refine.information, refine.consistency, refine.charge) = (0.0, 0.0, true);
         config
     }
 
@@ -432,8 +557,12 @@ impl Config {
     /// # Errors
     /// [`Error::Config`] with the key, its value and what is accepted.
     pub fn check(self) -> Result<Checked> {
-        at_least("clusters", self.clusters, 2)?;
-        at_most("clusters", self.clusters, runtime::MAX_CLUSTERS)?;
+        if let Clusters::Count(k) = self.clusters {
+            at_least("clusters", k, 2)?;
+            at_most("clusters", k, runtime::MAX_CLUSTERS)?;
+        }
+        at_least("mixture.most_clusters", self.mixture.most_clusters, 3)?;
+        at_most("mixture.most_clusters", self.mixture.most_clusters, runtime::MAX_CLUSTERS)?;
         at_least("latent", self.latent, 1)?;
         at_most("latent", self.latent, 1024)?;
         at_most("seed", self.seed as usize, i64::MAX as usize)?;
@@ -454,8 +583,13 @@ impl Config {
         within("augment.scale", a.scale, 0.0, 0.9)?;
         within("augment.shear", a.shear, 0.0, 2.0)?;
         within("augment.shift", a.shift, 0.0, 1.0)?;
+        within("augment.elastic", a.elastic, 0.0, 0.5)?;
+        within("augment.thickness", a.thickness, 0.0, 1.0)?;
+        within("augment.warp", a.warp, 0.0, 0.3)?;
         within("augment.noise", a.noise, 0.0, 10.0)?;
         within("augment.dropout", a.dropout, 0.0, 0.99)?;
+        at_least("augment.neighbours", a.neighbours, 1)?;
+        at_most("augment.neighbours", a.neighbours, 1000)?;
         stage("pretrain", self.pretrain.batch, self.pretrain.learning_rate, self.pretrain.strength)?;
         within("pretrain.kl_weight", self.pretrain.kl_weight, 0.0, 1e3)?;
         within("pretrain.pull", self.pretrain.pull, 0.0, 1e6)?;
@@ -464,7 +598,7 @@ impl Config {
         within("refine.consistency", self.refine.consistency, 0.0, 1e6)?;
         at_most("mixture.restarts", self.mixture.restarts, 10_000)?;
         at_least("mixture.max_iter", self.mixture.max_iter, 1)?;
-        at_least("mixture.max_frames", self.mixture.max_frames, self.clusters)?;
+        at_least("mixture.max_frames", self.mixture.max_frames, self.clusters())?;
         within("mixture.tol", self.mixture.tol, 0.0, 1e3)?;
         within("mixture.reg_covar", self.mixture.reg_covar, 0.0, 1e3)?;
         within("collapse.information", self.collapse.information, 0.0, 1.0)?;

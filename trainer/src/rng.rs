@@ -26,6 +26,8 @@ pub enum Purpose {
     Calibration,
     /// Latent samples in evaluation; index = batch.
     Evaluation,
+    /// Halves and starts when the number of clusters is to be found.
+    Count,
 }
 
 /// The stream for `purpose` and `index` of a run with this seed.

@@ -27,12 +27,13 @@ use crate::error::{Error, Result};
 use crate::fit::{Checkpoint, Fitted, Place, StageName};
 use crate::model::{ClusterVae, Init, Likelihood};
 
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 #[derive(Serialize, Deserialize)]
 struct Saved {
     version: u32,
     shape: FrameShape,
+    clusters: usize,
     scaling: Option<Scaling>,
     likelihood: Likelihood,
     novelty_threshold: f32,
@@ -167,6 +168,7 @@ impl Run {
         let saved = Saved {
             version: VERSION,
             shape: fitted.shape,
+            clusters: fitted.model.prior.clusters(),
             scaling: fitted.scaling.clone(),
             likelihood: fitted.likelihood,
             novelty_threshold: fitted.novelty_threshold,
@@ -210,7 +212,7 @@ pub fn load(folder: &Path, device: &Device) -> Result<Fitted> {
     if sha256(&read("weights.bpk")?) != saved.weights_sha256 {
         return Err(Error::model(&path, "damaged: its sha256 is not the one in model.json"));
     }
-    let config = Config::default().merge_file(&folder.join("config.toml"))?.check()?;
+    let config = Config::default().merge_file(&folder.join("config.toml"))?.check()?.with_clusters(saved.clusters);
     // Random weights of the right shapes, all replaced by the file's.
     let mut init = Init { rng: ChaCha8Rng::seed_from_u64(0), device };
     let model = ClusterVae::new(&config, saved.shape, saved.likelihood, &mut init);
@@ -224,6 +226,21 @@ pub fn load(folder: &Path, device: &Device) -> Result<Fitted> {
         novelty_threshold: saved.novelty_threshold,
         data_sha256: saved.data_sha256,
     })
+}
+
+/// The model of a run directory as it was after a stage; the novelty threshold is that of the finished model.
+///
+/// # Errors
+/// [`Error::Model`] as for [`load`], or if the checkpoint of the stage is missing or damaged.
+pub fn load_stage(folder: &Path, stage: StageName, device: &Device) -> Result<Fitted> {
+    let fitted = load(folder, device)?;
+    let path = checkpoint_path(folder, stage);
+    let bytes = std::fs::read(&path).map_err(|e| Error::model(&path, e))?;
+    let checkpoint = Checkpoint::decode(&bytes).map_err(|e| Error::model(&path, e))?;
+    let config = fitted.config.with_clusters(checkpoint.clusters);
+    let mut init = Init { rng: ChaCha8Rng::seed_from_u64(0), device };
+    let model = checkpoint.model(ClusterVae::new(&config, fitted.shape, fitted.likelihood, &mut init))?;
+    Ok(Fitted { config, model, ..fitted })
 }
 
 /// Writes a file under a temporary name, syncs it, renames it, and syncs the folder.

@@ -22,7 +22,8 @@ use super::fit::Base;
 /// Fit under several seeds and print what each scores
 ///
 /// The seeds are 0, 1, 2, ..., fixed beforehand, and every one is reported. What is done already in --out is
-/// kept, and an interrupted fit goes on, so the command may be repeated after a power cut.
+/// kept, and an interrupted fit goes on, so the command may be repeated after a power cut. The table is also
+/// written to table.md in --out.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Example:\n  trainer benchmark --data mnist/ --seeds 3 --jobs 2 --out runs/mnist-seeds")]
 pub struct Args {
@@ -99,6 +100,7 @@ impl Args {
             ends.into_iter().collect::<Result<()>>()
         })?;
         let report = report(locked(&done).clone());
+        write_atomically(&self.out.join("table.md"), format!("{}\n", table(&report)).as_bytes())?;
         if self.json { super::print_json(&report) } else { super::print_line(table(&report)) }
     }
 

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use burn::tensor::Device;
 use serde::Serialize;
 use trainer::data::{self, Role};
-use trainer::eval::{BoundReport, Predictions, Scores, assign, bound, predict, scores};
+use trainer::eval::{Predictions, Scores, assign, bound, predict, scores};
+use trainer::fit::BoundReport;
 use trainer::{Result, run};
 
 /// Score a model: against labels, and by its bound

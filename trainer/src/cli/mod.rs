@@ -6,6 +6,7 @@ mod eval;
 mod export;
 mod fit;
 mod gmm;
+mod latents;
 mod predict;
 mod progress;
 
@@ -44,6 +45,8 @@ enum Verb {
     Eval(eval::Args),
     /// Label frames with an exported model
     Predict(predict::Args),
+    /// Write the latent means of frames
+    Latents(latents::Args),
     /// Fit a Gaussian mixture to a table of numbers
     Gmm(gmm::Args),
     /// Fit, export and label the embedded digits: everything at once
@@ -65,6 +68,7 @@ impl Cli {
             Verb::Export(args) => args.run(),
             Verb::Eval(args) => args.run(),
             Verb::Predict(args) => args.run(),
+            Verb::Latents(args) => args.run(),
             Verb::Gmm(args) => args.run(),
             Verb::Demo(args) => args.run(),
             Verb::Benchmark(args) => args.run(),

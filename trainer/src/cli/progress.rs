@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use trainer::fit::{Checkpoint, Epoch, Event, Fitted, StageName};
+use trainer::fit::{Candidate, Checkpoint, Epoch, Event, Fitted, StageName};
 use trainer::run::Run;
 use trainer::{Error, Result};
 
@@ -81,9 +81,12 @@ impl<'a> Progress<'a> {
                 return self.log(epoch);
             }
             Event::Mixture(report) => {
+                if let Some(candidates) = &report.candidates {
+                    self.line(&counts(candidates));
+                }
                 self.line(&format!(
-                    "mixture: log-likelihood {:.3} nats a frame, balance {:.3}",
-                    report.log_likelihood, report.clusters.balance
+                    "mixture: {} components, log-likelihood {:.3} nats a frame, balance {:.3}",
+                    report.components, report.log_likelihood, report.clusters.balance
                 ));
                 return self.log(report);
             }
@@ -164,6 +167,14 @@ impl<'a> Progress<'a> {
             eprintln!("{text}");
         }
     }
+}
+
+/// What every count of clusters was worth.
+fn counts(candidates: &[Candidate]) -> String {
+    let row =
+        |c: &Candidate| format!("\n{:>9} {:>9.3} {:>9.3} {:>9.3}", c.clusters, c.stability, c.held_out, c.balance);
+    let rows: String = candidates.iter().map(row).collect();
+    format!("{:>9} {:>9} {:>9} {:>9}{rows}", "clusters", "stability", "held-out", "balance")
 }
 
 fn summary(epoch: &Epoch) -> String {

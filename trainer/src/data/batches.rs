@@ -7,8 +7,10 @@ use rand::RngExt;
 use rand::seq::SliceRandom;
 use rand_distr::StandardNormal;
 
-use super::Frames;
 use super::augment::Augmentation;
+use super::neighbours::Neighbours;
+use super::{FrameShape, Frames};
+use crate::config::{AugmentKind, Config};
 use crate::rng::{Purpose, stream};
 
 /// How many batches may wait ahead of the step.
@@ -26,12 +28,39 @@ pub struct Batch {
     pub gumbel: Vec<f32>,
 }
 
+/// Where the views of a frame come from.
+#[derive(Clone, Debug)]
+pub enum Views<'a> {
+    /// They are the frame itself.
+    Frames,
+    /// Random maps of it.
+    Maps(Augmentation),
+    /// Other frames near it.
+    Neighbours(&'a Neighbours),
+}
+
+impl<'a> Views<'a> {
+    /// Near frames where they were looked for, else the maps that the settings ask for, at the strength of a stage.
+    pub fn new(config: &Config, shape: FrameShape, neighbours: Option<&'a Neighbours>, strength: f64) -> Self {
+        match neighbours {
+            Some(neighbours) => Self::Neighbours(neighbours),
+            None if config.augment.kind == AugmentKind::None => Self::Frames,
+            None => Self::Maps(Augmentation::new(&config.augment, shape, config.frames.of(shape), strength)),
+        }
+    }
+
+    /// True if a view is the frame itself.
+    pub fn are_frames(&self) -> bool {
+        matches!(self, Self::Frames)
+    }
+}
+
 /// The recipe for every batch of a stage; batch `step` depends on nothing but the recipe.
 pub struct BatchPlan<'a> {
     /// Frames to draw from.
     pub frames: &'a Frames,
-    /// Maps that make the views.
-    pub augmentation: Augmentation,
+    /// What makes the views.
+    pub views_from: Views<'a>,
     /// B, at most the number of frames.
     pub batch: usize,
     /// V, views a frame.
@@ -67,8 +96,12 @@ impl BatchPlan<'_> {
         let mut rng = stream(self.seed, self.purposes.1, step as u64);
         let frames: Vec<f32> = chosen.iter().flat_map(|&n| self.frames.frame(n)).copied().collect();
         let mut views = vec![0.0; self.views * frames.len()];
-        for (view, source) in views.chunks_exact_mut(p).zip(frames.chunks_exact(p).cycle()) {
-            self.augmentation.apply(source, view, &mut rng);
+        for (view, &n) in views.chunks_exact_mut(p).zip(chosen.iter().cycle()) {
+            match &self.views_from {
+                Views::Frames => view.copy_from_slice(self.frames.frame(n)),
+                Views::Maps(maps) => maps.apply(self.frames.frame(n), view, &mut rng),
+                Views::Neighbours(near) => view.copy_from_slice(self.frames.frame(near.draw(n, &mut rng))),
+            }
         }
         let noise = (0..self.noise_rows * self.batch * self.latent).map(|_| rng.sample(StandardNormal)).collect();
         // 1 - u lies in (0, 1]; the floor keeps the inner logarithm from 0.

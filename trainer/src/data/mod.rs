@@ -9,8 +9,10 @@ mod open;
 
 pub mod augment;
 pub mod batches;
+pub mod neighbours;
 pub mod scaling;
 
+pub use npy::write_npy;
 pub use open::{Role, open, open_table};
 
 /// Shape of one frame, channels first.
@@ -24,16 +26,20 @@ pub struct FrameShape {
     pub width: usize,
 }
 
-/// What a frame is, read off its shape; it decides the default augmentation and encoder.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a frame is; it decides standardisation, the default augmentation and the encoder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum FrameKind {
-    /// `[C,H,W]` with H and W above 1.
+    /// `[C,H,W]`: C colours of H rows and W columns.
     Image,
-    /// `[C,1,W]` or `[1,C,W]` given as channels: a window of sensor samples.
+    /// `[C,1,W]` or `[1,C,W]`: W samples in time of C sensor channels.
     Window,
     /// `[1,1,F]`: one row of features without order.
     Features,
 }
+
+/// An image this many times wider than high, or more, is taken for a window whose rows are sensor channels.
+const WINDOW_ASPECT: usize = 4;
 
 impl FrameShape {
     /// Values per frame, P = C·H·W.
@@ -46,14 +52,14 @@ impl FrameShape {
         self.len() == 0
     }
 
-    /// The kind of frame this shape stands for.
+    /// The kind of frame this shape stands for, unless one is told.
     pub fn kind(&self) -> FrameKind {
-        if self.height > 1 && self.width > 1 {
-            FrameKind::Image
-        } else if self.channels > 1 && self.width > 1 {
-            FrameKind::Window
-        } else {
-            FrameKind::Features
+        let wide = self.channels == 1 && self.width >= WINDOW_ASPECT * self.height;
+        match (self.channels, self.height, self.width) {
+            (_, _, 1) | (1, 1, _) => FrameKind::Features,
+            (_, 1, _) => FrameKind::Window,
+            _ if wide => FrameKind::Window,
+            _ => FrameKind::Image,
         }
     }
 }

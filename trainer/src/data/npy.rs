@@ -39,6 +39,22 @@ pub fn read_npz(path: &Path) -> Result<Frames> {
     Ok(result)
 }
 
+/// The bytes of an `.npy` file of f32 `[N,columns]`, from row-major values.
+///
+/// # Errors
+/// [`Error::Resource`] if the values do not make whole rows.
+pub fn write_npy(values: &[f32], columns: usize) -> Result<Vec<u8>> {
+    use npyz::WriterBuilder;
+    let fault = |e: std::io::Error| Error::resource("npy", e);
+    let mut bytes = Vec::new();
+    let shape = [(values.len() / columns) as u64, columns as u64];
+    let mut writer =
+        npyz::WriteOptions::new().default_dtype().shape(&shape).writer(&mut bytes).begin_nd().map_err(fault)?;
+    writer.extend(values).map_err(fault)?;
+    writer.finish().map_err(fault)?;
+    Ok(bytes)
+}
+
 fn pick(names: &[String], wanted: &[&str]) -> Option<String> {
     wanted.iter().find_map(|w| names.iter().find(|n| n == w)).cloned()
 }

@@ -6,7 +6,7 @@ use super::{Frames, csv, digits, idx, images, npy};
 use crate::error::{Error, Result};
 
 /// Which part of a data set is wanted where it has two.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Role {
     /// The part models are fitted on (`train-*` in an MNIST folder).
     Fit,

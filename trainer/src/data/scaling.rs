@@ -18,15 +18,17 @@ impl Scaling {
     /// None where values are already in `[0, 1]` (bytes, grey levels): those are Bernoulli means.
     ///
     /// Otherwise every value gets mean 0 and standard deviation 1, over all frames: per feature for
-    /// feature rows, per channel for windows and images, whose positions share a meaning.
-    pub fn fit(frames: &Frames) -> Option<Scaling> {
+    /// feature rows, per channel for windows (whether `[C,1,W]` or `[1,C,W]`) and images, whose positions share a
+    /// meaning.
+    pub fn fit(frames: &Frames, kind: FrameKind) -> Option<Scaling> {
         if frames.values.iter().all(|v| (0.0..=1.0).contains(v)) {
             return None;
         }
         let p = frames.shape.len();
-        let group = match frames.shape.kind() {
+        let group = match kind {
             FrameKind::Features => 1,
-            FrameKind::Image | FrameKind::Window => p / frames.shape.channels,
+            FrameKind::Window => frames.shape.width,
+            FrameKind::Image => frames.shape.height * frames.shape.width,
         };
         let count = (frames.len() * group) as f64;
         let mut sum = vec![0.0f64; p / group];

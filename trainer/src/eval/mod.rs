@@ -1,9 +1,7 @@
 //! How good a model is: against labels (which only score), and by its own bound.
 
-mod bound;
 mod scores;
 
-pub use bound::{BoundReport, bound};
 pub use scores::{Scores, matching, scores};
 
 use burn::tensor::Device;
@@ -12,7 +10,7 @@ use runtime::{Assignment, Engine, Precision};
 
 use crate::data::Frames;
 use crate::error::{Error, Result};
-use crate::fit::{Fitted, encode, novelty, to_host};
+use crate::fit::{BoundReport, Fitted, encode, novelty, to_host};
 
 /// What a model says of every frame.
 #[derive(Clone, Debug, Default)]
@@ -44,6 +42,14 @@ impl Predictions {
     }
 }
 
+/// The bounds of the paper, each z sampled `samples` times.
+///
+/// # Errors
+/// [`Error::Data`] if the frames have another shape than the model takes.
+pub fn bound(fitted: &Fitted, frames: &Frames, samples: usize, device: &Device) -> Result<BoundReport> {
+    crate::fit::bound(&fitted.model, &fitted.config, &fitted.scale(frames)?, samples, device)
+}
+
 /// Predictions of the training framework's model.
 ///
 /// # Errors
@@ -57,9 +63,22 @@ pub fn predict(fitted: &Fitted, frames: &Frames, device: &Device) -> Result<Pred
         predictions.novelty.extend(to_host(novelty(&fitted.model, &posterior))?);
         Ok(())
     })?;
-    let k = fitted.config.clusters;
+    let k = fitted.config.clusters();
     predictions.clusters = predictions.log_responsibilities.chunks_exact(k).map(argmax).collect();
     Ok(predictions)
+}
+
+/// Latent means m of all frames, `[N,D]`.
+///
+/// # Errors
+/// [`Error::Data`] if the frames have another shape than the model takes.
+pub fn latents(fitted: &Fitted, frames: &Frames, device: &Device) -> Result<Vec<f32>> {
+    let mut means = Vec::new();
+    encode(&fitted.model, &fitted.scale(frames)?, device, |_, _, posterior| {
+        means.extend(to_host(posterior.mu_z)?);
+        Ok(())
+    })?;
+    Ok(means)
 }
 
 /// Assignments of an exported model, made in parallel; each thread has an engine of its own.

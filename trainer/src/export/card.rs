@@ -36,7 +36,7 @@ pub fn text(fitted: &Fitted, precision: Precision, onnx: &[u8], figures: Option<
         c = fitted.shape.channels,
         h = fitted.shape.height,
         w = fitted.shape.width,
-        k = config.clusters,
+        k = config.clusters(),
         d = config.latent,
         posterior = device_posterior(config.cluster_posterior),
         threshold = fitted.novelty_threshold,

@@ -186,7 +186,7 @@ fn metadata(fitted: &Fitted, precision: Precision) -> Result<Vec<StringStringEnt
         (format::THRESHOLD_KEY, fitted.novelty_threshold.to_string()),
         ("cluster_vae.frame", fitted.shape.to_string()),
         ("cluster_vae.scaling", scaling.to_owned()),
-        ("cluster_vae.clusters", config.clusters.to_string()),
+        ("cluster_vae.clusters", config.clusters().to_string()),
         ("cluster_vae.latent", config.latent.to_string()),
         ("cluster_vae.cluster_posterior", device_posterior(config.cluster_posterior).to_owned()),
         ("cluster_vae.false_alarm_rate", config.novelty.false_alarm_rate.to_string()),

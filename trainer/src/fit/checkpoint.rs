@@ -16,10 +16,10 @@ use crate::error::{Error, Result};
 use crate::model::ClusterVae;
 use crate::run::sha256;
 
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// The stages of training, in their order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum StageName {
     /// A VAE without clusters.
@@ -68,6 +68,8 @@ pub struct Checkpoint {
     pub place: Place,
     /// SHA-256 of the values it is fitted to.
     pub data_sha256: String,
+    /// Clusters K of the model.
+    pub clusters: usize,
     /// All weights, Burn's own format.
     weights: Vec<u8>,
     /// Adam's moments, Burn's own format; empty after the mixture.
@@ -81,6 +83,7 @@ struct Header {
     version: u32,
     place: Place,
     data_sha256: String,
+    clusters: usize,
     steps: usize,
     lengths: [usize; 3],
     sha256: String,
@@ -102,11 +105,12 @@ impl Checkpoint {
             Some(optimizer) => optimizer.into_bytes().map_err(|e| fault(&e))?.to_vec(),
             None => Vec::new(),
         };
-        Ok(Self { place, data_sha256: data_sha256.to_owned(), weights, optimizer, totals })
+        let clusters = model.prior.clusters();
+        Ok(Self { place, data_sha256: data_sha256.to_owned(), clusters, weights, optimizer, totals })
     }
 
     /// The model, its weights read into one of the same form.
-    pub(super) fn model(&self, empty: ClusterVae) -> Result<ClusterVae> {
+    pub(crate) fn model(&self, empty: ClusterVae) -> Result<ClusterVae> {
         ModuleRecord::from_bytes(Bytes::from_bytes_vec(self.weights.clone()))
             .and_then(|record| empty.try_load_record(record))
             .map_err(|e| Error::model(Path::new("checkpoint"), e))
@@ -130,6 +134,7 @@ impl Checkpoint {
             version: VERSION,
             place: self.place,
             data_sha256: self.data_sha256.clone(),
+            clusters: self.clusters,
             steps: self.totals.steps,
             lengths: parts.map(<[u8]>::len),
             sha256: sha256(&body),
@@ -164,6 +169,7 @@ impl Checkpoint {
         Ok(Self {
             place: header.place,
             data_sha256: header.data_sha256,
+            clusters: header.clusters,
             weights: weights.to_vec(),
             optimizer: optimizer.to_vec(),
             totals: Totals {

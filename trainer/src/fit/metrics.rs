@@ -6,7 +6,9 @@ use burn::tensor::Tensor;
 use serde::Serialize;
 
 use super::balance::Balance;
+use super::bound::BoundReport;
 use super::checkpoint::StageName;
+use super::count::Candidate;
 use super::stage::{Outcome, to_host};
 use crate::error::{Error, Result};
 
@@ -27,6 +29,9 @@ pub struct Epoch {
     /// The clusters, where the stage has any.
     #[serde(flatten)]
     pub clusters: Option<Balance>,
+    /// The bounds of the paper on frames that training does not see, where the stage has clusters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held_out: Option<BoundReport>,
 }
 
 /// How EM went.
@@ -34,6 +39,8 @@ pub struct Epoch {
 pub struct MixtureReport {
     /// Always `mixture`.
     pub stage: StageName,
+    /// Components K.
+    pub components: usize,
     /// Mean log-likelihood of a latent mean, nats.
     pub log_likelihood: f64,
     /// Whether the best start had converged.
@@ -45,6 +52,9 @@ pub struct MixtureReport {
     /// The components.
     #[serde(flatten)]
     pub clusters: Balance,
+    /// What every count of clusters was worth, where their number was to be found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub candidates: Option<Vec<Candidate>>,
 }
 
 /// Sums over the steps of an epoch so far: of every value, then of every cluster's share.

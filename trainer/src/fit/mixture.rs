@@ -7,8 +7,8 @@ use super::balance::Balance;
 use super::checkpoint::{Checkpoint, Place, StageName};
 use super::metrics::{MixtureReport, Totals};
 use super::stage::{Start, latents};
-use super::{Event, Observer};
-use crate::config::Checked;
+use super::{Event, Observer, count};
+use crate::config::{Checked, Clusters};
 use crate::data::Frames;
 use crate::error::{Error, Result};
 use crate::gmm::{self, CovarianceType, Estimator, Fit, Moments, Points, Settings};
@@ -31,7 +31,19 @@ pub fn run(
     let Start { mut model, attempt, data_sha256, .. } = start;
     let device = model.prior.mu_c.val().device();
     let (means, total_variances) = latents(&model, frames, &device)?;
-    let (fit, report) = latent_mixture(config, &means)?;
+    let (k, candidates) = match config.clusters {
+        Clusters::Count(k) => (k, None),
+        Clusters::Auto => {
+            let c = &config.mixture;
+            let (k, candidates) =
+                count::choose(&means, config.latent, &settings(config), c.most_clusters, config.seed)?;
+            (k, Some(candidates))
+        }
+    };
+    let config = &config.with_clusters(k);
+    model = model.keep_clusters(k);
+    let (fit, mut report) = latent_mixture(config, &means)?;
+    report.candidates = candidates;
     let points = Points::new(&means, config.latent)?;
     let Some(expectation) = gmm::e_step(points, &fit.mixture) else {
         return Err(Error::Diverged {
@@ -41,7 +53,7 @@ pub fn run(
             kept: None,
         });
     };
-    let moments = Moments::of_clusters(points, &total_variances, &expectation.responsibilities, config.clusters);
+    let moments = Moments::of_clusters(points, &total_variances, &expectation.responsibilities, config.clusters());
     model.prior = Prior::from_moments(&moments, &device.inner()).train();
     if observer(Event::Mixture(&report)).is_break() {
         return Ok(None);
@@ -58,20 +70,12 @@ pub fn latent_mixture(config: &Checked, means: &[f64]) -> Result<(Fit, MixtureRe
     let c = &config.mixture;
     let subset = subset(means, config.latent, c.max_frames, config.seed);
     let points = Points::new(&subset, config.latent)?;
-    let settings = Settings {
-        components: config.clusters,
-        covariance: CovarianceType::Full,
-        estimator: Estimator::Mle { reg_covar: c.reg_covar },
-        uniform_weights: true,
-        tol: c.tol,
-        max_iter: c.max_iter,
-        restarts: c.restarts,
-    };
+    let settings = settings(config);
     let rng = |restart| stream(config.seed, Purpose::Mixture, restart);
     let (fit, before) = if c.restarts == 0 {
         let one = gmm::fit(points, &Settings { components: 1, restarts: 1, ..settings }, rng)?;
         let before = one.best();
-        (one.copies(config.clusters), before)
+        (one.copies(config.clusters()), before)
     } else {
         let start = gmm::fit(points, &settings, rng)?;
         let before = start.best();
@@ -80,13 +84,28 @@ pub fn latent_mixture(config: &Checked, means: &[f64]) -> Result<(Fit, MixtureRe
     let n = points.len() as f64;
     let report = MixtureReport {
         stage: StageName::Mixture,
+        components: config.clusters(),
         log_likelihood: fit.best() / n,
         converged: fit.converged,
         iterations: fit.objective.len(),
         gain_of_moves: (fit.best() - before) / n,
-        clusters: Balance::of_responsibilities(&fit.expectation.responsibilities, config.clusters),
+        clusters: Balance::of_responsibilities(&fit.expectation.responsibilities, config.clusters()),
+        candidates: None,
     };
     Ok((fit, report))
+}
+
+fn settings(config: &Checked) -> Settings {
+    let c = &config.mixture;
+    Settings {
+        components: config.clusters(),
+        covariance: CovarianceType::Full,
+        estimator: Estimator::Mle { reg_covar: c.reg_covar },
+        uniform_weights: true,
+        tol: c.tol,
+        max_iter: c.max_iter,
+        restarts: c.restarts,
+    }
 }
 
 fn subset(means: &[f64], dim: usize, most: usize, seed: u64) -> Vec<f64> {

@@ -2,8 +2,10 @@
 //! the prior), stage 3 `refine` (the cluster VAE). No stage sees a label.
 
 mod balance;
+mod bound;
 mod calibrate;
 mod checkpoint;
+mod count;
 mod metrics;
 mod mixture;
 mod pretrain;
@@ -11,8 +13,10 @@ mod refine;
 mod stage;
 
 pub use balance::Balance;
+pub use bound::{BoundReport, bound};
 pub use calibrate::novelty;
 pub use checkpoint::{Checkpoint, Place, StageName};
+pub use count::Candidate;
 pub use metrics::{Epoch, MixtureReport};
 pub use mixture::latent_mixture;
 pub use stage::{encode, to_host};
@@ -24,7 +28,8 @@ use burn::module::Module;
 use burn::tensor::Device;
 use rand::seq::SliceRandom;
 
-use crate::config::{self, Checked};
+use crate::config::{self, AugmentKind, Checked};
+use crate::data::neighbours::Neighbours;
 use crate::data::scaling::Scaling;
 use crate::data::{FrameShape, Frames};
 use crate::error::{Error, Result};
@@ -119,7 +124,7 @@ pub fn fit(
     mut resume: Option<Checkpoint>,
     observer: &mut Observer<'_>,
 ) -> Result<Option<Fitted>> {
-    let least = config.pretrain.batch.max(config.refine.batch).max(2 * config.clusters);
+    let least = config.pretrain.batch.max(config.refine.batch).max(2 * config.clusters());
     if frames.len() < least + frames.len() / CALIBRATION_SHARE {
         return Err(Error::config(
             "pretrain.batch, refine.batch",
@@ -134,13 +139,9 @@ pub fn fit(
     if resume.as_ref().is_some_and(|checkpoint| checkpoint.data_sha256 != data_sha256) {
         return Err(Error::data(Path::new("--data"), "not the frames that the interrupted run was fitted to"));
     }
-    let scaling = Scaling::fit(frames);
+    let scaling = Scaling::fit(frames, config.frames.of(frames.shape));
     let likelihood = likelihood(config, scaling.is_some())?;
-    let (mut training, mut held_out) = split(frames, config.seed);
-    if let Some(scaling) = &scaling {
-        scaling.apply(&mut training.values);
-        scaling.apply(&mut held_out.values);
-    }
+    let data = Material::new(config, frames, scaling.as_ref(), device)?;
     let device = &device.clone().autodiff();
     let mut attempt = resume.as_ref().map_or(0, |checkpoint| checkpoint.place.attempt);
     let model = loop {
@@ -148,9 +149,10 @@ pub fn fit(
         let mut init = Init { rng: stream(config.seed, Purpose::Weights, 0), device };
         let model = ClusterVae::new(&config, frames.shape, likelihood, &mut init);
         let start = Start { model, attempt, data_sha256: &data_sha256, checkpoint: resume.take() };
-        let Some(model) = stages(&config, start, &training, observer)? else { return Ok(None) };
+        let Some(model) = stages(&config, start, &data, observer)? else { return Ok(None) };
         let model = model.valid();
-        let Some(why) = Balance::of_model(&model, &training)?.fault(&config.collapse, config.clusters) else {
+        let Some(why) = Balance::of_model(&model, &data.training)?.fault(&config.collapse, model.prior.clusters())
+        else {
             break model;
         };
         attempt += 1;
@@ -161,9 +163,9 @@ pub fn fit(
             return Ok(None);
         }
     };
-    let novelty_threshold = calibrate::novelty_threshold(&model, &held_out, config.novelty.false_alarm_rate)?;
+    let novelty_threshold = calibrate::novelty_threshold(&model, &data.held_out, config.novelty.false_alarm_rate)?;
     Ok(Some(Fitted {
-        config: config.clone(),
+        config: config.with_clusters(model.prior.clusters()),
         model,
         shape: frames.shape,
         scaling,
@@ -177,13 +179,17 @@ pub fn fit(
 fn stages(
     config: &Checked,
     start: Start<'_>,
-    frames: &Frames,
+    data: &Material,
     observer: &mut Observer<'_>,
 ) -> Result<Option<ClusterVae>> {
     let Start { mut model, attempt, data_sha256, mut checkpoint } = start;
+    let mut config = config.clone();
     let mut first = StageName::Pretrain;
     if let Some(checkpoint) = &checkpoint {
-        model = checkpoint.model(model)?;
+        if checkpoint.place.stage > StageName::Pretrain {
+            config = config.with_clusters(checkpoint.clusters);
+        }
+        model = checkpoint.model(model.keep_clusters(checkpoint.clusters))?;
         first = checkpoint.place.stage;
         if first == StageName::Mixture {
             first = StageName::Refine;
@@ -193,13 +199,15 @@ fn stages(
         let checkpoint = checkpoint.take().filter(|checkpoint| checkpoint.place.stage == stage);
         let start = Start { model, attempt, data_sha256, checkpoint };
         let done = match stage {
-            StageName::Pretrain => pretrain::run(config, start, frames, observer)?,
-            StageName::Mixture => mixture::run(config, start, frames, observer)?,
-            StageName::Refine => refine::run(config, start, frames, observer)?,
+            StageName::Pretrain => pretrain::run(&config, start, data, observer)?,
+            StageName::Mixture => mixture::run(&config, start, &data.training, observer)?,
+            StageName::Refine => refine::run(&config, start, data, observer)?,
         };
-        match done {
-            Some(done) => model = done,
-            None => return Ok(None),
+        let Some(done) = done else { return Ok(None) };
+        model = done;
+        if stage == StageName::Mixture {
+            // It may be the mixture that finds how many clusters there are.
+            config = config.with_clusters(model.prior.clusters());
         }
     }
     Ok(Some(model))
@@ -218,10 +226,28 @@ fn likelihood(config: &Checked, scaled: bool) -> Result<Likelihood> {
     }
 }
 
-/// Frames to train on, and frames that only calibrate.
-fn split(frames: &Frames, seed: u64) -> (Frames, Frames) {
-    let mut order: Vec<usize> = (0..frames.len()).collect();
-    order.shuffle(&mut stream(seed, Purpose::Calibration, 0));
-    let held_out = (frames.len() / CALIBRATION_SHARE).clamp(1, MAX_CALIBRATION);
-    (frames.select(&order[held_out..]), frames.select(&order[..held_out]))
+/// What the stages look at, already scaled.
+struct Material {
+    /// Frames to train on.
+    training: Frames,
+    /// Frames that only calibrate, and whose bounds are reported.
+    held_out: Frames,
+    /// For every training frame those near it, if they stand for views.
+    neighbours: Option<Neighbours>,
+}
+
+impl Material {
+    fn new(config: &Checked, frames: &Frames, scaling: Option<&Scaling>, device: &Device) -> Result<Self> {
+        let mut order: Vec<usize> = (0..frames.len()).collect();
+        order.shuffle(&mut stream(config.seed, Purpose::Calibration, 0));
+        let count = (frames.len() / CALIBRATION_SHARE).clamp(1, MAX_CALIBRATION);
+        let (mut training, mut held_out) = (frames.select(&order[count..]), frames.select(&order[..count]));
+        if let Some(scaling) = scaling {
+            scaling.apply(&mut training.values);
+            scaling.apply(&mut held_out.values);
+        }
+        let wanted = config.augment.kind == AugmentKind::Neighbours;
+        let neighbours = wanted.then(|| Neighbours::find(&training, config.augment.neighbours, device)).transpose()?;
+        Ok(Self { training, held_out, neighbours })
+    }
 }

@@ -3,38 +3,40 @@
 
 use burn::tensor::{Device, Tensor};
 
-use super::Observer;
 use super::checkpoint::StageName;
 use super::stage::{Outcome, Stage, Start, to_tensor};
+use super::{Material, Observer};
 use crate::config::Checked;
-use crate::data::Frames;
-use crate::data::augment::Augmentation;
-use crate::data::batches::{Batch, BatchPlan};
+use crate::data::batches::{Batch, BatchPlan, Views};
 use crate::elbo::standard;
 use crate::error::Result;
 use crate::model::ClusterVae;
 use crate::rng::Purpose;
 
+/// Views of a frame, whose means are pulled together.
 const VIEWS: usize = 2;
 
 /// Runs the stage; None if the observer broke off.
 pub fn run(
     config: &Checked,
     start: Start<'_>,
-    frames: &Frames,
+    data: &Material,
     observer: &mut Observer<'_>,
 ) -> Result<Option<ClusterVae>> {
     let c = &config.pretrain;
     let device = start.model.prior.mu_c.val().device();
+    let views_from = Views::new(config, data.training.shape, data.neighbours.as_ref(), c.strength);
+    // All views are the same frame if nothing changes it.
+    let views = if views_from.are_frames() { 1 } else { VIEWS };
     let stage = Stage {
         name: StageName::Pretrain,
         steps: c.steps,
         plan: BatchPlan {
-            frames,
-            augmentation: Augmentation::new(&config.augment, frames.shape, c.strength),
+            frames: &data.training,
+            views_from,
             batch: c.batch,
-            views: VIEWS,
-            noise_rows: VIEWS,
+            views,
+            noise_rows: views,
             latent: config.latent,
             clusters: 0,
             seed: config.seed,
@@ -42,6 +44,7 @@ pub fn run(
         },
         learning_rate: &|step| c.schedule.at(c.learning_rate, step, c.steps),
         objective: &|model, batch, _, device| objective(config, model, batch, device),
+        held_out: None,
     };
     stage.run(start, &device, observer)
 }
@@ -49,14 +52,15 @@ pub fn run(
 fn objective(config: &Checked, model: &ClusterVae, batch: &Batch, device: &Device) -> Outcome {
     let p = batch.frames.len() / config.pretrain.batch;
     let b = config.pretrain.batch;
+    let views = batch.views.len() / batch.frames.len();
     let frames = to_tensor(&batch.frames, p, device);
     let posterior = model.encoder.forward(to_tensor(&batch.views, p, device));
     let z = posterior.sample(to_tensor(&batch.noise, config.latent, device));
-    let targets = Tensor::cat(vec![frames; VIEWS], 0);
+    let targets = Tensor::cat(vec![frames; views], 0);
     let reconstruction = model.decoder.log_likelihood(targets, z).mean();
     let kl = standard::kl_to_standard_normal(posterior.mu_z.clone(), posterior.log_var_z.clone()).mean();
     let first = posterior.mu_z.clone().narrow(0, 0, b);
-    let second = posterior.mu_z.narrow(0, b, b);
+    let second = posterior.mu_z.narrow(0, (views - 1) * b, b);
     let distance = (first - second).square().sum_dim(1).mean();
     let loss =
         -reconstruction.clone() + kl.clone() * config.pretrain.kl_weight + distance.clone() * config.pretrain.pull;

@@ -4,15 +4,15 @@
 //! the cluster of a frame and c' that of a random view of it. Term 3, -KL(q(c|x) ‖ p(c)), is reported
 //! but not maximised, unless `refine.charge` asks for it: it charges for I(x;c), which is what a clustering is for.
 
+use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
-use super::Observer;
+use super::bound::bound;
 use super::checkpoint::StageName;
 use super::stage::{Outcome, Stage, Start, to_tensor};
+use super::{Material, Observer};
 use crate::config::{Checked, ClusterPosterior, DecoderPasses, Schedule};
-use crate::data::Frames;
-use crate::data::augment::Augmentation;
-use crate::data::batches::{Batch, BatchPlan};
+use crate::data::batches::{Batch, BatchPlan, Views};
 use crate::elbo::reconstruction::TwoClusters;
 use crate::elbo::{self, Terms, information, optimum};
 use crate::error::Result;
@@ -21,32 +21,40 @@ use crate::rng::Purpose;
 
 /// Share of the stage in which an amortised head is also taught the mixture's responsibilities.
 const TEACHING_SHARE: f64 = 0.2;
+/// Held-out frames whose bounds are reported after every epoch, and samples of z a frame for that.
+const BOUND_FRAMES: usize = 500;
+const BOUND_SAMPLES: usize = 4;
 
 /// Runs the stage; None if the observer broke off.
 pub fn run(
     config: &Checked,
     start: Start<'_>,
-    frames: &Frames,
+    data: &Material,
     observer: &mut Observer<'_>,
 ) -> Result<Option<ClusterVae>> {
     let c = &config.refine;
     let device = start.model.prior.mu_c.val().device();
+    let looked_at = data.held_out.select(&(0..data.held_out.len().min(BOUND_FRAMES)).collect::<Vec<_>>());
+    let inner = device.clone().inner();
+    let views_from = Views::new(config, data.training.shape, data.neighbours.as_ref(), c.strength);
+    let views = usize::from(!views_from.are_frames());
     let stage = Stage {
         name: StageName::Refine,
         steps: c.steps,
         plan: BatchPlan {
-            frames,
-            augmentation: Augmentation::new(&config.augment, frames.shape, c.strength),
+            frames: &data.training,
+            views_from,
             batch: c.batch,
-            views: 1,
+            views,
             noise_rows: 1,
             latent: config.latent,
-            clusters: config.clusters,
+            clusters: config.clusters(),
             seed: config.seed,
             purposes: (Purpose::RefineOrder, Purpose::RefineStep),
         },
         learning_rate: &|step| Schedule::Cosine.at(c.learning_rate, step, c.steps),
         objective: &|model, batch, step, device| objective(config, model, batch, step, device),
+        held_out: Some(&|model| bound(&model.valid(), config, &looked_at, BOUND_SAMPLES, &inner)),
     };
     stage.run(start, &device, observer)
 }
@@ -56,10 +64,15 @@ fn objective(config: &Checked, model: &ClusterVae, batch: &Batch, step: usize, d
     let b = c.batch;
     let p = batch.frames.len() / b;
     let frames = to_tensor(&batch.frames, p, device);
-    let views = to_tensor(&batch.views, p, device);
-    let both = model.encoder.forward(Tensor::cat(vec![frames.clone(), views], 0));
+    // 0 or 1; without any, a frame is its own view.
+    let views = batch.views.len() / batch.frames.len();
+    let input = match views {
+        0 => frames.clone(),
+        _ => Tensor::cat(vec![frames.clone(), to_tensor(&batch.views, p, device)], 0),
+    };
+    let both = model.encoder.forward(input);
     let log_gamma = model.log_responsibilities(&both);
-    let (log_gamma, log_gamma_view) = (log_gamma.clone().narrow(0, 0, b), log_gamma.narrow(0, b, b));
+    let (log_gamma, log_gamma_view) = (log_gamma.clone().narrow(0, 0, b), log_gamma.narrow(0, views * b, b));
 
     let posterior = both.narrow(0, b);
     let z = posterior.sample(to_tensor(&batch.noise, config.latent, device));
@@ -74,7 +87,7 @@ fn objective(config: &Checked, model: &ClusterVae, batch: &Batch, step: usize, d
         };
         Terms::new(log_q, log_likelihood, alignment.clone(), log_var_z)
     } else {
-        let clusters = TwoClusters::draw(log_gamma.clone(), to_tensor(&batch.gumbel, config.clusters, device));
+        let clusters = TwoClusters::draw(log_gamma.clone(), to_tensor(&batch.gumbel, config.clusters(), device));
         let passes = model.decoder.log_likelihood_of(
             Tensor::cat(vec![frames.clone(), frames], 0),
             Tensor::cat(vec![z.clone(), z], 0),

@@ -4,6 +4,7 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::{AdamConfig, GradientsParams};
 use burn::tensor::{Device, Tensor, TensorData};
 
+use super::bound::BoundReport;
 use super::checkpoint::{Checkpoint, Place, StageName};
 use super::metrics::{Epoch, Sums, Totals};
 use super::{Event, Observer};
@@ -51,6 +52,8 @@ pub struct Stage<'a> {
     pub learning_rate: &'a dyn Fn(usize) -> f64,
     /// The objective of a step.
     pub objective: &'a dyn Fn(&ClusterVae, &Batch, usize, &Device) -> Outcome,
+    /// What is reported of held-out frames after every epoch.
+    pub held_out: Option<&'a dyn Fn(&ClusterVae) -> Result<BoundReport>>,
 }
 
 impl Stage<'_> {
@@ -84,7 +87,8 @@ impl Stage<'_> {
                 if epoch_ends {
                     let (values, clusters) = sums.take_means()?;
                     let (epoch, epochs) = (step / per_epoch + 1, self.steps.div_ceil(per_epoch));
-                    let epoch = Epoch { stage: self.name, epoch, epochs, step: done, values, clusters };
+                    let held_out = self.held_out.map(|report| report(&model)).transpose()?;
+                    let epoch = Epoch { stage: self.name, epoch, epochs, step: done, values, clusters, held_out };
                     if observer(Event::Epoch(&epoch)).is_break() {
                         return Ok(None);
                     }

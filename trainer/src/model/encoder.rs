@@ -60,9 +60,9 @@ pub struct Posterior {
 
 impl Encoder {
     /// An encoder with random weights.
-    pub fn new(config: &EncoderConfig, shape: FrameShape, latent: usize, init: &mut Init<'_>) -> Self {
+    pub fn new(config: &EncoderConfig, shape: FrameShape, kind: FrameKind, latent: usize, init: &mut Init<'_>) -> Self {
         let mut size = [shape.channels, shape.height, shape.width];
-        let channels: &[usize] = if shape.kind() == FrameKind::Image { &config.channels } else { &[] };
+        let channels: &[usize] = if kind == FrameKind::Image { &config.channels } else { &[] };
         let convs = channels
             .iter()
             .map(|&outputs| {

@@ -36,12 +36,30 @@ pub struct ClusterVae {
 impl ClusterVae {
     /// A model with random weights for frames of `shape`.
     pub fn new(config: &Checked, shape: FrameShape, likelihood: Likelihood, init: &mut Init<'_>) -> Self {
-        let encoder = Encoder::new(&config.encoder, shape, config.latent, init);
-        let decoder = Decoder::new(&config.decoder.hidden, shape, config.latent, config.clusters, likelihood, init);
-        let prior = Prior::new(config.clusters, config.latent, init);
+        let encoder = Encoder::new(&config.encoder, shape, config.frames.of(shape), config.latent, init);
+        let decoder = Decoder::new(&config.decoder.hidden, shape, config.latent, config.clusters(), likelihood, init);
+        let prior = Prior::new(config.clusters(), config.latent, init);
         let cluster_head = (config.cluster_posterior == ClusterPosterior::Amortised)
-            .then(|| init.linear(encoder.features(), config.clusters));
+            .then(|| init.linear(encoder.features(), config.clusters()));
         Self { encoder, decoder, prior, cluster_head }
+    }
+
+    /// The first `k` clusters alone, of a model that tracks gradients.
+    pub fn keep_clusters(self, k: usize) -> Self {
+        if self.prior.clusters() == k {
+            return self;
+        }
+        // Without tracking, so that what is kept is a weight and not the result of an operation.
+        let mut kept = self.valid();
+        kept.decoder.from_c = kept.decoder.from_c.map(|rows| rows.narrow(0, 0, k));
+        kept.prior.mu_c = kept.prior.mu_c.map(|rows| rows.narrow(0, 0, k));
+        kept.prior.log_var_c = kept.prior.log_var_c.map(|values| values.narrow(0, 0, k));
+        kept.cluster_head = kept.cluster_head.map(|mut head| {
+            head.weight = head.weight.map(|columns| columns.narrow(1, 0, k));
+            head.bias = head.bias.map(|bias| bias.map(|values| values.narrow(0, 0, k)));
+            head
+        });
+        kept.train()
     }
 
     /// log q(c|x) as the device computes it, from the encoder alone.

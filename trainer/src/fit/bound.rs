@@ -5,13 +5,13 @@ use rand::RngExt;
 use rand_distr::StandardNormal;
 use serde::Serialize;
 
-use crate::config::ClusterPosterior;
+use super::stage::{encode, to_host};
+use crate::config::{Checked, ClusterPosterior};
 use crate::data::Frames;
 use crate::elbo::sampled::{AtSample, log_posterior};
 use crate::elbo::{Terms, alignment, optimum};
 use crate::error::Result;
-use crate::fit::{Fitted, encode, to_host};
-use crate::model::Posterior;
+use crate::model::{ClusterVae, Posterior};
 use crate::rng::{Purpose, stream};
 
 /// Means over the frames, nats.
@@ -47,24 +47,26 @@ pub struct BoundReport {
     pub samples: usize,
 }
 
-/// Evaluates the bounds; the samples of z come from the run's seed.
-///
-/// # Errors
-/// If the frames have another shape than the model takes.
-pub fn bound(fitted: &Fitted, frames: &Frames, samples: usize, device: &Device) -> Result<BoundReport> {
-    let scaled = fitted.scale(frames)?;
+/// Evaluates the bounds on frames that are already scaled; the samples of z come from the run's seed.
+pub fn bound(
+    model: &ClusterVae,
+    config: &Checked,
+    frames: &Frames,
+    samples: usize,
+    device: &Device,
+) -> Result<BoundReport> {
     let mut sums = [0.0; SUMS];
-    let mut shares = vec![0.0f64; fitted.config.clusters];
+    let mut shares = vec![0.0f64; config.clusters()];
     let mut part = 0;
-    encode(&fitted.model, &scaled, device, |_, x, posterior| {
-        let mut rng = stream(fitted.config.seed, Purpose::Evaluation, part);
+    encode(model, frames, device, |_, x, posterior| {
+        let mut rng = stream(config.seed, Purpose::Evaluation, part);
         part += 1;
         let [b, d] = posterior.mu_z.dims();
         let mut noise = || {
             let values: Vec<f32> = (0..b * d).map(|_| rng.sample(StandardNormal)).collect();
             Tensor::from_data(TensorData::new(values, [b, d]), device)
         };
-        let found = of_part(fitted, x, &posterior, samples, &mut noise)?;
+        let found = of_part(model, config.cluster_posterior, x, &posterior, samples, &mut noise)?;
         sums.iter_mut().zip(found.0).for_each(|(sum, value)| *sum += value);
         shares.iter_mut().zip(found.1).for_each(|(sum, value)| *sum += f64::from(value));
         Ok(())
@@ -73,7 +75,7 @@ pub fn bound(fitted: &Fitted, frames: &Frames, samples: usize, device: &Device) 
     let [elbo, reconstruction, alignment, cluster_kl, latent_entropy, marginal, nested, jensen_gap, gain, weighted] =
         sums.map(|s| s / n);
     let marginal_entropy = shares.iter().map(|s| s / n).filter(|p| *p > 0.0).map(|p| -p * p.ln()).sum();
-    let log_k = (fitted.config.clusters as f64).ln();
+    let log_k = (config.clusters() as f64).ln();
     Ok(BoundReport {
         elbo,
         reconstruction,
@@ -96,13 +98,13 @@ const SUMS: usize = 10;
 
 /// Sums over a part of the frames, in the order of [`BoundReport`], and Σ q(c|x) `[K]`.
 fn of_part(
-    fitted: &Fitted,
+    model: &ClusterVae,
+    cluster_posterior: ClusterPosterior,
     x: Tensor<2>,
     posterior: &Posterior,
     samples: usize,
     noise: &mut dyn FnMut() -> Tensor<2>,
 ) -> Result<([f64; SUMS], Vec<f32>)> {
-    let model = &fitted.model;
     let scale = 1.0 / samples as f64;
     let mut at_samples = Vec::with_capacity(samples);
     for _ in 0..samples {
@@ -125,7 +127,7 @@ fn of_part(
 
     let expected_likelihood = mean(&|at| at.log_likelihood.clone());
     let alignment = model.alignment(posterior);
-    let log_q = match fitted.config.cluster_posterior {
+    let log_q = match cluster_posterior {
         ClusterPosterior::MeanField => optimum::log_responsibilities(expected_likelihood.clone() + alignment.clone()),
         ClusterPosterior::Gmm | ClusterPosterior::Amortised => model.log_responsibilities(posterior),
     };

@@ -1,0 +1,171 @@
+//! How many clusters there are, where nobody says: the criterion behind `clusters = "auto"`.
+//!
+//! No label is needed for either part. **Stability** (Ben-Hur et al. 2002; Lange et al. 2004): mixtures fitted to two
+//! disjoint halves of the latents should cut the other half alike; with too many components, which cluster is cut in
+//! two is an accident of the half. **Bound**: among the counts that are as stable as any, the one whose mixture gives
+//! the latents that it was not fitted to the highest likelihood.
+
+use rand::seq::SliceRandom;
+use serde::Serialize;
+
+use super::balance::Balance;
+use crate::error::{Error, Result};
+use crate::gmm::{self, Expectation, Fit, Points, Settings};
+use crate::rng::{Purpose, stream};
+
+/// Latents that take part.
+const MAX_FRAMES: usize = 10_000;
+/// Rounds of split-and-merge moves on each half.
+const MOVES: usize = 5;
+/// A count is as stable as any if its stability is at least this share of the highest.
+const AS_STABLE: f64 = 0.95;
+
+/// What is known of one count.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Candidate {
+    /// K.
+    pub clusters: usize,
+    /// Mutual information between the clusters that the mixtures of the two halves give all latents, over the mean
+    /// entropy of the two.
+    pub stability: f64,
+    /// Mean log-likelihood of a latent mean under the mixture of the half that it is not in, nats.
+    pub held_out: f64,
+    /// H(q̄) / log K, the smaller of the two halves.
+    pub balance: f64,
+}
+
+/// Looks at 2 to `most` components for `means` `[N,dim]`, and picks one count; every count is told.
+///
+/// # Errors
+/// If no start of a mixture keeps its covariances positive definite.
+pub fn choose(
+    means: &[f64],
+    dim: usize,
+    settings: &Settings,
+    most: usize,
+    seed: u64,
+) -> Result<(usize, Vec<Candidate>)> {
+    let mut order: Vec<usize> = (0..means.len() / dim).collect();
+    order.shuffle(&mut stream(seed, Purpose::Count, 0));
+    order.truncate(MAX_FRAMES);
+    let rows =
+        |part: &[usize]| -> Vec<f64> { part.iter().flat_map(|&n| &means[n * dim..(n + 1) * dim]).copied().collect() };
+    let (left, right) = order.split_at(order.len() / 2);
+    let halves = [rows(left), rows(right)];
+    let mut candidates = Vec::new();
+    for components in 2..=most {
+        let settings = Settings { components, ..settings.clone() };
+        let fit = |half: usize| -> Result<Fit> {
+            let points = Points::new(&halves[half], dim)?;
+            // Streams of their own for every count and half.
+            let purpose =
+                |restart| stream(seed, Purpose::Count, (((components * 2 + half) as u64) << 32) | (restart + 1));
+            Ok(gmm::split_and_merge(points, gmm::fit(points, &settings, purpose)?, &settings, MOVES))
+        };
+        candidates.push(compare([fit(0)?, fit(1)?], &halves, dim, components)?);
+    }
+    Ok((pick(&candidates), candidates))
+}
+
+/// Among the counts that are as stable as any, the one with the best bound; the smaller of equals.
+fn pick(candidates: &[Candidate]) -> usize {
+    let best = candidates.iter().map(|c| c.stability).fold(f64::NEG_INFINITY, f64::max);
+    candidates
+        .iter()
+        .filter(|c| c.stability >= AS_STABLE * best)
+        .reduce(|a, b| if b.held_out > a.held_out { b } else { a })
+        .map_or(2, |c| c.clusters)
+}
+
+/// How alike two mixtures, each fitted to one half, see all latents.
+fn compare(fits: [Fit; 2], halves: &[Vec<f64>; 2], dim: usize, clusters: usize) -> Result<Candidate> {
+    let points = [Points::new(&halves[0], dim)?, Points::new(&halves[1], dim)?];
+    let singular = || Error::config("mixture.reg_covar", "a covariance became singular; raise it");
+    // By half that was fitted, then by half that is looked at.
+    let mut seen = Vec::new();
+    for fit in &fits {
+        let of = |p: &Points<'_>| gmm::e_step(*p, &fit.mixture).ok_or_else(singular);
+        seen.push(points.iter().map(of).collect::<Result<Vec<Expectation>>>()?);
+    }
+    let labels = |fit: &[Expectation]| -> Vec<usize> {
+        fit.iter().flat_map(|e| e.responsibilities.chunks_exact(clusters).map(most)).collect()
+    };
+    let held_out = [&seen[0][1], &seen[1][0]];
+    let frames: usize = held_out.iter().map(|e| e.log_densities.len()).sum();
+    let balance = |fit: &Fit| Balance::of_responsibilities(&fit.expectation.responsibilities, clusters).balance;
+    Ok(Candidate {
+        clusters,
+        stability: agreement(&labels(&seen[0]), &labels(&seen[1]), clusters),
+        held_out: held_out.iter().map(|e| e.log_likelihood()).sum::<f64>() / frames as f64,
+        balance: balance(&fits[0]).min(balance(&fits[1])),
+    })
+}
+
+/// Index of the largest value.
+fn most(values: &[f64]) -> usize {
+    values.iter().enumerate().fold(0, |best, (i, v)| if *v > values[best] { i } else { best })
+}
+
+/// Mutual information of two cuts into `k` clusters over the mean of their entropies, in `[0, 1]`.
+fn agreement(left: &[usize], right: &[usize], k: usize) -> f64 {
+    let n = left.len() as f64;
+    let mut joint = vec![0.0; k * k];
+    left.iter().zip(right).for_each(|(a, b)| joint[a * k + b] += 1.0 / n);
+    let rows: Vec<f64> = joint.chunks_exact(k).map(|row| row.iter().sum()).collect();
+    let columns: Vec<f64> = (0..k).map(|c| joint.iter().skip(c).step_by(k).sum()).collect();
+    let entropy = |shares: &[f64]| -> f64 { shares.iter().filter(|p| **p > 0.0).map(|p| -p * p.ln()).sum() };
+    let (a, b, both) = (entropy(&rows), entropy(&columns), entropy(&joint));
+    if a + b > 0.0 { 2.0 * (a + b - both) / (a + b) } else { 1.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::RngExt;
+    use rand_distr::StandardNormal;
+
+    use super::*;
+    use crate::gmm::{CovarianceType, Estimator};
+
+    #[test]
+    fn as_many_clusters_are_found_as_there_are_blobs() {
+        let settings = Settings {
+            components: 2,
+            covariance: CovarianceType::Full,
+            estimator: Estimator::Mle { reg_covar: 1e-3 },
+            uniform_weights: true,
+            tol: 1e-4,
+            max_iter: 100,
+            restarts: 6,
+        };
+        for blobs in [3, 5] {
+            let mut rng = stream(7, Purpose::Count, 0);
+            let means: Vec<f64> = (0..2000)
+                .flat_map(|n| {
+                    let angle = (n % blobs) as f64 / blobs as f64 * std::f64::consts::TAU;
+                    let noise: [f64; 2] = [rng.sample(StandardNormal), rng.sample(StandardNormal)];
+                    [6.0 * angle.cos() + noise[0], 6.0 * angle.sin() + noise[1]]
+                })
+                .collect();
+            let (found, candidates) = choose(&means, 2, &settings, 8, 1).unwrap();
+            assert_eq!(found, blobs, "{candidates:?}");
+            assert_eq!(candidates.len(), 7);
+        }
+    }
+
+    #[test]
+    fn agreement_of_equal_renamed_and_unrelated_cuts() {
+        let cut: Vec<usize> = (0..60).map(|n| n % 3).collect();
+        let renamed: Vec<usize> = cut.iter().map(|c| (c + 1) % 3).collect();
+        let unrelated: Vec<usize> = (0..60).map(|n| n / 20).collect();
+        assert!((agreement(&cut, &renamed, 3) - 1.0).abs() < 1e-12);
+        assert!(agreement(&cut, &unrelated, 3).abs() < 0.05);
+        assert_eq!(agreement(&[0; 5], &[0; 5], 3), 1.0);
+    }
+
+    #[test]
+    fn of_counts_as_stable_as_any_the_one_with_the_best_bound() {
+        let candidate = |clusters, stability, held_out| Candidate { clusters, stability, held_out, balance: 1.0 };
+        assert_eq!(pick(&[candidate(2, 0.99, -5.0), candidate(3, 0.98, -4.0), candidate(4, 0.7, -3.0)]), 3);
+        assert_eq!(pick(&[candidate(2, 0.99, -5.0), candidate(3, 0.7, -4.0), candidate(4, 0.99, -5.0)]), 2);
+    }
+}
