@@ -40,6 +40,9 @@ pub struct Start<'a> {
     pub checkpoint: Option<Checkpoint>,
 }
 
+/// Evaluates the bounds of the paper for a model.
+pub type Bounds<'a> = dyn Fn(&ClusterVae) -> Result<BoundReport> + 'a;
+
 /// What a stage is made of.
 pub struct Stage<'a> {
     /// Its name.
@@ -53,7 +56,7 @@ pub struct Stage<'a> {
     /// The objective of a step.
     pub objective: &'a dyn Fn(&ClusterVae, &Batch, usize, &Device) -> Outcome,
     /// What is reported of held-out frames after every epoch.
-    pub held_out: Option<&'a dyn Fn(&ClusterVae) -> Result<BoundReport>>,
+    pub held_out: Option<&'a Bounds<'a>>,
 }
 
 impl Stage<'_> {
