@@ -8,13 +8,15 @@ use std::ops::ControlFlow;
 use burn::tensor::Device;
 use common::{IMAGE, patterns, small};
 use prost::Message;
-use runtime::{Engine, FrameError, LoadError, Precision, format};
+use runtime::image::{Buffer, Image};
+use runtime::kernels::Kernel;
+use runtime::{Engine, FrameError, LoadError, Precision, format, native};
 use tract_onnx::pb::ModelProto;
 use tract_onnx::prelude::*;
 use trainer::config::{ClusterPosterior, Config};
 use trainer::data::{FrameShape, Frames};
 use trainer::eval::{Predictions, predict, scores};
-use trainer::export::{self, encode};
+use trainer::export::{self, encode, encode_image};
 use trainer::fit::{self, Fitted};
 
 /// Largest difference of a responsibility from the Burn model, by how weights and arithmetic are.
@@ -54,6 +56,25 @@ fn check_engines(model: &Fitted, frames: &Frames) {
             let one = engine.assign(frames.frame(n)).unwrap();
             assert_eq!(one.cluster, batch.clusters[n]);
             assert!((one.novelty - batch.novelty[n]).abs() < 0.05 * (1.0 + one.novelty.abs()));
+        }
+    }
+    check_native(model, frames, &burn);
+}
+
+/// The flash image on every kernel of this machine.
+fn check_native(model: &Fitted, frames: &Frames, burn: &Predictions) {
+    let bytes = Buffer::copy_of(&encode_image(model).unwrap());
+    for kernel in Kernel::all() {
+        let image = Image::new(&bytes).unwrap();
+        let mut scratch = vec![0.0; native::scratch_len(&image)];
+        let mut engine = native::Engine::with_kernel(image, &mut scratch, kernel).unwrap();
+        engine.self_test().unwrap();
+        let all: Vec<_> = (0..frames.len()).map(|n| engine.assign(frames.frame(n)).unwrap()).collect();
+        let (agreement, difference) = burn.agreement(&Predictions::from(&all[..]));
+        assert!(agreement > 0.99, "{}: {agreement}", kernel.name());
+        assert!(difference < F16_WEIGHTS, "{}: {difference}", kernel.name());
+        for (a, b) in burn.novelty.iter().zip(&all) {
+            assert!((a - b.novelty).abs() < 0.01 * (1.0 + a.abs()), "{}: {a} {}", kernel.name(), b.novelty);
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Cluster inference on the device: which cluster a frame belongs to, how sure that is, how novel it is.
 //!
-//! The core ([`Assignment`], [`Head`], [`FrameError`]) needs neither `std` nor a heap. With the feature
-//! `tract` (the default) [`Engine`] runs the ONNX file that `trainer export` writes.
+//! The core needs neither `std` nor a heap: [`native::Engine`] runs a flash image ([`image`]) where it lies. With the
+//! feature `tract` (the default) [`Engine`] runs the ONNX file that `trainer export` writes. Both give the same
+//! [`Assignment`].
 //!
 //! This crate knows nothing of training.
 #![cfg_attr(not(any(feature = "std", test)), no_std)]
@@ -9,6 +10,10 @@
 mod assignment;
 mod frame;
 mod head;
+pub mod image;
+pub mod kernels;
+pub mod layer;
+pub mod native;
 
 #[cfg(feature = "tract")]
 pub mod engine;

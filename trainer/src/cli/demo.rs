@@ -61,6 +61,7 @@ impl Args {
         ))?;
         for (what, path) in [
             ("model for the device", exported.onnx.clone()),
+            ("flash image", exported.image.clone()),
             ("its card", exported.card.clone()),
             ("decoder, for the curious", exported.decoder.clone()),
             ("weights", run.folder().join("weights.bpk")),

@@ -6,16 +6,16 @@ use burn::tensor::Device;
 use trainer::export::{Precision, export, figures};
 use trainer::{Result, run};
 
-/// Write the ONNX files of a fitted model
+/// Write the files of a fitted model for the device
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Example:\n  trainer export runs/1 --out models/mine --precision f16")]
 pub struct Args {
     /// Run directory of `trainer fit`
     run: PathBuf,
-    /// Where to write model.onnx, decoder.onnx and MODEL_CARD.md [default: RUN/export]
+    /// Where to write model.onnx, model.cvi, decoder.onnx and MODEL_CARD.md [default: RUN/export]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// How the weights are stored
+    /// How the weights of the ONNX files are stored; the flash image has f16
     #[arg(long, value_enum, default_value_t)]
     precision: Precision,
 }

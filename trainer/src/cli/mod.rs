@@ -39,7 +39,7 @@ pub struct Cli {
 enum Verb {
     /// Fit a model to unlabelled frames
     Fit(fit::Args),
-    /// Write the ONNX files of a fitted model
+    /// Write the files of a fitted model for the device
     Export(export::Args),
     /// Score a model: against labels, and by its bound
     Eval(eval::Args),

@@ -1,14 +1,16 @@
-//! From a fitted model to the files the device needs: ONNX and a card.
+//! From a fitted model to the files the device needs: ONNX, flash image, card.
 
 mod card;
 mod decoder;
 mod fold;
 mod graph;
+mod image;
 mod onnx;
 
 pub use card::figures;
 pub use decoder::encode_decoder;
 pub use fold::{Folded, FoldedConv, FoldedDense};
+pub use image::encode_image;
 pub use onnx::encode;
 
 use std::path::{Path, PathBuf};
@@ -35,13 +37,15 @@ pub struct Exported {
     pub onnx: PathBuf,
     /// Its size, bytes.
     pub onnx_bytes: usize,
+    /// The flash image.
+    pub image: PathBuf,
     /// The decoder's ONNX file, which the device does not need.
     pub decoder: PathBuf,
     /// The model card.
     pub card: PathBuf,
 }
 
-/// Writes `model.onnx`, `decoder.onnx` and `MODEL_CARD.md`, with `figures` in it, into `folder`.
+/// Writes `model.onnx`, `model.cvi`, `decoder.onnx` and `MODEL_CARD.md`, with `figures` in it, into `folder`.
 ///
 /// # Errors
 /// [`Error::Model`] if a weight is not finite in the precision asked for, [`Error::Resource`] if a
@@ -51,11 +55,13 @@ pub fn export(fitted: &Fitted, precision: Precision, folder: &Path, figures: Opt
     let bytes = encode(fitted, precision)?;
     let onnx = folder.join("model.onnx");
     write_atomically(&onnx, &bytes)?;
+    let image = folder.join("model.cvi");
+    write_atomically(&image, &encode_image(fitted)?)?;
     let decoder = folder.join("decoder.onnx");
     write_atomically(&decoder, &encode_decoder(fitted, precision)?)?;
     let card = folder.join("MODEL_CARD.md");
     write_atomically(&card, card::text(fitted, precision, &bytes, figures)?.as_bytes())?;
-    Ok(Exported { onnx, onnx_bytes: bytes.len(), decoder, card })
+    Ok(Exported { onnx, onnx_bytes: bytes.len(), image, decoder, card })
 }
 
 /// What the device computes q(c|x) from, where the model was trained with another choice.

@@ -79,6 +79,15 @@ impl Decoder {
         out.reshape([b, k, p])
     }
 
+    /// Decodes every z under one cluster.
+    ///
+    /// # Shapes
+    /// - `z`: `[B,D]`, `cluster`: `[B]`
+    /// - output: logits or means `[B,P]`
+    pub fn forward_of(&self, z: Tensor<2>, cluster: Tensor<1, Int>) -> Tensor<2> {
+        self.layers(self.from_z.forward(z) + self.from_c.val().select(0, cluster))
+    }
+
     /// log p(x|z,c) for every c.
     ///
     /// # Shapes
@@ -96,7 +105,7 @@ impl Decoder {
     /// - `frames`: `[B,P]`, `z`: `[B,D]`, `cluster`: `[B]`
     /// - output: `[B]`, nats
     pub fn log_likelihood_of(&self, frames: Tensor<2>, z: Tensor<2>, cluster: Tensor<1, Int>) -> Tensor<1> {
-        let out = self.layers(self.from_z.forward(z) + self.from_c.val().select(0, cluster));
+        let out = self.forward_of(z, cluster);
         self.log_density(frames, out).sum_dim(1).squeeze_dim::<1>(1)
     }
 

@@ -1,0 +1,287 @@
+//! Bytes checked once, then read without doubt.
+
+use heapless::Vec;
+
+use super::error::Part;
+use super::{
+    ALIGNMENT, CRC, FIXED_SECTIONS, HEADER, ImageError, LAYER, MAGIC, SECTION, VERSION, header_checksum, section, word,
+};
+use crate::layer::{Conv, Dense, LANES, Layer, Layout, MAX_UNITS, padded};
+use crate::{FrameShape, Head, MAX_CLUSTERS};
+
+/// Most layers of a model.
+pub const MAX_LAYERS: usize = 16;
+
+/// A model, read where its bytes lie.
+#[derive(Clone, Debug)]
+pub struct Image<'a> {
+    shape: FrameShape,
+    learned_head: bool,
+    log_var_range: [f32; 2],
+    head: Head<'a>,
+    scaling: Option<[&'a [f32]; 2]>,
+    golden: Golden<'a>,
+    layers: Vec<Layer<'a>, MAX_LAYERS>,
+}
+
+/// A frame, and what the model said of it when it was exported.
+#[derive(Clone, Copy, Debug)]
+pub struct Golden<'a> {
+    /// The frame `[P]`.
+    pub frame: &'a [f32],
+    /// log q(c|x) `[K]`, nats.
+    pub log_responsibilities: &'a [f32],
+    /// Nats.
+    pub novelty: f32,
+}
+
+impl<'a> Image<'a> {
+    /// Checks every byte; nothing is copied.
+    ///
+    /// # Errors
+    /// [`ImageError`]; never panics, whatever the bytes.
+    pub fn new(bytes: &'a [u8]) -> Result<Self, ImageError> {
+        let file = File::new(bytes)?;
+        let of = |at| file.word(at) as usize;
+        let shape = FrameShape { channels: of(word::CHANNELS), height: of(word::HEIGHT), width: of(word::WIDTH) };
+        let (k, d, p) = (of(word::CLUSTERS), of(word::LATENT), shape.len());
+        let in_range = (1..=MAX_CLUSTERS).contains(&k) && (1..=MAX_UNITS).contains(&d) && (1..=MAX_UNITS).contains(&p);
+        let flags = [of(word::SCALED), of(word::LEARNED_HEAD)];
+        if !in_range || flags.iter().any(|f| *f > 1) || file.word(word::RESERVED) != 0 {
+            return Err(ImageError::Inconsistent("shapes or flags in the header are out of range"));
+        }
+        let [threshold, low, high] = [word::THRESHOLD, word::LOG_VAR_MIN, word::LOG_VAR_MAX].map(|w| file.float(w));
+        if ![threshold, low, high].iter().all(|v| v.is_finite()) {
+            return Err(ImageError::NotFinite(Part::Header));
+        }
+        if low > high {
+            return Err(ImageError::Inconsistent("the range of log v is empty"));
+        }
+        // K·D cannot overflow: both are at most 2²⁰.
+        let head = file.floats(section::HEAD, k * d + k)?;
+        let (mu_c, log_var_c) = head.split_at(k * d);
+        let head = Head::new(mu_c, log_var_c, threshold)
+            .map_err(|_| ImageError::Inconsistent("the head does not fit its shape"))?;
+        let scaled = flags[0] == 1;
+        let scaling = file.floats(section::SCALING, if scaled { 2 * p } else { 0 })?;
+        let golden = file.floats(section::GOLDEN, p + k + 1)?;
+        let (frame, answer) = golden.split_at(p);
+        let (log_responsibilities, novelty) = answer.split_at(k);
+        let learned_head = flags[1] == 1;
+        Ok(Self {
+            shape,
+            learned_head,
+            log_var_range: [low, high],
+            head,
+            scaling: scaled.then(|| scaling.split_at(p)).map(|(shift, factor)| [shift, factor]),
+            golden: Golden { frame, log_responsibilities, novelty: novelty.first().copied().unwrap_or_default() },
+            layers: layers(&file, shape, 2 * d + if learned_head { k } else { 0 })?,
+        })
+    }
+
+    /// Shape of a frame.
+    pub fn shape(&self) -> FrameShape {
+        self.shape
+    }
+
+    /// The mixture over the latents.
+    pub fn head(&self) -> Head<'a> {
+        self.head
+    }
+
+    /// Whether the last layer also gives the logits of q(c|x).
+    pub fn learned_head(&self) -> bool {
+        self.learned_head
+    }
+
+    /// Range that log v is clamped to.
+    pub fn log_var_range(&self) -> [f32; 2] {
+        self.log_var_range
+    }
+
+    /// Shift and factor of every value `[P]`, if values are standardised.
+    pub fn scaling(&self) -> Option<[&'a [f32]; 2]> {
+        self.scaling
+    }
+
+    /// The self-test.
+    pub fn golden(&self) -> Golden<'a> {
+        self.golden
+    }
+
+    /// The encoder, first layer first.
+    pub fn layers(&self) -> &[Layer<'a>] {
+        &self.layers
+    }
+}
+
+/// The chain of layers from a frame to `last` outputs.
+fn layers<'a>(file: &File<'a>, shape: FrameShape, last: usize) -> Result<Vec<Layer<'a>, MAX_LAYERS>, ImageError> {
+    let wrong = ImageError::Inconsistent("a layer does not fit its shape, or the layer before it");
+    let table = file.section(section::LAYERS)?;
+    if table.len() != file.layers * LAYER {
+        return Err(wrong);
+    }
+    let mut layers = Vec::new();
+    // Height, width and channels of the maps as long as there are convolutions.
+    let mut maps = Some([shape.height, shape.width, shape.channels]);
+    let mut units = shape.len();
+    for (index, entry) in table.chunks_exact(LAYER).enumerate() {
+        let number = |at: usize| read_u32(entry, at) as usize;
+        let [kind, relu, layout, zero] = [entry[0], entry[1], entry[2], entry[3]];
+        let [inputs, outputs, kernel, stride, height, width, reserved] = core::array::from_fn(|i| number(4 + 4 * i));
+        if relu > 1 || zero != 0 || reserved != 0 || outputs == 0 || outputs > MAX_UNITS {
+            return Err(wrong);
+        }
+        let (bias, weights) = file.weights(FIXED_SECTIONS + index, padded(outputs))?;
+        let layer = match (kind, layout) {
+            (0, 0 | 1) if [kernel, stride, height, width] == [0; 4] => {
+                let layout = if layout == 0 { Layout::Rows } else { Layout::Panels };
+                maps = None;
+                Dense::new([inputs, outputs], layout, relu == 1, bias, weights).map(Layer::Dense)
+            }
+            (1, 0) if maps == Some([height, width, inputs]) => {
+                Conv::new([height, width, inputs], outputs, [kernel, stride], relu == 1, bias, weights).map(Layer::Conv)
+            }
+            _ => None,
+        }
+        .ok_or(wrong)?;
+        if layer.inputs() != units {
+            return Err(wrong);
+        }
+        units = layer.outputs();
+        if let Layer::Conv(conv) = &layer {
+            maps = Some(conv.output_shape());
+        }
+        layers.push(layer).map_err(|_| wrong)?;
+    }
+    match layers.last() {
+        Some(Layer::Dense(dense)) if !dense.relu() && units == last => Ok(layers),
+        _ => Err(ImageError::Inconsistent("the last layer does not give what the head takes")),
+    }
+}
+
+/// Bytes whose header, checksums and paddings hold.
+struct File<'a> {
+    bytes: &'a [u8],
+    layers: usize,
+}
+
+impl<'a> File<'a> {
+    fn new(bytes: &'a [u8]) -> Result<Self, ImageError> {
+        let short = |expected| ImageError::Short { expected, found: bytes.len() };
+        if bytes.len() < HEADER {
+            return Err(short(HEADER));
+        }
+        if bytes[..MAGIC.len()] != MAGIC {
+            return Err(ImageError::Magic);
+        }
+        let stated = |at: usize| read_u32(bytes, at * 4) as usize;
+        if stated(word::VERSION) != VERSION as usize {
+            return Err(ImageError::Version { found: stated(word::VERSION) as u32 });
+        }
+        let length = stated(word::LENGTH);
+        if bytes.len() < length {
+            return Err(short(length));
+        }
+        if bytes.len() > length {
+            return Err(ImageError::Length { stated: length, found: bytes.len() });
+        }
+        if bytes.as_ptr().align_offset(align_of::<f32>()) != 0 {
+            return Err(ImageError::Misaligned);
+        }
+        let layers = stated(word::LAYERS);
+        if !(1..=MAX_LAYERS).contains(&layers) {
+            return Err(ImageError::Inconsistent("the number of layers is out of range"));
+        }
+        let sections = FIXED_SECTIONS + layers;
+        let table = bytes.get(HEADER..HEADER + sections * SECTION).ok_or(short(HEADER + sections * SECTION))?;
+        if header_checksum(bytes, table) != read_u32(bytes, word::CHECKSUM * 4) {
+            return Err(ImageError::Damaged(Part::Header));
+        }
+        let file = Self { bytes, layers };
+        file.check_sections(HEADER + sections * SECTION)?;
+        Ok(file)
+    }
+
+    /// Every section begins where the one before it ends, up to padding, and is as its checksum says.
+    fn check_sections(&self, table_end: usize) -> Result<(), ImageError> {
+        let out_of_place = ImageError::Inconsistent("a section is not where it belongs");
+        let mut end = table_end;
+        for index in 0..FIXED_SECTIONS + self.layers {
+            let start = end.checked_next_multiple_of(ALIGNMENT).ok_or(out_of_place)?;
+            let [offset, length, checksum, reserved] = self.entry(index);
+            let next = start.checked_add(length as usize).filter(|next| *next <= self.bytes.len());
+            let next = next.filter(|_| offset as usize == start && reserved == 0).ok_or(out_of_place)?;
+            if self.bytes[end..start].iter().any(|b| *b != 0) {
+                return Err(ImageError::Inconsistent("padding is not 0"));
+            }
+            if CRC.checksum(&self.bytes[start..next]) != checksum {
+                return Err(ImageError::Damaged(Part::Section(index)));
+            }
+            end = next;
+        }
+        if end.checked_next_multiple_of(ALIGNMENT) != Some(self.bytes.len()) {
+            return Err(out_of_place);
+        }
+        if self.bytes[end..].iter().any(|b| *b != 0) {
+            return Err(ImageError::Inconsistent("padding is not 0"));
+        }
+        Ok(())
+    }
+
+    fn word(&self, at: usize) -> u32 {
+        read_u32(self.bytes, at * 4)
+    }
+
+    fn float(&self, at: usize) -> f32 {
+        f32::from_bits(self.word(at))
+    }
+
+    fn entry(&self, index: usize) -> [u32; 4] {
+        let at = HEADER + index * SECTION;
+        core::array::from_fn(|i| read_u32(self.bytes, at + 4 * i))
+    }
+
+    fn section(&self, index: usize) -> Result<&'a [u8], ImageError> {
+        let [offset, length, ..] = self.entry(index).map(|v| v as usize);
+        // It is inside: `check_sections` has seen to that.
+        self.bytes.get(offset..offset + length).ok_or(ImageError::Inconsistent("a section is not where it belongs"))
+    }
+
+    /// A section of `count` finite f32 values.
+    fn floats(&self, index: usize, count: usize) -> Result<&'a [f32], ImageError> {
+        let wrong = ImageError::Inconsistent("a section has another length than its shape asks for");
+        let values: &[f32] = bytemuck::try_cast_slice(self.section(index)?).map_err(|_| wrong)?;
+        if values.len() != count {
+            return Err(wrong);
+        }
+        if values.iter().any(|v| !v.is_finite()) {
+            return Err(ImageError::NotFinite(Part::Section(index)));
+        }
+        Ok(values)
+    }
+
+    /// Bias and weights of a layer, all finite.
+    fn weights(&self, index: usize, outputs: usize) -> Result<(&'a [f32], &'a [u16]), ImageError> {
+        let wrong = ImageError::Inconsistent("a layer has too few weights");
+        let bytes = self.section(index)?;
+        let (bias, weights) = bytes.split_at_checked(outputs * size_of::<f32>()).ok_or(wrong)?;
+        let bias: &[f32] = bytemuck::try_cast_slice(bias).map_err(|_| wrong)?;
+        let weights: &[u16] = bytemuck::try_cast_slice(weights).map_err(|_| wrong)?;
+        /// All exponent bits of an f16: infinite or NaN.
+        const EXPONENT: u16 = 0x7c00;
+        if bias.iter().any(|v| !v.is_finite()) || weights.iter().any(|w| w & EXPONENT == EXPONENT) {
+            return Err(ImageError::NotFinite(Part::Section(index)));
+        }
+        Ok((bias, weights))
+    }
+}
+
+/// The word at byte `at`, 0 past the end, where no caller reads.
+fn read_u32(bytes: &[u8], at: usize) -> u32 {
+    bytes.get(at..at + 4).and_then(|b| b.try_into().ok()).map_or(0, u32::from_le_bytes)
+}
+
+const _: () = assert!(cfg!(target_endian = "little"), "an image is read in place, which needs a little-endian machine");
+const _: () = assert!(ALIGNMENT.is_multiple_of(LANES * size_of::<f32>()));

@@ -1,0 +1,181 @@
+//! What `trainer export` makes an image from.
+
+use std::vec::Vec;
+
+use half::f16;
+
+use super::{ALIGNMENT, CRC, FIXED_SECTIONS, HEADER, LAYER, MAGIC, SECTION, VERSION, header_checksum, word};
+use crate::FrameShape;
+use crate::layer::{Conv, Dense, Layout, PANEL, padded};
+
+/// From this many outputs on a dense layer lies in panels.
+const PANELS_FROM: usize = PANEL / 2;
+
+/// A model in f32, to be written as an image.
+#[derive(Clone, Debug)]
+pub struct ImageSpec {
+    /// Shape of a frame.
+    pub shape: FrameShape,
+    /// Shift and factor of every value, if values are standardised.
+    pub scaling: Option<[Vec<f32>; 2]>,
+    /// Convolutions, first one first, each with ReLU.
+    pub convs: Vec<ConvSpec>,
+    /// Dense layers, first one first; each but the last with ReLU. The last gives m, log v and, with a learned head,
+    /// logits, side by side.
+    pub dense: Vec<DenseSpec>,
+    /// Whether the last layer gives logits.
+    pub learned_head: bool,
+    /// Range that log v is clamped to.
+    pub log_var_range: [f32; 2],
+    /// μ_c `[K,D]`.
+    pub mu_c: Vec<f32>,
+    /// log σ_c² `[K]`.
+    pub log_var_c: Vec<f32>,
+    /// Nats.
+    pub novelty_threshold: f32,
+    /// A frame `[P]` for the self-test,
+    pub golden_frame: Vec<f32>,
+    /// what the model says of it: log q(c|x) `[K]`,
+    pub golden_log_responsibilities: Vec<f32>,
+    /// and novelty.
+    pub golden_novelty: f32,
+}
+
+/// A convolution with zero padding of half its kernel.
+#[derive(Clone, Debug)]
+pub struct ConvSpec {
+    /// Outputs, channels, side of the kernel.
+    pub shape: [usize; 3],
+    /// Stride.
+    pub stride: usize,
+    /// `[outputs, channels, kernel, kernel]`.
+    pub weight: Vec<f32>,
+    /// `[outputs]`.
+    pub bias: Vec<f32>,
+}
+
+/// A dense layer. After convolutions its inputs are in the order `[channel][row][column]`, as ONNX flattens.
+#[derive(Clone, Debug)]
+pub struct DenseSpec {
+    /// Inputs, outputs.
+    pub shape: [usize; 2],
+    /// `[inputs, outputs]`.
+    pub weight: Vec<f32>,
+    /// `[outputs]`.
+    pub bias: Vec<f32>,
+}
+
+/// The bytes of an image.
+///
+/// Shapes are not checked here: [`super::Image::new`] of the result says what does not fit.
+pub fn encode(spec: &ImageSpec) -> Vec<u8> {
+    let mut table = Vec::new();
+    let mut sections = Vec::new();
+    let mut maps = [spec.shape.height, spec.shape.width, spec.shape.channels];
+    for conv in &spec.convs {
+        let [outputs, channels, kernel] = conv.shape;
+        let numbers = [channels, outputs, kernel, conv.stride, maps[0], maps[1], 0];
+        table.extend(entry([1, 1, 0, 0], numbers));
+        sections.push(conv_section(conv));
+        maps = [maps[0].div_ceil(conv.stride.max(1)), maps[1].div_ceil(conv.stride.max(1)), outputs];
+    }
+    for (index, dense) in spec.dense.iter().enumerate() {
+        let [inputs, outputs] = dense.shape;
+        let layout = if outputs >= PANELS_FROM { Layout::Panels } else { Layout::Rows };
+        let relu = u8::from(index + 1 < spec.dense.len());
+        table.extend(entry([0, relu, u8::from(layout == Layout::Panels), 0], [inputs, outputs, 0, 0, 0, 0, 0]));
+        let flattened = (index == 0 && !spec.convs.is_empty()).then_some(maps);
+        sections.push(dense_section(dense, layout, flattened));
+    }
+    let [shift, factor] = spec.scaling.clone().unwrap_or_default();
+    let golden = [&spec.golden_frame[..], &spec.golden_log_responsibilities, &[spec.golden_novelty]].concat();
+    let head = [&spec.mu_c[..], &spec.log_var_c].concat();
+    let fixed = [table, floats(&head), floats(&[shift, factor].concat()), floats(&golden)];
+    assemble(spec, fixed.into_iter().chain(sections).collect())
+}
+
+/// Header, section table, sections.
+fn assemble(spec: &ImageSpec, sections: Vec<Vec<u8>>) -> Vec<u8> {
+    let clusters = spec.log_var_c.len();
+    let mut bytes = vec![0; HEADER + sections.len() * SECTION];
+    let mut table = Vec::new();
+    for section in &sections {
+        bytes.resize(bytes.len().next_multiple_of(ALIGNMENT), 0);
+        let row = [bytes.len() as u32, section.len() as u32, CRC.checksum(section), 0];
+        table.extend(row.iter().flat_map(|v| v.to_le_bytes()));
+        bytes.extend(section);
+    }
+    bytes.resize(bytes.len().next_multiple_of(ALIGNMENT), 0);
+    bytes[HEADER..HEADER + table.len()].copy_from_slice(&table);
+
+    let mut words = [0u32; HEADER / 4];
+    words[0] = u32::from_le_bytes(MAGIC);
+    words[word::VERSION] = VERSION;
+    words[word::LENGTH] = bytes.len() as u32;
+    words[word::CHANNELS] = spec.shape.channels as u32;
+    words[word::HEIGHT] = spec.shape.height as u32;
+    words[word::WIDTH] = spec.shape.width as u32;
+    words[word::CLUSTERS] = clusters as u32;
+    words[word::LATENT] = (spec.mu_c.len() / clusters.max(1)) as u32;
+    words[word::SCALED] = u32::from(spec.scaling.is_some());
+    words[word::LEARNED_HEAD] = u32::from(spec.learned_head);
+    words[word::LAYERS] = (sections.len() - FIXED_SECTIONS) as u32;
+    words[word::THRESHOLD] = spec.novelty_threshold.to_bits();
+    words[word::LOG_VAR_MIN] = spec.log_var_range[0].to_bits();
+    words[word::LOG_VAR_MAX] = spec.log_var_range[1].to_bits();
+    for (at, value) in words.iter().enumerate() {
+        bytes[at * 4..at * 4 + 4].copy_from_slice(&value.to_le_bytes());
+    }
+    let checksum = header_checksum(&bytes, &table);
+    bytes[word::CHECKSUM * 4..HEADER].copy_from_slice(&checksum.to_le_bytes());
+    bytes
+}
+
+fn entry(kinds: [u8; 4], numbers: [usize; 7]) -> [u8; LAYER] {
+    let mut entry = [0; LAYER];
+    entry[..4].copy_from_slice(&kinds);
+    for (at, number) in numbers.iter().enumerate() {
+        entry[4 + 4 * at..8 + 4 * at].copy_from_slice(&(*number as u32).to_le_bytes());
+    }
+    entry
+}
+
+fn floats(values: &[f32]) -> Vec<u8> {
+    values.iter().flat_map(|v| v.to_le_bytes()).collect()
+}
+
+/// Bias, then the weights that `weight` gives for every place of the layout that has one; the rest is 0.
+fn section(bias: &[f32], count: Option<usize>, weights: impl Iterator<Item = (usize, f32)>) -> Vec<u8> {
+    let mut values = vec![f16::ZERO; count.unwrap_or(0)];
+    for (place, weight) in weights {
+        values[place] = f16::from_f32(weight);
+    }
+    let mut bytes = floats(bias);
+    bytes.resize(padded(bias.len()) * size_of::<f32>(), 0);
+    bytes.extend(values.iter().flat_map(|w| w.to_le_bytes()));
+    bytes
+}
+
+fn conv_section(conv: &ConvSpec) -> Vec<u8> {
+    let [outputs, channels, kernel] = conv.shape;
+    let area = kernel * kernel;
+    let weights = conv.weight.iter().enumerate().map(|(at, &weight)| {
+        let (output, channel, tap) = (at / (channels * area), at / area % channels, at % area);
+        ((tap * channels + channel) * padded(outputs) + output, weight)
+    });
+    section(&conv.bias, Conv::weight_count(channels, outputs, kernel), weights)
+}
+
+/// `maps` are height, width and channels of what a convolution before the layer gives.
+fn dense_section(dense: &DenseSpec, layout: Layout, maps: Option<[usize; 3]>) -> Vec<u8> {
+    let [inputs, outputs] = dense.shape;
+    let weights = dense.weight.iter().enumerate().map(|(at, &weight)| {
+        let (input, output) = (at / outputs, at % outputs);
+        let input = match maps {
+            Some([height, width, channels]) => input % (height * width) * channels + input / (height * width),
+            None => input,
+        };
+        (Dense::place(inputs, outputs, layout, input, output), weight)
+    });
+    section(&dense.bias, Dense::weight_count(dense.shape, layout), weights)
+}

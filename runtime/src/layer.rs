@@ -1,0 +1,205 @@
+//! The layers of an encoder as the kernels walk them: shapes that fit, weights in f16, biases in f32.
+
+/// Outputs of a layer are stored in multiples of this many, so that every kernel loads whole vectors.
+pub const LANES: usize = 16;
+/// Outputs that lie side by side for one input of a dense layer in [`Layout::Panels`].
+pub const PANEL: usize = 128;
+/// Most values that a frame or the output of a layer may have.
+pub const MAX_UNITS: usize = 1 << 20;
+
+/// How the f16 weights of a dense layer lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layout {
+    /// `[output][input]`, inputs padded to [`LANES`]: a dot product an output. For few outputs.
+    Rows,
+    /// `[panel][input][output in the panel]`, panels of [`PANEL`] outputs, the last one of what is left, padded to
+    /// [`LANES`]: inputs that are 0 cost nothing, and their weights are never read. For many outputs.
+    Panels,
+}
+
+/// A dense layer, its weights in place.
+#[derive(Clone, Copy, Debug)]
+pub struct Dense<'a> {
+    inputs: usize,
+    outputs: usize,
+    layout: Layout,
+    relu: bool,
+    /// `[outputs padded]`.
+    bias: &'a [f32],
+    /// f16 bits, in the order of the layout.
+    weights: &'a [u16],
+}
+
+/// A convolution with a square odd kernel and zero padding of half of it, over values with channels last.
+#[derive(Clone, Copy, Debug)]
+pub struct Conv<'a> {
+    channels: usize,
+    height: usize,
+    width: usize,
+    outputs: usize,
+    kernel: usize,
+    stride: usize,
+    relu: bool,
+    /// `[outputs padded]`.
+    bias: &'a [f32],
+    /// f16 bits `[row][column][channel][outputs padded]`.
+    weights: &'a [u16],
+}
+
+/// One layer.
+#[derive(Clone, Copy, Debug)]
+pub enum Layer<'a> {
+    /// A dense layer.
+    Dense(Dense<'a>),
+    /// A convolution.
+    Conv(Conv<'a>),
+}
+
+/// `count` rounded up to whole vectors.
+pub const fn padded(count: usize) -> usize {
+    count.div_ceil(LANES) * LANES
+}
+
+impl<'a> Dense<'a> {
+    /// A layer, if the lengths of bias and weights are those of its shape.
+    pub fn new(
+        [inputs, outputs]: [usize; 2],
+        layout: Layout,
+        relu: bool,
+        bias: &'a [f32],
+        weights: &'a [u16],
+    ) -> Option<Self> {
+        let fits = units(inputs) && units(outputs) && bias.len() == padded(outputs);
+        let fits = fits && Some(weights.len()) == Self::weight_count([inputs, outputs], layout);
+        fits.then_some(Self { inputs, outputs, layout, relu, bias, weights })
+    }
+
+    /// Weights of a layer of this shape, padding included; None if they are too many to count.
+    pub fn weight_count([inputs, outputs]: [usize; 2], layout: Layout) -> Option<usize> {
+        match layout {
+            Layout::Rows => padded(inputs).checked_mul(outputs),
+            Layout::Panels => inputs.checked_mul(padded(outputs)),
+        }
+    }
+
+    /// Values it takes.
+    pub fn inputs(&self) -> usize {
+        self.inputs
+    }
+
+    /// Values it gives.
+    pub fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    /// How its weights lie.
+    pub fn layout(&self) -> Layout {
+        self.layout
+    }
+
+    /// Whether negative outputs become 0.
+    pub fn relu(&self) -> bool {
+        self.relu
+    }
+
+    /// Biases `[outputs padded]`.
+    pub fn bias(&self) -> &'a [f32] {
+        self.bias
+    }
+
+    /// f16 bits.
+    pub fn weights(&self) -> &'a [u16] {
+        self.weights
+    }
+
+    /// Where the weight from `input` to `output` lies.
+    pub fn place(inputs: usize, outputs: usize, layout: Layout, input: usize, output: usize) -> usize {
+        match layout {
+            Layout::Rows => output * padded(inputs) + input,
+            Layout::Panels => {
+                let panel = output / PANEL;
+                let width = PANEL.min(padded(outputs) - panel * PANEL);
+                panel * PANEL * inputs + input * width + output % PANEL
+            }
+        }
+    }
+}
+
+impl<'a> Conv<'a> {
+    /// A layer over maps of `[height, width, channels]`, if the lengths of bias and weights are those of its shape.
+    pub fn new(
+        [height, width, channels]: [usize; 3],
+        outputs: usize,
+        [kernel, stride]: [usize; 2],
+        relu: bool,
+        bias: &'a [f32],
+        weights: &'a [u16],
+    ) -> Option<Self> {
+        let count = |a: usize, b: usize| a.checked_mul(b).filter(|n| *n <= MAX_UNITS);
+        let fits = units(height) && units(width) && units(channels) && units(outputs);
+        let fits = fits && kernel % 2 == 1 && kernel <= 31 && (1..=kernel).contains(&stride);
+        let inputs = count(height, width).and_then(|n| count(n, channels));
+        let given =
+            count(height.div_ceil(stride.max(1)), width.div_ceil(stride.max(1))).and_then(|n| count(n, outputs));
+        let fits = fits && inputs.is_some() && given.is_some() && bias.len() == padded(outputs);
+        let fits = fits && Some(weights.len()) == Self::weight_count(channels, outputs, kernel);
+        fits.then_some(Self { channels, height, width, outputs, kernel, stride, relu, bias, weights })
+    }
+
+    /// Weights of a convolution of this shape, padding included; None if they are too many to count.
+    pub fn weight_count(channels: usize, outputs: usize, kernel: usize) -> Option<usize> {
+        kernel.checked_mul(kernel)?.checked_mul(channels)?.checked_mul(padded(outputs))
+    }
+
+    /// Height, width and channels of what it takes.
+    pub fn input_shape(&self) -> [usize; 3] {
+        [self.height, self.width, self.channels]
+    }
+
+    /// Height, width and channels of what it gives.
+    pub fn output_shape(&self) -> [usize; 3] {
+        [self.height.div_ceil(self.stride), self.width.div_ceil(self.stride), self.outputs]
+    }
+
+    /// Side of the kernel and stride.
+    pub fn kernel(&self) -> [usize; 2] {
+        [self.kernel, self.stride]
+    }
+
+    /// Whether negative outputs become 0.
+    pub fn relu(&self) -> bool {
+        self.relu
+    }
+
+    /// Biases `[outputs padded]`.
+    pub fn bias(&self) -> &'a [f32] {
+        self.bias
+    }
+
+    /// f16 bits.
+    pub fn weights(&self) -> &'a [u16] {
+        self.weights
+    }
+}
+
+impl Layer<'_> {
+    /// Values it takes.
+    pub fn inputs(&self) -> usize {
+        match self {
+            Self::Dense(dense) => dense.inputs,
+            Self::Conv(conv) => conv.height * conv.width * conv.channels,
+        }
+    }
+
+    /// Values it gives.
+    pub fn outputs(&self) -> usize {
+        match self {
+            Self::Dense(dense) => dense.outputs,
+            Self::Conv(conv) => conv.output_shape().iter().product(),
+        }
+    }
+}
+
+fn units(count: usize) -> bool {
+    (1..=MAX_UNITS).contains(&count)
+}

@@ -1,0 +1,201 @@
+//! The engine for machines where tract cannot go, and for speed where it can: runs a flash image where it lies, with
+//! neither heap nor `std`.
+
+use bytemuck::cast_slice_mut;
+
+use crate::image::Image;
+use crate::kernels::Kernel;
+use crate::layer::{Layer, padded};
+use crate::{Assignment, FrameError, check_frame};
+
+/// A model in a flash image, ready to assign frames.
+#[derive(Debug)]
+pub struct Engine<'a> {
+    image: Image<'a>,
+    kernel: Kernel,
+    scratch: &'a mut [f32],
+}
+
+/// Why an engine could not be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EngineError {
+    /// The scratch memory is too small.
+    #[error("{found} values of scratch memory, this model needs {needed}")]
+    Scratch {
+        /// What [`scratch_len`] gives.
+        needed: usize,
+        /// Values given.
+        found: usize,
+    },
+    /// The golden frame does not give what it gave at export.
+    #[error("the self-test failed: the golden frame does not give its golden answer")]
+    SelfTest,
+}
+
+/// Scratch memory for the models of which [`scratch_len`] is at most `N`, to be declared where it shall lie.
+#[derive(Clone, Debug)]
+#[repr(C, align(64))]
+pub struct Scratch<const N: usize>(pub [f32; N]);
+
+impl<const N: usize> Scratch<N> {
+    /// All zeros.
+    pub const fn new() -> Self {
+        Self([0.0; N])
+    }
+}
+
+impl<const N: usize> Default for Scratch<N> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Values of scratch memory that an engine for this image needs: the inputs and outputs of a layer, and a list of those
+/// inputs that are not 0.
+pub fn scratch_len(image: &Image<'_>) -> usize {
+    2 * units(image) + places(image)
+}
+
+/// Most values at once between two layers, in whole vectors, which dense layers write.
+fn units(image: &Image<'_>) -> usize {
+    padded(image.layers().iter().flat_map(|layer| [layer.inputs(), layer.outputs()]).max().unwrap_or(0))
+}
+
+/// Places of the list.
+fn places(image: &Image<'_>) -> usize {
+    let of = |layer: &Layer<'_>| match layer {
+        Layer::Dense(dense) => dense.inputs(),
+        Layer::Conv(conv) => {
+            let [height, width, _] = conv.input_shape();
+            layer.inputs() + height * width + 1
+        }
+    };
+    padded(image.layers().iter().map(of).max().unwrap_or(0))
+}
+
+impl<'a> Engine<'a> {
+    /// An engine on the fastest kernel of this machine.
+    ///
+    /// # Errors
+    /// [`EngineError::Scratch`] if `scratch` is shorter than [`scratch_len`].
+    pub fn new(image: Image<'a>, scratch: &'a mut [f32]) -> Result<Self, EngineError> {
+        Self::with_kernel(image, scratch, Kernel::best())
+    }
+
+    /// An engine on one kernel.
+    ///
+    /// # Errors
+    /// As [`Engine::new`].
+    pub fn with_kernel(image: Image<'a>, scratch: &'a mut [f32], kernel: Kernel) -> Result<Self, EngineError> {
+        let (needed, found) = (scratch_len(&image), scratch.len());
+        if found < needed {
+            return Err(EngineError::Scratch { needed, found });
+        }
+        Ok(Self { image, kernel, scratch })
+    }
+
+    /// The model.
+    pub fn image(&self) -> &Image<'a> {
+        &self.image
+    }
+
+    /// The kernel it runs on.
+    pub fn kernel(&self) -> Kernel {
+        self.kernel
+    }
+
+    /// Assigns a frame `[C·H·W]`, channels first, in the units of the training data.
+    ///
+    /// # Errors
+    /// [`FrameError`]; never panics, whatever the values.
+    pub fn assign(&mut self, frame: &[f32]) -> Result<Assignment, FrameError> {
+        check_frame(frame, self.image.shape().len())?;
+        self.load(|index| frame.get(index).copied().unwrap_or_default());
+        self.run()
+    }
+
+    /// Assigns a frame of bytes, each divided by 255, as images are.
+    ///
+    /// # Errors
+    /// [`FrameError`]; never panics.
+    pub fn assign_u8(&mut self, frame: &[u8]) -> Result<Assignment, FrameError> {
+        let (expected, found) = (self.image.shape().len(), frame.len());
+        if found != expected {
+            return Err(FrameError::Length { expected, found });
+        }
+        self.load(|index| f32::from(frame.get(index).copied().unwrap_or_default()) / 255.0);
+        self.run()
+    }
+
+    /// Compares the golden frame's assignment with the golden answer.
+    ///
+    /// # Errors
+    /// [`EngineError::SelfTest`] if a responsibility differs by more than 2e-3, or the novelty by more than 1 %.
+    pub fn self_test(&mut self) -> Result<(), EngineError> {
+        let golden = self.image.golden();
+        let assignment = self.assign(golden.frame).map_err(|_| EngineError::SelfTest)?;
+        let close = assignment
+            .log_responsibilities
+            .iter()
+            .zip(golden.log_responsibilities)
+            .all(|(found, expected)| (libm::expf(*found) - libm::expf(*expected)).abs() <= 2e-3);
+        let novelty = (assignment.novelty - golden.novelty).abs() <= 0.01 * golden.novelty.abs().max(1.0);
+        if close && novelty { Ok(()) } else { Err(EngineError::SelfTest) }
+    }
+
+    /// Brings a frame into the first half of the scratch memory: standardised, channels last.
+    fn load(&mut self, value: impl Fn(usize) -> f32) {
+        let shape = self.image.shape();
+        let scaling = self.image.scaling();
+        let pixels = shape.height * shape.width;
+        // Only convolutions know channels.
+        let channels = match self.image.layers().first() {
+            Some(Layer::Conv(_)) => shape.channels,
+            _ => 1,
+        };
+        for (index, slot) in self.scratch.iter_mut().take(shape.len()).enumerate() {
+            let from = if channels == 1 { index } else { index % channels * pixels + index / channels };
+            let raw = value(from);
+            *slot = match scaling {
+                // As training does, in f64: the difference of two large values stays finite.
+                Some([shift, factor]) => match (shift.get(from), factor.get(from)) {
+                    (Some(shift), Some(factor)) => ((f64::from(raw) - f64::from(*shift)) * f64::from(*factor)) as f32,
+                    _ => 0.0,
+                },
+                None => raw,
+            };
+        }
+    }
+
+    /// All layers, then the head.
+    fn run(&mut self) -> Result<Assignment, FrameError> {
+        let units = units(&self.image);
+        let (values, list) = self.scratch.split_at_mut(2 * units);
+        let (mut from, mut to) = values.split_at_mut(units);
+        let list: &mut [u32] = cast_slice_mut(list);
+        for layer in self.image.layers() {
+            let done = match layer {
+                Layer::Dense(dense) => self.kernel.dense(dense, from, to, list),
+                Layer::Conv(conv) => self.kernel.conv(conv, from, to, list),
+            };
+            if !done {
+                return Err(FrameError::Engine);
+            }
+            core::mem::swap(&mut from, &mut to);
+        }
+        answer(&self.image, from)
+    }
+}
+
+/// From the outputs of the last layer to an assignment.
+fn answer(image: &Image<'_>, outputs: &mut [f32]) -> Result<Assignment, FrameError> {
+    let head = image.head();
+    let (d, k) = (head.latent(), head.clusters());
+    let [low, high] = image.log_var_range();
+    let (mu, rest) = outputs.split_at_mut_checked(d).ok_or(FrameError::Engine)?;
+    let (log_var, logits) = rest.split_at_mut_checked(d).ok_or(FrameError::Engine)?;
+    // `clamp` keeps a NaN, which the head then refuses.
+    log_var.iter_mut().for_each(|v| *v = v.clamp(low, high));
+    let logits = if image.learned_head() { Some(logits.get(..k).ok_or(FrameError::Engine)?) } else { None };
+    head.assign(mu, log_var, logits)
+}

@@ -1,0 +1,257 @@
+//! Flash images: what is written is what is read, and no damage goes unnoticed.
+#![expect(clippy::unwrap_used, reason = "a helper that fails is the test's own message")]
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use runtime::image::{Buffer, ConvSpec, DenseSpec, Image, ImageError, ImageSpec, encode};
+use runtime::native::{Engine, EngineError, scratch_len};
+use runtime::{FrameError, FrameShape};
+
+fn floats(rng: &mut ChaCha8Rng, count: usize) -> Vec<f32> {
+    (0..count).map(|_| rng.random::<f32>() - 0.5).collect()
+}
+
+/// Two channels of 4x3, a convolution, two dense layers, K = 3, D = 2.
+fn spec() -> ImageSpec {
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    ImageSpec {
+        shape: FrameShape { channels: 2, height: 4, width: 3 },
+        scaling: Some([floats(&mut rng, 24), floats(&mut rng, 24)]),
+        convs: vec![ConvSpec { shape: [5, 2, 3], stride: 2, weight: floats(&mut rng, 90), bias: floats(&mut rng, 5) }],
+        dense: vec![
+            DenseSpec { shape: [20, 70], weight: floats(&mut rng, 1400), bias: floats(&mut rng, 70) },
+            DenseSpec { shape: [70, 4], weight: floats(&mut rng, 280), bias: floats(&mut rng, 4) },
+        ],
+        learned_head: false,
+        log_var_range: [-8.0, 4.0],
+        mu_c: floats(&mut rng, 6),
+        log_var_c: floats(&mut rng, 3),
+        novelty_threshold: 7.5,
+        golden_frame: floats(&mut rng, 24),
+        golden_log_responsibilities: vec![-1.0, -1.1, -1.2],
+        golden_novelty: 2.5,
+    }
+}
+
+/// Small enough that every bit of it can be tried.
+fn small() -> Vec<u8> {
+    let mut rng = ChaCha8Rng::seed_from_u64(2);
+    encode(&ImageSpec {
+        shape: FrameShape { channels: 1, height: 1, width: 3 },
+        scaling: None,
+        convs: vec![],
+        dense: vec![DenseSpec { shape: [3, 2], weight: floats(&mut rng, 6), bias: floats(&mut rng, 2) }],
+        mu_c: vec![0.0, 1.0],
+        log_var_c: vec![0.0, 0.0],
+        golden_frame: vec![0.0; 3],
+        golden_log_responsibilities: vec![-0.7, -0.7],
+        ..spec()
+    })
+}
+
+#[test]
+fn an_image_says_what_was_written() {
+    let spec = spec();
+    let bytes = Buffer::copy_of(&encode(&spec));
+    let image = Image::new(&bytes).unwrap();
+    assert_eq!(image.shape(), spec.shape);
+    assert_eq!((image.head().clusters(), image.head().latent()), (3, 2));
+    assert_eq!(image.log_var_range(), spec.log_var_range);
+    assert_eq!(image.scaling().map(|s| s.map(<[f32]>::to_vec)), spec.scaling);
+    assert_eq!(image.golden().frame, spec.golden_frame);
+    assert_eq!(image.golden().log_responsibilities, spec.golden_log_responsibilities);
+    assert_eq!(image.golden().novelty, spec.golden_novelty);
+    assert_eq!(
+        image.layers().iter().map(|l| (l.inputs(), l.outputs())).collect::<Vec<_>>(),
+        [(24, 20), (20, 70), (70, 4)]
+    );
+}
+
+/// The whole model by hand, in f64, from the specification and not from the image.
+fn by_hand(spec: &ImageSpec, frame: &[f32]) -> Vec<f64> {
+    let half = |w: &f32| f64::from(half::f16::from_f32(*w).to_f32());
+    let [shift, factor] = spec.scaling.as_ref().unwrap();
+    let x: Vec<f64> = frame
+        .iter()
+        .zip(shift)
+        .zip(factor)
+        .map(|((x, s), f)| (f64::from(*x) - f64::from(*s)) * f64::from(*f))
+        .collect();
+    let conv = &spec.convs[0];
+    let mut maps = vec![0.0; 5 * 2 * 2];
+    for o in 0..5 {
+        for row in 0..2 {
+            for column in 0..2 {
+                let mut sum = f64::from(conv.bias[o]);
+                for c in 0..2 {
+                    for ky in 0..3 {
+                        for kx in 0..3 {
+                            let (y, x_) = (2 * row + ky, 2 * column + kx);
+                            if (1..=4).contains(&y) && (1..=3).contains(&x_) {
+                                sum +=
+                                    x[c * 12 + (y - 1) * 3 + x_ - 1] * half(&conv.weight[o * 18 + c * 9 + ky * 3 + kx]);
+                            }
+                        }
+                    }
+                }
+                maps[o * 4 + row * 2 + column] = sum.max(0.0);
+            }
+        }
+    }
+    for (index, dense) in spec.dense.iter().enumerate() {
+        let outputs = dense.shape[1];
+        maps = (0..outputs)
+            .map(|o| {
+                let products = maps.iter().enumerate().map(|(i, v)| v * half(&dense.weight[i * outputs + o]));
+                let sum = f64::from(dense.bias[o]) + products.sum::<f64>();
+                if index == 0 { sum.max(0.0) } else { sum }
+            })
+            .collect();
+    }
+    let exponents: Vec<f64> = (0..3)
+        .map(|c| {
+            let log_var = f64::from(spec.log_var_c[c]);
+            let distance: f64 = (0..2).map(|d| (maps[d] - f64::from(spec.mu_c[c * 2 + d])).powi(2)).sum();
+            let spread = distance + maps[2].clamp(-8.0, 4.0).exp() + maps[3].clamp(-8.0, 4.0).exp();
+            -0.5 * (spread * (-log_var).exp() + 2.0 * (log_var + (2.0 * std::f64::consts::PI).ln()))
+        })
+        .collect();
+    let evidence = exponents.iter().map(|e| e.exp()).sum::<f64>().ln();
+    exponents.iter().map(|e| e - evidence).chain([3f64.ln() - evidence]).collect()
+}
+
+#[test]
+fn the_engine_gives_what_the_model_says() {
+    let spec = spec();
+    let bytes = Buffer::copy_of(&encode(&spec));
+    let image = Image::new(&bytes).unwrap();
+    let mut scratch = vec![f32::NAN; scratch_len(&image)];
+    let needed = scratch.len();
+    let short = Engine::new(image.clone(), &mut scratch[1..]).err();
+    assert_eq!(short, Some(EngineError::Scratch { needed, found: needed - 1 }));
+    let mut engine = Engine::new(image, &mut scratch).unwrap();
+    let mut rng = ChaCha8Rng::seed_from_u64(3);
+    for _ in 0..100 {
+        let bytes: Vec<u8> = (0..24).map(|_| rng.random()).collect();
+        let frame: Vec<f32> = bytes.iter().map(|b| f32::from(*b) / 255.0).collect();
+        let found = engine.assign(&frame).unwrap();
+        let expected = by_hand(&spec, &frame);
+        for (a, b) in found.log_responsibilities.iter().chain([&found.novelty]).zip(&expected) {
+            assert!((f64::from(*a) - b).abs() < 1e-4, "{found:?} {expected:?}");
+        }
+        assert_eq!(engine.assign_u8(&bytes).unwrap(), found);
+    }
+    // What the golden answer says is not what this model gives.
+    assert_eq!(engine.self_test(), Err(EngineError::SelfTest));
+    assert_eq!(engine.assign(&[0.0; 23]), Err(FrameError::Length { expected: 24, found: 23 }));
+    assert_eq!(engine.assign_u8(&[0; 25]), Err(FrameError::Length { expected: 24, found: 25 }));
+    for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        let mut frame = [0.0; 24];
+        frame[7] = bad;
+        assert_eq!(engine.assign(&frame), Err(FrameError::NotFinite { index: 7 }));
+    }
+    assert_eq!(engine.assign(&[f32::MAX; 24]), Err(FrameError::Overflow));
+}
+
+#[test]
+fn every_truncation_is_refused() {
+    let bytes = Buffer::copy_of(&encode(&spec()));
+    for length in 0..bytes.len() {
+        let found = Image::new(&bytes[..length]).unwrap_err();
+        assert!(matches!(found, ImageError::Short { .. }), "{length}: {found}");
+    }
+    let longer = Buffer::copy_of(&[&bytes[..], &[0; 64]].concat());
+    assert!(matches!(Image::new(&longer), Err(ImageError::Length { .. })));
+}
+
+#[test]
+fn every_flipped_bit_is_noticed() {
+    let mut bytes = Buffer::copy_of(&small());
+    assert!(Image::new(&bytes).is_ok());
+    for bit in 0..bytes.len() * 8 {
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        assert!(Image::new(&bytes).is_err(), "bit {bit}");
+        bytes[bit / 8] ^= 1 << (bit % 8);
+    }
+    assert!(Image::new(&bytes).is_ok());
+}
+
+#[test]
+fn random_corruptions_are_noticed() {
+    let good = encode(&spec());
+    let mut rng = ChaCha8Rng::seed_from_u64(4);
+    let mut bytes = Buffer::copy_of(&good);
+    for _ in 0..100_000 {
+        let places: Vec<usize> = (0..rng.random_range(2..40)).map(|_| rng.random_range(0..good.len())).collect();
+        for &place in &places {
+            bytes[place] = rng.random();
+        }
+        assert!(Image::new(&bytes).is_err() || bytes[..] == good[..]);
+        for &place in &places {
+            bytes[place] = good[place];
+        }
+    }
+}
+
+/// Past the checksums: words of header and layer table are changed, and the checksums made to hold again.
+#[test]
+fn images_that_make_no_sense_are_refused_without_a_panic() {
+    let good = encode(&spec());
+    let mut rng = ChaCha8Rng::seed_from_u64(5);
+    let sections: usize = 4 + 3;
+    let crc = crc::Crc::<u32>::new(&crc::CRC_32_ISCSI);
+    let word = |bytes: &[u8], at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
+    let values = [0, 1, 2, 3, 15, 16, 17, 255, 0xffff, 0x10_0000, 0x10_0001, 0x7fff_ffff, 0x8000_0000, u32::MAX];
+    for round in 0..20_000 {
+        let mut bytes = Buffer::copy_of(&good);
+        for _ in 0..rng.random_range(1..4) {
+            let table = word(&good, 64);
+            let at = match round % 3 {
+                0 => 4 * rng.random_range(2..15),
+                1 => 64 + 4 * rng.random_range(0..sections * 4),
+                _ => table + 4 * rng.random_range(0..24),
+            };
+            let value = if rng.random() { values[rng.random_range(0..values.len())] } else { rng.random_range(0..100) };
+            bytes[at..at + 4].copy_from_slice(&value.to_le_bytes());
+        }
+        for section in 0..sections {
+            let (from, length) = (word(&bytes, 64 + 16 * section), word(&bytes, 68 + 16 * section));
+            if let Some(content) = from.checked_add(length).and_then(|to| bytes.get(from..to)) {
+                let checksum = crc.checksum(content).to_le_bytes();
+                bytes[72 + 16 * section..76 + 16 * section].copy_from_slice(&checksum);
+            }
+        }
+        let header = [&bytes[..60], &bytes[64..64 + 16 * sections]].concat();
+        let checksum = crc.checksum(&header).to_le_bytes();
+        bytes[60..64].copy_from_slice(&checksum);
+        // Some changes (a threshold, a ReLU) make another whole model: that one must run.
+        if let Ok(image) = Image::new(&bytes) {
+            let mut scratch = vec![0.0; scratch_len(&image)];
+            let frame = vec![0.5; image.shape().len()];
+            let _ = Engine::new(image, &mut scratch).unwrap().assign(&frame);
+        }
+    }
+}
+
+#[test]
+fn what_is_not_finite_or_misaligned_or_of_another_kind_is_named() {
+    let refused = |spec: &ImageSpec| Image::new(&Buffer::copy_of(&encode(spec))).unwrap_err();
+    let mut bad = spec();
+    bad.dense[0].weight[3] = 1e6;
+    assert!(matches!(refused(&bad), ImageError::NotFinite(_)));
+    let mut bad = spec();
+    bad.golden_novelty = f32::NAN;
+    assert!(matches!(refused(&bad), ImageError::NotFinite(_)));
+    let mut bad = spec();
+    bad.dense[1].shape = [70, 5];
+    bad.dense[1].weight = vec![0.0; 350];
+    bad.dense[1].bias = vec![0.0; 5];
+    assert_eq!(refused(&bad), ImageError::Inconsistent("the last layer does not give what the head takes"));
+    let bytes = Buffer::copy_of(&[&[0][..], &encode(&spec())].concat());
+    assert_eq!(Image::new(&bytes[1..]).unwrap_err(), ImageError::Misaligned);
+    let mut other = Buffer::copy_of(&encode(&spec()));
+    other[4] = 2;
+    assert_eq!(Image::new(&other).unwrap_err(), ImageError::Version { found: 2 });
+    other[0] = b'X';
+    assert_eq!(Image::new(&other).unwrap_err(), ImageError::Magic);
+}

@@ -1,0 +1,95 @@
+//! `model.cvi`, the flash image; its layout is [`runtime::image`]'s.
+
+use std::path::Path;
+
+use burn::tensor::activation::sigmoid;
+use burn::tensor::{Int, Tensor, TensorData};
+use half::f16;
+use runtime::FrameShape;
+use runtime::image::{Buffer, ConvSpec, DenseSpec, Image, ImageSpec, encode};
+
+use super::{Folded, FoldedDense};
+use crate::data::Frames;
+use crate::error::{Error, Result};
+use crate::eval::predict;
+use crate::fit::{Fitted, to_host};
+use crate::model::{LOG_VAR_RANGE, Likelihood};
+
+/// Convolutions of the encoder halve the image.
+const STRIDE: usize = 2;
+
+/// The bytes of the flash image: f16 weights, everything else f32.
+///
+/// # Errors
+/// [`Error::Model`] if a weight is not finite in f16, or the model is larger than an image may be.
+pub fn encode_image(fitted: &Fitted) -> Result<Vec<u8>> {
+    let folded = Folded::new(fitted)?;
+    let shape = fitted.shape;
+    let frames = Frames { shape, values: typical_frame(fitted)?, labels: None };
+    let device = fitted.model.prior.mu_c.val().device();
+    let answer = predict(fitted, &frames, &device)?;
+    let heads: Vec<&FoldedDense> = [&folded.mu, &folded.log_var].into_iter().chain(&folded.cluster_logits).collect();
+    let mut dense: Vec<DenseSpec> = folded.dense.iter().map(spec_of).collect();
+    dense.push(spec_of(&side_by_side(&heads)));
+    let spec = ImageSpec {
+        shape: FrameShape { channels: shape.channels, height: shape.height, width: shape.width },
+        scaling: fitted.scaling.clone().map(|scaling| [scaling.shift, scaling.factor]),
+        convs: folded
+            .convs
+            .iter()
+            .map(|c| ConvSpec { shape: c.shape, stride: STRIDE, weight: c.weight.clone(), bias: c.bias.clone() })
+            .collect(),
+        dense,
+        learned_head: folded.cluster_logits.is_some(),
+        log_var_range: [LOG_VAR_RANGE.0, LOG_VAR_RANGE.1],
+        mu_c: folded.mu_c,
+        log_var_c: folded.log_var_c,
+        novelty_threshold: fitted.novelty_threshold,
+        golden_frame: frames.values,
+        golden_log_responsibilities: answer.log_responsibilities,
+        golden_novelty: answer.novelty[0],
+    };
+    let weights = spec.convs.iter().map(|c| &c.weight).chain(spec.dense.iter().map(|d| &d.weight));
+    if weights.flatten().any(|w| !f16::from_f32(*w).is_finite()) {
+        let problem = "a weight is beyond the range of f16; train with a lower learning rate";
+        return Err(Error::model(Path::new("model.cvi"), problem));
+    }
+    let bytes = encode(&spec);
+    Image::new(&Buffer::copy_of(&bytes)).map_err(|e| Error::model(Path::new("model.cvi"), e))?;
+    Ok(bytes)
+}
+
+fn spec_of(layer: &FoldedDense) -> DenseSpec {
+    DenseSpec { shape: layer.shape, weight: layer.weight.clone(), bias: layer.bias.clone() }
+}
+
+/// Layers that share their inputs, as one.
+fn side_by_side(layers: &[&FoldedDense]) -> FoldedDense {
+    let inputs = layers[0].shape[0];
+    let row = |input: usize| {
+        layers.iter().flat_map(move |l| l.weight[input * l.shape[1]..(input + 1) * l.shape[1]].iter().copied())
+    };
+    FoldedDense {
+        weight: (0..inputs).flat_map(row).collect(),
+        shape: [inputs, layers.iter().map(|l| l.shape[1]).sum()],
+        bias: layers.iter().flat_map(|l| l.bias.iter().copied()).collect(),
+    }
+}
+
+/// The mean of p(x|z,c) at the centre of the first cluster, in the units of the training data.
+fn typical_frame(fitted: &Fitted) -> Result<Vec<f32>> {
+    let prior = &fitted.model.prior;
+    let device = prior.mu_c.val().device();
+    let first = Tensor::<1, Int>::from_data(TensorData::new(vec![0i64], [1]), &device);
+    let out = fitted.model.decoder.forward_of(prior.mu_c.val().narrow(0, 0, 1), first);
+    let mut values = to_host(match fitted.likelihood {
+        Likelihood::Bernoulli => sigmoid(out),
+        Likelihood::Gaussian => out,
+    })?;
+    if let Some(scaling) = &fitted.scaling {
+        for ((v, shift), factor) in values.iter_mut().zip(&scaling.shift).zip(&scaling.factor) {
+            *v = *v / factor + shift;
+        }
+    }
+    Ok(values)
+}
