@@ -70,6 +70,10 @@ fn check_native(model: &Fitted, frames: &Frames, burn: &Predictions) {
         let mut engine = native::Engine::with_kernel(image, &mut scratch, kernel).unwrap();
         engine.self_test().unwrap();
         let all: Vec<_> = (0..frames.len()).map(|n| engine.assign(frames.frame(n)).unwrap()).collect();
+        for (one, many) in all.iter().zip(native::Batch::from(&engine).assign(&frames.values).unwrap()) {
+            assert_eq!(one.cluster, many.cluster);
+            assert!((one.novelty - many.novelty).abs() < 1e-3 * (1.0 + one.novelty.abs()));
+        }
         let (agreement, difference) = burn.agreement(&Predictions::from(&all[..]));
         assert!(agreement > 0.99, "{}: {agreement}", kernel.name());
         assert!(difference < F16_WEIGHTS, "{}: {difference}", kernel.name());

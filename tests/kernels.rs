@@ -4,7 +4,7 @@ use half::f16;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use runtime::kernels::Kernel;
-use runtime::layer::{Conv, Dense, Layout, padded};
+use runtime::layer::{Conv, Dense, Layer, Layout, padded};
 
 /// Random f16 weights, and inputs of which a share is 0.
 struct Source(ChaCha8Rng);
@@ -193,4 +193,68 @@ fn memory_that_is_too_short_and_shapes_that_do_not_fit_are_refused() {
     }
     assert!(conv([4, 4, 3], [3, 2]).is_none());
     assert!(conv([usize::MAX, usize::MAX, 2], [3, 2]).is_none());
+}
+
+/// Many frames at once give what one at a time gives, up to the order of additions.
+#[test]
+fn layers_for_many_frames() {
+    let close =
+        |a: f32, b: f32, what: &str| assert!((a - b).abs() <= 1e-4 * (1.0 + b.abs()), "{what}: {a}, expected {b}");
+    let mut source = Source::new(6);
+    for (index, shape) in [[3, 2], [17, 16], [300, 70], [520, 128], [64, 200], [784, 257]].into_iter().enumerate() {
+        for layout in [Layout::Rows, Layout::Panels] {
+            let [inputs, outputs] = shape;
+            let weights = source.halves(Dense::weight_count(shape, layout).unwrap());
+            let bias = source.floats(padded(outputs));
+            let layer = Dense::new(shape, layout, index % 2 == 0, &bias, &weights).unwrap();
+            for frames in [1, 2, 5, 6, 7, 23] {
+                let (wider, width) = (inputs + index, padded(outputs) + index);
+                let x = source.inputs(wider * frames, 0.3);
+                for kernel in Kernel::all() {
+                    let mut out = vec![f32::NAN; width * frames];
+                    let mut wide = vec![f32::NAN; Kernel::wide_len(&Layer::Dense(layer))];
+                    assert!(kernel.dense_batch(&layer, &x, &mut out, [wider, width], frames, &mut wide));
+                    for (x, out) in x.chunks_exact(wider).zip(out.chunks_exact(width)) {
+                        let mut one = vec![0.0; padded(outputs)];
+                        assert!(Kernel::SCALAR.dense(&layer, x, &mut one, &mut vec![0; inputs]));
+                        for (a, b) in out.iter().zip(&one[..outputs]) {
+                            close(*a, *b, &format!("{} {shape:?} {layout:?} {frames}", kernel.name()));
+                        }
+                        assert!(out[padded(outputs)..].iter().all(|v| v.is_nan()), "wrote between the rows");
+                    }
+                    let short = out.len() - index - 1;
+                    assert!(!kernel.dense_batch(&layer, &x, &mut out[..short], [wider, width], frames, &mut wide));
+                    assert!(!kernel.dense_batch(&layer, &x, &mut out, [inputs - 1, width], frames, &mut wide));
+                    assert!(!kernel.dense_batch(&layer, &x, &mut out, [wider, width], frames, &mut wide[1..]));
+                }
+            }
+        }
+    }
+    for (index, (input, outputs)) in
+        [([5, 4, 1], 16), ([7, 9, 3], 5), ([14, 14, 16], 32), ([3, 3, 2], 140)].into_iter().enumerate()
+    {
+        let kernel_and_stride = [[5, 2], [3, 1], [5, 2], [3, 2]][index];
+        let weights = source.halves(Conv::weight_count(input[2], outputs, kernel_and_stride[0]).unwrap());
+        let bias = source.floats(padded(outputs));
+        let layer = Conv::new(input, outputs, kernel_and_stride, true, &bias, &weights).unwrap();
+        let (inputs, width) = (Layer::Conv(layer).inputs(), Layer::Conv(layer).outputs());
+        for frames in [1, 4, 6, 13] {
+            let x = source.inputs(inputs * frames, 0.3);
+            for kernel in Kernel::all() {
+                let mut out = vec![f32::NAN; width * frames];
+                let mut wide = vec![f32::NAN; Kernel::wide_len(&Layer::Conv(layer))];
+                assert!(kernel.conv_batch(&layer, &x, &mut out, [inputs, width], frames, &mut wide));
+                for (x, out) in x.chunks_exact(inputs).zip(out.chunks_exact(width)) {
+                    let mut one = vec![0.0; width];
+                    let mut list = vec![0; inputs + input[0] * input[1] + 1];
+                    assert!(Kernel::SCALAR.conv(&layer, x, &mut one, &mut list));
+                    for (a, b) in out.iter().zip(&one) {
+                        close(*a, *b, &format!("{} {input:?} {outputs} {frames}", kernel.name()));
+                    }
+                }
+                assert!(!kernel.conv_batch(&layer, &x[1..], &mut out, [inputs, width], frames, &mut wide));
+                assert!(!kernel.conv_batch(&layer, &x, &mut out[1..], [inputs, width], frames, &mut wide));
+            }
+        }
+    }
 }

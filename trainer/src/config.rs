@@ -250,8 +250,8 @@ impl Default for AugmentConfig {
             scale: 0.15,
             shear: 0.3,
             shift: 0.15,
-            elastic: 0.0,
-            thickness: 0.0,
+            elastic: 0.07,
+            thickness: 0.3,
             warp: 0.1,
             noise: 0.1,
             dropout: 0.1,
@@ -282,6 +282,9 @@ pub struct PretrainConfig {
     pub pull: f64,
     /// Multiplies the augmentation ranges.
     pub strength: f64,
+    /// Whether elastic displacement and thickness take part. They do in stage 3; here they would make the latents forget
+    /// what tells some digits apart.
+    pub deform: bool,
 }
 
 impl Default for PretrainConfig {
@@ -294,6 +297,7 @@ impl Default for PretrainConfig {
             kl_weight: 0.5,
             pull: 5.0,
             strength: 1.0,
+            deform: false,
         }
     }
 }
@@ -392,9 +396,9 @@ impl Default for RefineConfig {
             batch: 256,
             learning_rate: 1e-3,
             charge: false,
-            information: 100.0,
-            consistency: 100.0,
-            strength: 1.0,
+            information: 200.0,
+            consistency: 300.0,
+            strength: 0.75,
             decoder_passes: DecoderPasses::Sampled,
         }
     }
@@ -496,6 +500,8 @@ impl Config {
     fn no_augment() -> Self {
         let mut config = Self::default();
         config.augment.kind = AugmentKind::Neighbours;
+        // A tenth of the neighbours belong elsewhere, so they are trusted less than maps.
+        (config.refine.information, config.refine.consistency) = (100.0, 100.0);
         config
     }
 
@@ -515,6 +521,7 @@ impl Config {
         (pretrain.steps, pretrain.batch, pretrain.learning_rate) = (2000, 128, 3e-3);
         pretrain.schedule = Schedule::Cosine;
         (refine.steps, refine.batch, refine.learning_rate) = (1000, 128, 2e-3);
+        (refine.information, refine.consistency, refine.strength) = (100.0, 100.0, 1.0);
         config
     }
 

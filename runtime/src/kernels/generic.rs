@@ -13,6 +13,8 @@ pub unsafe trait Simd: Copy {
     const LANES: usize;
     /// Vectors summed at once: what the registers hold beside a weight and an input.
     const SUMS: usize = 8;
+    /// Vectors side by side in a tile of six rows: what the registers hold beside its weights.
+    const TILE: usize = 4;
     /// A vector.
     type V: Copy;
 

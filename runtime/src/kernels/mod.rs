@@ -6,6 +6,7 @@
 //! multiply-adds: at most n · 2⁻²³ of the sum of the absolute products, n the number of inputs.
 #![expect(unsafe_code, reason = "vector instructions and unchecked loads; each block says why it holds")]
 
+mod batch;
 mod generic;
 #[cfg(target_arch = "aarch64")]
 mod neon;
@@ -13,7 +14,9 @@ mod scalar;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
-use crate::layer::{Conv, Dense, padded};
+use batch::Rows;
+
+use crate::layer::{Conv, Dense, Layer, padded};
 
 /// An instruction set that this machine has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,6 +136,85 @@ impl Kernel {
         true
     }
 
+    /// Values of memory for widened weights that a layer takes for many frames at once.
+    pub fn wide_len(layer: &Layer<'_>) -> usize {
+        match layer {
+            Layer::Dense(_) => batch::DENSE_WIDE,
+            Layer::Conv(conv) => batch::conv_wide(conv),
+        }
+    }
+
+    /// A dense layer for many frames.
+    ///
+    /// `x` and `out` hold rows of inputs and of outputs padded to [`crate::layer::LANES`], `strides` apart; `wide` has
+    /// [`Kernel::wide_len`] values. False, and nothing done, if one of them is too short.
+    #[must_use]
+    pub fn dense_batch(
+        self,
+        layer: &Dense<'_>,
+        x: &[f32],
+        out: &mut [f32],
+        strides: [usize; 2],
+        frames: usize,
+        wide: &mut [f32],
+    ) -> bool {
+        let needed = [layer.inputs(), padded(layer.outputs())];
+        if !holds(x, needed[0], strides[0], frames) || !holds(out, needed[1], strides[1], frames) {
+            return false;
+        }
+        if wide.len() < batch::DENSE_WIDE {
+            return false;
+        }
+        let (x, out) = (Rows { at: x.as_ptr(), stride: strides[0] }, Rows { at: out.as_mut_ptr(), stride: strides[1] });
+        // SAFETY: all lengths were compared just now, and a set exists only where its instructions do.
+        unsafe {
+            match self.0 {
+                Set::Scalar => batch::dense::<scalar::Scalar>(layer, x, out, frames, wide),
+                #[cfg(target_arch = "x86_64")]
+                Set::Avx2 => x86::dense_batch_avx2(layer, x, out, frames, wide),
+                #[cfg(target_arch = "x86_64")]
+                Set::Avx512 => x86::dense_batch_avx512(layer, x, out, frames, wide),
+                #[cfg(target_arch = "aarch64")]
+                Set::Neon => neon::dense_batch(layer, x, out, frames, wide),
+            }
+        }
+        true
+    }
+
+    /// A convolution for many frames, channels last; as [`Kernel::dense_batch`], but outputs are not padded.
+    #[must_use]
+    pub fn conv_batch(
+        self,
+        layer: &Conv<'_>,
+        x: &[f32],
+        out: &mut [f32],
+        strides: [usize; 2],
+        frames: usize,
+        wide: &mut [f32],
+    ) -> bool {
+        let needed = [layer.input_shape(), layer.output_shape()].map(|shape| shape.iter().product());
+        if !holds(x, needed[0], strides[0], frames) || !holds(out, needed[1], strides[1], frames) {
+            return false;
+        }
+        if wide.len() < batch::conv_wide(layer) {
+            return false;
+        }
+        let (x, out) = (Rows { at: x.as_ptr(), stride: strides[0] }, Rows { at: out.as_mut_ptr(), stride: strides[1] });
+        // SAFETY: as for `dense_batch`.
+        unsafe {
+            match self.0 {
+                Set::Scalar => batch::conv::<scalar::Scalar>(layer, x, out, frames, wide),
+                #[cfg(target_arch = "x86_64")]
+                Set::Avx2 => x86::conv_batch_avx2(layer, x, out, frames, wide),
+                #[cfg(target_arch = "x86_64")]
+                Set::Avx512 => x86::conv_batch_avx512(layer, x, out, frames, wide),
+                #[cfg(target_arch = "aarch64")]
+                Set::Neon => neon::conv_batch(layer, x, out, frames, wide),
+            }
+        }
+        true
+    }
+
     /// f16 bits as f32, one by one.
     pub fn widen(self, halves: &[u16], out: &mut [f32]) {
         let count = halves.len().min(out.len());
@@ -150,4 +232,10 @@ impl Kernel {
             }
         }
     }
+}
+
+/// Whether memory holds `frames` rows of `width` values, `stride` apart.
+fn holds(memory: &[f32], width: usize, stride: usize, frames: usize) -> bool {
+    let needed = frames.saturating_sub(1).checked_mul(stride).and_then(|n| n.checked_add(width));
+    width <= stride && needed.is_some_and(|needed| frames == 0 || needed <= memory.len())
 }

@@ -3,6 +3,7 @@
 use core::arch::aarch64::*;
 use core::arch::asm;
 
+use super::batch::{self, Rows};
 use super::generic::{self, Simd};
 use crate::layer::{Conv, Dense};
 
@@ -90,4 +91,24 @@ pub unsafe fn conv(layer: &Conv<'_>, x: &[f32], out: &mut [f32], list: &mut [u32
 pub unsafe fn widen(halves: &[u16], out: &mut [f32]) {
     // SAFETY: the caller's.
     unsafe { generic::widen::<Neon>(halves, out) }
+}
+
+/// # Safety
+/// As [`batch::dense`].
+pub unsafe fn dense_batch(
+    layer: &Dense<'_>,
+    x: Rows<*const f32>,
+    out: Rows<*mut f32>,
+    frames: usize,
+    wide: &mut [f32],
+) {
+    // SAFETY: the caller's.
+    unsafe { batch::dense::<Neon>(layer, x, out, frames, wide) }
+}
+
+/// # Safety
+/// As [`batch::conv`].
+pub unsafe fn conv_batch(layer: &Conv<'_>, x: Rows<*const f32>, out: Rows<*mut f32>, frames: usize, wide: &mut [f32]) {
+    // SAFETY: the caller's.
+    unsafe { batch::conv::<Neon>(layer, x, out, frames, wide) }
 }

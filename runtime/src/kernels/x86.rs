@@ -2,6 +2,7 @@
 
 use core::arch::x86_64::*;
 
+use super::batch::{self, Rows};
 use super::generic::{self, Simd};
 use crate::layer::{Conv, Dense};
 
@@ -12,6 +13,7 @@ struct Avx2;
 // SAFETY: unaligned loads and stores of eight values each.
 unsafe impl Simd for Avx2 {
     const LANES: usize = 8;
+    const TILE: usize = 2;
     type V = __m256;
 
     #[inline(always)]
@@ -166,7 +168,7 @@ unsafe impl Simd for Avx512 {
 
 /// Wraps a loop so that all of it is compiled for an instruction set.
 macro_rules! compiled_for {
-    ($features:literal, $set:ty, $dense:ident, $conv:ident, $widen:ident) => {
+    ($features:literal, $set:ty, $dense:ident, $conv:ident, $widen:ident, $dense_batch:ident, $conv_batch:ident) => {
         /// # Safety
         /// As [`generic::dense`]; the machine has the instructions.
         #[target_feature(enable = $features)]
@@ -190,8 +192,36 @@ macro_rules! compiled_for {
             // SAFETY: the caller's.
             unsafe { generic::widen::<$set>(halves, out) }
         }
+
+        /// # Safety
+        /// As [`batch::dense`]; the machine has the instructions.
+        #[target_feature(enable = $features)]
+        pub unsafe fn $dense_batch(
+            layer: &Dense<'_>,
+            x: Rows<*const f32>,
+            out: Rows<*mut f32>,
+            frames: usize,
+            wide: &mut [f32],
+        ) {
+            // SAFETY: the caller's.
+            unsafe { batch::dense::<$set>(layer, x, out, frames, wide) }
+        }
+
+        /// # Safety
+        /// As [`batch::conv`]; the machine has the instructions.
+        #[target_feature(enable = $features)]
+        pub unsafe fn $conv_batch(
+            layer: &Conv<'_>,
+            x: Rows<*const f32>,
+            out: Rows<*mut f32>,
+            frames: usize,
+            wide: &mut [f32],
+        ) {
+            // SAFETY: the caller's.
+            unsafe { batch::conv::<$set>(layer, x, out, frames, wide) }
+        }
     };
 }
 
-compiled_for!("avx2,fma,f16c", Avx2, dense_avx2, conv_avx2, widen_avx2);
-compiled_for!("avx512f", Avx512, dense_avx512, conv_avx512, widen_avx512);
+compiled_for!("avx2,fma,f16c", Avx2, dense_avx2, conv_avx2, widen_avx2, dense_batch_avx2, conv_batch_avx2);
+compiled_for!("avx512f", Avx512, dense_avx512, conv_avx512, widen_avx512, dense_batch_avx512, conv_batch_avx512);

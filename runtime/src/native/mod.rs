@@ -1,6 +1,12 @@
 //! The engine for machines where tract cannot go, and for speed where it can: runs a flash image where it lies, with
 //! neither heap nor `std`.
 
+#[cfg(feature = "std")]
+mod batch;
+
+#[cfg(feature = "std")]
+pub use batch::Batch;
+
 use bytemuck::cast_slice_mut;
 
 use crate::image::Image;
@@ -143,28 +149,9 @@ impl<'a> Engine<'a> {
         if close && novelty { Ok(()) } else { Err(EngineError::SelfTest) }
     }
 
-    /// Brings a frame into the first half of the scratch memory: standardised, channels last.
+    /// Brings a frame into the first half of the scratch memory.
     fn load(&mut self, value: impl Fn(usize) -> f32) {
-        let shape = self.image.shape();
-        let scaling = self.image.scaling();
-        let pixels = shape.height * shape.width;
-        // Only convolutions know channels.
-        let channels = match self.image.layers().first() {
-            Some(Layer::Conv(_)) => shape.channels,
-            _ => 1,
-        };
-        for (index, slot) in self.scratch.iter_mut().take(shape.len()).enumerate() {
-            let from = if channels == 1 { index } else { index % channels * pixels + index / channels };
-            let raw = value(from);
-            *slot = match scaling {
-                // As training does, in f64: the difference of two large values stays finite.
-                Some([shift, factor]) => match (shift.get(from), factor.get(from)) {
-                    (Some(shift), Some(factor)) => ((f64::from(raw) - f64::from(*shift)) * f64::from(*factor)) as f32,
-                    _ => 0.0,
-                },
-                None => raw,
-            };
-        }
+        load(&self.image, self.scratch, value);
     }
 
     /// All layers, then the head.
@@ -184,6 +171,29 @@ impl<'a> Engine<'a> {
             core::mem::swap(&mut from, &mut to);
         }
         answer(&self.image, from)
+    }
+}
+
+/// Writes a frame to `row` as the first layer takes it: standardised, and for a convolution channels last.
+fn load(image: &Image<'_>, row: &mut [f32], value: impl Fn(usize) -> f32) {
+    let (shape, scaling) = (image.shape(), image.scaling());
+    let pixels = shape.height * shape.width;
+    // Only convolutions know channels.
+    let channels = match image.layers().first() {
+        Some(Layer::Conv(_)) => shape.channels,
+        _ => 1,
+    };
+    for (index, slot) in row.iter_mut().take(shape.len()).enumerate() {
+        let from = if channels == 1 { index } else { index % channels * pixels + index / channels };
+        let raw = value(from);
+        *slot = match scaling {
+            // As training does, in f64: the difference of two large values stays finite.
+            Some([shift, factor]) => match (shift.get(from), factor.get(from)) {
+                (Some(shift), Some(factor)) => ((f64::from(raw) - f64::from(*shift)) * f64::from(*factor)) as f32,
+                _ => 0.0,
+            },
+            None => raw,
+        };
     }
 }
 

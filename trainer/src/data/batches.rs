@@ -9,8 +9,8 @@ use rand_distr::StandardNormal;
 
 use super::augment::Augmentation;
 use super::neighbours::Neighbours;
-use super::{FrameShape, Frames};
-use crate::config::{AugmentKind, Config};
+use super::{FrameKind, FrameShape, Frames};
+use crate::config::{AugmentConfig, AugmentKind};
 use crate::rng::{Purpose, stream};
 
 /// How many batches may wait ahead of the step.
@@ -41,11 +41,17 @@ pub enum Views<'a> {
 
 impl<'a> Views<'a> {
     /// Near frames where they were looked for, else the maps that the settings ask for, at the strength of a stage.
-    pub fn new(config: &Config, shape: FrameShape, neighbours: Option<&'a Neighbours>, strength: f64) -> Self {
+    pub fn new(
+        config: &AugmentConfig,
+        shape: FrameShape,
+        kind: FrameKind,
+        neighbours: Option<&'a Neighbours>,
+        strength: f64,
+    ) -> Self {
         match neighbours {
             Some(neighbours) => Self::Neighbours(neighbours),
-            None if config.augment.kind == AugmentKind::None => Self::Frames,
-            None => Self::Maps(Augmentation::new(&config.augment, shape, config.frames.of(shape), strength)),
+            None if config.kind == AugmentKind::None => Self::Frames,
+            None => Self::Maps(Augmentation::new(config, shape, kind, strength)),
         }
     }
 

@@ -28,7 +28,8 @@ use burn::module::Module;
 use burn::tensor::Device;
 use rand::seq::SliceRandom;
 
-use crate::config::{self, AugmentKind, Checked};
+use crate::config::{self, AugmentConfig, AugmentKind, Checked};
+use crate::data::batches::Views;
 use crate::data::neighbours::Neighbours;
 use crate::data::scaling::Scaling;
 use crate::data::{FrameShape, Frames};
@@ -249,5 +250,11 @@ impl Material {
         let wanted = config.augment.kind == AugmentKind::Neighbours;
         let neighbours = wanted.then(|| Neighbours::find(&training, config.augment.neighbours, device)).transpose()?;
         Ok(Self { training, held_out, neighbours })
+    }
+
+    /// What makes the views of a stage.
+    fn views(&self, config: &Checked, augment: &AugmentConfig, strength: f64) -> Views<'_> {
+        let shape = self.training.shape;
+        Views::new(augment, shape, config.frames.of(shape), self.neighbours.as_ref(), strength)
     }
 }

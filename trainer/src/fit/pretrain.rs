@@ -7,7 +7,7 @@ use super::checkpoint::StageName;
 use super::stage::{Outcome, Stage, Start, to_tensor};
 use super::{Material, Observer};
 use crate::config::Checked;
-use crate::data::batches::{Batch, BatchPlan, Views};
+use crate::data::batches::{Batch, BatchPlan};
 use crate::elbo::standard;
 use crate::error::Result;
 use crate::model::ClusterVae;
@@ -25,7 +25,11 @@ pub fn run(
 ) -> Result<Option<ClusterVae>> {
     let c = &config.pretrain;
     let device = start.model.prior.mu_c.val().device();
-    let views_from = Views::new(config, data.training.shape, data.neighbours.as_ref(), c.strength);
+    let mut augment = config.augment.clone();
+    if !c.deform {
+        (augment.elastic, augment.thickness) = (0.0, 0.0);
+    }
+    let views_from = data.views(config, &augment, c.strength);
     // All views are the same frame if nothing changes it.
     let views = if views_from.are_frames() { 1 } else { VIEWS };
     let stage = Stage {

@@ -12,7 +12,7 @@ use super::checkpoint::StageName;
 use super::stage::{Outcome, Stage, Start, to_tensor};
 use super::{Material, Observer};
 use crate::config::{Checked, ClusterPosterior, DecoderPasses, Schedule};
-use crate::data::batches::{Batch, BatchPlan, Views};
+use crate::data::batches::{Batch, BatchPlan};
 use crate::elbo::reconstruction::TwoClusters;
 use crate::elbo::{self, Terms, information, optimum};
 use crate::error::Result;
@@ -36,7 +36,7 @@ pub fn run(
     let device = start.model.prior.mu_c.val().device();
     let looked_at = data.held_out.select(&(0..data.held_out.len().min(BOUND_FRAMES)).collect::<Vec<_>>());
     let inner = device.clone().inner();
-    let views_from = Views::new(config, data.training.shape, data.neighbours.as_ref(), c.strength);
+    let views_from = data.views(config, &config.augment, c.strength);
     let views = usize::from(!views_from.are_frames());
     let stage = Stage {
         name: StageName::Refine,

@@ -1,0 +1,114 @@
+//! Many frames at once, where there is a heap: weights are read once for all of them.
+
+use std::vec::Vec;
+
+use super::{Engine, answer};
+use crate::image::Image;
+use crate::kernels::Kernel;
+use crate::layer::{Layer, padded};
+use crate::{Assignment, FrameError, check_frame};
+
+/// Frames that go through the layers together, so that what lies between two layers stays in the cache.
+const BLOCK: usize = 96;
+
+/// A model in a flash image, ready to assign many frames at once.
+#[derive(Clone, Debug)]
+pub struct Batch<'a> {
+    image: Image<'a>,
+    kernel: Kernel,
+}
+
+impl<'a> Batch<'a> {
+    /// An engine on the fastest kernel of this machine.
+    pub fn new(image: Image<'a>) -> Self {
+        Self::with_kernel(image, Kernel::best())
+    }
+
+    /// An engine on one kernel.
+    pub fn with_kernel(image: Image<'a>, kernel: Kernel) -> Self {
+        Self { image, kernel }
+    }
+
+    /// Assigns frames `[N,C,H,W]`. With the feature `threads`, blocks of them go to the threads of rayon.
+    ///
+    /// # Errors
+    /// As [`Engine::assign`]; the index of a value counts from the first frame's first.
+    pub fn assign(&self, frames: &[f32]) -> Result<Vec<Assignment>, FrameError> {
+        let length = self.image.shape().len();
+        check_frame(frames, frames.len().next_multiple_of(length))?;
+        #[cfg(feature = "threads")]
+        {
+            use rayon::prelude::*;
+            let blocks: Result<Vec<_>, _> = frames.par_chunks(BLOCK * length).map(|part| self.block(part)).collect();
+            Ok(blocks?.concat())
+        }
+        #[cfg(not(feature = "threads"))]
+        {
+            let mut memory = Memory::default();
+            let mut assignments = Vec::with_capacity(frames.len() / length);
+            for part in frames.chunks(BLOCK * length) {
+                self.block_into(part, &mut memory, &mut assignments)?;
+            }
+            Ok(assignments)
+        }
+    }
+
+    #[cfg(feature = "threads")]
+    fn block(&self, frames: &[f32]) -> Result<Vec<Assignment>, FrameError> {
+        let mut assignments = Vec::new();
+        self.block_into(frames, &mut Memory::default(), &mut assignments)?;
+        Ok(assignments)
+    }
+
+    /// Assigns at most [`BLOCK`] frames.
+    fn block_into(
+        &self,
+        frames: &[f32],
+        memory: &mut Memory,
+        assignments: &mut Vec<Assignment>,
+    ) -> Result<(), FrameError> {
+        let length = self.image.shape().len();
+        let count = frames.len() / length;
+        let units = self.image.layers().iter().map(|layer| padded(layer.outputs())).max().unwrap_or(0);
+        let [from, to, wide] = &mut memory.0;
+        from.resize(count * units.max(length), 0.0);
+        to.resize(count * units.max(length), 0.0);
+        wide.resize(self.image.layers().iter().map(Kernel::wide_len).max().unwrap_or(0), 0.0);
+        for (frame, row) in frames.chunks_exact(length).zip(from.chunks_exact_mut(length)) {
+            super::load(&self.image, row, |index| frame.get(index).copied().unwrap_or_default());
+        }
+        let mut stride = length;
+        for layer in self.image.layers() {
+            let (done, next) = match layer {
+                Layer::Dense(dense) => {
+                    let next = padded(dense.outputs());
+                    (self.kernel.dense_batch(dense, from, to, [stride, next], count, wide), next)
+                }
+                Layer::Conv(conv) => {
+                    let next = layer.outputs();
+                    (self.kernel.conv_batch(conv, from, to, [stride, next], count, wide), next)
+                }
+            };
+            if !done {
+                return Err(FrameError::Engine);
+            }
+            stride = next;
+            core::mem::swap(from, to);
+        }
+        for row in from.chunks_exact_mut(stride).take(count) {
+            assignments.push(answer(&self.image, row)?);
+        }
+        Ok(())
+    }
+}
+
+/// Inputs of a layer, its outputs, its weights in f32; kept from one block to the next.
+#[derive(Default)]
+struct Memory([Vec<f32>; 3]);
+
+impl<'a> From<&Engine<'a>> for Batch<'a> {
+    /// The same model on the same kernel.
+    fn from(engine: &Engine<'a>) -> Self {
+        Self::with_kernel(engine.image().clone(), engine.kernel())
+    }
+}
