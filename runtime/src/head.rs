@@ -9,10 +9,11 @@ use heapless::Vec;
 use crate::{Assignment, FrameError, MAX_CLUSTERS};
 
 /// The latent mixture p(z|c) = N(μ_c, σ_c² I), p(c) = 1/K, borrowed from wherever the model lies.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Head<'a> {
     mu_c: &'a [f32],
-    log_var_c: &'a [f32],
+    /// 1 / σ_c², and log N(μ_c; μ_c, σ_c² I).
+    scales: Vec<[f32; 2], MAX_CLUSTERS>,
     novelty_threshold: f32,
 }
 
@@ -46,17 +47,22 @@ impl<'a> Head<'a> {
         if mu_c.iter().chain(log_var_c).chain([&novelty_threshold]).any(|v| !v.is_finite()) {
             return Err(HeadError::NotFinite);
         }
-        Ok(Self { mu_c, log_var_c, novelty_threshold })
+        let d = (mu_c.len() / clusters) as f32;
+        let scales = log_var_c
+            .iter()
+            .map(|&log_var| [libm::expf(-log_var), -0.5 * d * (log_var + libm::logf(2.0 * PI))])
+            .collect();
+        Ok(Self { mu_c, scales, novelty_threshold })
     }
 
     /// Clusters K.
     pub fn clusters(&self) -> usize {
-        self.log_var_c.len()
+        self.scales.len()
     }
 
     /// Latent dimensions D.
     pub fn latent(&self) -> usize {
-        self.mu_c.len() / self.log_var_c.len()
+        self.mu_c.len() / self.scales.len()
     }
 
     /// Assigns a frame from m and log v `[D]`.
@@ -77,22 +83,25 @@ impl<'a> Head<'a> {
         let exponents: Vec<f32, MAX_CLUSTERS> = self
             .mu_c
             .chunks_exact(d)
-            .zip(self.log_var_c)
-            .map(|(mean, &log_var)| {
+            .zip(&self.scales)
+            .map(|(mean, [precision, constant])| {
                 let distance: f32 = mu_z.iter().zip(mean).map(|(m, c)| (m - c) * (m - c)).sum();
-                let scaled = (distance + total_variance) * libm::expf(-log_var);
-                -0.5 * (scaled + d as f32 * (log_var + libm::logf(2.0 * PI)))
+                constant - 0.5 * (distance + total_variance) * precision
             })
             .collect();
-        let novelty = libm::logf(self.clusters() as f32) - log_sum_exp(&exponents);
-        let mut log_q = match logits {
-            None => exponents,
-            Some(logits) => Vec::from_slice(logits)
-                .ok()
-                .filter(|l| l.len() == self.clusters())
-                .ok_or(FrameError::Length { expected: self.clusters(), found: logits.len() })?,
+        let evidence = log_sum_exp(&exponents);
+        let novelty = libm::logf(self.clusters() as f32) - evidence;
+        let (mut log_q, normalizer) = match logits {
+            None => (exponents, evidence),
+            Some(logits) => {
+                let logits: Vec<f32, MAX_CLUSTERS> = Vec::from_slice(logits)
+                    .ok()
+                    .filter(|l: &Vec<f32, MAX_CLUSTERS>| l.len() == self.clusters())
+                    .ok_or(FrameError::Length { expected: self.clusters(), found: logits.len() })?;
+                let normalizer = log_sum_exp(&logits);
+                (logits, normalizer)
+            }
         };
-        let normalizer = log_sum_exp(&log_q);
         log_q.iter_mut().for_each(|v| *v -= normalizer);
         if !(novelty.is_finite() && normalizer.is_finite()) || log_q.iter().any(|v| v.is_nan()) {
             return Err(FrameError::Overflow);

@@ -85,8 +85,8 @@ impl<'a> Image<'a> {
     }
 
     /// The mixture over the latents.
-    pub fn head(&self) -> Head<'a> {
-        self.head
+    pub fn head(&self) -> &Head<'a> {
+        &self.head
     }
 
     /// Whether the last layer also gives the logits of q(c|x).

@@ -160,7 +160,8 @@ unsafe fn accumulate<S: Simd, const N: usize, const U: usize>(
         while at + U <= list.len() {
             for u in 0..U {
                 let index = *list.get_unchecked(at + u);
-                if at + u + AHEAD < list.len() {
+                // Narrow rows lie close together, where the machine finds them by itself.
+                if N * S::LANES > 32 && at + u + AHEAD < list.len() {
                     let ahead = row(*list.get_unchecked(at + u + AHEAD));
                     // A line holds 32 weights.
                     for line in 0..(N * S::LANES).div_ceil(32) {

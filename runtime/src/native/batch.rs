@@ -5,7 +5,7 @@ use std::vec::Vec;
 use super::{Engine, answer};
 use crate::image::Image;
 use crate::kernels::Kernel;
-use crate::layer::{Layer, padded};
+use crate::layer::{Dense, Layer, Layout, padded};
 use crate::{Assignment, FrameError, check_frame};
 
 /// Frames that go through the layers together, so that what lies between two layers stays in the cache.
@@ -70,19 +70,26 @@ impl<'a> Batch<'a> {
         let length = self.image.shape().len();
         let count = frames.len() / length;
         let units = self.image.layers().iter().map(|layer| padded(layer.outputs())).max().unwrap_or(0);
-        let [from, to, wide] = &mut memory.0;
+        let Memory { values: [from, to], wide, list } = memory;
         from.resize(count * units.max(length), 0.0);
         to.resize(count * units.max(length), 0.0);
         wide.resize(self.image.layers().iter().map(Kernel::wide_len).max().unwrap_or(0), 0.0);
         for (frame, row) in frames.chunks_exact(length).zip(from.chunks_exact_mut(length)) {
-            super::load(&self.image, row, |index| frame.get(index).copied().unwrap_or_default());
+            super::load(&self.image, row, frame);
         }
         let mut stride = length;
         for layer in self.image.layers() {
             let (done, next) = match layer {
                 Layer::Dense(dense) => {
                     let next = padded(dense.outputs());
-                    (self.kernel.dense_batch(dense, from, to, [stride, next], count, wide), next)
+                    let done = if skips(dense, &from[..count * stride], stride) {
+                        list.resize(dense.inputs(), 0);
+                        let rows = from.chunks_exact(stride).zip(to.chunks_exact_mut(next)).take(count);
+                        rows.fold(true, |done, (x, out)| done & self.kernel.dense(dense, x, out, list))
+                    } else {
+                        self.kernel.dense_batch(dense, from, to, [stride, next], count, wide)
+                    };
+                    (done, next)
                 }
                 Layer::Conv(conv) => {
                     let next = layer.outputs();
@@ -102,9 +109,33 @@ impl<'a> Batch<'a> {
     }
 }
 
-/// Inputs of a layer, its outputs, its weights in f32; kept from one block to the next.
+/// Kept from one block to the next.
 #[derive(Default)]
-struct Memory([Vec<f32>; 3]);
+struct Memory {
+    /// Inputs of a layer, and its outputs.
+    values: [Vec<f32>; 2],
+    /// Its weights in f32.
+    wide: Vec<f32>,
+    /// Its inputs that are not 0.
+    list: Vec<u32>,
+}
+
+/// Whether skipping zeros, a frame at a time, beats a product of all inputs: it reads the weights again for every frame,
+/// so they must lie near, and spares what is 0.
+fn skips(dense: &Dense<'_>, x: &[f32], stride: usize) -> bool {
+    let near = dense.layout() == Layout::Panels && dense.weights().len() <= NEAR;
+    let inputs = dense.inputs();
+    near && {
+        let some = x.chunks_exact(stride).step_by(SAMPLE).flat_map(|row| &row[..inputs]);
+        let (count, zeros) = some.fold((0, 0), |(count, zeros), v| (count + 1, zeros + usize::from(*v == 0.0)));
+        zeros * 2 > count
+    }
+}
+
+/// Most weights that lie near: those of a common second-level cache of 1 MiB.
+const NEAR: usize = 1 << 19;
+/// One frame in so many is looked at for zeros.
+const SAMPLE: usize = 8;
 
 impl<'a> From<&Engine<'a>> for Batch<'a> {
     /// The same model on the same kernel.

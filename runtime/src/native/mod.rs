@@ -116,7 +116,7 @@ impl<'a> Engine<'a> {
     /// [`FrameError`]; never panics, whatever the values.
     pub fn assign(&mut self, frame: &[f32]) -> Result<Assignment, FrameError> {
         check_frame(frame, self.image.shape().len())?;
-        self.load(|index| frame.get(index).copied().unwrap_or_default());
+        load(&self.image, self.scratch, frame);
         self.run()
     }
 
@@ -129,7 +129,13 @@ impl<'a> Engine<'a> {
         if found != expected {
             return Err(FrameError::Length { expected, found });
         }
-        self.load(|index| f32::from(frame.get(index).copied().unwrap_or_default()) / 255.0);
+        // The second half holds the values while the first is filled from them.
+        let (row, rest) = self.scratch.split_at_mut(units(&self.image));
+        let values = rest.get_mut(..expected).ok_or(FrameError::Engine)?;
+        for (value, byte) in values.iter_mut().zip(frame) {
+            *value = f32::from(*byte) / 255.0;
+        }
+        load(&self.image, row, values);
         self.run()
     }
 
@@ -147,11 +153,6 @@ impl<'a> Engine<'a> {
             .all(|(found, expected)| (libm::expf(*found) - libm::expf(*expected)).abs() <= 2e-3);
         let novelty = (assignment.novelty - golden.novelty).abs() <= 0.01 * golden.novelty.abs().max(1.0);
         if close && novelty { Ok(()) } else { Err(EngineError::SelfTest) }
-    }
-
-    /// Brings a frame into the first half of the scratch memory.
-    fn load(&mut self, value: impl Fn(usize) -> f32) {
-        load(&self.image, self.scratch, value);
     }
 
     /// All layers, then the head.
@@ -175,25 +176,35 @@ impl<'a> Engine<'a> {
 }
 
 /// Writes a frame to `row` as the first layer takes it: standardised, and for a convolution channels last.
-fn load(image: &Image<'_>, row: &mut [f32], value: impl Fn(usize) -> f32) {
-    let (shape, scaling) = (image.shape(), image.scaling());
-    let pixels = shape.height * shape.width;
+fn load(image: &Image<'_>, row: &mut [f32], frame: &[f32]) {
+    let shape = image.shape();
     // Only convolutions know channels.
     let channels = match image.layers().first() {
         Some(Layer::Conv(_)) => shape.channels,
         _ => 1,
     };
-    for (index, slot) in row.iter_mut().take(shape.len()).enumerate() {
-        let from = if channels == 1 { index } else { index % channels * pixels + index / channels };
-        let raw = value(from);
-        *slot = match scaling {
-            // As training does, in f64: the difference of two large values stays finite.
-            Some([shift, factor]) => match (shift.get(from), factor.get(from)) {
-                (Some(shift), Some(factor)) => ((f64::from(raw) - f64::from(*shift)) * f64::from(*factor)) as f32,
-                _ => 0.0,
-            },
-            None => raw,
-        };
+    match image.scaling() {
+        None => place(row, channels, frame.iter().copied()),
+        // As training does, in f64: the difference of two large values stays finite.
+        Some([shift, factor]) => {
+            let scaled = frame.iter().zip(shift).zip(factor);
+            let scaled = scaled.map(|((v, s), f)| ((f64::from(*v) - f64::from(*s)) * f64::from(*f)) as f32);
+            place(row, channels, scaled);
+        }
+    }
+}
+
+/// Writes the values of a frame, channels first, to `row`, channels last.
+fn place(row: &mut [f32], channels: usize, values: impl ExactSizeIterator<Item = f32>) {
+    if channels == 1 {
+        row.iter_mut().zip(values).for_each(|(slot, value)| *slot = value);
+        return;
+    }
+    let pixels = values.len() / channels;
+    for (index, value) in values.enumerate() {
+        if let Some(slot) = row.get_mut(index % pixels * channels + index / pixels) {
+            *slot = value;
+        }
     }
 }
 
