@@ -1,0 +1,160 @@
+/* The native engine for C. Written by cbindgen from runtime/c/src/lib.rs; see runtime/c/examples/label.c. */
+
+#ifndef CLUSTER_RUNTIME_H
+#define CLUSTER_RUNTIME_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ Most clusters of a model.
+ */
+#define CVR_MAX_CLUSTERS 64
+
+/*
+ 8-byte words of an engine.
+ */
+#define CVR_ENGINE_WORDS 384
+
+/*
+ How a call ended.
+ */
+typedef enum cvr_status {
+  /*
+   Done.
+   */
+  CVR_STATUS_OK = 0,
+  /*
+   A pointer is null.
+   */
+  CVR_STATUS_NULL = 1,
+  /*
+   The bytes are no flash image of this version, or are damaged.
+   */
+  CVR_STATUS_IMAGE = 2,
+  /*
+   The scratch memory is shorter than cvr_scratch_len says, or not aligned to 4 bytes.
+   */
+  CVR_STATUS_SCRATCH = 3,
+  /*
+   The golden frame does not give its golden answer.
+   */
+  CVR_STATUS_SELF_TEST = 4,
+  /*
+   The frame has another number of values than the model takes.
+   */
+  CVR_STATUS_FRAME_LENGTH = 5,
+  /*
+   A value of the frame is NaN or infinite.
+   */
+  CVR_STATUS_FRAME_NOT_FINITE = 6,
+  /*
+   The values of the frame are far out of range.
+   */
+  CVR_STATUS_FRAME_OVERFLOW = 7,
+  /*
+   A defect of this library.
+   */
+  CVR_STATUS_INTERNAL = 8,
+} cvr_status;
+
+/*
+ A model ready to assign frames: memory of the caller, whose content is the library's.
+ */
+typedef struct cvr_engine {
+  uint64_t words[CVR_ENGINE_WORDS];
+} cvr_engine;
+
+/*
+ What the model says of a frame.
+ */
+typedef struct cvr_assignment {
+  /*
+   The most probable cluster, from 0.
+   */
+  uint32_t cluster;
+  /*
+   Its probability q(c|x).
+   */
+  float confidence;
+  /*
+   The second most probable cluster, -1 if there is only one.
+   */
+  int32_t runner_up;
+  /*
+   Negative log-likelihood of the latent under the mixture, nats.
+   */
+  float novelty;
+  /*
+   True if novelty is past the model's threshold.
+   */
+  bool is_novel;
+  /*
+   Number of clusters K.
+   */
+  uint32_t clusters;
+  /*
+   q(c|x) of the first K.
+   */
+  float responsibilities[CVR_MAX_CLUSTERS];
+} cvr_assignment;
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/*
+ Writes the floats of scratch memory that an engine for this image needs.
+
+ # Safety
+ `image` holds `image_len` bytes aligned to 4, `needed` is writable.
+ */
+enum cvr_status cvr_scratch_len(const uint8_t *image, size_t image_len, size_t *needed);
+
+/*
+ Opens an image, checks every byte of it, and runs its self-test.
+
+ Image and scratch memory must stay, and not be touched, as long as the engine is used. Nothing needs closing.
+
+ # Safety
+ `image` holds `image_len` bytes aligned to 4, `scratch` `scratch_len` floats, `engine` is writable.
+ */
+enum cvr_status cvr_open(const uint8_t *image,
+                         size_t image_len,
+                         float *scratch,
+                         size_t scratch_len,
+                         struct cvr_engine *engine);
+
+/*
+ Assigns a frame of floats, channels first, in the units of the training data.
+
+ # Safety
+ `engine` was opened by cvr_open, `frame` holds `frame_len` floats, `assignment` is writable.
+ */
+enum cvr_status cvr_assign(struct cvr_engine *engine,
+                           const float *frame,
+                           size_t frame_len,
+                           struct cvr_assignment *assignment);
+
+/*
+ Assigns a frame of bytes, each divided by 255, as images are.
+
+ # Safety
+ As cvr_assign, with bytes.
+ */
+enum cvr_status cvr_assign_u8(struct cvr_engine *engine,
+                              const uint8_t *frame,
+                              size_t frame_len,
+                              struct cvr_assignment *assignment);
+
+/*
+ What a status means, in English; never null.
+ */
+const char *cvr_status_text(enum cvr_status status);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* CLUSTER_RUNTIME_H */
