@@ -40,13 +40,15 @@ fn check_engines(model: &Fitted, frames: &Frames) {
         (export::Precision::F32, Precision::F32, F32),
         (export::Precision::F16, Precision::F32, F16_WEIGHTS),
         (export::Precision::F16, Precision::F16, F16_ARITHMETIC),
+        (export::Precision::F32, Precision::Fused, F16_WEIGHTS),
+        (export::Precision::F16, Precision::Fused, F16_WEIGHTS),
     ] {
         let mut engine = Engine::from_bytes(&encode(model, weights).unwrap(), arithmetic).unwrap();
         let batch = assigned(&mut engine, frames);
         let (agreement, difference) = burn.agreement(&batch);
         assert!(agreement > 0.99, "{weights:?} {arithmetic:?}: {agreement}");
         assert!(difference < tolerance, "{weights:?} {arithmetic:?}: {difference}");
-        if weights == export::Precision::F32 {
+        if (weights, arithmetic) == (export::Precision::F32, Precision::F32) {
             for (a, b) in burn.novelty.iter().zip(&batch.novelty) {
                 assert!((a - b).abs() < 1e-3 * (1.0 + a.abs()), "{a} {b}");
             }

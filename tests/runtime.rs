@@ -3,7 +3,8 @@
 
 use std::path::PathBuf;
 
-use runtime::{Engine, FrameError, Head, HeadError, MAX_CLUSTERS, Precision, check_frame};
+use runtime::image::{Buffer, Image};
+use runtime::{Engine, FrameError, Head, HeadError, MAX_CLUSTERS, Precision, check_frame, native};
 
 /// Two clusters in two dimensions, by hand.
 #[test]
@@ -130,8 +131,27 @@ fn the_shipped_model_labels_the_shipped_digit() {
         .collect();
         assert!(engine.assign_u8(&noise).unwrap().is_novel);
     }
-    let mut half = Engine::load_with(&model, Precision::F16).unwrap();
-    assert_eq!(half.assign_u8(image.as_raw()).unwrap().cluster, digit.cluster);
+    for precision in [Precision::F16, Precision::Fused] {
+        let mut other = Engine::load_with(&model, precision).unwrap();
+        assert_eq!(other.assign_u8(image.as_raw()).unwrap().cluster, digit.cluster);
+    }
+    // The flash image is the same model.
+    let bytes = Buffer::read(shipped("digits.cvi")).unwrap();
+    let image_of_model = Image::new(&bytes).unwrap();
+    let mut scratch = vec![0.0; native::scratch_len(&image_of_model)];
+    let mut small = native::Engine::new(image_of_model, &mut scratch).unwrap();
+    small.self_test().unwrap();
+    let found = small.assign_u8(image.as_raw()).unwrap();
+    assert_eq!(found.cluster, digit.cluster);
+    assert!((found.confidence - digit.confidence).abs() < 2e-3 && (found.novelty - digit.novelty).abs() < 0.1);
     // It must fit beside a program in 1 MB of flash.
     assert!(std::fs::metadata(&model).unwrap().len() < 700_000);
+}
+
+/// Otherwise `fused` would be tract's own arithmetic under another name.
+#[test]
+fn the_fused_engine_runs_all_layers_of_the_shipped_model_on_the_kernels() {
+    let engine = Engine::load_with(shipped("digits.onnx"), Precision::Fused).unwrap();
+    assert_eq!(engine.operators().filter(|name| name == "FusedLayer").count(), 5);
+    assert!(!engine.operators().any(|name| ["EinSum", "Conv", "OptMatMul"].contains(&name.as_str())));
 }

@@ -56,9 +56,11 @@ pub fn all(shape: &Shape) -> (Vec<Box<dyn Peer>>, Vec<String>) {
         Ok(peer) => peers.push(Box::new(peer)),
         Err(error) => missing.push(format!("ONNX Runtime: {error}; tests/run installs it")),
     }
-    for (name, precision, onnx) in
-        [("tract f32", Precision::F32, &shape.onnx), ("tract f16", Precision::F16, &shape.onnx_f16)]
-    {
+    for (name, precision, onnx) in [
+        ("tract f32", Precision::F32, &shape.onnx),
+        ("tract f16", Precision::F16, &shape.onnx_f16),
+        ("tract fused", Precision::Fused, &shape.onnx_f16),
+    ] {
         match Engine::from_bytes(onnx, precision) {
             Ok(engine) => peers.push(Box::new(Tract { name, engine })),
             Err(error) => missing.push(format!("{name}: {error}")),

@@ -7,7 +7,7 @@ use tract_onnx::pb::{ModelProto, TensorProto, tensor_shape_proto, type_proto};
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::transform::get_transform;
 
-use super::{Engine, LoadError, OwnedHead, Plan, Precision};
+use super::{Engine, LoadError, OwnedHead, Plan, Precision, fused};
 use crate::{FrameShape, Head, format};
 
 /// Loads a model; see [`Engine::from_bytes`].
@@ -127,7 +127,15 @@ fn plan(model: &ModelProto, shape: FrameShape, count: Option<usize>, precision: 
     };
     let dims = [batch, shape.channels.into(), shape.height.into(), shape.width.into()];
     model.set_input_fact(0, f32::fact(dims).into()).map_err(graph_error)?;
-    let mut model = model.into_typed().and_then(TypedModel::into_decluttered).map_err(graph_error)?;
+    let mut model = model.into_typed().map_err(graph_error)?;
+    if precision == Precision::Fused {
+        // First fold what is constant; tidied up further, the layers would no longer look like layers.
+        fused::replace_layers(&mut model).map_err(graph_error)?;
+    }
+    let mut model = model.into_decluttered().map_err(graph_error)?;
+    if precision == Precision::Fused {
+        fused::absorb(&mut model).map_err(graph_error)?;
+    }
     if precision == Precision::F16 {
         let transform = get_transform("f32_to_f16")
             .map_err(graph_error)?

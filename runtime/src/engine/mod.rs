@@ -1,5 +1,6 @@
 //! The engine for machines with `std`: tract runs the encoder, [`Head`] does the rest.
 
+mod fused;
 mod load;
 
 use std::path::Path;
@@ -16,6 +17,8 @@ pub enum Precision {
     F32,
     /// tract's whole-graph f16. Fast only where the CPU has f16 arithmetic; convolutions are slow elsewhere.
     F16,
+    /// Weights in f16 and sums in f32, on this crate's kernels within tract: the fastest without a flash image.
+    Fused,
 }
 
 /// Why a model could not be loaded.
@@ -101,6 +104,11 @@ impl Engine {
     /// Novelty past which a frame is called novel, nats.
     pub fn novelty_threshold(&self) -> f32 {
         self.head.novelty_threshold
+    }
+
+    /// Names of the operators that tract runs for one frame.
+    pub fn operators(&self) -> impl Iterator<Item = String> {
+        self.single.model().nodes.iter().map(|node| node.op.name().into_owned())
     }
 
     /// Assigns one frame `[C,H,W]`.

@@ -48,6 +48,8 @@ pub use error::ImageError;
 pub use read::{Golden, Image, MAX_LAYERS};
 #[cfg(feature = "std")]
 pub use write::{ConvSpec, DenseSpec, ImageSpec, encode};
+#[cfg(feature = "tract")]
+pub(crate) use write::{conv_weights, dense_weights};
 
 /// First bytes of an image.
 pub const MAGIC: [u8; 4] = *b"CVIM";

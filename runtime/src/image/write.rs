@@ -76,16 +76,16 @@ pub fn encode(spec: &ImageSpec) -> Vec<u8> {
         let [outputs, channels, kernel] = conv.shape;
         let numbers = [channels, outputs, kernel, conv.stride, maps[0], maps[1], 0];
         table.extend(entry([1, 1, 0, 0], numbers));
-        sections.push(conv_section(conv));
+        sections.push(section(&conv.bias, &conv_weights(conv)));
         maps = [maps[0].div_ceil(conv.stride.max(1)), maps[1].div_ceil(conv.stride.max(1)), outputs];
     }
     for (index, dense) in spec.dense.iter().enumerate() {
         let [inputs, outputs] = dense.shape;
-        let layout = if outputs >= PANELS_FROM { Layout::Panels } else { Layout::Rows };
+        let flattened = (index == 0 && !spec.convs.is_empty()).then_some(maps);
+        let (layout, weights) = dense_weights(dense, flattened);
         let relu = u8::from(index + 1 < spec.dense.len());
         table.extend(entry([0, relu, u8::from(layout == Layout::Panels), 0], [inputs, outputs, 0, 0, 0, 0, 0]));
-        let flattened = (index == 0 && !spec.convs.is_empty()).then_some(maps);
-        sections.push(dense_section(dense, layout, flattened));
+        sections.push(section(&dense.bias, &weights));
     }
     let [shift, factor] = spec.scaling.clone().unwrap_or_default();
     let golden = [&spec.golden_frame[..], &spec.golden_log_responsibilities, &[spec.golden_novelty]].concat();
@@ -144,31 +144,40 @@ fn floats(values: &[f32]) -> Vec<u8> {
     values.iter().flat_map(|v| v.to_le_bytes()).collect()
 }
 
-/// Bias, then the weights that `weight` gives for every place of the layout that has one; the rest is 0.
-fn section(bias: &[f32], count: Option<usize>, weights: impl Iterator<Item = (usize, f32)>) -> Vec<u8> {
+/// Weights at their places; where there is none, 0.
+fn placed(count: Option<usize>, weights: impl Iterator<Item = (usize, f32)>) -> Vec<f16> {
     let mut values = vec![f16::ZERO; count.unwrap_or(0)];
     for (place, weight) in weights {
         values[place] = f16::from_f32(weight);
     }
+    values
+}
+
+/// Bias, then weights.
+fn section(bias: &[f32], values: &[f16]) -> Vec<u8> {
     let mut bytes = floats(bias);
     bytes.resize(padded(bias.len()) * size_of::<f32>(), 0);
     bytes.extend(values.iter().flat_map(|w| w.to_le_bytes()));
     bytes
 }
 
-fn conv_section(conv: &ConvSpec) -> Vec<u8> {
+/// The weights of a convolution in the kernels' order.
+pub(crate) fn conv_weights(conv: &ConvSpec) -> Vec<f16> {
     let [outputs, channels, kernel] = conv.shape;
     let area = kernel * kernel;
     let weights = conv.weight.iter().enumerate().map(|(at, &weight)| {
         let (output, channel, tap) = (at / (channels * area), at / area % channels, at % area);
         ((tap * channels + channel) * padded(outputs) + output, weight)
     });
-    section(&conv.bias, Conv::weight_count(channels, outputs, kernel), weights)
+    placed(Conv::weight_count(channels, outputs, kernel), weights)
 }
 
+/// The weights of a dense layer in the kernels' order, and which that is.
+///
 /// `maps` are height, width and channels of what a convolution before the layer gives.
-fn dense_section(dense: &DenseSpec, layout: Layout, maps: Option<[usize; 3]>) -> Vec<u8> {
+pub(crate) fn dense_weights(dense: &DenseSpec, maps: Option<[usize; 3]>) -> (Layout, Vec<f16>) {
     let [inputs, outputs] = dense.shape;
+    let layout = if outputs >= PANELS_FROM { Layout::Panels } else { Layout::Rows };
     let weights = dense.weight.iter().enumerate().map(|(at, &weight)| {
         let (input, output) = (at / outputs, at % outputs);
         let input = match maps {
@@ -177,5 +186,5 @@ fn dense_section(dense: &DenseSpec, layout: Layout, maps: Option<[usize; 3]>) ->
         };
         (Dense::place(inputs, outputs, layout, input, output), weight)
     });
-    section(&dense.bias, Dense::weight_count(dense.shape, layout), weights)
+    (layout, placed(Dense::weight_count(dense.shape, layout), weights))
 }
