@@ -3,7 +3,7 @@
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use runtime::image::{Buffer, ConvSpec, DenseSpec, Image, ImageError, ImageSpec, encode};
+use runtime::image::{Buffer, ConvSpec, DenseSpec, Image, ImageError, ImageSpec, encode, repair};
 use runtime::native::{Engine, EngineError, scratch_len};
 use runtime::{FrameError, FrameShape};
 
@@ -65,6 +65,43 @@ fn an_image_says_what_was_written() {
         image.layers().iter().map(|l| (l.inputs(), l.outputs())).collect::<Vec<_>>(),
         [(24, 20), (20, 70), (70, 4)]
     );
+}
+
+/// The checksums are those of RFC 3720: "123456789" gives e3069283.
+#[test]
+fn repair_changes_nothing_that_holds_and_mends_the_rest() {
+    let good = encode(&spec());
+    let mut bytes = good.clone();
+    repair(&mut bytes);
+    assert!(bytes == good);
+    let last = bytes.len() - 64;
+    bytes[last] ^= 1;
+    assert!(Image::new(&Buffer::copy_of(&bytes)).is_err());
+    repair(&mut bytes);
+    assert!(Image::new(&Buffer::copy_of(&bytes)).is_ok());
+    let crc = crc::Crc::<u32>::new(&crc::CRC_32_ISCSI);
+    assert_eq!(crc.checksum(b"123456789"), 0xe306_9283);
+    let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
+    let head = word(80) as usize..(word(80) + word(84)) as usize;
+    assert_eq!(crc.checksum(&bytes[head]), word(88));
+    // Too short to have sections.
+    for length in 0..200 {
+        repair(&mut bytes[..length]);
+    }
+}
+
+/// The fuzzer starts from whole images; UPDATE=1 writes them.
+#[test]
+fn the_fuzz_corpus_has_whole_images() {
+    let folder = std::path::PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap());
+    let corpus = ["fuzz/corpus/image", "../../runtime/fuzz/corpus/image"].map(|path| folder.join(path));
+    let corpus = corpus.iter().find(|path| path.exists()).unwrap();
+    for (name, image) in [("small", small()), ("convolution", encode(&spec()))] {
+        if std::env::var_os("UPDATE").is_some() {
+            std::fs::write(corpus.join(name), &image).unwrap();
+        }
+        assert!(std::fs::read(corpus.join(name)).unwrap() == image, "{name} is out of date: UPDATE=1");
+    }
 }
 
 /// The whole model by hand, in f64, from the specification and not from the image.
@@ -199,7 +236,6 @@ fn images_that_make_no_sense_are_refused_without_a_panic() {
     let good = encode(&spec());
     let mut rng = ChaCha8Rng::seed_from_u64(5);
     let sections: usize = 4 + 3;
-    let crc = crc::Crc::<u32>::new(&crc::CRC_32_ISCSI);
     let word = |bytes: &[u8], at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
     let values = [0, 1, 2, 3, 15, 16, 17, 255, 0xffff, 0x10_0000, 0x10_0001, 0x7fff_ffff, 0x8000_0000, u32::MAX];
     for round in 0..20_000 {
@@ -214,16 +250,7 @@ fn images_that_make_no_sense_are_refused_without_a_panic() {
             let value = if rng.random() { values[rng.random_range(0..values.len())] } else { rng.random_range(0..100) };
             bytes[at..at + 4].copy_from_slice(&value.to_le_bytes());
         }
-        for section in 0..sections {
-            let (from, length) = (word(&bytes, 64 + 16 * section), word(&bytes, 68 + 16 * section));
-            if let Some(content) = from.checked_add(length).and_then(|to| bytes.get(from..to)) {
-                let checksum = crc.checksum(content).to_le_bytes();
-                bytes[72 + 16 * section..76 + 16 * section].copy_from_slice(&checksum);
-            }
-        }
-        let header = [&bytes[..60], &bytes[64..64 + 16 * sections]].concat();
-        let checksum = crc.checksum(&header).to_le_bytes();
-        bytes[60..64].copy_from_slice(&checksum);
+        repair(&mut bytes);
         // Some changes (a threshold, a ReLU) make another whole model: that one must run.
         if let Ok(image) = Image::new(&bytes) {
             let mut scratch = vec![0.0; scratch_len(&image)];

@@ -132,6 +132,31 @@ fn neighbours_are_the_nearest_frames() {
     assert!(Neighbours::find(&frames.select(&[0, 1, 2]), 3, &Device::flex()).is_err());
 }
 
+#[test]
+fn an_unbalanced_mixture_starts_again_and_the_last_attempt_goes_on() {
+    // Nine of ten frames are of one pattern.
+    let all = patterns(3000, IMAGE, 6);
+    let labels = all.labels.clone().unwrap();
+    let chosen: Vec<usize> = (0..3000).filter(|n| labels[*n] == 0 || n % 20 == 1).take(400).collect();
+    let frames = all.select(&chosen);
+    let mut config = short();
+    (config.clusters, config.mixture.balance, config.collapse.restarts) = (Clusters::Count(2), 1.0, 2);
+    let (mut restarts, mut refined) = (Vec::new(), 0);
+    let fitted = fit(&config.check().unwrap(), &frames, &Device::flex(), None, &mut |event| {
+        match event {
+            Event::Restart { restarts: count, why } => {
+                assert!(why.contains("mixture.balance"), "{why}");
+                restarts.push(count);
+            }
+            Event::Stage { name: StageName::Refine, .. } => refined += 1,
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    });
+    assert!(fitted.unwrap().is_some());
+    assert_eq!((restarts, refined), (vec![1, 2], 1));
+}
+
 /// A frame's neighbours in place of views, and no views at all.
 #[test]
 fn presets_without_maps_train() {

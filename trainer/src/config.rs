@@ -337,6 +337,10 @@ pub struct MixtureConfig {
     pub reg_covar: f64,
     /// Rounds of split-and-merge moves tried on the best start.
     pub moves: usize,
+    /// Least H(q̄) / log K of EM's clusters: below it stage 1 begins again from other weights, as long as
+    /// `collapse.restarts` allows; the last attempt goes on whatever its balance. For data whose classes are about as
+    /// frequent, where a partition that puts two classes into one cluster shows in its balance.
+    pub balance: f64,
     /// Frames EM looks at.
     pub max_frames: usize,
     /// Most clusters that `clusters = "auto"` looks for.
@@ -351,6 +355,7 @@ impl Default for MixtureConfig {
             tol: 1e-4,
             reg_covar: 1e-3,
             moves: 10,
+            balance: 0.0,
             max_frames: 20_000,
             most_clusters: 16,
         }
@@ -502,6 +507,8 @@ impl Config {
         config.augment.kind = AugmentKind::Neighbours;
         // A tenth of the neighbours belong elsewhere, so they are trusted less than maps.
         (config.refine.information, config.refine.consistency) = (100.0, 100.0);
+        // Without maps every other start of stage 1 has no balanced partition.
+        (config.mixture.balance, config.collapse.restarts) = (0.99, 5);
         config
     }
 
@@ -607,6 +614,7 @@ impl Config {
         at_least("mixture.max_iter", self.mixture.max_iter, 1)?;
         at_least("mixture.max_frames", self.mixture.max_frames, self.clusters())?;
         within("mixture.tol", self.mixture.tol, 0.0, 1e3)?;
+        within("mixture.balance", self.mixture.balance, 0.0, 1.0)?;
         within("mixture.reg_covar", self.mixture.reg_covar, 0.0, 1e3)?;
         within("collapse.information", self.collapse.information, 0.0, 1.0)?;
         within("collapse.balance", self.collapse.balance, 0.0, 1.0)?;

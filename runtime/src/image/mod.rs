@@ -47,7 +47,7 @@ pub use buffer::Buffer;
 pub use error::ImageError;
 pub use read::{Golden, Image, MAX_LAYERS};
 #[cfg(feature = "std")]
-pub use write::{ConvSpec, DenseSpec, ImageSpec, encode};
+pub use write::{ConvSpec, DenseSpec, ImageSpec, encode, repair};
 #[cfg(feature = "tract")]
 pub(crate) use write::{conv_weights, dense_weights};
 

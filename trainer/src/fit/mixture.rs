@@ -7,26 +7,21 @@ use super::balance::Balance;
 use super::checkpoint::{Checkpoint, Place, StageName};
 use super::metrics::{MixtureReport, Totals};
 use super::stage::{Start, latents};
-use super::{Event, Observer, count};
+use super::{Ended, Event, Observer, count};
 use crate::config::{Checked, Clusters};
 use crate::data::Frames;
 use crate::error::{Error, Result};
 use crate::gmm::{self, CovarianceType, Estimator, Fit, Moments, Points, Settings};
-use crate::model::{ClusterVae, Prior};
+use crate::model::Prior;
 use crate::rng::{Purpose, stream};
 
 /// The stream that picks the frames EM looks at; restarts count up from 0.
 const SUBSET: u64 = u32::MAX as u64;
 
-/// Runs the stage; None if the observer broke off.
-pub fn run(
-    config: &Checked,
-    start: Start<'_>,
-    frames: &Frames,
-    observer: &mut Observer<'_>,
-) -> Result<Option<ClusterVae>> {
+/// Runs the stage.
+pub fn run(config: &Checked, start: Start<'_>, frames: &Frames, observer: &mut Observer<'_>) -> Result<Ended> {
     if observer(Event::Stage { name: StageName::Mixture, steps: 1 }).is_break() {
-        return Ok(None);
+        return Ok(Ended::Stopped);
     }
     let Start { mut model, attempt, data_sha256, .. } = start;
     let device = model.prior.mu_c.val().device();
@@ -56,12 +51,17 @@ pub fn run(
     let moments = Moments::of_clusters(points, &total_variances, &expectation.responsibilities, config.clusters());
     model.prior = Prior::from_moments(&moments, &device.inner()).train();
     if observer(Event::Mixture(&report)).is_break() {
-        return Ok(None);
+        return Ok(Ended::Stopped);
+    }
+    let balance = report.clusters.balance;
+    if balance < config.mixture.balance && attempt < config.collapse.restarts {
+        let why = format!("H(q̄) / log K of EM is {balance:.3}, below mixture.balance = {}", config.mixture.balance);
+        return Ok(Ended::Again(why));
     }
     let place = Place { attempt, stage: StageName::Mixture, step: 1 };
     let mut checkpoint = || Checkpoint::new(place, data_sha256, &model, None, Totals::default());
     let flow = observer(Event::Step { done: 1, checkpoint: &mut checkpoint });
-    Ok(flow.is_continue().then_some(model))
+    Ok(if flow.is_continue() { Ended::Model(Box::new(model)) } else { Ended::Stopped })
 }
 
 /// Fits the mixture to latent means `[N,D]`: the start with the highest likelihood, then split-and-merge

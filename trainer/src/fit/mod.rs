@@ -150,11 +150,17 @@ pub fn fit(
         let mut init = Init { rng: stream(config.seed, Purpose::Weights, 0), device };
         let model = ClusterVae::new(&config, frames.shape, likelihood, &mut init);
         let start = Start { model, attempt, data_sha256: &data_sha256, checkpoint: resume.take() };
-        let Some(model) = stages(&config, start, &data, observer)? else { return Ok(None) };
-        let model = model.valid();
-        let Some(why) = Balance::of_model(&model, &data.training)?.fault(&config.collapse, model.prior.clusters())
-        else {
-            break model;
+        let why = match stages(&config, start, &data, observer)? {
+            Ended::Stopped => return Ok(None),
+            Ended::Again(why) => why,
+            Ended::Model(model) => {
+                let model = model.valid();
+                let balance = Balance::of_model(&model, &data.training)?;
+                match balance.fault(&config.collapse, model.prior.clusters()) {
+                    None => break model,
+                    Some(why) => why,
+                }
+            }
         };
         attempt += 1;
         if attempt > config.collapse.restarts {
@@ -177,12 +183,7 @@ pub fn fit(
 }
 
 /// Runs the stages that the checkpoint, if there is one, has not behind it.
-fn stages(
-    config: &Checked,
-    start: Start<'_>,
-    data: &Material,
-    observer: &mut Observer<'_>,
-) -> Result<Option<ClusterVae>> {
+fn stages(config: &Checked, start: Start<'_>, data: &Material, observer: &mut Observer<'_>) -> Result<Ended> {
     let Start { mut model, attempt, data_sha256, mut checkpoint } = start;
     let mut config = config.clone();
     let mut first = StageName::Pretrain;
@@ -199,19 +200,35 @@ fn stages(
     for stage in StageName::ALL.into_iter().filter(|stage| *stage >= first) {
         let checkpoint = checkpoint.take().filter(|checkpoint| checkpoint.place.stage == stage);
         let start = Start { model, attempt, data_sha256, checkpoint };
-        let done = match stage {
-            StageName::Pretrain => pretrain::run(&config, start, data, observer)?,
+        let ended = match stage {
+            StageName::Pretrain => pretrain::run(&config, start, data, observer)?.into(),
             StageName::Mixture => mixture::run(&config, start, &data.training, observer)?,
-            StageName::Refine => refine::run(&config, start, data, observer)?,
+            StageName::Refine => refine::run(&config, start, data, observer)?.into(),
         };
-        let Some(done) = done else { return Ok(None) };
-        model = done;
+        let Ended::Model(done) = ended else { return Ok(ended) };
+        model = *done;
         if stage == StageName::Mixture {
             // It may be the mixture that finds how many clusters there are.
             config = config.with_clusters(model.prior.clusters());
         }
     }
-    Ok(Some(model))
+    Ok(Ended::Model(Box::new(model)))
+}
+
+/// How a stage, or all of them, ended.
+enum Ended {
+    /// With a model.
+    Model(Box<ClusterVae>),
+    /// With a reason to start again from other weights.
+    Again(String),
+    /// The observer broke off.
+    Stopped,
+}
+
+impl From<Option<ClusterVae>> for Ended {
+    fn from(model: Option<ClusterVae>) -> Self {
+        model.map_or(Self::Stopped, |model| Self::Model(Box::new(model)))
+    }
 }
 
 fn likelihood(config: &Checked, scaled: bool) -> Result<Likelihood> {

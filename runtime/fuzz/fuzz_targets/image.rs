@@ -1,0 +1,34 @@
+//! Any bytes: an image or a typed error, and an image runs on any frame.
+//!
+//! Checksums would stop nearly every change at once, so they are made to hold before a second look.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use runtime::image::{Buffer, Image, repair};
+use runtime::native::{Batch, Engine, scratch_len};
+
+/// Larger models only take longer.
+const MOST_VALUES: usize = 1 << 16;
+
+fuzz_target!(|bytes: &[u8]| {
+    let mut bytes = Buffer::copy_of(bytes);
+    look(&bytes);
+    repair(&mut bytes);
+    look(&bytes);
+});
+
+fn look(bytes: &[u8]) {
+    let Ok(image) = Image::new(bytes) else { return };
+    let needed = scratch_len(&image);
+    if needed > MOST_VALUES {
+        return;
+    }
+    let length = image.shape().len();
+    let mut scratch = vec![0.0; needed];
+    let Ok(mut engine) = Engine::new(image, &mut scratch) else { panic!("enough scratch memory was refused") };
+    for value in [0.0, 0.5, -3.0, f32::MAX] {
+        let _ = engine.assign(&vec![value; length]);
+    }
+    let _ = engine.self_test();
+    let _ = Batch::from(&engine).assign(&vec![0.25; 3 * length]);
+}
