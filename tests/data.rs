@@ -265,7 +265,15 @@ fn time_warp_moves_samples_but_never_backwards() {
 #[test]
 fn elastic_displacement_keeps_to_its_range_and_thickness_widens_or_thins_a_stroke() {
     let shape = FrameShape { channels: 1, height: 16, width: 16 };
-    let none = AugmentConfig { rotation: 0.0, scale: 0.0, shear: 0.0, shift: 0.0, ..AugmentConfig::default() };
+    let none = AugmentConfig {
+        rotation: 0.0,
+        scale: 0.0,
+        shear: 0.0,
+        shift: 0.0,
+        elastic: 0.0,
+        thickness: 0.0,
+        ..AugmentConfig::default()
+    };
     let mut rng = ChaCha8Rng::seed_from_u64(7);
     let mut views = |ranges: &AugmentConfig, frame: &[f32]| -> Vec<Vec<f32>> {
         let maps = Augmentation::new(ranges, shape, shape.kind(), 1.0);
@@ -304,6 +312,8 @@ fn augmentation_without_range_changes_nothing_and_stays_finite_with_it() {
         scale: 0.0,
         shear: 0.0,
         shift: 0.0,
+        elastic: 0.0,
+        thickness: 0.0,
         warp: 0.0,
         noise: 0.0,
         dropout: 0.0,

@@ -1,6 +1,6 @@
 //! The arithmetic of a layer: f16 weights, f32 inputs, sums and outputs.
 //!
-//! Every instruction set runs the same code ([`generic`]) over its own vectors ([`Simd`]). A zero input adds nothing to
+//! Every instruction set runs the same code (`generic.rs`, `batch.rs`) over its own vectors. A zero input adds nothing to
 //! a sum as long as weights are finite, which the image's loader ensures; where weights lie by input, zeros are skipped
 //! and their weights never read. Sums differ from the scalar ones by the order of additions and by fused
 //! multiply-adds: at most n · 2⁻²³ of the sum of the absolute products, n the number of inputs.
