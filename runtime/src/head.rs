@@ -79,7 +79,7 @@ impl<'a> Head<'a> {
                 return Err(FrameError::Length { expected: d, found });
             }
         }
-        let total_variance: f32 = log_var_z.iter().map(|&v| libm::expf(v)).sum();
+        let total_variance: f32 = log_var_z.iter().map(|&v| exp(v)).sum();
         let exponents: Vec<f32, MAX_CLUSTERS> = self
             .mu_c
             .chunks_exact(d)
@@ -109,7 +109,7 @@ impl<'a> Head<'a> {
         let (cluster, runner_up) = best_two(&log_q);
         Ok(Assignment {
             cluster,
-            confidence: log_q.get(cluster).map_or(0.0, |&v| libm::expf(v)),
+            confidence: log_q.get(cluster).map_or(0.0, |&v| exp(v)),
             runner_up,
             novelty,
             is_novel: novelty > self.novelty_threshold,
@@ -118,9 +118,25 @@ impl<'a> Head<'a> {
     }
 }
 
+/// e^x within 2·10⁻⁷ relative for x in [-87, 88], without a branch, so that a compiler makes vectors of it; libm's costs
+/// three times as much. Outside that range it gives what the end of the range gives; a NaN stays.
+fn exp(x: f32) -> f32 {
+    /// Adding and taking it away rounds to the nearest integer.
+    const ROUND: f32 = 12_582_912.0;
+    /// ln 2 in two parts; the first has few bits, so that its multiples are exact.
+    const LN2: [f32; 2] = [0.693_359_4, -2.121_944_4e-4];
+    /// Cephes, expf.
+    const POLYNOMIAL: [f32; 6] = [1.987_569_1e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5];
+    let x = x.clamp(-87.0, 88.0);
+    let power = (x * core::f32::consts::LOG2_E + ROUND) - ROUND;
+    let rest = x - power * LN2[0] - power * LN2[1];
+    let series = POLYNOMIAL.iter().fold(0.0, |sum, c| sum * rest + c) * rest * rest + rest + 1.0;
+    series * f32::from_bits(((power as i32 + 127) << 23) as u32)
+}
+
 fn log_sum_exp(values: &[f32]) -> f32 {
     let max = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    max + libm::logf(values.iter().map(|&v| libm::expf(v - max)).sum())
+    max + libm::logf(values.iter().map(|&v| exp(v - max)).sum())
 }
 
 /// Indices of the largest and the second largest value; of equal ones the first.
@@ -139,4 +155,23 @@ fn best_two(values: &[f32]) -> (usize, Option<usize>) {
         }
     }
     (best.0, second)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::exp;
+
+    #[test]
+    fn exp_is_exp() {
+        let mut worst: f64 = 0.0;
+        for step in 0..1_000_000 {
+            let x = -87.0 + 175.0 * step as f32 / 1e6;
+            let expected = f64::from(x).exp();
+            worst = worst.max((f64::from(exp(x)) / expected - 1.0).abs());
+        }
+        assert!(worst < 2e-7, "{worst}");
+        assert_eq!(exp(0.0), 1.0);
+        assert!(exp(f32::NAN).is_nan());
+        assert!(exp(f32::NEG_INFINITY) < 2e-38 && exp(f32::NEG_INFINITY) > 0.0 && exp(f32::INFINITY).is_finite());
+    }
 }

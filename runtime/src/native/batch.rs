@@ -16,6 +16,8 @@ const BLOCK: usize = 96;
 pub struct Batch<'a> {
     image: Image<'a>,
     kernel: Kernel,
+    #[cfg(not(feature = "threads"))]
+    memory: Memory,
 }
 
 impl<'a> Batch<'a> {
@@ -26,30 +28,36 @@ impl<'a> Batch<'a> {
 
     /// An engine on one kernel.
     pub fn with_kernel(image: Image<'a>, kernel: Kernel) -> Self {
-        Self { image, kernel }
+        Self {
+            image,
+            kernel,
+            #[cfg(not(feature = "threads"))]
+            memory: Memory::default(),
+        }
     }
 
     /// Assigns frames `[N,C,H,W]`. With the feature `threads`, blocks of them go to the threads of rayon.
     ///
     /// # Errors
     /// As [`Engine::assign`]; the index of a value counts from the first frame's first.
-    pub fn assign(&self, frames: &[f32]) -> Result<Vec<Assignment>, FrameError> {
+    pub fn assign(&mut self, frames: &[f32]) -> Result<Vec<Assignment>, FrameError> {
         let length = self.image.shape().len();
         check_frame(frames, frames.len().next_multiple_of(length))?;
         #[cfg(feature = "threads")]
         {
             use rayon::prelude::*;
-            let blocks: Result<Vec<_>, _> = frames.par_chunks(BLOCK * length).map(|part| self.block(part)).collect();
+            let this = &*self;
+            let blocks: Result<Vec<_>, _> = frames.par_chunks(BLOCK * length).map(|part| this.block(part)).collect();
             Ok(blocks?.concat())
         }
         #[cfg(not(feature = "threads"))]
         {
-            let mut memory = Memory::default();
+            let mut memory = core::mem::take(&mut self.memory);
             let mut assignments = Vec::with_capacity(frames.len() / length);
-            for part in frames.chunks(BLOCK * length) {
-                self.block_into(part, &mut memory, &mut assignments)?;
-            }
-            Ok(assignments)
+            let mut parts = frames.chunks(BLOCK * length);
+            let done = parts.try_for_each(|part| self.block_into(part, &mut memory, &mut assignments));
+            self.memory = memory;
+            done.map(|()| assignments)
         }
     }
 
@@ -109,8 +117,8 @@ impl<'a> Batch<'a> {
     }
 }
 
-/// Kept from one block to the next.
-#[derive(Default)]
+/// Kept from one block, and one call, to the next.
+#[derive(Clone, Debug, Default)]
 struct Memory {
     /// Inputs of a layer, and its outputs.
     values: [Vec<f32>; 2],
