@@ -16,7 +16,11 @@ impl Buffer {
     /// # Errors
     /// What the system says.
     pub fn read(path: impl AsRef<Path>) -> std::io::Result<Self> {
-        std::fs::read(path).map(|bytes| Self::copy_of(&bytes))
+        let mut file = std::fs::File::open(path)?;
+        let length = usize::try_from(file.metadata()?.len()).map_err(std::io::Error::other)?;
+        let mut buffer = Self { words: vec![0.0f32; length.div_ceil(size_of::<f32>())], length };
+        std::io::Read::read_exact(&mut file, &mut buffer)?;
+        Ok(buffer)
     }
 
     /// A copy.

@@ -94,18 +94,24 @@ mod section {
     pub const GOLDEN: usize = 3;
 }
 
-/// On a machine with `std` speed counts, on a microcontroller the table's 16 KiB do.
-#[cfg(feature = "std")]
-const CRC: crc::Crc<u32, crc::Table<16>> = crc::Crc::<u32, crc::Table<16>>::new(&crc::CRC_32_ISCSI);
-#[cfg(not(feature = "std"))]
-const CRC: crc::Crc<u32, crc::Table<1>> = crc::Crc::<u32, crc::Table<1>>::new(&crc::CRC_32_ISCSI);
+/// CRC-32C of parts that follow each other: in hardware with `std`, with a table of 1 KiB on a microcontroller.
+fn checksum(parts: &[&[u8]]) -> u32 {
+    #[cfg(feature = "std")]
+    {
+        parts.iter().fold(0, |crc, part| crc32c::crc32c_append(crc, part))
+    }
+    #[cfg(not(feature = "std"))]
+    {
+        const CRC: crc::Crc<u32, crc::Table<1>> = crc::Crc::<u32, crc::Table<1>>::new(&crc::CRC_32_ISCSI);
+        let mut digest = CRC.digest();
+        parts.iter().for_each(|part| digest.update(part));
+        digest.finalize()
+    }
+}
 
 /// CRC-32C of the header's words and the section table.
 fn header_checksum(bytes: &[u8], table: &[u8]) -> u32 {
-    let mut digest = CRC.digest();
-    digest.update(&bytes[..word::CHECKSUM * 4]);
-    digest.update(table);
-    digest.finalize()
+    checksum(&[&bytes[..word::CHECKSUM * 4], table])
 }
 
 /// Bytes with the alignment that an [`Image`] needs, for `include_bytes!`:

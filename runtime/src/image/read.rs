@@ -4,7 +4,8 @@ use heapless::Vec;
 
 use super::error::Part;
 use super::{
-    ALIGNMENT, CRC, FIXED_SECTIONS, HEADER, ImageError, LAYER, MAGIC, SECTION, VERSION, header_checksum, section, word,
+    ALIGNMENT, FIXED_SECTIONS, HEADER, ImageError, LAYER, MAGIC, SECTION, VERSION, checksum, header_checksum, section,
+    word,
 };
 use crate::layer::{Conv, Dense, LANES, Layer, Layout, MAX_UNITS, padded};
 use crate::{FrameShape, Head, MAX_CLUSTERS};
@@ -210,13 +211,13 @@ impl<'a> File<'a> {
         let mut end = table_end;
         for index in 0..FIXED_SECTIONS + self.layers {
             let start = end.checked_next_multiple_of(ALIGNMENT).ok_or(out_of_place)?;
-            let [offset, length, checksum, reserved] = self.entry(index);
+            let [offset, length, stated, reserved] = self.entry(index);
             let next = start.checked_add(length as usize).filter(|next| *next <= self.bytes.len());
             let next = next.filter(|_| offset as usize == start && reserved == 0).ok_or(out_of_place)?;
             if self.bytes[end..start].iter().any(|b| *b != 0) {
                 return Err(ImageError::Inconsistent("padding is not 0"));
             }
-            if CRC.checksum(&self.bytes[start..next]) != checksum {
+            if checksum(&[&self.bytes[start..next]]) != stated {
                 return Err(ImageError::Damaged(Part::Section(index)));
             }
             end = next;
@@ -271,7 +272,9 @@ impl<'a> File<'a> {
         let weights: &[u16] = bytemuck::try_cast_slice(weights).map_err(|_| wrong)?;
         /// All exponent bits of an f16: infinite or NaN.
         const EXPONENT: u16 = 0x7c00;
-        if bias.iter().any(|v| !v.is_finite()) || weights.iter().any(|w| w & EXPONENT == EXPONENT) {
+        // Looks at every value, which a compiler makes vectors of.
+        let infinite = weights.iter().fold(false, |infinite, w| infinite | (w & EXPONENT == EXPONENT));
+        if infinite || bias.iter().any(|v| !v.is_finite()) {
             return Err(ImageError::NotFinite(Part::Section(index)));
         }
         Ok((bias, weights))

@@ -4,7 +4,7 @@ use std::vec::Vec;
 
 use half::f16;
 
-use super::{ALIGNMENT, CRC, FIXED_SECTIONS, HEADER, LAYER, MAGIC, SECTION, VERSION, header_checksum, word};
+use super::{ALIGNMENT, FIXED_SECTIONS, HEADER, LAYER, MAGIC, SECTION, VERSION, checksum, header_checksum, word};
 use crate::FrameShape;
 use crate::layer::{Conv, Dense, Layout, PANEL, padded};
 
@@ -108,8 +108,8 @@ pub fn repair(bytes: &mut [u8]) {
         let range = word(bytes, entry).zip(word(bytes, entry + 4));
         let range = range.and_then(|(from, length)| Some(from as usize..(from as usize).checked_add(length as usize)?));
         if let Some(content) = range.and_then(|range| bytes.get(range)) {
-            let checksum = CRC.checksum(content).to_le_bytes();
-            bytes[entry + 8..entry + 12].copy_from_slice(&checksum);
+            let sum = checksum(&[content]).to_le_bytes();
+            bytes[entry + 8..entry + 12].copy_from_slice(&sum);
         }
     }
     let checksum = header_checksum(bytes, &bytes[HEADER..table_end]).to_le_bytes();
@@ -123,7 +123,7 @@ fn assemble(spec: &ImageSpec, sections: Vec<Vec<u8>>) -> Vec<u8> {
     let mut table = Vec::new();
     for section in &sections {
         bytes.resize(bytes.len().next_multiple_of(ALIGNMENT), 0);
-        let row = [bytes.len() as u32, section.len() as u32, CRC.checksum(section), 0];
+        let row = [bytes.len() as u32, section.len() as u32, checksum(&[section]), 0];
         table.extend(row.iter().flat_map(|v| v.to_le_bytes()));
         bytes.extend(section);
     }

@@ -8,8 +8,11 @@ use crate::kernels::Kernel;
 use crate::layer::{Dense, Layer, Layout, padded};
 use crate::{Assignment, FrameError, check_frame};
 
-/// Frames that go through the layers together, so that what lies between two layers stays in the cache.
-const BLOCK: usize = 96;
+/// Values between two layers of the frames that go through them together: they should stay in the cache, but the more
+/// frames there are, the less it costs to widen the weights.
+const BLOCK_VALUES: usize = 1 << 17;
+/// Least and most frames that go through the layers together.
+const BLOCK: [usize; 2] = [96, 1024];
 
 /// A model in a flash image, ready to assign many frames at once.
 #[derive(Clone, Debug)]
@@ -43,18 +46,19 @@ impl<'a> Batch<'a> {
     pub fn assign(&mut self, frames: &[f32]) -> Result<Vec<Assignment>, FrameError> {
         let length = self.image.shape().len();
         check_frame(frames, frames.len().next_multiple_of(length))?;
+        let block = (BLOCK_VALUES / self.units()).clamp(BLOCK[0], BLOCK[1]);
         #[cfg(feature = "threads")]
         {
             use rayon::prelude::*;
             let this = &*self;
-            let blocks: Result<Vec<_>, _> = frames.par_chunks(BLOCK * length).map(|part| this.block(part)).collect();
+            let blocks: Result<Vec<_>, _> = frames.par_chunks(block * length).map(|part| this.block(part)).collect();
             Ok(blocks?.concat())
         }
         #[cfg(not(feature = "threads"))]
         {
             let mut memory = core::mem::take(&mut self.memory);
             let mut assignments = Vec::with_capacity(frames.len() / length);
-            let mut parts = frames.chunks(BLOCK * length);
+            let mut parts = frames.chunks(block * length);
             let done = parts.try_for_each(|part| self.block_into(part, &mut memory, &mut assignments));
             self.memory = memory;
             done.map(|()| assignments)
@@ -68,7 +72,13 @@ impl<'a> Batch<'a> {
         Ok(assignments)
     }
 
-    /// Assigns at most [`BLOCK`] frames.
+    /// Most values of a frame between two layers.
+    fn units(&self) -> usize {
+        let outputs = self.image.layers().iter().map(|layer| padded(layer.outputs())).max().unwrap_or(0);
+        outputs.max(self.image.shape().len())
+    }
+
+    /// Assigns the frames of one block.
     fn block_into(
         &self,
         frames: &[f32],
@@ -77,10 +87,10 @@ impl<'a> Batch<'a> {
     ) -> Result<(), FrameError> {
         let length = self.image.shape().len();
         let count = frames.len() / length;
-        let units = self.image.layers().iter().map(|layer| padded(layer.outputs())).max().unwrap_or(0);
+        let units = self.units();
         let Memory { values: [from, to], wide, list } = memory;
-        from.resize(count * units.max(length), 0.0);
-        to.resize(count * units.max(length), 0.0);
+        from.resize(count * units, 0.0);
+        to.resize(count * units, 0.0);
         wide.resize(self.image.layers().iter().map(Kernel::wide_len).max().unwrap_or(0), 0.0);
         for (frame, row) in frames.chunks_exact(length).zip(from.chunks_exact_mut(length)) {
             super::load(&self.image, row, frame);
