@@ -529,6 +529,8 @@ impl Config {
         pretrain.schedule = Schedule::Cosine;
         (refine.steps, refine.batch, refine.learning_rate) = (1000, 128, 2e-3);
         (refine.information, refine.consistency, refine.strength) = (100.0, 100.0, 1.0);
+        // Elastic views were not measured on so few frames.
+        (config.augment.elastic, config.augment.thickness) = (0.0, 0.0);
         config
     }
 
