@@ -4,7 +4,7 @@
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use runtime::image::{Buffer, ConvSpec, DenseSpec, Image, ImageError, ImageSpec, encode, repair};
-use runtime::native::{Engine, EngineError, scratch_len};
+use runtime::native::{Batch, Engine, EngineError, scratch_len};
 use runtime::{FrameError, FrameShape};
 
 fn floats(rng: &mut ChaCha8Rng, count: usize) -> Vec<f32> {
@@ -178,6 +178,18 @@ fn the_engine_gives_what_the_model_says() {
         }
         assert_eq!(engine.assign_u8(&bytes).unwrap(), found);
     }
+    // More frames than one block holds.
+    let frames: Vec<f32> = (0..2500 * 24).map(|_| rng.random()).collect();
+    let many = Batch::from(&engine).assign(&frames).unwrap();
+    assert_eq!(many.len(), 2500);
+    for (frame, found) in frames.chunks_exact(24).zip(&many) {
+        let expected = engine.assign(frame).unwrap();
+        for (a, b) in found.log_responsibilities.iter().zip(&expected.log_responsibilities) {
+            assert!((a - b).abs() < 1e-4, "{found:?} {expected:?}");
+        }
+    }
+    assert_eq!(Batch::from(&engine).assign(&[]).unwrap(), []);
+    assert!(matches!(Batch::from(&engine).assign(&frames[..25]), Err(FrameError::Length { found: 25, .. })));
     // What the golden answer says is not what this model gives.
     assert_eq!(engine.self_test(), Err(EngineError::SelfTest));
     assert_eq!(engine.assign(&[0.0; 23]), Err(FrameError::Length { expected: 24, found: 23 }));

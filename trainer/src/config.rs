@@ -335,6 +335,9 @@ pub struct MixtureConfig {
     pub tol: f64,
     /// Added to the diagonal of the covariances.
     pub reg_covar: f64,
+    /// Share of the pooled covariance in that of every component. Without it a component that has grown wide gathers
+    /// what is rare in the others, such as crossed sevens, and stage 3 keeps them there.
+    pub pooling: f64,
     /// Rounds of split-and-merge moves tried on the best start.
     pub moves: usize,
     /// Least H(q̄) / log K of EM's clusters: below it stage 1 begins again from other weights, as long as
@@ -354,6 +357,7 @@ impl Default for MixtureConfig {
             max_iter: 100,
             tol: 1e-4,
             reg_covar: 1e-3,
+            pooling: 0.3,
             moves: 10,
             balance: 0.0,
             max_frames: 20_000,
@@ -505,9 +509,9 @@ impl Config {
     fn no_augment() -> Self {
         let mut config = Self::default();
         config.augment.kind = AugmentKind::Neighbours;
-        // A tenth of the neighbours belong elsewhere, so they are trusted less than maps.
+        // A neighbour may belong elsewhere, so it is trusted less than a map; these are the values that were measured.
         (config.refine.information, config.refine.consistency) = (100.0, 100.0);
-        // Without maps every other start of stage 1 has no balanced partition.
+        // Without maps one of the two starts that were looked at had no balanced partition.
         (config.mixture.balance, config.collapse.restarts) = (0.99, 5);
         config
     }
@@ -618,6 +622,7 @@ impl Config {
         within("mixture.tol", self.mixture.tol, 0.0, 1e3)?;
         within("mixture.balance", self.mixture.balance, 0.0, 1.0)?;
         within("mixture.reg_covar", self.mixture.reg_covar, 0.0, 1e3)?;
+        within("mixture.pooling", self.mixture.pooling, 0.0, 1.0)?;
         within("collapse.information", self.collapse.information, 0.0, 1.0)?;
         within("collapse.balance", self.collapse.balance, 0.0, 1.0)?;
         at_most("collapse.restarts", self.collapse.restarts, 100)?;

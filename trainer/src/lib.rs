@@ -16,6 +16,7 @@ pub mod eval;
 pub mod export;
 pub mod fit;
 pub mod gmm;
+pub mod kernels;
 pub mod model;
 pub mod rng;
 pub mod run;

@@ -60,7 +60,7 @@ typedef enum cvr_status {
 } cvr_status;
 
 /*
- A model ready to assign frames: memory of the caller, whose content is the library's.
+ A model ready to assign frames: memory of the caller, whose content is the library's. It must not be copied.
  */
 typedef struct cvr_engine {
   uint64_t words[CVR_ENGINE_WORDS];

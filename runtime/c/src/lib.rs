@@ -43,7 +43,7 @@ pub enum cvr_status {
     Internal = 8,
 }
 
-/// A model ready to assign frames: memory of the caller, whose content is the library's.
+/// A model ready to assign frames: memory of the caller, whose content is the library's. It must not be copied.
 #[repr(C)]
 pub struct cvr_engine {
     words: [u64; CVR_ENGINE_WORDS],

@@ -46,6 +46,21 @@ macro_rules! has {
     }};
 }
 
+/// Runs a loop for a set: the scalar one, then those of AVX2, AVX-512 and NEON.
+macro_rules! run {
+    ($set:expr, $module:ident :: $scalar:ident, $avx2:ident, $avx512:ident, $neon:ident, $arguments:tt) => {
+        match $set {
+            Set::Scalar => $module::$scalar::<scalar::Scalar> $arguments,
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx2 => x86::$avx2 $arguments,
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx512 => x86::$avx512 $arguments,
+            #[cfg(target_arch = "aarch64")]
+            Set::Neon => neon::$neon $arguments,
+        }
+    };
+}
+
 impl Kernel {
     /// Plain Rust, which the others are tested against.
     pub const SCALAR: Self = Self(Set::Scalar);
@@ -96,23 +111,14 @@ impl Kernel {
         }
         // SAFETY: `Dense` holds as many weights and biases as its shape asks for, the lengths of the rest were
         // compared just now, and a set exists only where its instructions do.
-        unsafe {
-            match self.0 {
-                Set::Scalar => generic::dense::<scalar::Scalar>(layer, x, out, list),
-                #[cfg(target_arch = "x86_64")]
-                Set::Avx2 => x86::dense_avx2(layer, x, out, list),
-                #[cfg(target_arch = "x86_64")]
-                Set::Avx512 => x86::dense_avx512(layer, x, out, list),
-                #[cfg(target_arch = "aarch64")]
-                Set::Neon => neon::dense(layer, x, out, list),
-            }
-        }
+        unsafe { run!(self.0, generic::dense, dense_avx2, dense_avx512, dense, (layer, x, out, list)) }
         true
     }
 
     /// A convolution for one frame, channels last.
     ///
-    /// `x` holds the inputs, `out` the outputs, `list` one place an input and one a pixel and one more. False, and nothing done, if one of them is too short.
+    /// `x` holds the inputs, `out` the outputs, `list` one place an input and one a pixel and one more. False, and
+    /// nothing done, if one of them is too short.
     #[must_use]
     pub fn conv(self, layer: &Conv<'_>, x: &[f32], out: &mut [f32], list: &mut [u32]) -> bool {
         let [height, width, channels] = layer.input_shape();
@@ -122,17 +128,7 @@ impl Kernel {
             return false;
         }
         // SAFETY: as for `dense`, with the shape of `Conv`.
-        unsafe {
-            match self.0 {
-                Set::Scalar => generic::conv::<scalar::Scalar>(layer, x, out, list),
-                #[cfg(target_arch = "x86_64")]
-                Set::Avx2 => x86::conv_avx2(layer, x, out, list),
-                #[cfg(target_arch = "x86_64")]
-                Set::Avx512 => x86::conv_avx512(layer, x, out, list),
-                #[cfg(target_arch = "aarch64")]
-                Set::Neon => neon::conv(layer, x, out, list),
-            }
-        }
+        unsafe { run!(self.0, generic::conv, conv_avx2, conv_avx512, conv, (layer, x, out, list)) }
         true
     }
 
@@ -168,15 +164,7 @@ impl Kernel {
         let (x, out) = (Rows { at: x.as_ptr(), stride: strides[0] }, Rows { at: out.as_mut_ptr(), stride: strides[1] });
         // SAFETY: all lengths were compared just now, and a set exists only where its instructions do.
         unsafe {
-            match self.0 {
-                Set::Scalar => batch::dense::<scalar::Scalar>(layer, x, out, frames, wide),
-                #[cfg(target_arch = "x86_64")]
-                Set::Avx2 => x86::dense_batch_avx2(layer, x, out, frames, wide),
-                #[cfg(target_arch = "x86_64")]
-                Set::Avx512 => x86::dense_batch_avx512(layer, x, out, frames, wide),
-                #[cfg(target_arch = "aarch64")]
-                Set::Neon => neon::dense_batch(layer, x, out, frames, wide),
-            }
+            run!(self.0, batch::dense, dense_batch_avx2, dense_batch_avx512, dense_batch, (layer, x, out, frames, wide))
         }
         true
     }
@@ -202,15 +190,7 @@ impl Kernel {
         let (x, out) = (Rows { at: x.as_ptr(), stride: strides[0] }, Rows { at: out.as_mut_ptr(), stride: strides[1] });
         // SAFETY: as for `dense_batch`.
         unsafe {
-            match self.0 {
-                Set::Scalar => batch::conv::<scalar::Scalar>(layer, x, out, frames, wide),
-                #[cfg(target_arch = "x86_64")]
-                Set::Avx2 => x86::conv_batch_avx2(layer, x, out, frames, wide),
-                #[cfg(target_arch = "x86_64")]
-                Set::Avx512 => x86::conv_batch_avx512(layer, x, out, frames, wide),
-                #[cfg(target_arch = "aarch64")]
-                Set::Neon => neon::conv_batch(layer, x, out, frames, wide),
-            }
+            run!(self.0, batch::conv, conv_batch_avx2, conv_batch_avx512, conv_batch, (layer, x, out, frames, wide))
         }
         true
     }
@@ -220,17 +200,7 @@ impl Kernel {
         let count = halves.len().min(out.len());
         let (halves, out) = (&halves[..count], &mut out[..count]);
         // SAFETY: both slices have the same length; a set exists only where its instructions do.
-        unsafe {
-            match self.0 {
-                Set::Scalar => generic::widen::<scalar::Scalar>(halves, out),
-                #[cfg(target_arch = "x86_64")]
-                Set::Avx2 => x86::widen_avx2(halves, out),
-                #[cfg(target_arch = "x86_64")]
-                Set::Avx512 => x86::widen_avx512(halves, out),
-                #[cfg(target_arch = "aarch64")]
-                Set::Neon => neon::widen(halves, out),
-            }
-        }
+        unsafe { run!(self.0, generic::widen, widen_avx2, widen_avx512, widen, (halves, out)) }
     }
 }
 

@@ -44,6 +44,7 @@ impl Args {
         let (predictions, bound) = if self.model.is_dir() {
             let device = Device::flex();
             let fitted = run::load(&self.model, &device)?;
+            eprintln!("evaluating the bounds of {} frames with {} samples each", frames.len(), self.samples);
             (predict(&fitted, &frames, &device)?, Some(bound(&fitted, &frames, self.samples as usize, &device)?))
         } else {
             (Predictions::from(&assign(&self.model, &frames)?[..]), None)

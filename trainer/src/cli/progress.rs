@@ -65,6 +65,10 @@ impl<'a> Progress<'a> {
     pub fn observe(&mut self, event: Event<'_>) -> ControlFlow<()> {
         let stop = self.stop.load(Ordering::SeqCst);
         let written = match event {
+            Event::Neighbours { frames } => {
+                self.line(&format!("looking for the nearest of {frames} frames (minutes for tens of thousands)"));
+                return ControlFlow::Continue(());
+            }
             Event::Stage { name, steps } => {
                 self.begin(name, steps);
                 return ControlFlow::Continue(());

@@ -163,9 +163,9 @@ fn bilinear(image: &[f32], h: usize, w: usize, x: f32, y: f32) -> f32 {
     if !(x > -1.0 && y > -1.0 && x < w as f32 && y < h as f32) {
         return 0.0;
     }
-    let (left, top) = (x.floor(), y.floor());
-    let (a, b) = (x - left, y - top);
-    let (column, row) = (left as isize, top as isize);
+    // x + 1 is positive, so the cast rounds down; `floor` would be a call.
+    let (column, row) = ((x + 1.0) as isize - 1, (y + 1.0) as isize - 1);
+    let (a, b) = (x - column as f32, y - row as f32);
     let at = |row: isize, column: isize| {
         let inside = row >= 0 && column >= 0 && row < h as isize && column < w as isize;
         if inside { image[row as usize * w + column as usize] } else { 0.0 }

@@ -27,8 +27,7 @@ pub struct FrameShape {
 }
 
 /// What a frame is; it decides standardisation, the default augmentation and the encoder.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FrameKind {
     /// `[C,H,W]`: C colours of H rows and W columns.
     Image,

@@ -100,7 +100,7 @@ fn settings(config: &Checked) -> Settings {
     Settings {
         components: config.clusters(),
         covariance: CovarianceType::Full,
-        estimator: Estimator::Mle { reg_covar: c.reg_covar },
+        estimator: Estimator::Pooled { reg_covar: c.reg_covar, share: c.pooling },
         uniform_weights: true,
         tol: c.tol,
         max_iter: c.max_iter,

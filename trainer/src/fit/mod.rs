@@ -41,6 +41,11 @@ use stage::Start;
 
 /// What training reports while it runs.
 pub enum Event<'a> {
+    /// The nearest frames of each are looked for, which takes minutes where there are tens of thousands.
+    Neighbours {
+        /// Frames.
+        frames: usize,
+    },
     /// A stage of this many steps begins.
     Stage {
         /// Which.
@@ -142,6 +147,10 @@ pub fn fit(
     }
     let scaling = Scaling::fit(frames, config.frames.of(frames.shape));
     let likelihood = likelihood(config, scaling.is_some())?;
+    if config.augment.kind == AugmentKind::Neighbours && observer(Event::Neighbours { frames: frames.len() }).is_break()
+    {
+        return Ok(None);
+    }
     let data = Material::new(config, frames, scaling.as_ref(), device)?;
     let device = &device.clone().autodiff();
     let mut attempt = resume.as_ref().map_or(0, |checkpoint| checkpoint.place.attempt);

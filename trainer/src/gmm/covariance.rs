@@ -37,6 +37,21 @@ impl Covariance {
         }
     }
 
+    /// a · self + b · other, of the same family.
+    ///
+    /// # Panics
+    /// If the families differ.
+    pub fn sum(&self, a: f64, other: &Self, b: f64) -> Self {
+        match (self, other) {
+            (Self::Full(m), Self::Full(n)) => Self::Full(m * a + n * b),
+            (Self::Diagonal(v), Self::Diagonal(w)) => {
+                Self::Diagonal(v.iter().zip(w).map(|(v, w)| a * v + b * w).collect())
+            }
+            (Self::Isotropic(v), Self::Isotropic(w)) => Self::Isotropic(a * v + b * w),
+            _ => unreachable!("the covariances of a mixture are of one family"),
+        }
+    }
+
     /// Free parameters in `d` dimensions.
     pub fn free_parameters(&self, d: usize) -> usize {
         match self {

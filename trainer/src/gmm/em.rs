@@ -33,7 +33,7 @@ pub struct Fit {
     pub mixture: Mixture,
     /// What they say of the points.
     pub expectation: Expectation,
-    /// Log-likelihood (MLE), or log-posterior up to a constant (MAP), after every iteration, nats.
+    /// Log-likelihood (MLE, pooled), or log-posterior up to a constant (MAP), after every iteration, nats.
     pub objective: Vec<f64>,
     /// True if `tol` was reached within `max_iter`.
     pub converged: bool,
@@ -126,7 +126,7 @@ pub fn fit_from(points: Points<'_>, responsibilities: &[f64], settings: &Setting
 
 fn value(estimator: &Estimator, mixture: &Mixture, expectation: &Expectation) -> f64 {
     match estimator {
-        Estimator::Mle { .. } => expectation.log_likelihood(),
+        Estimator::Mle { .. } | Estimator::Pooled { .. } => expectation.log_likelihood(),
         Estimator::Map(prior) => expectation.log_likelihood() + prior.log_density(mixture),
     }
 }

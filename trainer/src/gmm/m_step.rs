@@ -15,6 +15,15 @@ pub enum Estimator {
     },
     /// Posterior under a conjugate prior.
     Map(ConjugatePrior),
+    /// Posterior under inverse Wishart priors whose scale is what the components have in common (empirical Bayes): every
+    /// covariance is drawn towards the pooled one, Σ_k = (1 - s) S_k/N_k + s Σ_j S_j/N, as in regularised discriminant
+    /// analysis (Friedman 1989). No component can then grow wide enough to gather what is rare in the others.
+    Pooled {
+        /// Floor of the variances.
+        reg_covar: f64,
+        /// Share s of the pooled covariance: 0 is [`Estimator::Mle`], 1 one covariance for all.
+        share: f64,
+    },
 }
 
 /// Dirichlet prior of the weights and normal-inverse-Wishart prior of each component
@@ -110,7 +119,7 @@ pub fn m_step(
     let d = points.dim();
     let (counts, centres) = first_moments(points, responsibilities, components);
     let mut weights: Vec<f64> = match estimator {
-        Estimator::Mle { .. } => counts.clone(),
+        Estimator::Mle { .. } | Estimator::Pooled { .. } => counts.clone(),
         Estimator::Map(prior) => counts.iter().map(|n| (n + prior.alpha - 1.0).max(0.0)).collect(),
     };
     let total: f64 = weights.iter().sum();
@@ -124,13 +133,20 @@ pub fn m_step(
             }
         }
     }
-    let covariances = (0..components)
+    let scatters: Vec<Covariance> = (0..components)
         .map(|k| {
-            let centre = &centres[k * d..(k + 1) * d];
             let r = responsibilities.iter().skip(k).step_by(components).copied();
-            let scatter = scatter(points, r, centre, kind);
-            estimator.covariance(scatter, counts[k], centre)
+            scatter(points, r, &centres[k * d..(k + 1) * d], kind)
         })
+        .collect();
+    let scatters = match estimator {
+        Estimator::Pooled { share, .. } => pool(scatters, &counts, *share),
+        _ => scatters,
+    };
+    let covariances = scatters
+        .into_iter()
+        .enumerate()
+        .map(|(k, scatter)| estimator.covariance(scatter, counts[k], &centres[k * d..(k + 1) * d]))
         .collect();
     Mixture { weights, means, covariances }
 }
@@ -186,12 +202,20 @@ fn scatter(points: Points<'_>, r: impl Iterator<Item = f64>, centre: &[f64], kin
     }
 }
 
+/// (1 - s) S_k + s N_k/N Σ_j S_j for every component.
+fn pool(scatters: Vec<Covariance>, counts: &[f64], share: f64) -> Vec<Covariance> {
+    let total = counts.iter().sum::<f64>().max(f64::MIN_POSITIVE);
+    let mut all = scatters[0].clone();
+    scatters[1..].iter().for_each(|scatter| all = all.sum(1.0, scatter, 1.0));
+    scatters.iter().zip(counts).map(|(scatter, count)| scatter.sum(1.0 - share, &all, share * count / total)).collect()
+}
+
 impl Estimator {
     /// Σ_k from the scatter S_k around x̄_k and the count N_k.
     fn covariance(&self, scatter: Covariance, count: f64, centre: &[f64]) -> Covariance {
         let d = centre.len() as f64;
         match self {
-            Self::Mle { reg_covar } => {
+            Self::Mle { reg_covar } | Self::Pooled { reg_covar, .. } => {
                 let n = count.max(f64::MIN_POSITIVE);
                 match scatter {
                     Covariance::Full(s) => {

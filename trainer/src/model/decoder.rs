@@ -8,6 +8,7 @@ use burn::tensor::{Int, Tensor};
 use super::Init;
 use crate::data::FrameShape;
 use crate::elbo::reconstruction;
+use crate::kernels;
 
 /// Distribution of a value of the frame, decided once the data are known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -95,6 +96,10 @@ impl Decoder {
     /// - output: `[B,K]`, nats
     pub fn log_likelihood_all(&self, frames: Tensor<2>, z: Tensor<2>) -> Tensor<2> {
         let out = self.forward_all(z);
+        if self.likelihood == Likelihood::Bernoulli && kernels::on_cpu(&out.device()) {
+            let [b, k, p] = out.dims();
+            return kernels::bernoulli(frames, out.reshape([b * k, p])).reshape([b, k]);
+        }
         let frames = frames.unsqueeze_dim::<3>(1);
         self.log_density(frames, out).sum_dim(2).squeeze_dim::<2>(2)
     }
@@ -105,8 +110,7 @@ impl Decoder {
     /// - `frames`: `[B,P]`, `z`: `[B,D]`, `cluster`: `[B]`
     /// - output: `[B]`, nats
     pub fn log_likelihood_of(&self, frames: Tensor<2>, z: Tensor<2>, cluster: Tensor<1, Int>) -> Tensor<1> {
-        let out = self.forward_of(z, cluster);
-        self.log_density(frames, out).sum_dim(1).squeeze_dim::<1>(1)
+        self.log_likelihood_of_rows(frames, self.forward_of(z, cluster))
     }
 
     /// log p(x|z) of stage 1.
@@ -115,7 +119,14 @@ impl Decoder {
     /// - `frames`: `[B,P]`, `z`: `[B,D]`
     /// - output: `[B]`, nats
     pub fn log_likelihood(&self, frames: Tensor<2>, z: Tensor<2>) -> Tensor<1> {
-        let out = self.forward(z);
+        self.log_likelihood_of_rows(frames, self.forward(z))
+    }
+
+    /// Σ_p log p(x_p) of each row `[B]`.
+    fn log_likelihood_of_rows(&self, frames: Tensor<2>, out: Tensor<2>) -> Tensor<1> {
+        if self.likelihood == Likelihood::Bernoulli && kernels::on_cpu(&out.device()) {
+            return kernels::bernoulli(frames, out);
+        }
         self.log_density(frames, out).sum_dim(1).squeeze_dim::<1>(1)
     }
 

@@ -9,6 +9,7 @@ use burn::tensor::activation::relu;
 use super::Init;
 use crate::config::EncoderConfig;
 use crate::data::{FrameKind, FrameShape};
+use crate::kernels;
 
 /// Range that log v is clamped to, so that exp(log v) stays in what f16 can hold.
 pub const LOG_VAR_RANGE: (f32, f32) = (-8.0, 4.0);
@@ -98,7 +99,9 @@ impl Encoder {
     pub fn forward(&self, frames: Tensor<2>) -> Posterior {
         let b = frames.dims()[0];
         let mut hidden = frames;
-        if !self.convs.is_empty() {
+        if !self.convs.is_empty() && kernels::on_cpu(&hidden.device()) && hidden.device().is_autodiff() {
+            hidden = self.conv_blocks_on_cpu(hidden);
+        } else if !self.convs.is_empty() {
             let [c, h, w] = self.shape;
             let mut maps = hidden.reshape([b, c, h, w]);
             for (layer, block) in self.convs.iter().enumerate() {
@@ -115,6 +118,28 @@ impl Encoder {
             log_var_z: self.log_var.forward(hidden.clone()).clamp(LOG_VAR_RANGE.0, LOG_VAR_RANGE.1),
             features: hidden,
         }
+    }
+}
+
+impl Encoder {
+    /// All convolutions in training on the CPU; the same as Burn's own, with channels last in between.
+    fn conv_blocks_on_cpu(&self, frames: Tensor<2>) -> Tensor<2> {
+        let [mut c, mut h, mut w] = self.shape;
+        let b = frames.dims()[0];
+        let mut maps = frames.reshape([b, c, h * w]).swap_dims(1, 2).reshape([b, h * w * c]);
+        for ConvBlock { conv, norm } in &self.convs {
+            let [outputs, _, _, _] = conv.weight.dims();
+            let bias = conv.bias.as_ref().map_or_else(|| Tensor::zeros([outputs], &maps.device()), |bias| bias.val());
+            let affine = [norm.gamma.val(), norm.beta.val()];
+            let done = kernels::conv_block(maps, [h, w], conv.weight.val(), bias, affine, norm.epsilon);
+            for (running, found) in [(&norm.running_mean, done.mean), (&norm.running_var, done.variance)] {
+                let kept = running.value_sync().to_device(&found.device()) * (1.0 - norm.momentum);
+                running.update((kept + found * norm.momentum).detach());
+            }
+            (c, h, w) = (outputs, h.div_ceil(2), w.div_ceil(2));
+            maps = done.output;
+        }
+        maps.reshape([b, h * w, c]).swap_dims(1, 2).reshape([b, c * h * w])
     }
 }
 

@@ -1,0 +1,122 @@
+//! The CPU's own layers against Burn's operations: values, gradients, and the same bits for any number of threads.
+
+use burn::nn::PaddingConfig2d;
+use burn::nn::conv::Conv2dConfig;
+use burn::tensor::activation::relu;
+use burn::tensor::module::batch_norm_train;
+use burn::tensor::{Device, Tensor, TensorData};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use trainer::elbo::reconstruction::log_bernoulli;
+use trainer::kernels;
+
+const EPSILON: f64 = 1e-5;
+
+fn random<const D: usize>(rng: &mut ChaCha8Rng, shape: [usize; D], device: &Device) -> Tensor<D> {
+    let values: Vec<f32> = (0..shape.iter().product()).map(|_| rng.random::<f32>() * 2.0 - 1.0).collect();
+    Tensor::from_data(TensorData::new(values, shape), device)
+}
+
+fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.try_into_vec_as::<f32>().unwrap()
+}
+
+/// The largest difference, relative to the largest value.
+fn difference(found: &[f32], expected: &[f32]) -> f32 {
+    assert_eq!(found.len(), expected.len());
+    let largest = expected.iter().fold(1e-3f32, |m, v| m.max(v.abs()));
+    found.iter().zip(expected).fold(0.0f32, |m, (a, b)| m.max((a - b).abs())) / largest
+}
+
+/// Frames, height, width, channels, outputs, kernel.
+const SHAPES: [[usize; 6]; 4] =
+    [[70, 28, 28, 1, 16, 5], [37, 14, 14, 16, 32, 5], [5, 7, 9, 3, 5, 3], [33, 1, 6, 2, 1, 7]];
+
+/// Output, mean, variance, then the gradients by maps, weight, gamma, beta.
+fn outcome([b, h, w, c, o, k]: [usize; 6], own: bool) -> Vec<Vec<f32>> {
+    let device = Device::flex().autodiff();
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    let maps = random(&mut rng, [b, h * w * c], &device).require_grad();
+    let weight = random(&mut rng, [o, c, k, k], &device).require_grad();
+    let bias = random(&mut rng, [o], &device);
+    let gamma = random(&mut rng, [o], &device).require_grad();
+    let beta = random(&mut rng, [o], &device).require_grad();
+    let pixels = h.div_ceil(2) * w.div_ceil(2);
+    let (output, mean, variance) = if own {
+        let affine = [gamma.clone(), beta.clone()];
+        let done = kernels::conv_block(maps.clone(), [h, w], weight.clone(), bias, affine, EPSILON);
+        (done.output, done.mean, done.variance)
+    } else {
+        let pad = k / 2;
+        let mut conv = Conv2dConfig::new([c, o], [k, k])
+            .with_stride([2, 2])
+            .with_padding(PaddingConfig2d::Explicit(pad, pad, pad, pad))
+            .init(&device);
+        conv.weight = burn::module::Param::from_tensor(weight.clone());
+        conv.bias = Some(burn::module::Param::from_tensor(bias));
+        let first = maps.clone().reshape([b, h * w, c]).swap_dims(1, 2).reshape([b, c, h, w]);
+        // The parameter detaches its tensor, so the convolution is asked for directly.
+        let out = burn::tensor::module::conv2d(
+            first,
+            weight.clone(),
+            conv.bias.map(|bias| bias.val()),
+            burn::tensor::ops::ConvOptions::new([2, 2], [pad, pad], [1, 1], 1),
+        );
+        let done = batch_norm_train(out, gamma.clone(), beta.clone(), EPSILON);
+        let output = relu(done.output).reshape([b, o, pixels]).swap_dims(1, 2).reshape([b, pixels * o]);
+        (output, done.mean, done.variance)
+    };
+    let direction = random(&mut rng, [b, pixels * o], &device);
+    let gradients = (output.clone() * direction).sum().backward();
+    vec![
+        values(output),
+        values(mean),
+        values(variance),
+        values(maps.grad(&gradients).unwrap()),
+        values(weight.grad(&gradients).unwrap()),
+        values(gamma.grad(&gradients).unwrap()),
+        values(beta.grad(&gradients).unwrap()),
+    ]
+}
+
+#[test]
+fn the_conv_block_is_burns_convolution_normalisation_and_relu() {
+    let names = ["output", "mean", "variance", "by maps", "by weight", "by gamma", "by beta"];
+    for shape in SHAPES {
+        let (own, burns) = (outcome(shape, true), outcome(shape, false));
+        for ((name, found), expected) in names.iter().zip(&own).zip(&burns) {
+            let worst = difference(found, expected);
+            assert!(worst < 1e-4, "{name} of {shape:?}: {worst}");
+        }
+    }
+}
+
+#[test]
+fn the_likelihood_is_that_of_its_definition() {
+    let device = Device::flex().autodiff();
+    for (n, repeat, p) in [(19, 1, 784), (6, 10, 100), (1, 3, 7)] {
+        let mut rng = ChaCha8Rng::seed_from_u64(2);
+        let frames = random(&mut rng, [n, p], &device).abs();
+        let logits = (random(&mut rng, [n * repeat, p], &device) * 20.0).require_grad();
+        let direction = random(&mut rng, [n * repeat], &device);
+
+        let found = kernels::bernoulli(frames.clone(), logits.clone());
+        let by_logits = logits.grad(&(found.clone() * direction.clone()).sum().backward()).unwrap();
+
+        let repeated = frames.unsqueeze_dim::<3>(1).repeat_dim(1, repeat).reshape([n * repeat, p]);
+        let expected = log_bernoulli(repeated, logits.clone()).sum_dim(1).squeeze_dim::<1>(1);
+        let by_logits_expected = logits.grad(&(expected.clone() * direction).sum().backward()).unwrap();
+        assert!(difference(&values(found), &values(expected)) < 1e-5);
+        assert!(difference(&values(by_logits), &values(by_logits_expected)) < 1e-5);
+    }
+}
+
+#[test]
+fn the_number_of_threads_changes_no_bit() {
+    let with = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| outcome(SHAPES[0], true))
+    };
+    let bits = |outcome: Vec<Vec<f32>>| -> Vec<u32> { outcome.concat().into_iter().map(f32::to_bits).collect() };
+    assert_eq!(bits(with(1)), bits(with(3)));
+}
