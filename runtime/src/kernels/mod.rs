@@ -18,6 +18,14 @@ use batch::Rows;
 
 use crate::layer::{Conv, Dense, Layer, padded};
 
+/// Work in plain Rust, of which a compiler makes vectors of whatever instruction set it is compiled for. For that,
+/// `run` is `#[inline(always)]`, and so is what it calls.
+#[cfg(feature = "std")]
+pub(crate) trait Work {
+    type Output;
+    fn run(self) -> Self::Output;
+}
+
 /// An instruction set that this machine has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kernel(Set);
@@ -213,6 +221,22 @@ impl Kernel {
             }
         }
         true
+    }
+
+    /// Work, compiled for this instruction set.
+    #[cfg(feature = "std")]
+    pub(crate) fn run<W: Work>(self, work: W) -> W::Output {
+        // SAFETY: a set exists only where its instructions do.
+        unsafe {
+            match self.0 {
+                #[cfg(target_arch = "x86_64")]
+                Set::Avx2 => x86::run_avx2(work),
+                #[cfg(target_arch = "x86_64")]
+                Set::Avx512 => x86::run_avx512(work),
+                // NEON is what AArch64 is compiled for anyway.
+                _ => work.run(),
+            }
+        }
     }
 
     /// f16 bits as f32, one by one.

@@ -2,7 +2,8 @@
 
 use std::vec::Vec;
 
-use super::{Engine, answer};
+use super::Engine;
+use crate::head::Outputs;
 use crate::image::Image;
 use crate::kernels::Kernel;
 use crate::layer::{Dense, Layer, Layout, padded};
@@ -120,10 +121,13 @@ impl<'a> Batch<'a> {
             stride = next;
             core::mem::swap(from, to);
         }
-        for row in from.chunks_exact_mut(stride).take(count) {
-            assignments.push(answer(&self.image, row)?);
-        }
-        Ok(())
+        let outputs = Outputs {
+            values: &from[..count * stride],
+            stride,
+            log_var_range: self.image.log_var_range(),
+            learned_head: self.image.learned_head(),
+        };
+        self.image.head().assign_batch(self.kernel, outputs, assignments)
     }
 }
 
