@@ -226,16 +226,15 @@ impl Kernel {
     /// Work, compiled for this instruction set.
     #[cfg(feature = "std")]
     pub(crate) fn run<W: Work>(self, work: W) -> W::Output {
-        // SAFETY: a set exists only where its instructions do.
-        unsafe {
-            match self.0 {
-                #[cfg(target_arch = "x86_64")]
-                Set::Avx2 => x86::run_avx2(work),
-                #[cfg(target_arch = "x86_64")]
-                Set::Avx512 => x86::run_avx512(work),
-                // NEON is what AArch64 is compiled for anyway.
-                _ => work.run(),
-            }
+        match self.0 {
+            // SAFETY: the set exists only where its instructions do.
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx2 => unsafe { x86::run_avx2(work) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx512 => unsafe { x86::run_avx512(work) },
+            // The others have no more than what the rest of the program is compiled for.
+            _ => work.run(),
         }
     }
 
