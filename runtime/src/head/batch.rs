@@ -76,9 +76,8 @@ impl Head<'_> {
         } else {
             evidence
         };
-        for lane in 0..LANES {
-            found.number[lane] = found.novelty[lane].is_finite() && normalizer[lane].is_finite();
-        }
+        let finite = found.novelty.iter().zip(&normalizer).map(|(novelty, n)| novelty.is_finite() && n.is_finite());
+        found.number.iter_mut().zip(finite).for_each(|(number, finite)| *number = finite);
         for value in log_q.iter_mut() {
             each(value, &normalizer, |v, normalizer| v - normalizer);
             found.number.iter_mut().zip(&*value).for_each(|(number, v)| *number &= !v.is_nan());
