@@ -82,6 +82,26 @@ fn the_head_gives_a_batch_the_bits_that_it_gives_a_frame() {
     assert!(ties > 100 && novel > 100, "{ties} {novel}: the frames do not try what they should");
 }
 
+/// A frame so far out that the density of all clusters but one is 0 in f32: one comes first, and the first of the rest.
+#[test]
+fn clusters_without_any_density_are_ranked_alike() {
+    let mut rng = ChaCha8Rng::seed_from_u64(4);
+    for wide in 0..3 {
+        let mut spec = identity(&mut rng, [3, 2], false);
+        spec.log_var_c = (0..3).map(|c| if c == wide { 0.0 } else { -1.0 }).collect();
+        let bytes = Buffer::copy_of(&encode(&spec));
+        let image = Image::new(&bytes).unwrap();
+        let frames = [1.8e19, 0.0, 0.0, 0.0].repeat(20);
+        for kernel in Kernel::all() {
+            let one: Vec<_> = one_by_one(&image, kernel, &frames).into_iter().collect::<Result<_, _>>().unwrap();
+            let first_of_the_rest = usize::from(wide == 0);
+            assert_eq!((one[0].cluster, one[0].runner_up), (wide, Some(first_of_the_rest)));
+            assert_eq!(one[0].log_responsibilities[first_of_the_rest], f32::NEG_INFINITY);
+            assert_eq!(Batch::with_kernel(image.clone(), kernel).assign(&frames).unwrap(), one);
+        }
+    }
+}
+
 #[test]
 fn frames_that_have_no_answer_are_refused_in_a_batch_too() {
     let mut rng = ChaCha8Rng::seed_from_u64(2);
