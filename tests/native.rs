@@ -1,4 +1,5 @@
 //! The native engine's batch form against its own answers for one frame at a time.
+#![expect(clippy::unwrap_used, reason = "a helper that fails is the test's own message")]
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
