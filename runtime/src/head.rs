@@ -126,7 +126,7 @@ impl<'a> Head<'a> {
 
 /// e^x within 2·10⁻⁷ relative for x in [-87, 88], without a branch, so that a compiler makes vectors of it; libm's costs
 /// three times as much. Outside that range it gives what the end of the range gives; a NaN stays.
-#[inline(always)]
+#[cfg_attr(feature = "std", inline(always))]
 fn exp(x: f32) -> f32 {
     /// 1.5 · 2²³: adding it rounds to the nearest integer, which is then in the lowest bits of the sum.
     const ROUND: f32 = 12_582_912.0;
