@@ -36,11 +36,11 @@ def accuracy(clusters, labels):
 
 
 def kmeans(seed):
-    return KMeans(K, n_init=10, random_state=seed)
+    return KMeans(K, n_init=3, random_state=seed)
 
 
 def mixture(seed):
-    return GaussianMixture(K, covariance_type="full", n_init=10, reg_covar=1e-3, random_state=seed)
+    return GaussianMixture(K, covariance_type="full", n_init=3, reg_covar=1e-3, random_state=seed)
 
 
 def row(what, method, found):

@@ -290,3 +290,54 @@ fn points_must_be_finite_rows() {
     let points = Points::new(&two, 1).unwrap();
     assert!(gmm::fit(points, &settings(3, CovarianceType::Full, Estimator::Mle { reg_covar: 1e-6 }), rng).is_err());
 }
+
+#[test]
+fn pooled_covariances_run_from_each_ones_own_to_one_for_all() {
+    let values = blobs(&[[0.0, 0.0], [4.0, 3.0], [-5.0, 2.0]], 40, 8);
+    let points = Points::new(&values, 2).unwrap();
+    let r = random_responsibilities(points.len(), 3, 9);
+    for kind in KINDS {
+        let rows = |estimator: &Estimator| -> Vec<Vec<Vec<f64>>> {
+            m_step(points, &r, 3, kind, estimator).covariances.iter().map(|c| c.to_rows(2)).collect()
+        };
+        let own = rows(&Estimator::Mle { reg_covar: 0.0 });
+        let counts: Vec<f64> = (0..3).map(|k| r.iter().skip(k).step_by(3).sum()).collect();
+        let total: f64 = counts.iter().sum();
+        for share in [0.0, 0.3, 1.0] {
+            let found = rows(&Estimator::Pooled { reg_covar: 0.01, share });
+            for k in 0..3 {
+                for (i, j) in [(0, 0), (0, 1), (1, 1)] {
+                    let pooled: f64 = own.iter().zip(&counts).map(|(c, n)| n / total * c[i][j]).sum();
+                    let floor = if i == j { 0.01 } else { 0.0 };
+                    let expected = (1.0 - share) * own[k][i][j] + share * pooled + floor;
+                    assert!((found[k][i][j] - expected).abs() < 1e-12, "{kind:?} {share} {k}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn no_pooled_component_gathers_what_is_rare_in_the_others() {
+    // Two narrow blobs and strays of each, far out on its own side.
+    let centres = [[-4.0, 0.0], [4.0, 0.0]];
+    let mut values = blobs(&centres, 300, 10);
+    let mut rng = rng(11);
+    for n in 0..60 {
+        let side = if n % 2 == 0 { -1.0 } else { 1.0 };
+        values.push(side * 4.0 + 4.0 * rng.sample::<f64, _>(StandardNormal));
+        values.push(4.0 * rng.sample::<f64, _>(StandardNormal));
+    }
+    let points = Points::new(&values, 2).unwrap();
+    // One component has the blob on the right, the other all else.
+    let start: Vec<f64> =
+        values.chunks(2).flat_map(|x| if (x[0] - 4.0).hypot(x[1]) < 3.0 { [1.0, 0.0] } else { [0.0, 1.0] }).collect();
+    let ratio = |estimator| {
+        let fit = fit_from(points, &start, &settings(2, CovarianceType::Full, estimator)).unwrap();
+        let areas: Vec<f64> = fit.mixture.covariances.iter().map(|c| c.whitening(2).unwrap().1).collect();
+        (areas[0] - areas[1]).abs()
+    };
+    let own = ratio(Estimator::Mle { reg_covar: 1e-6 });
+    let pooled = ratio(Estimator::Pooled { reg_covar: 1e-6, share: 0.3 });
+    assert!(own > 1.0 && pooled < 0.5 * own, "{own} {pooled}");
+}

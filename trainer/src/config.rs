@@ -401,7 +401,7 @@ pub enum DecoderPasses {
 impl Default for RefineConfig {
     fn default() -> Self {
         Self {
-            steps: 2800,
+            steps: 4200,
             batch: 256,
             learning_rate: 1e-3,
             charge: false,
@@ -481,6 +481,8 @@ pub enum Preset {
     Demo,
     /// No map of a frame: its nearest frames stand for views, so nothing is known of what a frame is
     NoAugment,
+    /// A dense encoder 784-256-128 for a microcontroller with 1 MB of flash
+    Small,
     /// The reference recipe: autoencoder, mixture, then eq. (6.1) as it stands; a baseline
     Vade,
 }
@@ -492,6 +494,7 @@ impl Preset {
             Self::Default => Config::default(),
             Self::Demo => Config::demo(),
             Self::NoAugment => Config::no_augment(),
+            Self::Small => Config::small(),
             Self::Vade => Config::vade(),
         }
     }
@@ -511,8 +514,15 @@ impl Config {
         config.augment.kind = AugmentKind::Neighbours;
         // A neighbour may belong elsewhere, so it is trusted less than a map; these are the values that were measured.
         (config.refine.information, config.refine.consistency) = (100.0, 100.0);
+        config.refine.steps = 2800;
         // Without maps one of the two starts that were looked at had no balanced partition.
         (config.mixture.balance, config.collapse.restarts) = (0.99, 5);
+        config
+    }
+
+    fn small() -> Self {
+        let mut config = Self::default();
+        (config.encoder.channels, config.encoder.hidden) = (Vec::new(), vec![256, 128]);
         config
     }
 
@@ -520,8 +530,11 @@ impl Config {
         let mut config = Self::default();
         config.augment.kind = AugmentKind::None;
         (config.pretrain.pull, config.pretrain.kl_weight) = (0.0, 0.0);
+        // The mixture as scikit-learn fits it, each component with a covariance of its own.
+        config.mixture.pooling = 0.0;
         let refine = &mut config.refine;
         (refine.information, refine.consistency, refine.charge) = (0.0, 0.0, true);
+        refine.steps = 2800;
         config
     }
 
