@@ -82,6 +82,13 @@ impl<'a> Image<'a> {
         })
     }
 
+    /// The length in bytes that an image states in its first bytes; None if they do not begin one. Nothing else is
+    /// checked.
+    pub fn stated_length(bytes: &[u8]) -> Option<usize> {
+        let begins = bytes.len() >= HEADER && bytes.starts_with(&MAGIC);
+        begins.then(|| read_u32(bytes, word::LENGTH * 4) as usize)
+    }
+
     /// The checksum in the header, which counts those of all sections: it tells one model from another.
     pub fn checksum(&self) -> u32 {
         self.checksum
