@@ -142,13 +142,54 @@ fn every_operation<const WRITE: usize, const ERASE: usize>(updates: u32) {
                 cuts += 1;
             }
         }
+        if record_wear(&whole) != record_wear(&device) {
+            cuts += every_pair(&device, operations, (version, old, new));
+        }
         device = whole.restarted();
         assert_eq!(device.boot().unwrap().reason, Reason::Confirmed);
     }
-    let record = Device::<WRITE, ERASE>::layout().0.record;
-    let wear = &device.slots.flash().wear()[record.start as usize / ERASE..];
+    let wear = record_wear(&device);
     assert!(wear.iter().all(|erased| *erased > 0), "the record has not been round: {wear:?}");
     println!("{WRITE} {ERASE}: {cuts} cuts in {updates} updates, pages erased {:?}", device.slots.flash().wear());
+}
+
+/// Times that the pages of the record were erased.
+fn record_wear<const WRITE: usize, const ERASE: usize>(device: &Device<WRITE, ERASE>) -> &[u32] {
+    &device.slots.flash().wear()[Device::<WRITE, ERASE>::layout().0.record.start as usize / ERASE..]
+}
+
+/// Cuts power at every pair of operations: in an update, and in the boot and the second try after it.
+fn every_pair<const WRITE: usize, const ERASE: usize>(
+    device: &Device<WRITE, ERASE>,
+    operations: u64,
+    (version, old, new): (u32, &[u8], &[u8]),
+) -> u32 {
+    let kinds = [Cut::Clean, Cut::Torn];
+    let mut cuts = 0;
+    for (first, kind) in (0..operations).flat_map(|after| kinds.map(|kind| (after, kind))) {
+        let mut once = device.copy(Some((first, kind)));
+        once.update(version, new).1.unwrap_err();
+        let once = once.restarted();
+        for (second, kind) in (0..2 * operations).flat_map(|after| kinds.map(|kind| (after, kind))) {
+            let mut twice = once.copy(Some((second, kind)));
+            match twice.boot().map(|boot| boot.reason) {
+                Ok(Reason::Trial) => drop(block_on(twice.slots.confirm())),
+                Ok(Reason::Confirmed | Reason::NotConfirmed) => drop(twice.update(version, new)),
+                Ok(reason) => panic!("{reason:?}"),
+                Err(error) => assert_eq!(error, SlotError::Flash(FlashError::Power)),
+            }
+            if !twice.slots.flash().is_off() {
+                break;
+            }
+            let mut twice = twice.restarted();
+            let booted = twice.boot().unwrap().model.unwrap();
+            let expected = if booted.version == version { new } else { old };
+            assert!((version - 1..=version).contains(&booted.version), "{first} {second}");
+            assert_eq!(twice.bytes(&booted), expected, "{first} {second}");
+            cuts += 1;
+        }
+    }
+    cuts
 }
 
 /// The device boots the old or the new model, as far as it had come; then the update can be made again.

@@ -44,7 +44,8 @@ impl NorFlashError for FlashError {
     }
 }
 
-/// Flash of which words of `WRITE` bytes are written once between erasures of pages of `ERASE` bytes.
+/// Flash of which words of `WRITE` bytes are written once between erasures of pages of `ERASE` bytes. Zeros may be
+/// written over anything, which is what an ECC leaves of the freedom to clear bits.
 #[derive(Clone, Debug)]
 pub struct SimFlash<const WRITE: usize, const ERASE: usize> {
     bytes: Buffer,
@@ -187,8 +188,8 @@ impl<const WRITE: usize, const ERASE: usize> NorFlash for SimFlash<WRITE, ERASE>
     async fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), FlashError> {
         self.check(offset, bytes.len(), WRITE)?;
         let first = offset as usize / WRITE;
-        let words = first..first + bytes.len() / WRITE;
-        if let Some(at) = self.written[words].iter().position(|written| *written) {
+        let words = self.written[first..].iter().zip(bytes.chunks_exact(WRITE));
+        if let Some(at) = words.into_iter().position(|(written, word)| *written && word.iter().any(|byte| *byte != 0)) {
             return Err(FlashError::NotErased((offset as usize + at * WRITE) as u32));
         }
         let cut = self.begin()?;
