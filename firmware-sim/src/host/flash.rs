@@ -5,7 +5,7 @@ use std::vec::Vec;
 use core::ops::Range;
 
 use embedded_storage_async::nor_flash::{ErrorType, NorFlash, NorFlashError, NorFlashErrorKind, ReadNorFlash};
-use rand::{Rng, RngExt, SeedableRng};
+use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use runtime::image::Buffer;
 
@@ -16,8 +16,8 @@ use crate::MappedFlash;
 pub enum Cut {
     /// It does not begin.
     Clean,
-    /// It is left half done: the first words are written, the next one has some of its bits, or the first bytes of a
-    /// page are erased and the next ones hold anything.
+    /// It is left half done. Of a write, the first words are there and the next one has some of its bits; of an
+    /// erasure, some of a page is erased and the rest has some of its bits erased, anywhere.
     Torn,
 }
 
@@ -44,8 +44,7 @@ impl NorFlashError for FlashError {
     }
 }
 
-/// Flash of which words of `WRITE` bytes are written once between erasures of pages of `ERASE` bytes. Zeros may be
-/// written over anything, which is what an ECC leaves of the freedom to clear bits.
+/// Flash of which words of `WRITE` bytes are written once between erasures of pages of `ERASE` bytes.
 #[derive(Clone, Debug)]
 pub struct SimFlash<const WRITE: usize, const ERASE: usize> {
     bytes: Buffer,
@@ -128,19 +127,31 @@ impl<const WRITE: usize, const ERASE: usize> SimFlash<WRITE, ERASE> {
         Ok(cut)
     }
 
-    fn erase_page(&mut self, page: usize, torn: bool) {
-        let range = page * ERASE..(page + 1) * ERASE;
-        let erased = if torn { self.rng.random_range(0..ERASE) } else { ERASE };
-        let (done, rest) = self.bytes[range].split_at_mut(erased);
-        done.fill(0xff);
-        self.written[page * ERASE / WRITE..(page * ERASE + erased) / WRITE].fill(false);
-        if torn {
-            // A word between has any value; the rest is as it was.
-            let between = rest.len().min(WRITE.max(16));
-            self.rng.fill_bytes(&mut rest[..between]);
-        } else {
-            self.wear[page] += 1;
+    fn erase_page(&mut self, page: usize) {
+        self.bytes[page * ERASE..(page + 1) * ERASE].fill(0xff);
+        self.written[page * ERASE / WRITE..(page + 1) * ERASE / WRITE].fill(false);
+        self.wear[page] += 1;
+    }
+
+    fn tear_page(&mut self, page: usize) {
+        let mut ends = [0; 2].map(|_| self.rng.random_range(0..=ERASE));
+        ends.sort_unstable();
+        let draws = self.rng.random_range(0..8);
+        for at in 0..ERASE {
+            let erased = if (ends[0]..ends[1]).contains(&at) {
+                0xff
+            } else {
+                (0..draws).fold(0, |bits, _| bits | self.rng.random::<u8>())
+            };
+            self.bytes[page * ERASE + at] |= erased;
         }
+        for word in page * ERASE / WRITE..(page + 1) * ERASE / WRITE {
+            self.written[word] = !self.reads_erased(word);
+        }
+    }
+
+    fn reads_erased(&self, word: usize) -> bool {
+        self.bytes[word * WRITE..(word + 1) * WRITE].iter().all(|byte| *byte == 0xff)
     }
 }
 
@@ -173,10 +184,10 @@ impl<const WRITE: usize, const ERASE: usize> NorFlash for SimFlash<WRITE, ERASE>
         self.check(from, to.saturating_sub(from) as usize, ERASE)?;
         for page in from as usize / ERASE..to as usize / ERASE {
             match self.begin()? {
-                None => self.erase_page(page, false),
+                None => self.erase_page(page),
                 Some(cut) => {
                     if cut == Cut::Torn {
-                        self.erase_page(page, true);
+                        self.tear_page(page);
                     }
                     return Err(FlashError::Power);
                 }
@@ -188,8 +199,8 @@ impl<const WRITE: usize, const ERASE: usize> NorFlash for SimFlash<WRITE, ERASE>
     async fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), FlashError> {
         self.check(offset, bytes.len(), WRITE)?;
         let first = offset as usize / WRITE;
-        let words = self.written[first..].iter().zip(bytes.chunks_exact(WRITE));
-        if let Some(at) = words.into_iter().position(|(written, word)| *written && word.iter().any(|byte| *byte != 0)) {
+        let words = first..first + bytes.len() / WRITE;
+        if let Some(at) = self.written[words].iter().position(|written| *written) {
             return Err(FlashError::NotErased((offset as usize + at * WRITE) as u32));
         }
         let cut = self.begin()?;
@@ -206,7 +217,7 @@ impl<const WRITE: usize, const ERASE: usize> NorFlash for SimFlash<WRITE, ERASE>
                 *slot &= byte | spared;
             }
             // Nobody can tell a torn word that reads as erased from one that is.
-            self.written[at / WRITE] = index < whole || self.bytes[at..at + WRITE].iter().any(|byte| *byte != 0xff);
+            self.written[at / WRITE] = index < whole || !self.reads_erased(at / WRITE);
         }
         if cut.is_some() { Err(FlashError::Power) } else { Ok(()) }
     }

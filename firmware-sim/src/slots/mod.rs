@@ -9,8 +9,8 @@
 //!   after that until the next update begins.
 //! - A model is booted only if every checksum holds and the golden frame gives its golden answer. That is looked at when
 //!   it is staged and at every boot.
-//! - What is booted next is one record, in a map of `sequential-storage`: written beside the old one, so that power may
-//!   go at any operation.
+//! - What is booted next stands in one record, of which the old one stays until the new one can be read, so that power
+//!   may go at any operation.
 //! - A trial is one boot. If power goes before [`Slots::confirm`], the next boot takes the old model.
 //! - A version that is not above the confirmed one is refused, unless forced. Without being forced a device goes back
 //!   only if its model is damaged, and says so ([`Reason::Damaged`]).
@@ -35,7 +35,7 @@ pub trait MappedFlash: NorFlash {
 }
 
 /// Where slots and record lie, as offsets in flash: multiples of its erase size that do not overlap. The record takes
-/// two erasable pages or more.
+/// four erasable pages, or a multiple of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {
     /// The two slots.
@@ -51,7 +51,7 @@ pub enum SlotError<E> {
     #[error("the flash failed: {0:?}")]
     Flash(E),
     /// The layout does not fit the flash.
-    #[error("slots and record must be apart, inside the flash, at multiples of its erase size; the record needs two")]
+    #[error("slots and record must be apart, inside the flash, at multiples of its erase size; the record needs four")]
     Layout,
     /// The record cannot be read or written.
     #[error("the record of the slots is damaged, or its flash is worn out")]
@@ -159,7 +159,7 @@ impl<F: MappedFlash> Slots<F> {
             && apart(first, second)
             && apart(first, record)
             && apart(second, record)
-            && record.end - record.start >= 2 * erase
+            && (record.end - record.start).is_multiple_of(erase.saturating_mul(4))
             && ALIGNMENT.is_multiple_of(F::WRITE_SIZE)
             && F::ERASE_SIZE.is_multiple_of(ALIGNMENT);
         if good { Ok(Self { flash, layout, incoming: None }) } else { Err(SlotError::Layout) }
@@ -175,14 +175,9 @@ impl<F: MappedFlash> Slots<F> {
     /// it is left aside and told by [`Reason::Damaged`].
     pub async fn boot(&mut self, scratch: &mut [f32]) -> Result<Boot, SlotError<F::Error>> {
         self.incoming = None;
-        let mut record = match self.load().await {
-            Ok(Some(record)) => record,
-            Ok(None) => return self.recover(None, scratch).await,
-            Err(SlotError::Record) => {
-                record::clear(&mut self.flash, self.layout.record.clone()).await?;
-                return self.recover(None, scratch).await;
-            }
-            Err(error) => return Err(error),
+        let mut record = match self.load().await? {
+            Some(record) => record,
+            None => return self.recover(None, scratch).await,
         };
         let mut reason = Reason::Confirmed;
         match record.beside {
@@ -286,11 +281,11 @@ impl<F: MappedFlash> Slots<F> {
     }
 
     async fn load(&mut self) -> Result<Option<Record>, SlotError<F::Error>> {
-        record::load(&mut self.flash, self.layout.record.clone()).await
+        record::load(&mut self.flash, &self.layout.record).await
     }
 
     async fn store(&mut self, record: &Record) -> Result<(), SlotError<F::Error>> {
-        record::store(&mut self.flash, self.layout.record.clone(), record).await
+        record::store(&mut self.flash, &self.layout.record, *record).await
     }
 
     /// Stages a whole image: [`Slots::begin`], [`Slots::write`], [`Slots::finish`].
