@@ -35,7 +35,7 @@ pub struct AdaptSettings {
 
 impl Default for AdaptSettings {
     fn default() -> Self {
-        Self { memory: 1000.0, mean_prior: 20.0, weight_prior: 20.0, confidence: 0.9, step: 0.05, reach: 3.0 }
+        Self { memory: 1000.0, mean_prior: 20.0, weight_prior: 50.0, confidence: 0.9, step: 0.05, reach: 4.0 }
     }
 }
 

@@ -8,10 +8,7 @@
 //! interrupt: sample ─► Window ─► FrameProducer ─ queue ─► SampleLoop::poll ─► Event
 //!                                                            SampleLoop::step ┘
 //! ```
-#![no_std]
-
-#[cfg(feature = "host")]
-extern crate std;
+#![cfg_attr(not(feature = "host"), no_std)]
 
 pub mod adapt;
 pub mod queue;

@@ -1,7 +1,5 @@
 //! NOR flash in memory, whose power can be cut at any operation.
 
-use std::vec::Vec;
-
 use core::ops::Range;
 
 use embedded_storage_async::nor_flash::{ErrorType, NorFlash, NorFlashError, NorFlashErrorKind, ReadNorFlash};
@@ -62,9 +60,9 @@ impl<const WRITE: usize, const ERASE: usize> SimFlash<WRITE, ERASE> {
     /// New flash of so many pages; what a torn operation leaves follows `seed`.
     pub fn new(pages: usize, seed: u64) -> Self {
         Self {
-            bytes: Buffer::copy_of(&std::vec![0xff; pages * ERASE]),
-            written: std::vec![false; pages * ERASE / WRITE],
-            wear: std::vec![0; pages],
+            bytes: Buffer::copy_of(&vec![0xff; pages * ERASE]),
+            written: vec![false; pages * ERASE / WRITE],
+            wear: vec![0; pages],
             operations: 0,
             cut: None,
             powered: true,
