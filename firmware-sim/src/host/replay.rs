@@ -93,6 +93,8 @@ struct Store<'m> {
     model: &'m [u8],
     slots: Slots<Flash>,
     scratch: Vec<f32>,
+    /// The version sent last.
+    version: u32,
     starts: Starts,
 }
 
@@ -101,9 +103,9 @@ impl<'m> Store<'m> {
     fn new(model: &'m [u8], scratch: usize, seed: u64) -> Result<Self> {
         let flash = Flash::new(Self::pages(model), seed);
         let slots = Slots::new(flash, Self::layout(model))?;
-        let mut store = Self { model, slots, scratch: vec![0.0; scratch], starts: Starts::default() };
-        store.install(1)?;
-        store.install(2)?;
+        let mut store = Self { model, slots, scratch: vec![0.0; scratch], version: 0, starts: Starts::default() };
+        store.install()?;
+        store.install()?;
         Ok(store)
     }
 
@@ -121,10 +123,11 @@ impl<'m> Store<'m> {
         Self::pages(self.model) * ERASE
     }
 
-    fn install(&mut self, version: u32) -> Result<Stored> {
-        let Self { model, slots, scratch, .. } = self;
+    fn install(&mut self) -> Result<Stored> {
+        let Self { model, slots, scratch, version, .. } = self;
+        *version += 1;
         block_on(async {
-            let stored = slots.stage(version, model, false, scratch).await?;
+            let stored = slots.stage(*version, model, false, scratch).await?;
             slots.switch().await?;
             slots.boot(scratch).await?;
             slots.confirm().await?;
@@ -140,13 +143,13 @@ impl<'m> Store<'m> {
                 self.starts.confirmed += 1;
                 Ok(stored)
             }
-            (Some(stored), _) => {
+            (Some(_), _) => {
                 self.starts.other_slot += 1;
-                self.install(stored.version + 1)
+                self.install()
             }
             (None, _) => {
                 self.starts.none += 1;
-                self.install(1)
+                self.install()
             }
         }
     }
