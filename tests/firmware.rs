@@ -1,4 +1,5 @@
 //! The device's loop: queue, windows, votes, alarms, counts.
+#![expect(clippy::unwrap_used, reason = "a failure in a helper is the test's own message")]
 
 use firmware_sim::queue::FrameConsumer;
 use firmware_sim::{Event, FrameQueue, OtherModel, SampleLoop, Settings, SettingsError, Summary, Tracker, Window};

@@ -1,4 +1,5 @@
 //! The mixture that follows the frames: against closed forms, and what it is worth on digits that drift.
+#![expect(clippy::unwrap_used, reason = "a failure in a helper is the test's own message")]
 
 use firmware_sim::adapt::AdaptError;
 use firmware_sim::host::digits::Digits;
@@ -93,6 +94,9 @@ fn parameters_that_are_no_mixture_are_refused() {
     assert_eq!(refused(&[f32::NAN; K * D], &[1.0; K]), HeadError::NotFinite);
 }
 
+/// m `[D]` and q(c|x) `[K]` of a frame.
+type Taught = ([f32; D], Vec<f64>);
+
 #[test]
 fn a_step_is_the_map_step_of_section_5_2_2() {
     let settings = free();
@@ -100,7 +104,7 @@ fn a_step_is_the_map_step_of_section_5_2_2() {
     let mut adaptation = Adaptation::new(head(), settings, &mut memory).unwrap();
     let keep = 1.0 - 1.0 / f64::from(settings.memory);
     let (mut means, mut weights) = (MEANS.map(f64::from), [1.0; K]);
-    let mut frames: Vec<([f32; D], Vec<f64>)> = Vec::new();
+    let mut frames: Vec<Taught> = Vec::new();
     let mut rng = ChaCha8Rng::seed_from_u64(2);
     for _ in 0..300 {
         let mu = [0; D].map(|_| rng.random_range(-2.0f32..5.0));
@@ -115,7 +119,7 @@ fn a_step_is_the_map_step_of_section_5_2_2() {
         // From all frames so far, weighted by their age: no running sums.
         frames.push((mu, r));
         for c in 0..K {
-            let aged = |value: &dyn Fn(&([f32; D], Vec<f64>)) -> f64| -> f64 {
+            let aged = |value: &dyn Fn(&Taught) -> f64| -> f64 {
                 frames.iter().rev().enumerate().map(|(age, frame)| keep.powi(age as i32) * value(frame)).sum()
             };
             let count = aged(&|(_, r)| r[c]);

@@ -29,4 +29,4 @@ pub use settings::{Settings, SettingsError};
 pub use slots::{Boot, Layout, MappedFlash, Reason, SlotError, Slots};
 pub use summary::{OtherModel, Summary};
 pub use votes::Tracker;
-pub use window::Window;
+pub use window::{Window, WindowError};
