@@ -79,10 +79,24 @@ fn every_pair<const WRITE: usize, const ERASE: usize>(
             let expected = if booted.version == version { new } else { old };
             assert!((version - 1..=version).contains(&booted.version), "{first} {second}");
             assert_eq!(twice.bytes(&booted), expected, "{first} {second}");
+            takes_an_update(twice, version + 1, old);
             cuts += 1;
         }
     }
     cuts
+}
+
+/// What cuts have left in the record does not hide what is written later.
+fn takes_an_update<const WRITE: usize, const ERASE: usize>(
+    mut device: Device<WRITE, ERASE>,
+    version: u32,
+    image: &[u8],
+) {
+    // A trial of the boot before is over.
+    block_on(device.slots.roll_back()).unwrap();
+    device.update(version, image).1.unwrap();
+    let boot = device.restarted().boot().unwrap();
+    assert_eq!((boot.model.map(|m| m.version), boot.reason), (Some(version), Reason::Confirmed));
 }
 
 /// The device boots the old or the new model, as far as it had come; then the update can be made again.
@@ -168,6 +182,9 @@ fn double_cuts<const WRITE: usize, const ERASE: usize>(count: u32, seed: u64) {
         assert!(booted.version == version || booted.version == next, "{index}: {boot:?}");
         assert_eq!(cut.bytes(&booted), &models[booted.version as usize % 2][..], "{index}");
         assert_ne!(boot.reason, Reason::Damaged, "{index}");
+        if index % 10 == 0 {
+            takes_an_update(cut, next + 1, &models[version as usize % 2]);
+        }
     }
 }
 
