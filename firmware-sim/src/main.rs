@@ -1,41 +1,87 @@
-//! Replays the embedded digits through the device's loop on the host:
-//! `cargo run --release -p firmware-sim [MODEL.onnx]`
+//! Replays the embedded digits through the device's loop on the host.
 
-use std::error::Error;
-use std::io::Read;
-use std::time::Instant;
+use std::fmt::Display;
+use std::io::{ErrorKind, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
 
-use firmware_sim::{Event, SampleLoop};
-use runtime::Engine;
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use firmware_sim::host::digits::digits_model;
+use firmware_sim::host::drift_trial::{TrialArgs, trials};
+use firmware_sim::host::replay::{ReplayArgs, replay};
+use runtime::image::Buffer;
+use serde::Serialize;
 
-static DIGITS: &[u8] = include_bytes!("../../trainer/assets/mnist/t10k-images-idx3-ubyte.gz");
-/// Bytes of the IDX header before the first image.
-const HEADER: usize = 16;
-/// How often the simulated sensor is read, milliseconds.
-const PERIOD: u64 = 20;
-/// Each digit stays in front of the sensor for this many frames.
-const REPEATS: usize = 4;
+/// A device on the host: a sensor shows the 10,000 embedded digits at a set rate, with faults on the way; the device
+/// queues, assigns, votes, raises alarms and counts, with its model in simulated flash. The same seed gives the same
+/// table, up to the throughput.
+#[derive(Parser)]
+#[command(version, args_conflicts_with_subcommands = true, after_help = AFTER_HELP)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    replay: ReplayArgs,
+    /// Flash image of the model.
+    #[arg(long, global = true, value_name = "FILE", default_value = "models/digits.cvi")]
+    model: PathBuf,
+    /// Seed of the order of digits, of faults and of drift.
+    #[arg(long, global = true, value_name = "N", default_value_t = 0)]
+    seed: u64,
+    /// Print JSON instead of a table.
+    #[arg(long, global = true)]
+    json: bool,
+}
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let model = std::env::args().nth(1).unwrap_or_else(|| "models/digits.onnx".into());
-    let mut engine = Engine::load(model)?;
-    let mut digits = Vec::new();
-    flate2::read::GzDecoder::new(DIGITS).read_to_end(&mut digits)?;
-    let mut device = SampleLoop::<3, 2>::default();
-    let mut decisions = 0;
-    let started = Instant::now();
-    let frames = digits[HEADER..].chunks_exact(engine.shape().len()).flat_map(|frame| [frame; REPEATS]);
-    for (tick, frame) in frames.enumerate() {
-        let assignment = engine.assign_u8(frame);
-        let event = device.step(tick as u64 * PERIOD, assignment.as_ref().map_err(|e| *e));
-        decisions += usize::from(matches!(event, Event::Decided { .. }));
+#[derive(Subcommand)]
+enum Command {
+    /// Accuracy under drift, as trained and with the mixture following.
+    Drift(TrialArgs),
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  firmware-sim                                     a replay with a few faults of every kind
+  firmware-sim --rate 200 --step-ms 8              frames come faster than the device is
+  firmware-sim --drift background --adapt          the mixture follows a background that brightens
+  firmware-sim drift                               what following is worth, for every kind of drift
+
+Exit codes: 0 done, 1 failed, 2 usage, 5 the model is missing, damaged or not one for these digits";
+
+/// Exit code where the model cannot be used.
+const BAD_MODEL: u8 = 5;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let model = Buffer::read(&cli.model).map_err(anyhow::Error::from).and_then(|bytes| {
+        digits_model(&bytes)?;
+        Ok(bytes)
+    });
+    match model {
+        Ok(model) => run(&cli, &model).map_or_else(|error| failed(&error, ExitCode::FAILURE), |()| ExitCode::SUCCESS),
+        Err(error) => failed(&error.context(format!("{}", cli.model.display())), ExitCode::from(BAD_MODEL)),
     }
-    let seconds = started.elapsed().as_secs_f64();
-    let counters = device.counters();
-    println!("frames     {}", counters.frames);
-    println!("per second {:.0} on this host", f64::from(counters.frames) / seconds);
-    println!("refused    {}", counters.refused);
-    println!("novel      {}", counters.novel);
-    println!("decisions  {decisions}, by cluster {:?}", &counters.decisions[..engine.clusters()]);
-    Ok(())
+}
+
+fn failed(error: &anyhow::Error, code: ExitCode) -> ExitCode {
+    eprintln!("error: {error:#}");
+    code
+}
+
+fn run(cli: &Cli, model: &[u8]) -> Result<()> {
+    match &cli.command {
+        None => print(cli, &replay(model, &cli.replay, cli.seed)?),
+        Some(Command::Drift(args)) => print(cli, &trials(model, args, cli.seed)?),
+    }
+}
+
+fn print(cli: &Cli, result: &(impl Display + Serialize)) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    let text = if cli.json { serde_json::to_string_pretty(result)? + "\n" } else { result.to_string() };
+    match out.write_all(text.as_bytes()) {
+        // Whoever reads may have read enough.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        other => Ok(other?),
+    }
 }

@@ -18,8 +18,8 @@ use crate::{Assignment, FrameError, MAX_CLUSTERS};
 #[derive(Clone, Debug)]
 pub struct Head<'a> {
     mu_c: &'a [f32],
-    /// 1 / σ_c², and log N(μ_c; μ_c, σ_c² I).
-    scales: Vec<[f32; 2], MAX_CLUSTERS>,
+    /// 1 / σ_c², log N(μ_c; μ_c, σ_c² I), and log K p(c), which is 0 as trained.
+    scales: Vec<[f32; 3], MAX_CLUSTERS>,
     novelty_threshold: f32,
 }
 
@@ -34,8 +34,8 @@ pub enum HeadError {
         /// Values in log σ².
         clusters: usize,
     },
-    /// A parameter is NaN or infinite.
-    #[error("a parameter of the head is not finite")]
+    /// A parameter is NaN or infinite, or a weight is not above 0.
+    #[error("a parameter of the head is not finite, or a weight is not above 0")]
     NotFinite,
 }
 
@@ -56,9 +56,45 @@ impl<'a> Head<'a> {
         let d = (mu_c.len() / clusters) as f32;
         let scales = log_var_c
             .iter()
-            .map(|&log_var| [libm::expf(-log_var), -0.5 * d * (log_var + libm::logf(2.0 * PI))])
+            .map(|&log_var| [libm::expf(-log_var), -0.5 * d * (log_var + libm::logf(2.0 * PI)), 0.0])
             .collect();
         Ok(Self { mu_c, scales, novelty_threshold })
+    }
+
+    /// A head with these variances and threshold, but means `mu_c` `[K,D]` and p(c) in proportion to `weights` `[K]`,
+    /// as adaptation on the device gives them: e_c then counts log K p(c) besides E3.
+    ///
+    /// # Errors
+    /// If the lengths are not those of this head, a value is not finite, or a weight is not above 0.
+    pub fn with_mixture<'b>(&self, mu_c: &'b [f32], weights: &[f32]) -> Result<Head<'b>, HeadError> {
+        if mu_c.len() != self.mu_c.len() || weights.len() != self.clusters() {
+            return Err(HeadError::Shape { means: mu_c.len(), clusters: weights.len() });
+        }
+        let mean_weight = weights.iter().sum::<f32>() / self.clusters() as f32;
+        let positive = weights.iter().all(|w| *w > 0.0) && mean_weight.is_finite();
+        if !positive || mu_c.iter().any(|v| !v.is_finite()) {
+            return Err(HeadError::NotFinite);
+        }
+        let scale = |([precision, constant, _], weight): (&[f32; 3], &f32)| {
+            [*precision, *constant, libm::logf(weight / mean_weight)]
+        };
+        let scales = self.scales.iter().zip(weights).map(scale).collect();
+        Ok(Head { mu_c, scales, novelty_threshold: self.novelty_threshold })
+    }
+
+    /// μ_c `[K,D]`.
+    pub fn means(&self) -> &'a [f32] {
+        self.mu_c
+    }
+
+    /// 1 / σ_c² of every cluster, in order.
+    pub fn precisions(&self) -> impl Iterator<Item = f32> + '_ {
+        self.scales.iter().map(|[precision, ..]| *precision)
+    }
+
+    /// The novelty past which a frame is called novel, nats.
+    pub fn novelty_threshold(&self) -> f32 {
+        self.novelty_threshold
     }
 
     /// Clusters K.
@@ -74,7 +110,8 @@ impl<'a> Head<'a> {
     /// Assigns a frame from m and log v `[D]`.
     ///
     /// The exponents are e_c = E_q(z|x) log p(z|c) (E3); log q(c|x) is their log-softmax, or that of
-    /// `logits` `[K]` where the model has a learned cluster head; novelty is -log Σ_c exp(e_c)/K.
+    /// `logits` `[K]` where the model has a learned cluster head; novelty is -log Σ_c exp(e_c)/K. Weights other than
+    /// 1/K are in e_c, see [`Head::with_mixture`].
     ///
     /// # Errors
     /// [`FrameError::Length`] if a length is not D (or K), [`FrameError::Overflow`] if a result is not finite.
@@ -90,9 +127,9 @@ impl<'a> Head<'a> {
             .mu_c
             .chunks_exact(d)
             .zip(&self.scales)
-            .map(|(mean, [precision, constant])| {
+            .map(|(mean, [precision, constant, log_weight])| {
                 let distance: f32 = mu_z.iter().zip(mean).map(|(m, c)| (m - c) * (m - c)).sum();
-                constant - 0.5 * (distance + total_variance) * precision
+                constant + log_weight - 0.5 * (distance + total_variance) * precision
             })
             .collect();
         let evidence = log_sum_exp(&exponents);
