@@ -514,7 +514,8 @@ impl Config {
         config.augment.kind = AugmentKind::Neighbours;
         // A neighbour may belong elsewhere, so it is trusted less than a map; these are the values that were measured.
         (config.refine.information, config.refine.consistency) = (100.0, 100.0);
-        config.refine.steps = 2800;
+        // Neighbours are fixed, so views are exhausted sooner than random maps.
+        (config.pretrain.steps, config.refine.steps) = (2500, 1800);
         // Without maps one of the two starts that were looked at had no balanced partition.
         (config.mixture.balance, config.collapse.restarts) = (0.99, 5);
         config
