@@ -11,6 +11,9 @@ mod generic;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod scalar;
+// Of ARM's 32-bit targets with an FPU only Cortex-M has no 64-bit atomics.
+#[cfg(all(target_arch = "arm", target_abi = "eabihf", not(target_has_atomic = "64")))]
+mod thumb;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
@@ -32,6 +35,8 @@ enum Set {
     Avx512,
     #[cfg(target_arch = "aarch64")]
     Neon,
+    #[cfg(all(target_arch = "arm", target_abi = "eabihf", not(target_has_atomic = "64")))]
+    Thumb,
 }
 
 /// Whether the machine has the features: asked at run time with `std`, known when compiling without.
@@ -65,6 +70,8 @@ impl Kernel {
             has!("avx512f").then_some(Set::Avx512),
             #[cfg(target_arch = "aarch64")]
             cfg!(target_feature = "neon").then_some(Set::Neon),
+            #[cfg(all(target_arch = "arm", target_abi = "eabihf", not(target_has_atomic = "64")))]
+            Some(Set::Thumb),
         ]
         .into_iter()
         .flatten()
@@ -81,17 +88,49 @@ impl Kernel {
             Set::Avx512 => "AVX-512F",
             #[cfg(target_arch = "aarch64")]
             Set::Neon => "NEON",
+            #[cfg(all(target_arch = "arm", target_abi = "eabihf", not(target_has_atomic = "64")))]
+            Set::Thumb => "FPv4-SP",
+        }
+    }
+
+    /// Places of the list of inputs that are not 0, for one frame: one an input, and for a convolution one a pixel and
+    /// one more besides. Cortex-M makes do with a short list for a dense layer.
+    pub fn list_len(self, layer: &Layer<'_>) -> usize {
+        match layer {
+            Layer::Dense(dense) => self.dense_list(dense),
+            Layer::Conv(conv) => {
+                let [height, width, channels] = conv.input_shape();
+                height * width * (channels + 1) + 1
+            }
+        }
+    }
+
+    fn dense_list(self, layer: &Dense<'_>) -> usize {
+        match self.0 {
+            #[cfg(all(target_arch = "arm", target_abi = "eabihf", not(target_has_atomic = "64")))]
+            Set::Thumb => layer.inputs().min(thumb::LIST),
+            _ => layer.inputs(),
+        }
+    }
+
+    /// Whether weights lie where the kernel can load them.
+    fn aligned(self, _weights: &[u16]) -> bool {
+        match self.0 {
+            #[cfg(all(target_arch = "arm", target_abi = "eabihf", not(target_has_atomic = "64")))]
+            Set::Thumb => _weights.as_ptr().addr().is_multiple_of(4),
+            _ => true,
         }
     }
 
     /// A dense layer for one frame.
     ///
-    /// `x` holds the inputs, `out` at least the outputs padded to [`crate::layer::LANES`], `list` one place an input.
-    /// False, and nothing done, if one of them is too short.
+    /// `x` holds the inputs, `out` at least the outputs padded to [`crate::layer::LANES`], `list` the places that
+    /// [`Kernel::list_len`] asks for. False, and nothing done, if one of them is too short; on Cortex-M also if the weights
+    /// do not begin at a multiple of 4 bytes, as those of an image do.
     #[must_use]
     pub fn dense(self, layer: &Dense<'_>, x: &[f32], out: &mut [f32], list: &mut [u32]) -> bool {
         let Some(x) = x.get(..layer.inputs()) else { return false };
-        if out.len() < padded(layer.outputs()) || list.len() < layer.inputs() {
+        if out.len() < padded(layer.outputs()) || list.len() < self.dense_list(layer) || !self.aligned(layer.weights()) {
             return false;
         }
         // SAFETY: `Dense` holds as many weights and biases as its shape asks for, the lengths of the rest were
@@ -105,6 +144,8 @@ impl Kernel {
                 Set::Avx512 => x86::dense_avx512(layer, x, out, list),
                 #[cfg(target_arch = "aarch64")]
                 Set::Neon => neon::dense(layer, x, out, list),
+                #[cfg(all(target_arch = "arm", target_abi = "eabihf", not(target_has_atomic = "64")))]
+                Set::Thumb => thumb::dense(layer, x, out, list),
             }
         }
         true
@@ -112,13 +153,14 @@ impl Kernel {
 
     /// A convolution for one frame, channels last.
     ///
-    /// `x` holds the inputs, `out` the outputs, `list` one place an input and one a pixel and one more. False, and nothing done, if one of them is too short.
+    /// `x` holds the inputs, `out` the outputs, `list` the places that [`Kernel::list_len`] asks for. False, and nothing
+    /// done, as for [`Kernel::dense`].
     #[must_use]
     pub fn conv(self, layer: &Conv<'_>, x: &[f32], out: &mut [f32], list: &mut [u32]) -> bool {
         let [height, width, channels] = layer.input_shape();
         let Some(x) = x.get(..height * width * channels) else { return false };
         let outputs: usize = layer.output_shape().iter().product();
-        if out.len() < outputs || list.len() < x.len() + height * width + 1 {
+        if out.len() < outputs || list.len() < x.len() + height * width + 1 || !self.aligned(layer.weights()) {
             return false;
         }
         // SAFETY: as for `dense`, with the shape of `Conv`.
@@ -131,6 +173,8 @@ impl Kernel {
                 Set::Avx512 => x86::conv_avx512(layer, x, out, list),
                 #[cfg(target_arch = "aarch64")]
                 Set::Neon => neon::conv(layer, x, out, list),
+                #[cfg(all(target_arch = "arm", target_abi = "eabihf", not(target_has_atomic = "64")))]
+                Set::Thumb => thumb::conv(layer, x, out, list),
             }
         }
         true
@@ -176,6 +220,8 @@ impl Kernel {
                 Set::Avx512 => x86::dense_batch_avx512(layer, x, out, frames, wide),
                 #[cfg(target_arch = "aarch64")]
                 Set::Neon => neon::dense_batch(layer, x, out, frames, wide),
+                #[cfg(all(target_arch = "arm", target_abi = "eabihf", not(target_has_atomic = "64")))]
+                Set::Thumb => batch::dense::<scalar::Scalar>(layer, x, out, frames, wide),
             }
         }
         true
@@ -210,6 +256,8 @@ impl Kernel {
                 Set::Avx512 => x86::conv_batch_avx512(layer, x, out, frames, wide),
                 #[cfg(target_arch = "aarch64")]
                 Set::Neon => neon::conv_batch(layer, x, out, frames, wide),
+                #[cfg(all(target_arch = "arm", target_abi = "eabihf", not(target_has_atomic = "64")))]
+                Set::Thumb => batch::conv::<scalar::Scalar>(layer, x, out, frames, wide),
             }
         }
         true
@@ -229,6 +277,8 @@ impl Kernel {
                 Set::Avx512 => x86::widen_avx512(halves, out),
                 #[cfg(target_arch = "aarch64")]
                 Set::Neon => neon::widen(halves, out),
+                #[cfg(all(target_arch = "arm", target_abi = "eabihf", not(target_has_atomic = "64")))]
+                Set::Thumb => thumb::widen(halves, out),
             }
         }
     }

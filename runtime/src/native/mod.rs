@@ -19,6 +19,8 @@ use crate::{Assignment, FrameError, check_frame};
 pub struct Engine<'a> {
     image: Image<'a>,
     kernel: Kernel,
+    /// Of the scratch memory what holds inputs and outputs; the kernel's list is the rest.
+    values: usize,
     scratch: &'a mut [f32],
 }
 
@@ -56,27 +58,20 @@ impl<const N: usize> Default for Scratch<N> {
     }
 }
 
-/// Values of scratch memory that an engine for this image needs: the inputs and outputs of a layer, and a list of those
-/// inputs that are not 0.
+/// Values of scratch memory that an engine for this image needs on the fastest kernel of this machine: the inputs and
+/// outputs of one layer, of the one that has most, and the kernel's list of those inputs that are not 0.
 pub fn scratch_len(image: &Image<'_>) -> usize {
-    2 * units(image) + places(image)
+    scratch_len_for(image, Kernel::best())
 }
 
-/// Most values at once between two layers, in whole vectors, which dense layers write.
-fn units(image: &Image<'_>) -> usize {
-    padded(image.layers().iter().flat_map(|layer| [layer.inputs(), layer.outputs()]).max().unwrap_or(0))
+/// The same on a kernel of choice.
+pub fn scratch_len_for(image: &Image<'_>, kernel: Kernel) -> usize {
+    values_len(image) + image.layers().iter().map(|layer| kernel.list_len(layer)).max().unwrap_or(0)
 }
 
-/// Places of the list.
-fn places(image: &Image<'_>) -> usize {
-    let of = |layer: &Layer<'_>| match layer {
-        Layer::Dense(dense) => dense.inputs(),
-        Layer::Conv(conv) => {
-            let [height, width, _] = conv.input_shape();
-            layer.inputs() + height * width + 1
-        }
-    };
-    padded(image.layers().iter().map(of).max().unwrap_or(0))
+/// Most values that the inputs and outputs of a layer have together, both in whole vectors.
+fn values_len(image: &Image<'_>) -> usize {
+    image.layers().iter().map(|layer| padded(layer.inputs()) + padded(layer.outputs())).max().unwrap_or(0)
 }
 
 impl<'a> Engine<'a> {
@@ -91,13 +86,14 @@ impl<'a> Engine<'a> {
     /// An engine on one kernel.
     ///
     /// # Errors
-    /// As [`Engine::new`].
+    /// [`EngineError::Scratch`] if `scratch` is shorter than [`scratch_len_for`].
     pub fn with_kernel(image: Image<'a>, scratch: &'a mut [f32], kernel: Kernel) -> Result<Self, EngineError> {
-        let (needed, found) = (scratch_len(&image), scratch.len());
+        let (needed, found) = (scratch_len_for(&image, kernel), scratch.len());
         if found < needed {
             return Err(EngineError::Scratch { needed, found });
         }
-        Ok(Self { image, kernel, scratch })
+        let values = values_len(&image);
+        Ok(Self { image, kernel, values, scratch })
     }
 
     /// The model.
@@ -129,13 +125,7 @@ impl<'a> Engine<'a> {
         if found != expected {
             return Err(FrameError::Length { expected, found });
         }
-        // The second half holds the values while the first is filled from them.
-        let (row, rest) = self.scratch.split_at_mut(units(&self.image));
-        let values = rest.get_mut(..expected).ok_or(FrameError::Engine)?;
-        for (value, byte) in values.iter_mut().zip(frame) {
-            *value = f32::from(*byte) / 255.0;
-        }
-        load(&self.image, row, values);
+        load_values(&self.image, self.scratch, frame.iter().map(|byte| f32::from(*byte) / 255.0));
         self.run()
     }
 
@@ -157,11 +147,12 @@ impl<'a> Engine<'a> {
 
     /// All layers, then the head.
     fn run(&mut self) -> Result<Assignment, FrameError> {
-        let units = units(&self.image);
-        let (values, list) = self.scratch.split_at_mut(2 * units);
-        let (mut from, mut to) = values.split_at_mut(units);
+        let (values, list) = self.scratch.split_at_mut_checked(self.values).ok_or(FrameError::Engine)?;
         let list: &mut [u32] = cast_slice_mut(list);
-        for layer in self.image.layers() {
+        let mut outputs = 0;
+        for (index, layer) in self.image.layers().iter().enumerate() {
+            outputs = padded(layer.outputs());
+            let (from, to) = ends(values, index, padded(layer.inputs()), outputs).ok_or(FrameError::Engine)?;
             let done = match layer {
                 Layer::Dense(dense) => self.kernel.dense(dense, from, to, list),
                 Layer::Conv(conv) => self.kernel.conv(conv, from, to, list),
@@ -169,14 +160,27 @@ impl<'a> Engine<'a> {
             if !done {
                 return Err(FrameError::Engine);
             }
-            core::mem::swap(&mut from, &mut to);
         }
-        answer(&self.image, from)
+        let (last, _) = ends(values, self.image.layers().len(), outputs, 0).ok_or(FrameError::Engine)?;
+        answer(&self.image, last)
     }
+}
+
+/// Where layer `index` finds its inputs and where it puts its outputs: at either end of the memory, in turn.
+fn ends(values: &mut [f32], index: usize, inputs: usize, outputs: usize) -> Option<(&mut [f32], &mut [f32])> {
+    let length = values.len();
+    let at_start = index.is_multiple_of(2);
+    let (start, rest) = values.split_at_mut_checked(if at_start { inputs } else { outputs })?;
+    let end = rest.get_mut((length - start.len()).checked_sub(if at_start { outputs } else { inputs })?..)?;
+    Some(if at_start { (start, end) } else { (end, start) })
 }
 
 /// Writes a frame to `row` as the first layer takes it: standardised, and for a convolution channels last.
 fn load(image: &Image<'_>, row: &mut [f32], frame: &[f32]) {
+    load_values(image, row, frame.iter().copied());
+}
+
+fn load_values(image: &Image<'_>, row: &mut [f32], frame: impl ExactSizeIterator<Item = f32>) {
     let shape = image.shape();
     // Only convolutions know channels.
     let channels = match image.layers().first() {
@@ -184,11 +188,11 @@ fn load(image: &Image<'_>, row: &mut [f32], frame: &[f32]) {
         _ => 1,
     };
     match image.scaling() {
-        None => place(row, channels, frame.iter().copied()),
+        None => place(row, channels, frame),
         // As training does, in f64: the difference of two large values stays finite.
         Some([shift, factor]) => {
-            let scaled = frame.iter().zip(shift).zip(factor);
-            let scaled = scaled.map(|((v, s), f)| ((f64::from(*v) - f64::from(*s)) * f64::from(*f)) as f32);
+            let scaled = frame.zip(shift).zip(factor);
+            let scaled = scaled.map(|((v, s), f)| ((f64::from(v) - f64::from(*s)) * f64::from(*f)) as f32);
             place(row, channels, scaled);
         }
     }
