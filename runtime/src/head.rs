@@ -48,11 +48,12 @@ impl<'a> Head<'a> {
             return Err(HeadError::NotFinite);
         }
         let d = (mu_c.len() / clusters) as f32;
-        let scales = log_var_c
-            .iter()
-            .map(|&log_var| [libm::expf(-log_var), -0.5 * d * (log_var + libm::logf(2.0 * PI))])
-            .collect();
-        Ok(Self { mu_c, scales, novelty_threshold })
+        let mut head = Self { mu_c, scales: Vec::new(), novelty_threshold };
+        for &log_var in log_var_c {
+            // There is room for K.
+            let _ = head.scales.push([libm::expf(-log_var), -0.5 * d * (log_var + libm::logf(2.0 * PI))]);
+        }
+        Ok(head)
     }
 
     /// Clusters K.
@@ -62,7 +63,7 @@ impl<'a> Head<'a> {
 
     /// Latent dimensions D.
     pub fn latent(&self) -> usize {
-        self.mu_c.len() / self.scales.len()
+        self.mu_c.len() / self.scales.len().max(1)
     }
 
     /// Assigns a frame from m and log v `[D]`.
@@ -80,28 +81,22 @@ impl<'a> Head<'a> {
             }
         }
         let total_variance: f32 = log_var_z.iter().map(|&v| exp(v)).sum();
-        let exponents: Vec<f32, MAX_CLUSTERS> = self
-            .mu_c
-            .chunks_exact(d)
-            .zip(&self.scales)
-            .map(|(mean, [precision, constant])| {
-                let distance: f32 = mu_z.iter().zip(mean).map(|(m, c)| (m - c) * (m - c)).sum();
-                constant - 0.5 * (distance + total_variance) * precision
-            })
-            .collect();
-        let evidence = log_sum_exp(&exponents);
+        // One vector for the exponents, the logits and log q(c|x), since it is the largest part of the stack. It holds K.
+        let mut log_q: Vec<f32, MAX_CLUSTERS> = Vec::new();
+        for (mean, [precision, constant]) in self.mu_c.chunks_exact(d.max(1)).zip(&self.scales) {
+            let distance: f32 = mu_z.iter().zip(mean).map(|(m, c)| (m - c) * (m - c)).sum();
+            let _ = log_q.push(constant - 0.5 * (distance + total_variance) * precision);
+        }
+        let evidence = log_sum_exp(&log_q);
         let novelty = libm::logf(self.clusters() as f32) - evidence;
-        let (mut log_q, normalizer) = match logits {
-            None => (exponents, evidence),
-            Some(logits) => {
-                let logits: Vec<f32, MAX_CLUSTERS> = Vec::from_slice(logits)
-                    .ok()
-                    .filter(|l: &Vec<f32, MAX_CLUSTERS>| l.len() == self.clusters())
-                    .ok_or(FrameError::Length { expected: self.clusters(), found: logits.len() })?;
-                let normalizer = log_sum_exp(&logits);
-                (logits, normalizer)
+        let mut normalizer = evidence;
+        if let Some(logits) = logits {
+            if logits.len() != self.clusters() {
+                return Err(FrameError::Length { expected: self.clusters(), found: logits.len() });
             }
-        };
+            log_q.iter_mut().zip(logits).for_each(|(slot, logit)| *slot = *logit);
+            normalizer = log_sum_exp(&log_q);
+        }
         log_q.iter_mut().for_each(|v| *v -= normalizer);
         if !(novelty.is_finite() && normalizer.is_finite()) || log_q.iter().any(|v| v.is_nan()) {
             return Err(FrameError::Overflow);

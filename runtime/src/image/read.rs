@@ -60,21 +60,22 @@ impl<'a> Image<'a> {
         }
         // K·D cannot overflow: both are at most 2²⁰.
         let head = file.floats(section::HEAD, k * d + k)?;
-        let (mu_c, log_var_c) = head.split_at(k * d);
+        let wrong = ImageError::Inconsistent("a section has another length than its shape asks for");
+        let (mu_c, log_var_c) = head.split_at_checked(k * d).ok_or(wrong)?;
         let head = Head::new(mu_c, log_var_c, threshold)
             .map_err(|_| ImageError::Inconsistent("the head does not fit its shape"))?;
         let scaled = flags[0] == 1;
         let scaling = file.floats(section::SCALING, if scaled { 2 * p } else { 0 })?;
         let golden = file.floats(section::GOLDEN, p + k + 1)?;
-        let (frame, answer) = golden.split_at(p);
-        let (log_responsibilities, novelty) = answer.split_at(k);
+        let (frame, answer) = golden.split_at_checked(p).ok_or(wrong)?;
+        let (log_responsibilities, novelty) = answer.split_at_checked(k).ok_or(wrong)?;
         let learned_head = flags[1] == 1;
         Ok(Self {
             shape,
             learned_head,
             log_var_range: [low, high],
             head,
-            scaling: scaled.then(|| scaling.split_at(p)).map(|(shift, factor)| [shift, factor]),
+            scaling: if scaled { scaling.split_at_checked(p).map(|(shift, factor)| [shift, factor]) } else { None },
             golden: Golden { frame, log_responsibilities, novelty: novelty.first().copied().unwrap_or_default() },
             layers: layers(&file, shape, 2 * d + if learned_head { k } else { 0 })?,
         })
@@ -214,10 +215,9 @@ impl<'a> File<'a> {
             let [offset, length, stated, reserved] = self.entry(index);
             let next = start.checked_add(length as usize).filter(|next| *next <= self.bytes.len());
             let next = next.filter(|_| offset as usize == start && reserved == 0).ok_or(out_of_place)?;
-            if self.bytes[end..start].iter().any(|b| *b != 0) {
-                return Err(ImageError::Inconsistent("padding is not 0"));
-            }
-            if checksum(&[&self.bytes[start..next]]) != stated {
+            self.check_padding(end, start)?;
+            let section = self.bytes.get(start..next).ok_or(out_of_place)?;
+            if checksum(&[section]) != stated {
                 return Err(ImageError::Damaged(Part::Section(index)));
             }
             end = next;
@@ -225,10 +225,12 @@ impl<'a> File<'a> {
         if end.checked_next_multiple_of(ALIGNMENT) != Some(self.bytes.len()) {
             return Err(out_of_place);
         }
-        if self.bytes[end..].iter().any(|b| *b != 0) {
-            return Err(ImageError::Inconsistent("padding is not 0"));
-        }
-        Ok(())
+        self.check_padding(end, self.bytes.len())
+    }
+
+    fn check_padding(&self, from: usize, to: usize) -> Result<(), ImageError> {
+        let zeros = self.bytes.get(from..to).is_some_and(|padding| padding.iter().all(|b| *b == 0));
+        if zeros { Ok(()) } else { Err(ImageError::Inconsistent("padding is not 0")) }
     }
 
     fn word(&self, at: usize) -> u32 {

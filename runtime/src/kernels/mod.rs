@@ -6,18 +6,26 @@
 //! multiply-adds: at most n · 2⁻²³ of the sum of the absolute products, n the number of inputs.
 #![expect(unsafe_code, reason = "vector instructions and unchecked loads; each block says why it holds")]
 
+// Of ARM's 32-bit targets with an FPU only Cortex-M has no 64-bit atomics. There `thumb` stands in for `scalar`.
 mod batch;
 mod generic;
 #[cfg(target_arch = "aarch64")]
 mod neon;
+#[cfg_attr(
+    all(target_arch = "arm", target_abi = "eabihf", not(target_has_atomic = "64")),
+    expect(dead_code, reason = "`thumb` takes its place for one frame")
+)]
 mod scalar;
-// Of ARM's 32-bit targets with an FPU only Cortex-M has no 64-bit atomics.
 #[cfg(all(target_arch = "arm", target_abi = "eabihf", not(target_has_atomic = "64")))]
 mod thumb;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
 use batch::Rows;
+#[cfg(not(all(target_arch = "arm", target_abi = "eabihf", not(target_has_atomic = "64"))))]
+use scalar as base;
+#[cfg(all(target_arch = "arm", target_abi = "eabihf", not(target_has_atomic = "64")))]
+use thumb as base;
 
 use crate::layer::{Conv, Dense, Layer, padded};
 
@@ -35,8 +43,6 @@ enum Set {
     Avx512,
     #[cfg(target_arch = "aarch64")]
     Neon,
-    #[cfg(all(target_arch = "arm", target_abi = "eabihf", not(target_has_atomic = "64")))]
-    Thumb,
 }
 
 /// Whether the machine has the features: asked at run time with `std`, known when compiling without.
@@ -52,7 +58,8 @@ macro_rules! has {
 }
 
 impl Kernel {
-    /// Plain Rust, which the others are tested against.
+    /// One value at a time, on every machine: plain Rust, which the others are tested against. On a Cortex-M with an FPU
+    /// it is that FPU's instructions, and the only set, so that nothing else takes room in flash.
     pub const SCALAR: Self = Self(Set::Scalar);
 
     /// The fastest.
@@ -70,8 +77,6 @@ impl Kernel {
             has!("avx512f").then_some(Set::Avx512),
             #[cfg(target_arch = "aarch64")]
             cfg!(target_feature = "neon").then_some(Set::Neon),
-            #[cfg(all(target_arch = "arm", target_abi = "eabihf", not(target_has_atomic = "64")))]
-            Some(Set::Thumb),
         ]
         .into_iter()
         .flatten()
@@ -81,15 +86,13 @@ impl Kernel {
     /// Its name, as the makers of processors write it.
     pub fn name(self) -> &'static str {
         match self.0 {
-            Set::Scalar => "scalar",
+            Set::Scalar => base::NAME,
             #[cfg(target_arch = "x86_64")]
             Set::Avx2 => "AVX2 + F16C",
             #[cfg(target_arch = "x86_64")]
             Set::Avx512 => "AVX-512F",
             #[cfg(target_arch = "aarch64")]
             Set::Neon => "NEON",
-            #[cfg(all(target_arch = "arm", target_abi = "eabihf", not(target_has_atomic = "64")))]
-            Set::Thumb => "FPv4-SP",
         }
     }
 
@@ -106,20 +109,12 @@ impl Kernel {
     }
 
     fn dense_list(self, layer: &Dense<'_>) -> usize {
-        match self.0 {
-            #[cfg(all(target_arch = "arm", target_abi = "eabihf", not(target_has_atomic = "64")))]
-            Set::Thumb => layer.inputs().min(thumb::LIST),
-            _ => layer.inputs(),
-        }
+        if self == Self::SCALAR { base::list_len(layer.inputs()) } else { layer.inputs() }
     }
 
     /// Whether weights lie where the kernel can load them.
-    fn aligned(self, _weights: &[u16]) -> bool {
-        match self.0 {
-            #[cfg(all(target_arch = "arm", target_abi = "eabihf", not(target_has_atomic = "64")))]
-            Set::Thumb => _weights.as_ptr().addr().is_multiple_of(4),
-            _ => true,
-        }
+    fn aligned(self, weights: &[u16]) -> bool {
+        self != Self::SCALAR || base::aligned(weights)
     }
 
     /// A dense layer for one frame.
@@ -130,22 +125,21 @@ impl Kernel {
     #[must_use]
     pub fn dense(self, layer: &Dense<'_>, x: &[f32], out: &mut [f32], list: &mut [u32]) -> bool {
         let Some(x) = x.get(..layer.inputs()) else { return false };
-        if out.len() < padded(layer.outputs()) || list.len() < self.dense_list(layer) || !self.aligned(layer.weights()) {
+        if out.len() < padded(layer.outputs()) || list.len() < self.dense_list(layer) || !self.aligned(layer.weights())
+        {
             return false;
         }
         // SAFETY: `Dense` holds as many weights and biases as its shape asks for, the lengths of the rest were
         // compared just now, and a set exists only where its instructions do.
         unsafe {
             match self.0 {
-                Set::Scalar => generic::dense::<scalar::Scalar>(layer, x, out, list),
+                Set::Scalar => base::dense(layer, x, out, list),
                 #[cfg(target_arch = "x86_64")]
                 Set::Avx2 => x86::dense_avx2(layer, x, out, list),
                 #[cfg(target_arch = "x86_64")]
                 Set::Avx512 => x86::dense_avx512(layer, x, out, list),
                 #[cfg(target_arch = "aarch64")]
                 Set::Neon => neon::dense(layer, x, out, list),
-                #[cfg(all(target_arch = "arm", target_abi = "eabihf", not(target_has_atomic = "64")))]
-                Set::Thumb => thumb::dense(layer, x, out, list),
             }
         }
         true
@@ -166,15 +160,13 @@ impl Kernel {
         // SAFETY: as for `dense`, with the shape of `Conv`.
         unsafe {
             match self.0 {
-                Set::Scalar => generic::conv::<scalar::Scalar>(layer, x, out, list),
+                Set::Scalar => base::conv(layer, x, out, list),
                 #[cfg(target_arch = "x86_64")]
                 Set::Avx2 => x86::conv_avx2(layer, x, out, list),
                 #[cfg(target_arch = "x86_64")]
                 Set::Avx512 => x86::conv_avx512(layer, x, out, list),
                 #[cfg(target_arch = "aarch64")]
                 Set::Neon => neon::conv(layer, x, out, list),
-                #[cfg(all(target_arch = "arm", target_abi = "eabihf", not(target_has_atomic = "64")))]
-                Set::Thumb => thumb::conv(layer, x, out, list),
             }
         }
         true
@@ -213,15 +205,13 @@ impl Kernel {
         // SAFETY: all lengths were compared just now, and a set exists only where its instructions do.
         unsafe {
             match self.0 {
-                Set::Scalar => batch::dense::<scalar::Scalar>(layer, x, out, frames, wide),
+                Set::Scalar => base::dense_batch(layer, x, out, frames, wide),
                 #[cfg(target_arch = "x86_64")]
                 Set::Avx2 => x86::dense_batch_avx2(layer, x, out, frames, wide),
                 #[cfg(target_arch = "x86_64")]
                 Set::Avx512 => x86::dense_batch_avx512(layer, x, out, frames, wide),
                 #[cfg(target_arch = "aarch64")]
                 Set::Neon => neon::dense_batch(layer, x, out, frames, wide),
-                #[cfg(all(target_arch = "arm", target_abi = "eabihf", not(target_has_atomic = "64")))]
-                Set::Thumb => batch::dense::<scalar::Scalar>(layer, x, out, frames, wide),
             }
         }
         true
@@ -249,15 +239,13 @@ impl Kernel {
         // SAFETY: as for `dense_batch`.
         unsafe {
             match self.0 {
-                Set::Scalar => batch::conv::<scalar::Scalar>(layer, x, out, frames, wide),
+                Set::Scalar => base::conv_batch(layer, x, out, frames, wide),
                 #[cfg(target_arch = "x86_64")]
                 Set::Avx2 => x86::conv_batch_avx2(layer, x, out, frames, wide),
                 #[cfg(target_arch = "x86_64")]
                 Set::Avx512 => x86::conv_batch_avx512(layer, x, out, frames, wide),
                 #[cfg(target_arch = "aarch64")]
                 Set::Neon => neon::conv_batch(layer, x, out, frames, wide),
-                #[cfg(all(target_arch = "arm", target_abi = "eabihf", not(target_has_atomic = "64")))]
-                Set::Thumb => batch::conv::<scalar::Scalar>(layer, x, out, frames, wide),
             }
         }
         true
@@ -270,15 +258,13 @@ impl Kernel {
         // SAFETY: both slices have the same length; a set exists only where its instructions do.
         unsafe {
             match self.0 {
-                Set::Scalar => generic::widen::<scalar::Scalar>(halves, out),
+                Set::Scalar => base::widen(halves, out),
                 #[cfg(target_arch = "x86_64")]
                 Set::Avx2 => x86::widen_avx2(halves, out),
                 #[cfg(target_arch = "x86_64")]
                 Set::Avx512 => x86::widen_avx512(halves, out),
                 #[cfg(target_arch = "aarch64")]
                 Set::Neon => neon::widen(halves, out),
-                #[cfg(all(target_arch = "arm", target_abi = "eabihf", not(target_has_atomic = "64")))]
-                Set::Thumb => thumb::widen(halves, out),
             }
         }
     }

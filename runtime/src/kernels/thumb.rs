@@ -3,19 +3,32 @@
 //!
 //! The compiler never chooses these instructions, and takes no FPU register as an operand of `asm!`; hence functions
 //! that are assembly from the first instruction to the last. They keep what the procedure call standard asks for.
+//! The assembler has to be told of the FPU in each of them, since it does not ask for the features of the target.
 //! Memory at addresses that are a multiple of 4 is the callers' duty: `vldm` faults elsewhere.
 
 use core::arch::naked_asm;
 
 use super::generic;
 use super::scalar::Scalar;
+pub use super::scalar::{conv_batch, dense_batch};
 use crate::layer::{Conv, Dense, LANES, Layout, PANEL, padded};
 
-/// Places of the list of a dense layer: the list is filled and walked as often as the inputs need it.
-pub const LIST: usize = 128;
-
+pub const NAME: &str = "FPv4-SP";
 /// Values that [`dot`] takes at a time.
 const STEP: usize = 8;
+
+/// Most places of a dense layer's list.
+const LIST: usize = 128;
+
+/// Places of the list of a dense layer, which is filled and walked as often as the inputs need it.
+pub fn list_len(inputs: usize) -> usize {
+    inputs.min(LIST)
+}
+
+/// Whether weights lie where `vldm` can load them.
+pub fn aligned(weights: &[u16]) -> bool {
+    weights.as_ptr().addr().is_multiple_of(4)
+}
 
 /// A dense layer for one frame; `out` gets the outputs padded to [`LANES`].
 ///
@@ -149,7 +162,10 @@ pub unsafe fn conv(layer: &Conv<'_>, x: &[f32], out: &mut [f32], list: &mut [u32
 }
 
 /// f16 bits as f32.
-pub fn widen(halves: &[u16], out: &mut [f32]) {
+///
+/// # Safety
+/// Always sound.
+pub unsafe fn widen(halves: &[u16], out: &mut [f32]) {
     for (half, slot) in halves.iter().zip(out) {
         // SAFETY: the function touches no memory.
         *slot = unsafe { widen_one(u32::from(*half)) };
@@ -223,6 +239,7 @@ unsafe extern "C" fn accumulate(
     stride: usize,
 ) {
     naked_asm!(
+        ".fpu fpv4-sp-d16",
         "push {{r4-r7, lr}}",
         "vpush {{s16-s31}}",
         // Past what was pushed: five words and sixteen.
@@ -265,6 +282,7 @@ unsafe extern "C" fn accumulate(
 #[unsafe(naked)]
 unsafe extern "C" fn dot(weights: *const u16, x: *const f32, steps: usize) -> f32 {
     naked_asm!(
+        ".fpu fpv4-sp-d16",
         "vpush {{s18-s21}}",
         // Four sums; 0 cannot be loaded directly.
         "mov r3, #0",
@@ -309,5 +327,5 @@ unsafe extern "C" fn dot(weights: *const u16, x: *const f32, steps: usize) -> f3
 /// Always sound.
 #[unsafe(naked)]
 unsafe extern "C" fn widen_one(half: u32) -> f32 {
-    naked_asm!("vmov s0, r0", "vcvtb.f32.f16 s0, s0", "bx lr")
+    naked_asm!(".fpu fpv4-sp-d16", "vmov s0, r0", "vcvtb.f32.f16 s0, s0", "bx lr")
 }

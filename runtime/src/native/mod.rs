@@ -189,11 +189,11 @@ fn load_values(image: &Image<'_>, row: &mut [f32], frame: impl ExactSizeIterator
     };
     match image.scaling() {
         None => place(row, channels, frame),
-        // As training does, in f64: the difference of two large values stays finite.
+        // By halves, so that the difference of two large values stays finite; f64, as in training, is slow on a
+        // microcontroller.
         Some([shift, factor]) => {
             let scaled = frame.zip(shift).zip(factor);
-            let scaled = scaled.map(|((v, s), f)| ((f64::from(v) - f64::from(*s)) * f64::from(*f)) as f32);
-            place(row, channels, scaled);
+            place(row, channels, scaled.map(|((v, s), f)| (0.5 * v - 0.5 * s) * f * 2.0));
         }
     }
 }
@@ -204,10 +204,15 @@ fn place(row: &mut [f32], channels: usize, values: impl ExactSizeIterator<Item =
         row.iter_mut().zip(values).for_each(|(slot, value)| *slot = value);
         return;
     }
-    let pixels = values.len() / channels;
-    for (index, value) in values.enumerate() {
-        if let Some(slot) = row.get_mut(index % pixels * channels + index / pixels) {
+    let pixels = values.len().checked_div(channels).unwrap_or(0);
+    let (mut pixel, mut channel) = (0, 0);
+    for value in values {
+        if let Some(slot) = row.get_mut(pixel * channels + channel) {
             *slot = value;
+        }
+        pixel += 1;
+        if pixel == pixels {
+            (pixel, channel) = (0, channel + 1);
         }
     }
 }
