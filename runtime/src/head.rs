@@ -12,7 +12,7 @@ use crate::{Assignment, FrameError, MAX_CLUSTERS};
 #[derive(Clone, Debug)]
 pub struct Head<'a> {
     mu_c: &'a [f32],
-    /// 1 / σ_c², and log N(μ_c; μ_c, σ_c² I).
+    /// 1 / σ_c², and log N(μ_c; μ_c, σ_c² I) + log K p(c), of which the latter is 0 as trained.
     scales: Vec<[f32; 2], MAX_CLUSTERS>,
     novelty_threshold: f32,
 }
@@ -28,8 +28,8 @@ pub enum HeadError {
         /// Values in log σ².
         clusters: usize,
     },
-    /// A parameter is NaN or infinite.
-    #[error("a parameter of the head is not finite")]
+    /// A parameter is NaN or infinite, or a weight is not above 0.
+    #[error("a parameter of the head is not finite, or a weight is not above 0")]
     NotFinite,
 }
 
@@ -56,6 +56,42 @@ impl<'a> Head<'a> {
         Ok(head)
     }
 
+    /// A head with these variances and threshold, but means `mu_c` `[K,D]` and p(c) in proportion to `weights` `[K]`,
+    /// as adaptation on the device gives them: e_c then counts log K p(c) besides E3.
+    ///
+    /// # Errors
+    /// If the lengths are not those of this head, a value is not finite, or a weight is not above 0.
+    pub fn with_mixture<'b>(&self, mu_c: &'b [f32], weights: &[f32]) -> Result<Head<'b>, HeadError> {
+        if mu_c.len() != self.mu_c.len() || weights.len() != self.clusters() {
+            return Err(HeadError::Shape { means: mu_c.len(), clusters: weights.len() });
+        }
+        let mean_weight = weights.iter().sum::<f32>() / self.clusters() as f32;
+        let positive = weights.iter().all(|w| *w > 0.0) && mean_weight.is_finite();
+        if !positive || mu_c.iter().any(|v| !v.is_finite()) {
+            return Err(HeadError::NotFinite);
+        }
+        let mut head = Head { mu_c, scales: self.scales.clone(), novelty_threshold: self.novelty_threshold };
+        for ([_, constant], weight) in head.scales.iter_mut().zip(weights) {
+            *constant += libm::logf(weight / mean_weight);
+        }
+        Ok(head)
+    }
+
+    /// μ_c `[K,D]`.
+    pub fn means(&self) -> &'a [f32] {
+        self.mu_c
+    }
+
+    /// 1 / σ_c² of every cluster, in order.
+    pub fn precisions(&self) -> impl Iterator<Item = f32> + '_ {
+        self.scales.iter().map(|[precision, _]| *precision)
+    }
+
+    /// The novelty past which a frame is called novel, nats.
+    pub fn novelty_threshold(&self) -> f32 {
+        self.novelty_threshold
+    }
+
     /// Clusters K.
     pub fn clusters(&self) -> usize {
         self.scales.len()
@@ -69,7 +105,8 @@ impl<'a> Head<'a> {
     /// Assigns a frame from m and log v `[D]`.
     ///
     /// The exponents are e_c = E_q(z|x) log p(z|c) (E3); log q(c|x) is their log-softmax, or that of
-    /// `logits` `[K]` where the model has a learned cluster head; novelty is -log Σ_c exp(e_c)/K.
+    /// `logits` `[K]` where the model has a learned cluster head; novelty is -log Σ_c exp(e_c)/K. Weights other than
+    /// 1/K are in e_c, see [`Head::with_mixture`].
     ///
     /// # Errors
     /// [`FrameError::Length`] if a length is not D (or K), [`FrameError::Overflow`] if a result is not finite.

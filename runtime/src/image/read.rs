@@ -16,6 +16,7 @@ pub const MAX_LAYERS: usize = 16;
 /// A model, read where its bytes lie.
 #[derive(Clone, Debug)]
 pub struct Image<'a> {
+    checksum: u32,
     shape: FrameShape,
     learned_head: bool,
     log_var_range: [f32; 2],
@@ -71,6 +72,7 @@ impl<'a> Image<'a> {
         let (log_responsibilities, novelty) = answer.split_at_checked(k).ok_or(wrong)?;
         let learned_head = flags[1] == 1;
         Ok(Self {
+            checksum: file.word(word::CHECKSUM),
             shape,
             learned_head,
             log_var_range: [low, high],
@@ -79,6 +81,18 @@ impl<'a> Image<'a> {
             golden: Golden { frame, log_responsibilities, novelty: novelty.first().copied().unwrap_or_default() },
             layers: layers(&file, shape, 2 * d + if learned_head { k } else { 0 })?,
         })
+    }
+
+    /// The length in bytes that an image states in its first bytes; None if they do not begin one. Nothing else is
+    /// checked.
+    pub fn stated_length(bytes: &[u8]) -> Option<usize> {
+        let begins = bytes.len() >= HEADER && bytes.starts_with(&MAGIC);
+        begins.then(|| read_u32(bytes, word::LENGTH * 4) as usize)
+    }
+
+    /// The checksum in the header, which counts those of all sections: it tells one model from another.
+    pub fn checksum(&self) -> u32 {
+        self.checksum
     }
 
     /// Shape of a frame.

@@ -2,7 +2,7 @@
 
 use std::vec::Vec;
 
-use super::{Engine, answer};
+use super::{Engine, latent};
 use crate::image::Image;
 use crate::kernels::Kernel;
 use crate::layer::{Dense, Layer, Layout, padded};
@@ -121,7 +121,7 @@ impl<'a> Batch<'a> {
             core::mem::swap(from, to);
         }
         for row in from.chunks_exact_mut(stride).take(count) {
-            assignments.push(answer(&self.image, row)?);
+            assignments.push(latent(&self.image, row)?.assign(self.image.head())?);
         }
         Ok(())
     }

@@ -12,7 +12,7 @@ use bytemuck::cast_slice_mut;
 use crate::image::Image;
 use crate::kernels::Kernel;
 use crate::layer::{Layer, padded};
-use crate::{Assignment, FrameError, check_frame};
+use crate::{Assignment, FrameError, Head, check_frame};
 
 /// A model in a flash image, ready to assign frames.
 #[derive(Debug)]
@@ -22,6 +22,27 @@ pub struct Engine<'a> {
     /// Of the scratch memory what holds inputs and outputs; the kernel's list is the rest.
     values: usize,
     scratch: &'a mut [f32],
+}
+
+/// What the encoder gives for a frame: q(z|x) = N(m, diag v).
+#[derive(Clone, Copy, Debug)]
+pub struct Latent<'a> {
+    /// m `[D]`.
+    pub mu: &'a [f32],
+    /// log v `[D]`, within the range that the model clamps it to.
+    pub log_var: &'a [f32],
+    /// `[K]`, where the model has a learned cluster head.
+    pub logits: Option<&'a [f32]>,
+}
+
+impl Latent<'_> {
+    /// What a head says of it.
+    ///
+    /// # Errors
+    /// As [`Head::assign`].
+    pub fn assign(&self, head: &Head<'_>) -> Result<Assignment, FrameError> {
+        head.assign(self.mu, self.log_var, self.logits)
+    }
 }
 
 /// Why an engine could not be made.
@@ -111,9 +132,8 @@ impl<'a> Engine<'a> {
     /// # Errors
     /// [`FrameError`]; never panics, whatever the values.
     pub fn assign(&mut self, frame: &[f32]) -> Result<Assignment, FrameError> {
-        check_frame(frame, self.image.shape().len())?;
-        load(&self.image, self.scratch, frame);
-        self.run()
+        self.load(frame)?;
+        run(&self.image, self.kernel, self.values, self.scratch)?.assign(self.image.head())
     }
 
     /// Assigns a frame of bytes, each divided by 255, as images are.
@@ -121,12 +141,41 @@ impl<'a> Engine<'a> {
     /// # Errors
     /// [`FrameError`]; never panics.
     pub fn assign_u8(&mut self, frame: &[u8]) -> Result<Assignment, FrameError> {
+        self.load_u8(frame)?;
+        run(&self.image, self.kernel, self.values, self.scratch)?.assign(self.image.head())
+    }
+
+    /// Encodes a frame as [`Engine::assign`] takes it, for a head other than the image's.
+    ///
+    /// # Errors
+    /// As [`Engine::assign`].
+    pub fn encode(&mut self, frame: &[f32]) -> Result<Latent<'_>, FrameError> {
+        self.load(frame)?;
+        run(&self.image, self.kernel, self.values, self.scratch)
+    }
+
+    /// Encodes a frame as [`Engine::assign_u8`] takes it.
+    ///
+    /// # Errors
+    /// As [`Engine::assign_u8`].
+    pub fn encode_u8(&mut self, frame: &[u8]) -> Result<Latent<'_>, FrameError> {
+        self.load_u8(frame)?;
+        run(&self.image, self.kernel, self.values, self.scratch)
+    }
+
+    fn load(&mut self, frame: &[f32]) -> Result<(), FrameError> {
+        check_frame(frame, self.image.shape().len())?;
+        load(&self.image, self.scratch, frame);
+        Ok(())
+    }
+
+    fn load_u8(&mut self, frame: &[u8]) -> Result<(), FrameError> {
         let (expected, found) = (self.image.shape().len(), frame.len());
         if found != expected {
             return Err(FrameError::Length { expected, found });
         }
         load_values(&self.image, self.scratch, frame.iter().map(|byte| f32::from(*byte) / 255.0));
-        self.run()
+        Ok(())
     }
 
     /// Compares the golden frame's assignment with the golden answer.
@@ -144,26 +193,26 @@ impl<'a> Engine<'a> {
         let novelty = (assignment.novelty - golden.novelty).abs() <= 0.01 * golden.novelty.abs().max(1.0);
         if close && novelty { Ok(()) } else { Err(EngineError::SelfTest) }
     }
+}
 
-    /// All layers, then the head.
-    fn run(&mut self) -> Result<Assignment, FrameError> {
-        let (values, list) = self.scratch.split_at_mut_checked(self.values).ok_or(FrameError::Engine)?;
-        let list: &mut [u32] = cast_slice_mut(list);
-        let mut outputs = 0;
-        for (index, layer) in self.image.layers().iter().enumerate() {
-            outputs = padded(layer.outputs());
-            let (from, to) = ends(values, index, padded(layer.inputs()), outputs).ok_or(FrameError::Engine)?;
-            let done = match layer {
-                Layer::Dense(dense) => self.kernel.dense(dense, from, to, list),
-                Layer::Conv(conv) => self.kernel.conv(conv, from, to, list),
-            };
-            if !done {
-                return Err(FrameError::Engine);
-            }
+/// All layers, on the frame at the start of `scratch`, of which `values` hold inputs and outputs.
+fn run<'s>(image: &Image<'_>, kernel: Kernel, values: usize, scratch: &'s mut [f32]) -> Result<Latent<'s>, FrameError> {
+    let (values, list) = scratch.split_at_mut_checked(values).ok_or(FrameError::Engine)?;
+    let list: &mut [u32] = cast_slice_mut(list);
+    let mut outputs = 0;
+    for (index, layer) in image.layers().iter().enumerate() {
+        outputs = padded(layer.outputs());
+        let (from, to) = ends(values, index, padded(layer.inputs()), outputs).ok_or(FrameError::Engine)?;
+        let done = match layer {
+            Layer::Dense(dense) => kernel.dense(dense, from, to, list),
+            Layer::Conv(conv) => kernel.conv(conv, from, to, list),
+        };
+        if !done {
+            return Err(FrameError::Engine);
         }
-        let (last, _) = ends(values, self.image.layers().len(), outputs, 0).ok_or(FrameError::Engine)?;
-        answer(&self.image, last)
     }
+    let (last, _) = ends(values, image.layers().len(), outputs, 0).ok_or(FrameError::Engine)?;
+    latent(image, last)
 }
 
 /// Where layer `index` finds its inputs and where it puts its outputs: at either end of the memory, in turn.
@@ -217,15 +266,14 @@ fn place(row: &mut [f32], channels: usize, values: impl ExactSizeIterator<Item =
     }
 }
 
-/// From the outputs of the last layer to an assignment.
-fn answer(image: &Image<'_>, outputs: &mut [f32]) -> Result<Assignment, FrameError> {
-    let head = image.head();
-    let (d, k) = (head.latent(), head.clusters());
+/// m, log v and logits among the outputs of the last layer.
+fn latent<'s>(image: &Image<'_>, outputs: &'s mut [f32]) -> Result<Latent<'s>, FrameError> {
+    let (d, k) = (image.head().latent(), image.head().clusters());
     let [low, high] = image.log_var_range();
     let (mu, rest) = outputs.split_at_mut_checked(d).ok_or(FrameError::Engine)?;
     let (log_var, logits) = rest.split_at_mut_checked(d).ok_or(FrameError::Engine)?;
     // `clamp` keeps a NaN, which the head then refuses.
     log_var.iter_mut().for_each(|v| *v = v.clamp(low, high));
     let logits = if image.learned_head() { Some(logits.get(..k).ok_or(FrameError::Engine)?) } else { None };
-    head.assign(mu, log_var, logits)
+    Ok(Latent { mu, log_var, logits })
 }

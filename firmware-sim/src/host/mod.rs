@@ -1,0 +1,3 @@
+//! The simulation of a device on the host.
+
+pub mod flash;

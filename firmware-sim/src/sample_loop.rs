@@ -1,0 +1,178 @@
+//! The loop itself.
+
+use runtime::native::Engine;
+use runtime::{Assignment, FrameError};
+
+use crate::queue::FrameConsumer;
+use crate::{Adaptation, Settings, SettingsError, Summary, Tracker};
+
+/// What came of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Nothing new: no cluster has the votes yet, or the decision stands.
+    Nothing,
+    /// This cluster now has the votes.
+    Decided {
+        /// The cluster.
+        cluster: usize,
+        /// Time of the frame that decided, milliseconds.
+        at: u64,
+    },
+    /// The decision has lost its votes, and no other cluster has them.
+    Lapsed {
+        /// The cluster that was the decision.
+        cluster: usize,
+        /// Time of the frame, milliseconds.
+        at: u64,
+    },
+    /// The frame is novel; it does not vote.
+    Novel {
+        /// Time of the frame, milliseconds.
+        at: u64,
+    },
+    /// The frame is novel, and with it so many of the last ones are that the alarm is raised.
+    Alarm {
+        /// Time of the frame, milliseconds.
+        at: u64,
+    },
+    /// The frame was refused; it does not vote.
+    Refused(FrameError),
+}
+
+/// A frame `[C·H·W]`, channels first.
+#[derive(Clone, Copy, Debug)]
+pub enum Frame<'f> {
+    /// In the units of the training data.
+    Floats(&'f [f32]),
+    /// Bytes, each to be divided by 255.
+    Bytes(&'f [u8]),
+}
+
+impl<'f> From<&'f [f32]> for Frame<'f> {
+    fn from(values: &'f [f32]) -> Self {
+        Self::Floats(values)
+    }
+}
+
+impl<'f> From<&'f [u8]> for Frame<'f> {
+    fn from(values: &'f [u8]) -> Self {
+        Self::Bytes(values)
+    }
+}
+
+impl<'f, const LEN: usize> From<&'f [f32; LEN]> for Frame<'f> {
+    fn from(values: &'f [f32; LEN]) -> Self {
+        Self::Floats(values)
+    }
+}
+
+impl<'f, const LEN: usize> From<&'f [u8; LEN]> for Frame<'f> {
+    fn from(values: &'f [u8; LEN]) -> Self {
+        Self::Bytes(values)
+    }
+}
+
+/// Frames in, events out.
+#[derive(Debug)]
+pub struct SampleLoop<'a> {
+    engine: Engine<'a>,
+    adaptation: Option<Adaptation<'a>>,
+    tracker: Tracker,
+    last: Option<Assignment>,
+}
+
+impl<'a> SampleLoop<'a> {
+    /// A loop on an engine. The model does not change while it runs, unless there is [`SampleLoop::with_adaptation`].
+    ///
+    /// # Errors
+    /// As [`Settings::check`].
+    pub fn new(engine: Engine<'a>, settings: Settings) -> Result<Self, SettingsError> {
+        let image = engine.image();
+        let tracker = Tracker::new(settings, image.checksum(), image.head().clusters())?;
+        Ok(Self { engine, adaptation: None, tracker, last: None })
+    }
+
+    /// The same loop, with a mixture that follows the frames. It must be made from the head of the same image.
+    #[must_use]
+    pub fn with_adaptation(mut self, adaptation: Adaptation<'a>) -> Self {
+        self.adaptation = Some(adaptation);
+        self
+    }
+
+    /// Assigns the frame of time `now`, milliseconds, and tells what came of it.
+    ///
+    /// A time that jumps or stands still does no harm: it goes into the event as it is, and decides nothing.
+    pub fn step<'f>(&mut self, now: u64, frame: impl Into<Frame<'f>>) -> Event {
+        let assignment = self.assign(frame.into());
+        let event = self.tracker.observe(now, assignment.as_ref().map_err(|error| *error));
+        self.last = assignment.ok();
+        event
+    }
+
+    fn assign(&mut self, frame: Frame<'_>) -> Result<Assignment, FrameError> {
+        let Some(adaptation) = &mut self.adaptation else {
+            return match frame {
+                Frame::Floats(values) => self.engine.assign(values),
+                Frame::Bytes(values) => self.engine.assign_u8(values),
+            };
+        };
+        let latent = match frame {
+            Frame::Floats(values) => self.engine.encode(values)?,
+            Frame::Bytes(values) => self.engine.encode_u8(values)?,
+        };
+        adaptation.assign(&latent)
+    }
+
+    /// Takes the oldest frame of a queue through a step; None if none waits. Frames that the queue has dropped are
+    /// counted.
+    pub fn poll<T: Copy, const LEN: usize>(&mut self, queue: &mut FrameConsumer<'_, T, LEN>) -> Option<Event>
+    where
+        for<'f> Frame<'f>: From<&'f [T]>,
+    {
+        self.tracker.count_dropped(queue.take_dropped());
+        // The frame stays in its slot while the engine reads it.
+        let event = queue.peek().map(|frame| self.step(frame.at, &frame.values[..]))?;
+        queue.pop();
+        Some(event)
+    }
+
+    /// What the engine said of the last frame; None before the first, and if that was refused.
+    pub fn last(&self) -> Option<&Assignment> {
+        self.last.as_ref()
+    }
+
+    /// The cluster that has the votes.
+    pub fn decision(&self) -> Option<usize> {
+        self.tracker.decision()
+    }
+
+    /// Whether the alarm is on.
+    pub fn alarmed(&self) -> bool {
+        self.tracker.alarmed()
+    }
+
+    /// What has been counted since the start or the last [`SampleLoop::take_summary`].
+    pub fn summary(&self) -> &Summary {
+        self.tracker.summary()
+    }
+
+    /// Gives the counts and begins again at 0, so that every frame is in one summary only.
+    pub fn take_summary(&mut self) -> Summary {
+        self.tracker.take_summary()
+    }
+
+    /// The engine.
+    pub fn engine(&self) -> &Engine<'a> {
+        &self.engine
+    }
+
+    /// The adaptation, if there is one.
+    pub fn adaptation(&self) -> Option<&Adaptation<'a>> {
+        self.adaptation.as_ref()
+    }
+
+    /// The adaptation, to revert it.
+    pub fn adaptation_mut(&mut self) -> Option<&mut Adaptation<'a>> {
+        self.adaptation.as_mut()
+    }
+}

@@ -1,0 +1,439 @@
+//! Two slots for models in flash, and how one replaces the other.
+//!
+//! ```text
+//! begin ─► write.. ─► finish (verify) ─► switch ─► restart: boot (trial) ─► confirm
+//!                                                     └─ not confirmed ─► next boot: the old model
+//! ```
+//!
+//! - The slot of the confirmed model is never written, so the old model stays whole until the new one is confirmed, and
+//!   after that until the next update begins.
+//! - A model is booted only if every checksum holds and the golden frame gives its golden answer. That is looked at when
+//!   it is staged and at every boot.
+//! - What is booted next is one record, in a map of `sequential-storage`: written beside the old one, so that power may
+//!   go at any operation.
+//! - A trial is one boot. If power goes before [`Slots::confirm`], the next boot takes the old model.
+//! - A version that is not above the confirmed one is refused, unless forced. Without being forced a device goes back
+//!   only if its model is damaged, and says so ([`Reason::Damaged`]).
+//!
+//! Operations are those of `embedded-storage-async`; with a flash that blocks, a plain `block_on` drives them.
+
+mod record;
+
+use core::ops::Range;
+
+use embedded_storage_async::nor_flash::NorFlash;
+use runtime::image::{ALIGNMENT, Image, ImageError};
+use runtime::native::{Engine, EngineError};
+
+pub use record::{Beside, Record, Stored};
+
+/// Flash that is also mapped into memory, as a microcontroller's is: models are read where they lie.
+pub trait MappedFlash: NorFlash {
+    /// The bytes at an offset, as the last operation left them; None past the end. The memory must be aligned to 4
+    /// bytes at offset 0.
+    fn mapped(&self, range: Range<u32>) -> Option<&[u8]>;
+}
+
+/// Where slots and record lie, as offsets in flash: multiples of its erase size that do not overlap. The record takes
+/// two erasable pages or more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// The two slots.
+    pub slots: [Range<u32>; 2],
+    /// The record.
+    pub record: Range<u32>,
+}
+
+/// Why an operation failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SlotError<E> {
+    /// What the flash says.
+    #[error("the flash failed: {0:?}")]
+    Flash(E),
+    /// The layout does not fit the flash.
+    #[error("slots and record must be apart, inside the flash, at multiples of its erase size; the record needs two")]
+    Layout,
+    /// The record cannot be read or written.
+    #[error("the record of the slots is damaged, or its flash is worn out")]
+    Record,
+    /// The image is longer than a slot, or its bytes are not as many as announced.
+    #[error("{found} bytes, where {expected} fit or were announced")]
+    Length {
+        /// Bytes announced, or those of a slot.
+        expected: u32,
+        /// Bytes given.
+        found: u32,
+    },
+    /// A part of an image, but the last, is no whole number of 64 bytes.
+    #[error("an image is written in parts of a multiple of 64 bytes")]
+    Part,
+    /// The version is not above the confirmed one.
+    #[error("version {found} is not above version {confirmed}, which is confirmed; force it to go back")]
+    Version {
+        /// The confirmed version.
+        confirmed: u32,
+        /// The version given.
+        found: u32,
+    },
+    /// The bytes are no image.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// The image's golden frame does not give its golden answer, or there is too little scratch memory.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// An operation out of order.
+    #[error("{0}")]
+    Order(&'static str),
+}
+
+impl<E> From<sequential_storage::Error<E>> for SlotError<E> {
+    fn from(error: sequential_storage::Error<E>) -> Self {
+        match error {
+            sequential_storage::Error::Storage { value, .. } => Self::Flash(value),
+            _ => Self::Record,
+        }
+    }
+}
+
+/// Why a model was booted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// It is the confirmed one.
+    Confirmed,
+    /// It is new: [`Slots::confirm`] keeps it.
+    Trial,
+    /// The new one was booted before, and was not confirmed: this is the old one.
+    NotConfirmed,
+    /// The model that was to be booted is damaged, or the record is lost: this is the other one, or the one that was
+    /// found. A model found without a record has version 0.
+    Damaged,
+    /// There is none: no update has been confirmed yet.
+    Empty,
+}
+
+/// What [`Slots::boot`] chose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Boot {
+    /// The model; None if no slot holds a whole one, as before the first update.
+    pub model: Option<Stored>,
+    /// Why this one.
+    pub reason: Reason,
+}
+
+/// A model on its way into a slot.
+#[derive(Clone, Copy, Debug)]
+struct Incoming {
+    slot: u8,
+    version: u32,
+    length: u32,
+    written: u32,
+    verified: Option<Stored>,
+}
+
+/// The slots of a flash.
+#[derive(Debug)]
+pub struct Slots<F> {
+    flash: F,
+    layout: Layout,
+    incoming: Option<Incoming>,
+}
+
+impl<F: MappedFlash> Slots<F> {
+    /// The slots of `layout` in `flash`. Nothing is read yet.
+    ///
+    /// # Errors
+    /// [`SlotError::Layout`].
+    pub fn new(flash: F, layout: Layout) -> Result<Self, SlotError<F::Error>> {
+        let [first, second] = &layout.slots;
+        let erase = F::ERASE_SIZE as u32;
+        let capacity = u32::try_from(flash.capacity()).unwrap_or(u32::MAX);
+        let fits = |range: &Range<u32>| {
+            range.start < range.end
+                && range.end <= capacity
+                && range.start.is_multiple_of(erase)
+                && range.end.is_multiple_of(erase)
+        };
+        let apart = |a: &Range<u32>, b: &Range<u32>| a.end <= b.start || b.end <= a.start;
+        let record = &layout.record;
+        let good = [first, second, record].into_iter().all(fits)
+            && apart(first, second)
+            && apart(first, record)
+            && apart(second, record)
+            && record.end - record.start >= 2 * erase
+            && ALIGNMENT.is_multiple_of(F::WRITE_SIZE)
+            && F::ERASE_SIZE.is_multiple_of(ALIGNMENT);
+        if good { Ok(Self { flash, layout, incoming: None }) } else { Err(SlotError::Layout) }
+    }
+
+    /// Chooses the model to run, to be called once after every start, before anything else.
+    ///
+    /// `scratch` is the memory of an engine ([`runtime::native::scratch_len`]) that fits every model to come; it is free
+    /// again afterwards.
+    ///
+    /// # Errors
+    /// [`SlotError::Flash`], and [`EngineError::Scratch`] if a whole model needs more scratch memory. Damage is none:
+    /// it is left aside and told by [`Reason::Damaged`].
+    pub async fn boot(&mut self, scratch: &mut [f32]) -> Result<Boot, SlotError<F::Error>> {
+        self.incoming = None;
+        let mut record = match self.load().await {
+            Ok(Some(record)) => record,
+            Ok(None) => return self.recover(None, scratch).await,
+            Err(SlotError::Record) => {
+                record::clear(&mut self.flash, self.layout.record.clone()).await?;
+                return self.recover(None, scratch).await;
+            }
+            Err(error) => return Err(error),
+        };
+        let mut reason = Reason::Confirmed;
+        match record.beside {
+            Beside::Next(next) if self.is_whole(&next, scratch)? => {
+                record.beside = Beside::Trial(next);
+                self.store(&record).await?;
+                return Ok(Boot { model: Some(next), reason: Reason::Trial });
+            }
+            Beside::Next(_) => reason = Reason::Damaged,
+            Beside::Trial(_) => reason = Reason::NotConfirmed,
+            Beside::Nothing | Beside::Previous(_) => {}
+        }
+        match record.confirmed {
+            Some(confirmed) if !self.is_whole(&confirmed, scratch)? => {
+                return self.recover(Some(record), scratch).await;
+            }
+            None if reason == Reason::Confirmed => reason = Reason::Empty,
+            _ => {}
+        }
+        if matches!(record.beside, Beside::Next(_) | Beside::Trial(_)) {
+            record.beside = Beside::Nothing;
+            self.store(&record).await?;
+        }
+        Ok(Boot { model: record.confirmed, reason })
+    }
+
+    /// The record is lost, or the confirmed model is damaged: takes whatever whole model a slot holds.
+    async fn recover(&mut self, record: Option<Record>, scratch: &mut [f32]) -> Result<Boot, SlotError<F::Error>> {
+        let known = record.unwrap_or_default();
+        let beside = match known.beside {
+            Beside::Nothing => None,
+            Beside::Previous(model) | Beside::Next(model) | Beside::Trial(model) => Some(model),
+        };
+        for slot in 0..2 {
+            let Some(mut found) = self.look(slot) else { continue };
+            let same = |model: &&Stored| model.slot == slot && model.checksum == found.checksum;
+            found.version = [known.confirmed, beside].iter().flatten().find(same).map_or(0, |model| model.version);
+            if self.is_whole(&found, scratch)? {
+                self.store(&Record { confirmed: Some(found), beside: Beside::Nothing }).await?;
+                return Ok(Boot { model: Some(found), reason: Reason::Damaged });
+            }
+        }
+        Ok(Boot { model: None, reason: if record.is_some() { Reason::Damaged } else { Reason::Empty } })
+    }
+
+    /// What a slot's first bytes say is in it.
+    fn look(&self, slot: u8) -> Option<Stored> {
+        let range = self.slot(slot)?;
+        let bytes = self.flash.mapped(range.clone())?;
+        let length = Image::stated_length(bytes)?;
+        let checksum = Image::new(bytes.get(..length)?).ok()?.checksum();
+        Some(Stored { slot, version: 0, length: length as u32, checksum })
+    }
+
+    /// Whether a stored model is what the record says of it, and passes its self-test.
+    fn is_whole(&self, model: &Stored, scratch: &mut [f32]) -> Result<bool, SlotError<F::Error>> {
+        match self.verify(model.slot, model.length, scratch) {
+            Ok(checksum) => Ok(checksum == model.checksum),
+            Err(SlotError::Engine(error @ EngineError::Scratch { .. })) => Err(SlotError::Engine(error)),
+            Err(_) => Ok(false),
+        }
+    }
+
+    /// Checks every byte of a slot's model and its golden answer; gives its checksum.
+    fn verify(&self, slot: u8, length: u32, scratch: &mut [f32]) -> Result<u32, SlotError<F::Error>> {
+        let image = Image::new(self.bytes(slot, length)?)?;
+        let checksum = image.checksum();
+        Engine::new(image, scratch)?.self_test()?;
+        Ok(checksum)
+    }
+
+    fn slot(&self, slot: u8) -> Option<&Range<u32>> {
+        self.layout.slots.get(usize::from(slot))
+    }
+
+    fn bytes(&self, slot: u8, length: u32) -> Result<&[u8], SlotError<F::Error>> {
+        let range = self.slot(slot).filter(|range| length <= range.end - range.start);
+        let range = range.map(|range| range.start..range.start + length);
+        range.and_then(|range| self.flash.mapped(range)).ok_or(SlotError::Record)
+    }
+
+    /// A stored model, checked again.
+    ///
+    /// # Errors
+    /// [`SlotError::Image`] if it is damaged.
+    pub fn image(&self, model: &Stored) -> Result<Image<'_>, SlotError<F::Error>> {
+        Ok(Image::new(self.bytes(model.slot, model.length)?)?)
+    }
+
+    /// Where a stored model lies in flash, to read it there while the slots are used.
+    pub fn range(&self, model: &Stored) -> Option<Range<u32>> {
+        self.slot(model.slot).map(|range| range.start..range.start.saturating_add(model.length))
+    }
+
+    /// The record, empty if there is none.
+    ///
+    /// # Errors
+    /// [`SlotError::Flash`], [`SlotError::Record`].
+    pub async fn record(&mut self) -> Result<Record, SlotError<F::Error>> {
+        Ok(self.load().await?.unwrap_or_default())
+    }
+
+    async fn load(&mut self) -> Result<Option<Record>, SlotError<F::Error>> {
+        record::load(&mut self.flash, self.layout.record.clone()).await
+    }
+
+    async fn store(&mut self, record: &Record) -> Result<(), SlotError<F::Error>> {
+        record::store(&mut self.flash, self.layout.record.clone(), record).await
+    }
+
+    /// Stages a whole image: [`Slots::begin`], [`Slots::write`], [`Slots::finish`].
+    ///
+    /// # Errors
+    /// Theirs.
+    pub async fn stage(
+        &mut self,
+        version: u32,
+        image: &[u8],
+        force: bool,
+        scratch: &mut [f32],
+    ) -> Result<Stored, SlotError<F::Error>> {
+        let length = u32::try_from(image.len()).unwrap_or(u32::MAX);
+        self.begin(version, length, force).await?;
+        self.write(image).await?;
+        self.finish(scratch)
+    }
+
+    /// Makes room for a model of `length` bytes in the slot that the confirmed one is not in.
+    ///
+    /// # Errors
+    /// [`SlotError::Version`] unless `force`, [`SlotError::Length`], [`SlotError::Order`] during a trial.
+    pub async fn begin(&mut self, version: u32, length: u32, force: bool) -> Result<(), SlotError<F::Error>> {
+        self.incoming = None;
+        let known = self.load().await?;
+        let mut record = known.unwrap_or_default();
+        if matches!(record.beside, Beside::Trial(_)) {
+            return Err(SlotError::Order("the model on trial is in that slot: confirm it or roll it back first"));
+        }
+        if let Some(Stored { version: confirmed, .. }) = record.confirmed
+            && version <= confirmed
+            && !force
+        {
+            return Err(SlotError::Version { confirmed, found: version });
+        }
+        let slot = record.confirmed.map_or(0, |confirmed| 1 - confirmed.slot.min(1));
+        let range = self.slot(slot).cloned().ok_or(SlotError::Layout)?;
+        let size = range.end - range.start;
+        if length > size || !(length as usize).is_multiple_of(ALIGNMENT) || length == 0 {
+            return Err(SlotError::Length { expected: size, found: length });
+        }
+        // Before the first byte goes: the record must not promise what is no longer there. And there must be one, or the
+        // model would count as found if power went before the switch.
+        if record.beside != Beside::Nothing || known.is_none() {
+            record.beside = Beside::Nothing;
+            self.store(&record).await?;
+        }
+        let erase = F::ERASE_SIZE as u32;
+        for page in (range.start..range.start + length).step_by(F::ERASE_SIZE) {
+            self.flash.erase(page, page + erase).await.map_err(SlotError::Flash)?;
+        }
+        self.incoming = Some(Incoming { slot, version, length, written: 0, verified: None });
+        Ok(())
+    }
+
+    /// Appends bytes of the model, as they arrive: a multiple of 64.
+    ///
+    /// # Errors
+    /// [`SlotError::Part`], [`SlotError::Length`] past the announced length, [`SlotError::Order`] before
+    /// [`Slots::begin`].
+    pub async fn write(&mut self, bytes: &[u8]) -> Result<(), SlotError<F::Error>> {
+        let incoming = self.incoming.ok_or(SlotError::Order("begin comes before write"))?;
+        if !bytes.len().is_multiple_of(ALIGNMENT) {
+            return Err(SlotError::Part);
+        }
+        let found = u32::try_from(bytes.len()).unwrap_or(u32::MAX).saturating_add(incoming.written);
+        if found > incoming.length {
+            return Err(SlotError::Length { expected: incoming.length, found });
+        }
+        let start = self.slot(incoming.slot).ok_or(SlotError::Layout)?.start;
+        let mut at = start + incoming.written;
+        // Within a page at a time, as drivers of external flash ask for.
+        for part in bytes.chunks(PROGRAM) {
+            self.flash.write(at, part).await.map_err(SlotError::Flash)?;
+            at += part.len() as u32;
+        }
+        self.incoming = Some(Incoming { written: found, verified: None, ..incoming });
+        Ok(())
+    }
+
+    /// Checks the model that was written: every checksum, and the golden frame.
+    ///
+    /// # Errors
+    /// [`SlotError::Length`] if bytes are missing, [`SlotError::Image`], [`SlotError::Engine`].
+    pub fn finish(&mut self, scratch: &mut [f32]) -> Result<Stored, SlotError<F::Error>> {
+        let incoming = self.incoming.ok_or(SlotError::Order("begin and write come before finish"))?;
+        let Incoming { slot, version, length, written, .. } = incoming;
+        if written != length {
+            return Err(SlotError::Length { expected: length, found: written });
+        }
+        let stored = Stored { slot, version, length, checksum: self.verify(slot, length, scratch)? };
+        self.incoming = Some(Incoming { verified: Some(stored), ..incoming });
+        Ok(stored)
+    }
+
+    /// Makes the next boot try the model that [`Slots::finish`] has verified.
+    ///
+    /// # Errors
+    /// [`SlotError::Order`] if there is none.
+    pub async fn switch(&mut self) -> Result<(), SlotError<F::Error>> {
+        let verified = self.incoming.and_then(|incoming| incoming.verified);
+        let stored = verified.ok_or(SlotError::Order("finish comes before switch"))?;
+        let record = self.record().await?;
+        self.store(&Record { beside: Beside::Next(stored), ..record }).await?;
+        self.incoming = None;
+        Ok(())
+    }
+
+    /// Keeps the model on trial. The one before stays in its slot until the next update begins.
+    ///
+    /// # Errors
+    /// [`SlotError::Order`] if there is none.
+    pub async fn confirm(&mut self) -> Result<(), SlotError<F::Error>> {
+        let Record { confirmed, beside } = self.record().await?;
+        let Beside::Trial(trial) = beside else { return Err(SlotError::Order("no model is on trial")) };
+        let beside = confirmed.map_or(Beside::Nothing, Beside::Previous);
+        self.store(&Record { confirmed: Some(trial), beside }).await
+    }
+
+    /// Gives up the model that is on trial or to be booted next; the next boot takes the confirmed one.
+    ///
+    /// # Errors
+    /// [`SlotError::Flash`], [`SlotError::Record`].
+    pub async fn roll_back(&mut self) -> Result<(), SlotError<F::Error>> {
+        self.incoming = None;
+        let record = self.record().await?;
+        match record.beside {
+            Beside::Trial(_) | Beside::Next(_) => self.store(&Record { beside: Beside::Nothing, ..record }).await,
+            Beside::Nothing | Beside::Previous(_) => Ok(()),
+        }
+    }
+
+    /// The flash.
+    pub fn flash(&self) -> &F {
+        &self.flash
+    }
+
+    /// Gives the flash back.
+    pub fn into_flash(self) -> F {
+        self.flash
+    }
+}
+
+/// Bytes that are written at once.
+const PROGRAM: usize = 256;

@@ -1,0 +1,114 @@
+//! From assignments to events: votes with hysteresis, and the novelty alarm.
+
+use heapless::Deque;
+use runtime::{Assignment, FrameError};
+
+use crate::settings::{MAX_HISTORY, Settings, SettingsError};
+use crate::{Event, Summary};
+
+/// Smooths assignments, whichever engine they come from, and counts.
+#[derive(Clone, Debug)]
+pub struct Tracker {
+    settings: Settings,
+    /// Clusters of the last ordinary frames.
+    votes: Deque<u8, MAX_HISTORY>,
+    /// Whether the last accepted frames were novel, the last one in bit 0.
+    novel: u64,
+    decision: Option<usize>,
+    alarmed: bool,
+    summary: Summary,
+}
+
+impl Tracker {
+    /// Nothing decided, no alarm, nothing counted; `model` tells one model from another, see
+    /// [`runtime::image::Image::checksum`].
+    ///
+    /// # Errors
+    /// As [`Settings::check`].
+    pub fn new(settings: Settings, model: u32, clusters: usize) -> Result<Self, SettingsError> {
+        settings.check()?;
+        let summary = Summary::new(model, clusters);
+        Ok(Self { settings, votes: Deque::new(), novel: 0, decision: None, alarmed: false, summary })
+    }
+
+    /// Takes what an engine said of the frame of time `now`, milliseconds.
+    ///
+    /// At most one event comes of a frame. The end of an alarm is none: [`Tracker::alarmed`] tells it.
+    pub fn observe(&mut self, now: u64, assignment: Result<&Assignment, FrameError>) -> Event {
+        self.summary.frames += 1;
+        let assignment = match assignment {
+            Ok(assignment) => assignment,
+            Err(error) => {
+                self.summary.refused += 1;
+                return Event::Refused(error);
+            }
+        };
+        let raised = self.alarm(assignment.is_novel);
+        if assignment.is_novel {
+            self.summary.novel += 1;
+            return if raised { Event::Alarm { at: now } } else { Event::Novel { at: now } };
+        }
+        self.summary.assigned(assignment.cluster);
+        self.vote(now, assignment.cluster)
+    }
+
+    /// Whether this frame raises the alarm.
+    fn alarm(&mut self, is_novel: bool) -> bool {
+        self.novel = self.novel << 1 | u64::from(is_novel);
+        let looked_at = u64::MAX >> (MAX_HISTORY - self.settings.alarm_frames);
+        let count = (self.novel & looked_at).count_ones() as usize;
+        let was = self.alarmed;
+        self.alarmed = if was { count > self.settings.alarm_end } else { count >= self.settings.alarm_at };
+        let raised = self.alarmed && !was;
+        self.summary.alarms += u64::from(raised);
+        raised
+    }
+
+    fn vote(&mut self, now: u64, cluster: usize) -> Event {
+        while self.votes.len() >= self.settings.votes {
+            self.votes.pop_front();
+        }
+        // K is at most 64, and there is room: both cannot fail.
+        let _ = self.votes.push_back(cluster as u8);
+        let count = |of: usize| self.votes.iter().filter(|&&vote| usize::from(vote) == of).count();
+        let kept = self.decision.is_none_or(|decision| count(decision) >= self.settings.keep);
+        if self.decision != Some(cluster) && count(cluster) >= self.settings.needed {
+            self.decision = Some(cluster);
+            self.summary.decided(cluster);
+            return Event::Decided { cluster, at: now };
+        }
+        match self.decision {
+            Some(cluster) if !kept => {
+                self.decision = None;
+                Event::Lapsed { cluster, at: now }
+            }
+            _ => Event::Nothing,
+        }
+    }
+
+    /// The cluster that has the votes.
+    pub fn decision(&self) -> Option<usize> {
+        self.decision
+    }
+
+    /// Whether the alarm is on.
+    pub fn alarmed(&self) -> bool {
+        self.alarmed
+    }
+
+    /// Counts frames that a queue has dropped before the loop saw them.
+    pub fn count_dropped(&mut self, frames: u32) {
+        self.summary.dropped += u64::from(frames);
+    }
+
+    /// What has been counted since the start or the last [`Tracker::take_summary`].
+    pub fn summary(&self) -> &Summary {
+        &self.summary
+    }
+
+    /// Gives the counts and begins again at 0, so that every frame is in one summary only.
+    pub fn take_summary(&mut self) -> Summary {
+        let empty = Summary::new(self.summary.model, self.summary.assigned.len());
+        core::mem::replace(&mut self.summary, empty)
+    }
+}
