@@ -103,10 +103,17 @@ impl<'a> SampleLoop<'a> {
     ///
     /// A time that jumps or stands still does no harm: it goes into the event as it is, and decides nothing.
     pub fn step<'f>(&mut self, now: u64, frame: impl Into<Frame<'f>>) -> Event {
-        let assignment = self.assign(frame.into());
-        let event = self.tracker.observe(now, assignment.as_ref().map_err(|error| *error));
-        self.last = assignment.ok();
-        event
+        // An assignment is large: it goes where it stays before anyone looks at it.
+        match self.assign(frame.into()) {
+            Ok(assignment) => {
+                let assignment = self.last.insert(assignment);
+                self.tracker.observe(now, Ok(assignment))
+            }
+            Err(error) => {
+                self.last = None;
+                self.tracker.observe(now, Err(error))
+            }
+        }
     }
 
     fn assign(&mut self, frame: Frame<'_>) -> Result<Assignment, FrameError> {

@@ -51,13 +51,14 @@ impl<'a> Head<'a> {
         let mut head = Self { mu_c, scales: Vec::new(), novelty_threshold };
         for &log_var in log_var_c {
             // There is room for K.
-            let _ = head.scales.push([libm::expf(-log_var), -0.5 * d * (log_var + libm::logf(2.0 * PI))]);
+            let _ = head.scales.push([exp(-log_var), -0.5 * d * (log_var + libm::logf(2.0 * PI))]);
         }
         Ok(head)
     }
 
-    /// A head with these variances and threshold, but means `mu_c` `[K,D]` and p(c) in proportion to `weights` `[K]`,
-    /// as adaptation on the device gives them: e_c then counts log K p(c) besides E3.
+    /// A head with these variances and threshold, but means `mu_c` `[K,D]` and p(c) in proportion to `weights` `[K]`
+    /// times that of this head (1/K as trained), as adaptation on the device gives them: e_c then counts log K p(c) besides
+    /// E3.
     ///
     /// # Errors
     /// If the lengths are not those of this head, a value is not finite, or a weight is not above 0.
@@ -99,7 +100,8 @@ impl<'a> Head<'a> {
 
     /// Latent dimensions D.
     pub fn latent(&self) -> usize {
-        self.mu_c.len() / self.scales.len().max(1)
+        // Neither is ever 0, which the compiler cannot know.
+        (self.mu_c.len() / self.scales.len().max(1)).max(1)
     }
 
     /// Assigns a frame from m and log v `[D]`.
@@ -120,7 +122,8 @@ impl<'a> Head<'a> {
         let total_variance: f32 = log_var_z.iter().map(|&v| exp(v)).sum();
         // One vector for the exponents, the logits and log q(c|x), since it is the largest part of the stack. It holds K.
         let mut log_q: Vec<f32, MAX_CLUSTERS> = Vec::new();
-        for (mean, [precision, constant]) in self.mu_c.chunks_exact(d.max(1)).zip(&self.scales) {
+        for (cluster, [precision, constant]) in self.scales.iter().enumerate() {
+            let mean = self.mu_c.get(cluster * d..(cluster + 1) * d).unwrap_or_default();
             let distance: f32 = mu_z.iter().zip(mean).map(|(m, c)| (m - c) * (m - c)).sum();
             let _ = log_q.push(constant - 0.5 * (distance + total_variance) * precision);
         }
@@ -152,7 +155,8 @@ impl<'a> Head<'a> {
 
 /// e^x within 2·10⁻⁷ relative for x in [-87, 88], without a branch, so that a compiler makes vectors of it; libm's costs
 /// three times as much. Outside that range it gives what the end of the range gives; a NaN stays.
-fn exp(x: f32) -> f32 {
+#[cfg_attr(not(feature = "std"), inline(never))]
+pub(crate) fn exp(x: f32) -> f32 {
     /// Adding and taking it away rounds to the nearest integer.
     const ROUND: f32 = 12_582_912.0;
     /// ln 2 in two parts; the first has few bits, so that its multiples are exact.

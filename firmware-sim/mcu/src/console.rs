@@ -17,39 +17,43 @@ impl Console {
     }
 
     /// Writes a line.
-    pub fn print(&mut self, line: Line) {
+    pub fn print(&mut self, line: &mut Line) {
         // With the host gone there is no one to tell.
+        let _ = line.0.push('\n');
         let _ = self.0.write_all(line.0.as_bytes());
-        let _ = self.0.write_all(b"\n");
     }
 }
 
 impl Line {
     /// A line that begins so.
     pub fn new(text: &str) -> Self {
-        Self(String::new()).text(text)
+        let mut line = Self(String::new());
+        line.text(text);
+        line
     }
 
     /// Appends text.
-    pub fn text(mut self, text: &str) -> Self {
+    pub fn text(&mut self, text: &str) -> &mut Self {
         let _ = self.0.push_str(text);
         self
     }
 
     /// Appends a whole number.
-    pub fn number(self, number: usize) -> Self {
+    pub fn number(&mut self, number: usize) -> &mut Self {
         self.digits(number as u32, 1)
     }
 
     /// Appends a number with four decimals.
-    pub fn decimal(self, number: f32) -> Self {
-        let line = if number < 0.0 { self.text("-") } else { self };
+    pub fn decimal(&mut self, number: f32) -> &mut Self {
+        if number < 0.0 {
+            self.text("-");
+        }
         let scaled = (number.abs() * 1e4 + 0.5) as u32;
-        line.digits(scaled / 10_000, 1).text(".").digits(scaled % 10_000, 4)
+        self.digits(scaled / 10_000, 1).text(".").digits(scaled % 10_000, 4)
     }
 
     /// Appends at least so many digits, at most ten.
-    fn digits(mut self, number: u32, least: usize) -> Self {
+    fn digits(&mut self, number: u32, least: usize) -> &mut Self {
         const POWERS: [u32; 10] =
             [1_000_000_000, 100_000_000, 10_000_000, 1_000_000, 100_000, 10_000, 1_000, 100, 10, 1];
         for (index, power) in POWERS.iter().enumerate() {

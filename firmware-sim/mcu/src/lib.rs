@@ -1,6 +1,8 @@
 //! What the programs for the different machines have in common: the model, the digits, and what the host said of them.
 #![no_std]
 
+mod marks;
+
 use runtime::Assignment;
 use runtime::image::Aligned;
 

@@ -18,7 +18,7 @@ pub const NAME: &str = "FPv4-SP";
 const STEP: usize = 8;
 
 /// Most places of a dense layer's list.
-const LIST: usize = 128;
+const LIST: usize = 64;
 
 /// Places of the list of a dense layer, which is filled and walked as often as the inputs need it.
 pub fn list_len(inputs: usize) -> usize {
@@ -64,18 +64,19 @@ pub unsafe fn dense(layer: &Dense<'_>, x: &[f32], out: &mut [f32], list: &mut [u
 
 /// Writes to `list` the indexes of values from `next` on that are not 0, as many as it holds; returns how many they are,
 /// and where to go on.
-fn nonzero(x: &[f32], mut next: usize, list: &mut [u32]) -> (usize, usize) {
-    let mut count = 0;
-    while next < x.len() && count < list.len() {
-        // SAFETY: both are inside, by the condition of the loop.
-        unsafe {
-            *list.get_unchecked_mut(count) = next as u32;
-            // Without the sign, since -0 is 0 too; NaN is not.
-            count += usize::from(x.get_unchecked(next).to_bits() << 1 != 0);
+fn nonzero(x: &[f32], next: usize, list: &mut [u32]) -> (usize, usize) {
+    let (mut count, mut at) = (0, next);
+    loop {
+        // No more values than there are places.
+        let some = (x.len() - at).min(list.len() - count);
+        if some == 0 {
+            return (count, at);
         }
-        next += 1;
+        // SAFETY: so many values are left, and so many places.
+        let end = unsafe { indexes(x.as_ptr().add(at), at as u32, list.as_mut_ptr().add(count), some) };
+        count = (end.addr() - list.as_ptr().addr()) / size_of::<u32>();
+        at += some;
     }
-    (count, next)
 }
 
 /// Negative values become 0; a NaN stays.
@@ -272,6 +273,28 @@ unsafe extern "C" fn accumulate(
         "vstm r0, {{s16-s31}}",
         "vpop {{s16-s31}}",
         "pop {{r4-r7, pc}}",
+    )
+}
+
+/// Writes `first + i` to `list` for every value `x[i]` that is not 0; returns the end of what it wrote. Seven instructions
+/// a value.
+///
+/// # Safety
+/// `count` values at `x` and places at `list`, at least one.
+#[unsafe(naked)]
+unsafe extern "C" fn indexes(x: *const f32, first: u32, list: *mut u32, count: usize) -> *mut u32 {
+    naked_asm!(
+        "2:",
+        "ldr r12, [r0], #4",
+        // Without the sign, since -0 is 0 too; NaN is not.
+        "lsls r12, r12, #1",
+        "it ne",
+        "strne r1, [r2], #4",
+        "adds r1, r1, #1",
+        "subs r3, r3, #1",
+        "bne 2b",
+        "mov r0, r2",
+        "bx lr",
     )
 }
 

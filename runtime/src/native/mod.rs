@@ -9,6 +9,7 @@ pub use batch::Batch;
 
 use bytemuck::cast_slice_mut;
 
+use crate::head::exp;
 use crate::image::Image;
 use crate::kernels::Kernel;
 use crate::layer::{Layer, padded};
@@ -189,7 +190,7 @@ impl<'a> Engine<'a> {
             .log_responsibilities
             .iter()
             .zip(golden.log_responsibilities)
-            .all(|(found, expected)| (libm::expf(*found) - libm::expf(*expected)).abs() <= 2e-3);
+            .all(|(found, expected)| (exp(*found) - exp(*expected)).abs() <= 2e-3);
         let novelty = (assignment.novelty - golden.novelty).abs() <= 0.01 * golden.novelty.abs().max(1.0);
         if close && novelty { Ok(()) } else { Err(EngineError::SelfTest) }
     }
@@ -229,35 +230,40 @@ fn load(image: &Image<'_>, row: &mut [f32], frame: &[f32]) {
     load_values(image, row, frame.iter().copied());
 }
 
-fn load_values(image: &Image<'_>, row: &mut [f32], frame: impl ExactSizeIterator<Item = f32>) {
+fn load_values(image: &Image<'_>, row: &mut [f32], frame: impl Iterator<Item = f32>) {
     let shape = image.shape();
+    let pixels = shape.height.saturating_mul(shape.width);
     // Only convolutions know channels.
-    let channels = match image.layers().first() {
-        Some(Layer::Conv(_)) => shape.channels,
-        _ => 1,
-    };
-    match image.scaling() {
-        None => place(row, channels, frame),
-        // By halves, so that the difference of two large values stays finite; f64, as in training, is slow on a
-        // microcontroller.
-        Some([shift, factor]) => {
-            let scaled = frame.zip(shift).zip(factor);
-            place(row, channels, scaled.map(|((v, s), f)| (0.5 * v - 0.5 * s) * f * 2.0));
-        }
+    let channels = if matches!(image.layers().first(), Some(Layer::Conv(_))) { shape.channels } else { 1 };
+    if channels == 1 {
+        row.iter_mut().zip(frame).for_each(|(slot, value)| *slot = value);
+    } else {
+        place(row, [pixels, channels], frame, |slot, value| *slot = value);
+    }
+    let Some([shift, factor]) = image.scaling() else { return };
+    // By halves, so that the difference of two large values stays finite; f64, as in training, is slow on a
+    // microcontroller.
+    let standardise =
+        |slot: &mut f32, (shift, factor): (&f32, &f32)| *slot = (0.5 * *slot - 0.5 * shift) * factor * 2.0;
+    let scaling = shift.iter().zip(factor);
+    if channels == 1 {
+        row.iter_mut().zip(scaling).for_each(|(slot, scaling)| standardise(slot, scaling));
+    } else {
+        place(row, [pixels, channels], scaling, standardise);
     }
 }
 
-/// Writes the values of a frame, channels first, to `row`, channels last.
-fn place(row: &mut [f32], channels: usize, values: impl ExactSizeIterator<Item = f32>) {
-    if channels == 1 {
-        row.iter_mut().zip(values).for_each(|(slot, value)| *slot = value);
-        return;
-    }
-    let pixels = values.len().checked_div(channels).unwrap_or(0);
+/// Visits the values of `row`, channels last, in the order channels first.
+fn place<T>(
+    row: &mut [f32],
+    [pixels, channels]: [usize; 2],
+    values: impl Iterator<Item = T>,
+    mut visit: impl FnMut(&mut f32, T),
+) {
     let (mut pixel, mut channel) = (0, 0);
     for value in values {
         if let Some(slot) = row.get_mut(pixel * channels + channel) {
-            *slot = value;
+            visit(slot, value);
         }
         pixel += 1;
         if pixel == pixels {
@@ -272,8 +278,16 @@ fn latent<'s>(image: &Image<'_>, outputs: &'s mut [f32]) -> Result<Latent<'s>, F
     let [low, high] = image.log_var_range();
     let (mu, rest) = outputs.split_at_mut_checked(d).ok_or(FrameError::Engine)?;
     let (log_var, logits) = rest.split_at_mut_checked(d).ok_or(FrameError::Engine)?;
-    // `clamp` keeps a NaN, which the head then refuses.
-    log_var.iter_mut().for_each(|v| *v = v.clamp(low, high));
+    // Keeps a NaN, which the head then refuses; `clamp` would too, but it panics on a range that no image has.
+    log_var.iter_mut().for_each(|v| {
+        *v = if *v < low {
+            low
+        } else if *v > high {
+            high
+        } else {
+            *v
+        }
+    });
     let logits = if image.learned_head() { Some(logits.get(..k).ok_or(FrameError::Engine)?) } else { None };
     Ok(Latent { mu, log_var, logits })
 }
