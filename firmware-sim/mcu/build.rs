@@ -56,8 +56,8 @@ fn write_expected(out: &Path, image: Image<'_>, digits: &[u8]) -> Result<(), Box
 
 /// The linker finds the memory map of the board, and cortex-m-rt's script.
 fn memory(here: &Path, out: &Path) -> Result<(), Box<dyn Error>> {
-    println!("cargo::rerun-if-env-changed=MEMORY");
-    let map = here.join(env::var("MEMORY").unwrap_or_else(|_| "memory.x".into()));
+    println!("cargo::rerun-if-env-changed=BOARD");
+    let map = here.join(env::var("BOARD").map(|board| board + ".x").unwrap_or_else(|_| "netduinoplus2.x".into()));
     println!("cargo::rerun-if-changed={}", map.display());
     if env::var("CARGO_CFG_TARGET_ARCH")? == "arm" {
         fs::copy(map, out.join("memory.x"))?;

@@ -272,6 +272,9 @@ fn layers_of_the_model(memory: &mut Memory) {
         memory.x.iter_mut().zip(digit).for_each(|(value, byte)| *value = f32::from(*byte) / 255.0);
         run_marked(&image, &digits, memory, |_| ());
     }
+    for (index, layer) in image.layers().iter().enumerate() {
+        hprintln!("layer {}: {} x {}", index, layer.inputs(), layer.outputs());
+    }
     let mut source = Source(3);
     run_marked(&image, &dense, memory, |x| x.iter_mut().for_each(|v| *v = source.float() + 1.5));
 }
