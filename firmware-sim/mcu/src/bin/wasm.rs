@@ -9,6 +9,7 @@ use runtime::native::{Engine, Scratch};
 /// Inputs and outputs of the first layer of 784-256-128-10, and the kernel's list.
 const SCRATCH: usize = 784 + 256 + 784;
 
+#[link(wasm_import_module = "env")]
 unsafe extern "C" {
     /// Tells what the loop says of a digit, and whether the host says so too.
     safe fn report(index: usize, cluster: usize, confidence: f32, novelty: f32, agrees: bool);
