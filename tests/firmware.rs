@@ -1,7 +1,16 @@
-//! The device's loop: votes, alarms, counts.
+//! The device's loop: queue, windows, votes, alarms, counts.
+#![expect(clippy::unwrap_used, reason = "a failure in a helper is the test's own message")]
 
-use firmware_sim::{Event, SampleLoop};
+use firmware_sim::queue::FrameConsumer;
+use firmware_sim::{Event, FrameQueue, OtherModel, SampleLoop, Settings, SettingsError, Summary, Tracker, Window};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use runtime::image::{Aligned, Image};
+use runtime::native::{Engine, Scratch};
 use runtime::{Assignment, FrameError};
+
+static MODEL: &Aligned<[u8]> = &Aligned(*include_bytes!("../models/digits.cvi"));
+const PIXELS: usize = 784;
 
 fn assignment(cluster: usize, is_novel: bool) -> Assignment {
     Assignment {
@@ -14,27 +23,304 @@ fn assignment(cluster: usize, is_novel: bool) -> Assignment {
     }
 }
 
+fn tracker(settings: Settings) -> Tracker {
+    Tracker::new(settings, 7, 5).unwrap()
+}
+
 #[test]
 fn two_of_three_votes_decide_and_a_decision_is_told_once() {
-    let mut device = SampleLoop::<3, 2>::default();
-    let mut step = |now, cluster| device.step(now, Ok(&assignment(cluster, false)));
+    let mut device = tracker(Settings::default());
+    let mut step = |now, cluster| device.observe(now, Ok(&assignment(cluster, false)));
     assert_eq!(step(0, 4), Event::Nothing);
     assert_eq!(step(10, 4), Event::Decided { cluster: 4, at: 10 });
     assert_eq!(step(20, 4), Event::Nothing);
     assert_eq!(step(30, 1), Event::Nothing);
     assert_eq!(step(40, 4), Event::Nothing);
     assert_eq!(step(50, 1), Event::Decided { cluster: 1, at: 50 });
-    assert_eq!(device.counters().decisions[..5], [0, 1, 0, 0, 1]);
+    assert_eq!(device.summary().decided[..5], [0, 1, 0, 0, 1]);
+    assert_eq!(device.summary().assigned[..5], [0, 2, 0, 0, 4]);
 }
 
 #[test]
 fn novel_and_refused_frames_do_not_vote() {
-    let mut device = SampleLoop::<3, 2>::default();
-    assert_eq!(device.step(0, Ok(&assignment(2, false))), Event::Nothing);
-    assert_eq!(device.step(1, Ok(&assignment(2, true))), Event::Novel { at: 1 });
+    let mut device = tracker(Settings::default());
+    assert_eq!(device.observe(0, Ok(&assignment(2, false))), Event::Nothing);
+    assert_eq!(device.observe(1, Ok(&assignment(2, true))), Event::Novel { at: 1 });
     let error = FrameError::NotFinite { index: 3 };
-    assert_eq!(device.step(2, Err(error)), Event::Refused(error));
-    assert_eq!(device.step(3, Ok(&assignment(2, false))), Event::Decided { cluster: 2, at: 3 });
-    let counters = device.counters();
+    assert_eq!(device.observe(2, Err(error)), Event::Refused(error));
+    assert_eq!(device.observe(3, Ok(&assignment(2, false))), Event::Decided { cluster: 2, at: 3 });
+    let counters = device.summary();
     assert_eq!((counters.frames, counters.novel, counters.refused), (4, 1, 1));
+}
+
+#[test]
+fn a_decision_stays_until_it_has_fewer_votes_than_it_must_keep() {
+    let mut device = tracker(Settings { votes: 5, needed: 4, keep: 2, ..Settings::default() });
+    let mut step = |now, cluster| device.observe(now, Ok(&assignment(cluster, false)));
+    for now in 0..3 {
+        assert_eq!(step(now, 0), Event::Nothing);
+    }
+    assert_eq!(step(3, 0), Event::Decided { cluster: 0, at: 3 });
+    // 0 has 4, 4, 3, 2 of the last 5 votes, fewer than it needed and as many as it must keep; then 1.
+    for (now, cluster) in [(4, 1), (5, 2), (6, 3)] {
+        assert_eq!(step(now, cluster), Event::Nothing);
+    }
+    assert_eq!(step(7, 1), Event::Lapsed { cluster: 0, at: 7 });
+    assert_eq!(device.decision(), None);
+}
+
+#[test]
+fn the_alarm_is_raised_once_and_ends_below() {
+    let settings = Settings { alarm_frames: 4, alarm_at: 3, alarm_end: 1, ..Settings::default() };
+    let mut device = tracker(settings);
+    let seen: Vec<_> = [1, 1, 0, 1, 1, 1, 0, 0, 0, 1, 1, 1]
+        .into_iter()
+        .enumerate()
+        .map(|(now, novel)| {
+            let event = device.observe(now as u64, Ok(&assignment(0, novel == 1)));
+            (matches!(event, Event::Alarm { .. }), device.alarmed())
+        })
+        .collect();
+    let raised: Vec<_> = seen.iter().map(|(raised, _)| u8::from(*raised)).collect();
+    let alarmed: Vec<_> = seen.iter().map(|(_, alarmed)| u8::from(*alarmed)).collect();
+    // Novel among the last four: 1 2 2 3 3 3 3 2 1 1 2 3.
+    assert_eq!(raised, [0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1]);
+    assert_eq!(alarmed, [0, 0, 0, 1, 1, 1, 1, 1, 0, 0, 0, 1]);
+    assert_eq!(device.summary().alarms, 2);
+}
+
+#[test]
+fn settings_that_make_no_sense_are_refused() {
+    let good = Settings::default();
+    assert_eq!(good.check(), Ok(()));
+    let cases = [
+        (Settings { votes: 0, needed: 0, ..good }, SettingsError::History),
+        (Settings { votes: 65, needed: 40, ..good }, SettingsError::History),
+        (Settings { alarm_frames: 65, ..good }, SettingsError::History),
+        (Settings { votes: 4, needed: 2, ..good }, SettingsError::Needed),
+        (Settings { votes: 3, needed: 4, ..good }, SettingsError::Needed),
+        (Settings { keep: 3, ..good }, SettingsError::Keep),
+        (Settings { alarm_at: 11, ..good }, SettingsError::Alarm),
+        (Settings { alarm_at: 1, alarm_end: 1, ..good }, SettingsError::Alarm),
+    ];
+    for (settings, error) in cases {
+        assert_eq!(settings.check(), Err(error), "{settings:?}");
+        assert_eq!(Tracker::new(settings, 0, 1).unwrap_err(), error);
+    }
+}
+
+fn with_loop(test: impl FnOnce(&mut SampleLoop<'_>, &[f32])) {
+    let mut scratch = Scratch::<9616>::new();
+    let image = Image::new(&MODEL.0).unwrap();
+    let golden = image.golden().frame;
+    test(&mut SampleLoop::new(Engine::new(image, &mut scratch.0).unwrap(), Settings::default()).unwrap(), golden);
+}
+
+#[test]
+fn a_step_is_the_engine_and_the_votes() {
+    with_loop(|device, golden| {
+        let mut scratch = Scratch::<9616>::new();
+        let mut engine = Engine::new(Image::new(&MODEL.0).unwrap(), &mut scratch.0).unwrap();
+        let expected = engine.assign(golden).unwrap();
+        assert_eq!(device.step(0, golden), Event::Nothing);
+        assert_eq!(device.last(), Some(&expected));
+        assert_eq!(device.step(1, &[0.0; 3]), Event::Refused(FrameError::Length { expected: PIXELS, found: 3 }));
+        assert_eq!(device.last(), None);
+        let mut broken = golden.to_vec();
+        broken[100] = f32::NAN;
+        assert_eq!(device.step(2, &broken[..]), Event::Refused(FrameError::NotFinite { index: 100 }));
+        assert_eq!(device.step(3, golden), Event::Decided { cluster: expected.cluster, at: 3 });
+        assert_eq!(device.decision(), Some(expected.cluster));
+        let bytes: Vec<u8> = (0..PIXELS).map(|i| (i % 256) as u8).collect();
+        device.step(u64::MAX, &bytes[..]);
+        let floats: Vec<f32> = bytes.iter().map(|b| f32::from(*b) / 255.0).collect();
+        let of_bytes = device.last().cloned();
+        device.step(0, &floats[..]);
+        assert_eq!(device.last().cloned(), of_bytes);
+        let summary = device.take_summary();
+        assert_eq!((summary.model, summary.frames, summary.refused), (engine.image().checksum(), 6, 2));
+        assert_eq!(device.summary(), &Summary::new(summary.model, 10));
+    });
+}
+
+#[test]
+fn no_floats_make_it_panic() {
+    with_loop(|device, golden| {
+        let mut rng = ChaCha8Rng::seed_from_u64(0);
+        for now in 0..2000 {
+            let mut frame = golden.to_vec();
+            for _ in 0..rng.random_range(1..PIXELS) {
+                let at = rng.random_range(0..PIXELS);
+                frame[at] = f32::from_bits(rng.random());
+            }
+            device.step(now, &frame[..]);
+        }
+        assert_eq!(device.summary().frames, 2000);
+    });
+}
+
+#[test]
+fn a_full_queue_drops_the_frame_that_comes() {
+    let mut queue = FrameQueue::<u8, 2, 4>::new();
+    let (mut producer, mut consumer) = queue.split();
+    let pushed: Vec<bool> = (0..5).map(|at| producer.push(at, &[at as u8; 2])).collect();
+    assert_eq!(pushed, [true, true, true, false, false]);
+    assert_eq!((consumer.len(), consumer.take_dropped(), consumer.take_dropped()), (3, 2, 0));
+    assert_eq!(consumer.pop().map(|frame| (frame.at, frame.values)), Some((0, [0, 0])));
+    assert!(producer.push(5, &[5; 2]));
+    consumer.skip_to_newest();
+    assert_eq!(consumer.take_dropped(), 2);
+    assert_eq!(consumer.pop().map(|frame| frame.at), Some(5));
+    assert!(consumer.pop().is_none() && consumer.is_empty());
+    consumer.skip_to_newest();
+    assert_eq!(consumer.take_dropped(), 0);
+}
+
+#[test]
+fn every_frame_is_taken_or_counted_as_dropped() {
+    const FRAMES: u64 = 100_000;
+    let mut queue = FrameQueue::<u8, 16, 4>::new();
+    let (mut producer, mut consumer) = queue.split();
+    let take = |consumer: &mut FrameConsumer<'_, u8, 16>, last: &mut Option<u64>| {
+        let Some(frame) = consumer.pop() else { return 0 };
+        assert!(last.is_none_or(|last| last < frame.at));
+        assert_eq!(frame.values, [frame.at as u8; 16]);
+        *last = Some(frame.at);
+        1
+    };
+    let mut last = None;
+    let mut taken = 0;
+    std::thread::scope(|scope| {
+        let interrupt = scope.spawn(move || (0..FRAMES).filter(|at| producer.push(*at, &[*at as u8; 16])).count());
+        while !interrupt.is_finished() || !consumer.is_empty() {
+            taken += take(&mut consumer, &mut last);
+        }
+        assert_eq!(interrupt.join().unwrap() as u64, taken);
+    });
+    assert_eq!(taken + u64::from(consumer.take_dropped()), FRAMES);
+}
+
+#[test]
+fn a_poll_takes_the_oldest_frame_and_counts_the_dropped() {
+    with_loop(|device, golden| {
+        let mut queue = FrameQueue::<f32, PIXELS, 3>::new();
+        let (mut producer, mut consumer) = queue.split();
+        let frame: [f32; PIXELS] = golden.try_into().unwrap();
+        for at in 0..4 {
+            producer.push(at, &frame);
+        }
+        assert_eq!(device.poll(&mut consumer), Some(Event::Nothing));
+        assert!(matches!(device.poll(&mut consumer), Some(Event::Decided { at: 1, .. })));
+        assert_eq!(device.poll(&mut consumer), None);
+        assert_eq!((device.summary().frames, device.summary().dropped), (2, 2));
+    });
+}
+
+/// Windows of a stream by their definition.
+fn windows(samples: &[Vec<i32>], width: usize, hop: usize) -> Vec<Vec<i32>> {
+    let starts = (0..).map(|index| index * hop).take_while(|start| start + width <= samples.len());
+    let window = |start: usize| {
+        let channels = samples[0].len();
+        (0..channels).flat_map(|c| samples[start..start + width].iter().map(move |sample| sample[c])).collect()
+    };
+    starts.map(window).collect()
+}
+
+#[test]
+fn windows_are_those_of_their_definition() {
+    const LEN: usize = 12;
+    for channels in [1, 2, 3, 4, 6, 12] {
+        let samples: Vec<Vec<i32>> = (0..50).map(|t| (0..channels).map(|c| t * 100 + c).collect()).collect();
+        for hop in 1..=30 {
+            let mut window = Window::<i32, LEN>::new(channels as usize, hop).unwrap();
+            let mut found = Vec::new();
+            for sample in &samples {
+                found.extend(window.push(sample).unwrap().map(|frame| frame.to_vec()));
+            }
+            assert_eq!(found, windows(&samples, LEN / channels as usize, hop), "{channels} channels, hop {hop}");
+        }
+    }
+}
+
+#[test]
+fn a_window_begins_again_after_a_gap() {
+    let mut window = Window::<u8, 4>::new(2, 1).unwrap();
+    assert_eq!(window.push(&[1, 2]), Ok(None));
+    assert_eq!(window.push(&[1]), Err(FrameError::Length { expected: 2, found: 1 }));
+    window.restart();
+    assert_eq!(window.push(&[3, 4]), Ok(None));
+    assert_eq!(window.push(&[5, 6]), Ok(Some(&[3, 5, 4, 6])));
+    assert!(Window::<u8, 4>::new(3, 1).is_err() && Window::<u8, 4>::new(0, 1).is_err());
+    assert!(Window::<u8, 4>::new(2, 0).is_err());
+}
+
+fn random_summary(rng: &mut ChaCha8Rng) -> Summary {
+    let mut summary = Summary::new(7, 10);
+    let mut any = || rng.random::<u64>() >> rng.random_range(0..64);
+    for count in
+        [&mut summary.frames, &mut summary.dropped, &mut summary.refused, &mut summary.novel, &mut summary.alarms]
+    {
+        *count = any();
+    }
+    summary.assigned.iter_mut().chain(&mut summary.decided).for_each(|count| *count = any());
+    summary
+}
+
+#[test]
+fn summaries_add_up_in_any_order() {
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    let sum = |parts: &[&Summary]| {
+        let mut sum = Summary::new(7, 10);
+        parts.iter().for_each(|part| sum.merge(part).unwrap());
+        sum
+    };
+    for _ in 0..200 {
+        let [a, b, c] = [(); 3].map(|()| random_summary(&mut rng));
+        let abc = sum(&[&a, &b, &c]);
+        assert_eq!(abc, sum(&[&c, &a, &b]));
+        assert_eq!(abc, sum(&[&a, &sum(&[&b, &c])]));
+        assert_eq!(abc.frames, a.frames.saturating_add(b.frames).saturating_add(c.frames));
+        assert_eq!(abc.decided[3], a.decided[3].saturating_add(b.decided[3]).saturating_add(c.decided[3]));
+    }
+    let mut a = random_summary(&mut rng);
+    let before = a.clone();
+    assert_eq!(a.merge(&Summary::new(8, 10)), Err(OtherModel { this: 7, other: 8 }));
+    assert_eq!(a, before);
+}
+
+#[test]
+fn summaries_are_small_and_survive_their_encoding() {
+    let mut rng = ChaCha8Rng::seed_from_u64(2);
+    let mut buffer = [0; Summary::MAX_BYTES];
+    for _ in 0..200 {
+        let summary = random_summary(&mut rng);
+        let bytes = summary.encode(&mut buffer).unwrap();
+        assert_eq!(Summary::decode(bytes), Ok(summary));
+    }
+    let mut largest = Summary::new(u32::MAX, 64);
+    for count in
+        [&mut largest.frames, &mut largest.dropped, &mut largest.refused, &mut largest.novel, &mut largest.alarms]
+    {
+        *count = u64::MAX;
+    }
+    largest.assigned.iter_mut().chain(&mut largest.decided).for_each(|count| *count = u64::MAX);
+    assert_eq!(largest.encode(&mut buffer).unwrap().len(), Summary::MAX_BYTES);
+    assert_eq!(Summary::new(7, 10).encode(&mut buffer).unwrap().len(), 1 + 5 + 2 + 20);
+    assert!(largest.encode(&mut buffer[1..]).is_err());
+}
+
+#[test]
+fn bytes_that_are_no_summary_are_refused() {
+    let mut rng = ChaCha8Rng::seed_from_u64(3);
+    let mut buffer = [0; Summary::MAX_BYTES];
+    let length = random_summary(&mut rng).encode(&mut buffer).unwrap().len();
+    for cut in 0..length {
+        assert!(Summary::decode(&buffer[..cut]).is_err(), "cut at {cut}");
+    }
+    for _ in 0..10_000 {
+        let bytes: Vec<u8> = (0..rng.random_range(0..80)).map(|_| rng.random()).collect();
+        if let Ok(summary) = Summary::decode(&bytes) {
+            assert_eq!(summary.assigned.len(), summary.decided.len());
+        }
+    }
 }

@@ -34,8 +34,11 @@ pub struct AdaptSettings {
 }
 
 impl Default for AdaptSettings {
+    /// A thousand frames, priors of 20 and 50 frames a cluster, 2.5 σ_c of reach: of what was tried on digits, the most
+    /// that follows a brighter background without a loss of 0.2 points under any other drift, or under none. A longer
+    /// reach follows the background further, and lets clusters of slanted digits run into each other.
     fn default() -> Self {
-        Self { memory: 1000.0, mean_prior: 20.0, weight_prior: 20.0, confidence: 0.9, step: 0.05, reach: 3.0 }
+        Self { memory: 1000.0, mean_prior: 20.0, weight_prior: 50.0, confidence: 0.5, step: 0.05, reach: 2.5 }
     }
 }
 

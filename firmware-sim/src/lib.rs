@@ -8,10 +8,7 @@
 //! interrupt: sample ─► Window ─► FrameProducer ─ queue ─► SampleLoop::poll ─► Event
 //!                                                            SampleLoop::step ┘
 //! ```
-#![no_std]
-
-#[cfg(feature = "host")]
-extern crate std;
+#![cfg_attr(not(feature = "host"), no_std)]
 
 pub mod adapt;
 pub mod queue;
@@ -32,4 +29,4 @@ pub use settings::{Settings, SettingsError};
 pub use slots::{Boot, Layout, MappedFlash, Reason, SlotError, Slots};
 pub use summary::{OtherModel, Summary};
 pub use votes::Tracker;
-pub use window::Window;
+pub use window::{Window, WindowError};

@@ -1,11 +1,9 @@
 //! NOR flash in memory, whose power can be cut at any operation.
 
-use std::vec::Vec;
-
 use core::ops::Range;
 
 use embedded_storage_async::nor_flash::{ErrorType, NorFlash, NorFlashError, NorFlashErrorKind, ReadNorFlash};
-use rand::{Rng, RngExt, SeedableRng};
+use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use runtime::image::Buffer;
 
@@ -16,8 +14,8 @@ use crate::MappedFlash;
 pub enum Cut {
     /// It does not begin.
     Clean,
-    /// It is left half done: the first words are written, the next one has some of its bits, or the first bytes of a
-    /// page are erased and the next ones hold anything.
+    /// It is left half done. Of a write, the first words are there and the next one has some of its bits; of an
+    /// erasure, some of a page is erased and the rest has some of its bits erased, anywhere.
     Torn,
 }
 
@@ -62,9 +60,9 @@ impl<const WRITE: usize, const ERASE: usize> SimFlash<WRITE, ERASE> {
     /// New flash of so many pages; what a torn operation leaves follows `seed`.
     pub fn new(pages: usize, seed: u64) -> Self {
         Self {
-            bytes: Buffer::copy_of(&std::vec![0xff; pages * ERASE]),
-            written: std::vec![false; pages * ERASE / WRITE],
-            wear: std::vec![0; pages],
+            bytes: Buffer::copy_of(&vec![0xff; pages * ERASE]),
+            written: vec![false; pages * ERASE / WRITE],
+            wear: vec![0; pages],
             operations: 0,
             cut: None,
             powered: true,
@@ -127,19 +125,31 @@ impl<const WRITE: usize, const ERASE: usize> SimFlash<WRITE, ERASE> {
         Ok(cut)
     }
 
-    fn erase_page(&mut self, page: usize, torn: bool) {
-        let range = page * ERASE..(page + 1) * ERASE;
-        let erased = if torn { self.rng.random_range(0..ERASE) } else { ERASE };
-        let (done, rest) = self.bytes[range].split_at_mut(erased);
-        done.fill(0xff);
-        self.written[page * ERASE / WRITE..(page * ERASE + erased) / WRITE].fill(false);
-        if torn {
-            // A word between has any value; the rest is as it was.
-            let between = rest.len().min(WRITE.max(16));
-            self.rng.fill_bytes(&mut rest[..between]);
-        } else {
-            self.wear[page] += 1;
+    fn erase_page(&mut self, page: usize) {
+        self.bytes[page * ERASE..(page + 1) * ERASE].fill(0xff);
+        self.written[page * ERASE / WRITE..(page + 1) * ERASE / WRITE].fill(false);
+        self.wear[page] += 1;
+    }
+
+    fn tear_page(&mut self, page: usize) {
+        let mut ends = [0; 2].map(|_| self.rng.random_range(0..=ERASE));
+        ends.sort_unstable();
+        let draws = self.rng.random_range(0..8);
+        for at in 0..ERASE {
+            let erased = if (ends[0]..ends[1]).contains(&at) {
+                0xff
+            } else {
+                (0..draws).fold(0, |bits, _| bits | self.rng.random::<u8>())
+            };
+            self.bytes[page * ERASE + at] |= erased;
         }
+        for word in page * ERASE / WRITE..(page + 1) * ERASE / WRITE {
+            self.written[word] = !self.reads_erased(word);
+        }
+    }
+
+    fn reads_erased(&self, word: usize) -> bool {
+        self.bytes[word * WRITE..(word + 1) * WRITE].iter().all(|byte| *byte == 0xff)
     }
 }
 
@@ -172,10 +182,10 @@ impl<const WRITE: usize, const ERASE: usize> NorFlash for SimFlash<WRITE, ERASE>
         self.check(from, to.saturating_sub(from) as usize, ERASE)?;
         for page in from as usize / ERASE..to as usize / ERASE {
             match self.begin()? {
-                None => self.erase_page(page, false),
+                None => self.erase_page(page),
                 Some(cut) => {
                     if cut == Cut::Torn {
-                        self.erase_page(page, true);
+                        self.tear_page(page);
                     }
                     return Err(FlashError::Power);
                 }
@@ -205,7 +215,7 @@ impl<const WRITE: usize, const ERASE: usize> NorFlash for SimFlash<WRITE, ERASE>
                 *slot &= byte | spared;
             }
             // Nobody can tell a torn word that reads as erased from one that is.
-            self.written[at / WRITE] = index < whole || self.bytes[at..at + WRITE].iter().any(|byte| *byte != 0xff);
+            self.written[at / WRITE] = index < whole || !self.reads_erased(at / WRITE);
         }
         if cut.is_some() { Err(FlashError::Power) } else { Ok(()) }
     }

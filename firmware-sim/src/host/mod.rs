@@ -1,3 +1,10 @@
-//! The simulation of a device on the host.
+//! The simulation of a device on the host: digits in front of a faulty sensor, and flash whose power can be cut.
 
+pub mod digits;
+pub mod drift;
+pub mod drift_trial;
+pub mod faults;
 pub mod flash;
+pub mod replay;
+pub mod report;
+pub mod score;

@@ -9,22 +9,24 @@
 //!   after that until the next update begins.
 //! - A model is booted only if every checksum holds and the golden frame gives its golden answer. That is looked at when
 //!   it is staged and at every boot.
-//! - What is booted next is one record, in a map of `sequential-storage`: written beside the old one, so that power may
-//!   go at any operation.
+//! - What is booted next stands in one record, of which the old one stays until the new one can be read, so that power
+//!   may go at any operation.
 //! - A trial is one boot. If power goes before [`Slots::confirm`], the next boot takes the old model.
 //! - A version that is not above the confirmed one is refused, unless forced. Without being forced a device goes back
 //!   only if its model is damaged, and says so ([`Reason::Damaged`]).
 //!
 //! Operations are those of `embedded-storage-async`; with a flash that blocks, a plain `block_on` drives them.
 
+mod error;
 mod record;
 
 use core::ops::Range;
 
 use embedded_storage_async::nor_flash::NorFlash;
-use runtime::image::{ALIGNMENT, Image, ImageError};
+use runtime::image::{ALIGNMENT, Image};
 use runtime::native::{Engine, EngineError};
 
+pub use error::SlotError;
 pub use record::{Beside, Record, Stored};
 
 /// Flash that is also mapped into memory, as a microcontroller's is: models are read where they lie.
@@ -35,64 +37,13 @@ pub trait MappedFlash: NorFlash {
 }
 
 /// Where slots and record lie, as offsets in flash: multiples of its erase size that do not overlap. The record takes
-/// two erasable pages or more.
+/// four erasable pages, or a multiple of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {
     /// The two slots.
     pub slots: [Range<u32>; 2],
     /// The record.
     pub record: Range<u32>,
-}
-
-/// Why an operation failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SlotError<E> {
-    /// What the flash says.
-    #[error("the flash failed: {0:?}")]
-    Flash(E),
-    /// The layout does not fit the flash.
-    #[error("slots and record must be apart, inside the flash, at multiples of its erase size; the record needs two")]
-    Layout,
-    /// The record cannot be read or written.
-    #[error("the record of the slots is damaged, or its flash is worn out")]
-    Record,
-    /// The image is longer than a slot, or its bytes are not as many as announced.
-    #[error("{found} bytes, where {expected} fit or were announced")]
-    Length {
-        /// Bytes announced, or those of a slot.
-        expected: u32,
-        /// Bytes given.
-        found: u32,
-    },
-    /// A part of an image, but the last, is no whole number of 64 bytes.
-    #[error("an image is written in parts of a multiple of 64 bytes")]
-    Part,
-    /// The version is not above the confirmed one.
-    #[error("version {found} is not above version {confirmed}, which is confirmed; force it to go back")]
-    Version {
-        /// The confirmed version.
-        confirmed: u32,
-        /// The version given.
-        found: u32,
-    },
-    /// The bytes are no image.
-    #[error(transparent)]
-    Image(#[from] ImageError),
-    /// The image's golden frame does not give its golden answer, or there is too little scratch memory.
-    #[error(transparent)]
-    Engine(#[from] EngineError),
-    /// An operation out of order.
-    #[error("{0}")]
-    Order(&'static str),
-}
-
-impl<E> From<sequential_storage::Error<E>> for SlotError<E> {
-    fn from(error: sequential_storage::Error<E>) -> Self {
-        match error {
-            sequential_storage::Error::Storage { value, .. } => Self::Flash(value),
-            _ => Self::Record,
-        }
-    }
 }
 
 /// Why a model was booted.
@@ -159,7 +110,7 @@ impl<F: MappedFlash> Slots<F> {
             && apart(first, second)
             && apart(first, record)
             && apart(second, record)
-            && record.end - record.start >= 2 * erase
+            && (record.end - record.start).is_multiple_of(erase.saturating_mul(4))
             && ALIGNMENT.is_multiple_of(F::WRITE_SIZE)
             && F::ERASE_SIZE.is_multiple_of(ALIGNMENT);
         if good { Ok(Self { flash, layout, incoming: None }) } else { Err(SlotError::Layout) }
@@ -175,14 +126,9 @@ impl<F: MappedFlash> Slots<F> {
     /// it is left aside and told by [`Reason::Damaged`].
     pub async fn boot(&mut self, scratch: &mut [f32]) -> Result<Boot, SlotError<F::Error>> {
         self.incoming = None;
-        let mut record = match self.load().await {
-            Ok(Some(record)) => record,
-            Ok(None) => return self.recover(None, scratch).await,
-            Err(SlotError::Record) => {
-                record::clear(&mut self.flash, self.layout.record.clone()).await?;
-                return self.recover(None, scratch).await;
-            }
-            Err(error) => return Err(error),
+        let mut record = match self.load().await? {
+            Some(record) => record,
+            None => return self.recover(None, scratch).await,
         };
         let mut reason = Reason::Confirmed;
         match record.beside {
@@ -286,11 +232,11 @@ impl<F: MappedFlash> Slots<F> {
     }
 
     async fn load(&mut self) -> Result<Option<Record>, SlotError<F::Error>> {
-        record::load(&mut self.flash, self.layout.record.clone()).await
+        record::load(&mut self.flash, &self.layout.record).await
     }
 
     async fn store(&mut self, record: &Record) -> Result<(), SlotError<F::Error>> {
-        record::store(&mut self.flash, self.layout.record.clone(), record).await
+        record::store(&mut self.flash, &self.layout.record, *record).await
     }
 
     /// Stages a whole image: [`Slots::begin`], [`Slots::write`], [`Slots::finish`].

@@ -1,9 +1,15 @@
 //! What the device knows of its slots, in flash.
+//!
+//! There are two copies, each a map of `sequential-storage` in its half of the range, and every record has a number: the
+//! higher one counts. A record is written to the copy with the lower number, and read back; if it is not there, that
+//! copy is erased and written again. So the copy that counts is never touched, whatever a cut of power, in a write or in
+//! an erasure, leaves of the other. (The map alone outlives a torn write, but not every torn erasure: a page whose first
+//! and last word read as erased is taken for an empty one, whatever is left in it.)
 
 use core::ops::Range;
 
-use embedded_storage_async::nor_flash::NorFlash;
-use sequential_storage::cache::Cache;
+use embedded_storage_async::nor_flash::{ErrorType, NorFlash, NorFlashError, NorFlashErrorKind, ReadNorFlash};
+use sequential_storage::cache::{Cache, Uncached};
 use sequential_storage::map::{MapConfig, MapStorage};
 use serde::{Deserialize, Serialize};
 
@@ -41,7 +47,7 @@ pub enum Beside {
     Trial(Stored),
 }
 
-/// The record. It is replaced as a whole, so that a cut of power leaves the old or the new one.
+/// The record. It is replaced as a whole.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     /// The model that was confirmed last.
@@ -50,37 +56,127 @@ pub struct Record {
     pub beside: Beside,
 }
 
-fn map<F: NorFlash>(
-    flash: &mut F,
-    range: Range<u32>,
-) -> Result<MapStorage<u8, &mut F, impl sequential_storage::cache::CacheImpl<u8>>, SlotError<F::Error>> {
-    let config = MapConfig::try_new(range).map_err(|_| SlotError::Layout)?;
+/// The map in one half. [`super::Slots::new`] has checked that it fits.
+fn map<F: NorFlash, E>(flash: &mut F, half: Range<u32>) -> Result<Map<'_, F>, SlotError<E>> {
+    let config = MapConfig::try_new(half).map_err(|_| SlotError::Layout)?;
     Ok(MapStorage::new(flash, config, Cache::new_uncached()))
 }
 
-/// The record in `range`; None if there has never been one, or it is lost.
-pub(super) async fn load<F: NorFlash>(flash: &mut F, range: Range<u32>) -> Result<Option<Record>, SlotError<F::Error>> {
-    let mut buffer = [0; BUFFER];
-    let found = map(flash, range)?.fetch_item::<&[u8]>(&mut buffer, &KEY).await;
-    match found {
-        Ok(None) => Ok(None),
-        Ok(Some(bytes)) => postcard::from_bytes(bytes).map(Some).map_err(|_| SlotError::Record),
-        Err(error) => Err(error.into()),
+type Map<'f, F> = MapStorage<u8, &'f mut F, Cache<Uncached, Uncached, Uncached, u8>>;
+
+/// Flash that is not written: the map repairs what it reads, and a copy that needs repair does not count.
+struct ReadOnly<'f, F>(&'f mut F);
+
+/// Why a read-only flash refuses.
+#[derive(Debug)]
+enum Refused<E> {
+    Flash(E),
+    Write,
+}
+
+impl<E: NorFlashError> NorFlashError for Refused<E> {
+    fn kind(&self) -> NorFlashErrorKind {
+        match self {
+            Self::Flash(error) => error.kind(),
+            Self::Write => NorFlashErrorKind::Other,
+        }
     }
+}
+
+impl<F: NorFlash> ErrorType for ReadOnly<'_, F> {
+    type Error = Refused<F::Error>;
+}
+
+impl<F: NorFlash> ReadNorFlash for ReadOnly<'_, F> {
+    const READ_SIZE: usize = F::READ_SIZE;
+
+    async fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), Self::Error> {
+        self.0.read(offset, bytes).await.map_err(Refused::Flash)
+    }
+
+    fn capacity(&self) -> usize {
+        self.0.capacity()
+    }
+}
+
+impl<F: NorFlash> NorFlash for ReadOnly<'_, F> {
+    const WRITE_SIZE: usize = F::WRITE_SIZE;
+    const ERASE_SIZE: usize = F::ERASE_SIZE;
+
+    async fn erase(&mut self, _: u32, _: u32) -> Result<(), Self::Error> {
+        Err(Refused::Write)
+    }
+
+    async fn write(&mut self, _: u32, _: &[u8]) -> Result<(), Self::Error> {
+        Err(Refused::Write)
+    }
+}
+
+/// The halves of the range, for a copy each.
+fn halves(range: &Range<u32>) -> [Range<u32>; 2] {
+    let middle = range.start + (range.end - range.start) / 2;
+    [range.start..middle, middle..range.end]
+}
+
+/// The copy in one half; None if there is none that can be read as it is.
+async fn fetch<F: NorFlash>(flash: &mut F, half: Range<u32>) -> Result<Option<(u32, Record)>, SlotError<F::Error>> {
+    let mut buffer = [0; BUFFER];
+    match map(&mut ReadOnly(flash), half)?.fetch_item::<&[u8]>(&mut buffer, &KEY).await {
+        Ok(Some(bytes)) => Ok(postcard::from_bytes(bytes).ok()),
+        Err(sequential_storage::Error::Storage { value: Refused::Flash(error), .. }) => Err(SlotError::Flash(error)),
+        Ok(None) | Err(_) => Ok(None),
+    }
+}
+
+/// The record that counts, its number, and the half that it is in; None if there has never been one, or both copies are
+/// lost.
+async fn newest<F: NorFlash>(
+    flash: &mut F,
+    range: &Range<u32>,
+) -> Result<Option<(u32, Record, usize)>, SlotError<F::Error>> {
+    let mut newest: Option<(u32, Record, usize)> = None;
+    for (at, half) in halves(range).into_iter().enumerate() {
+        if let Some((number, record)) = fetch(flash, half).await?
+            && newest.is_none_or(|(other, ..)| number > other)
+        {
+            newest = Some((number, record, at));
+        }
+    }
+    Ok(newest)
+}
+
+/// The record in `range`; None if there has never been one, or it is lost.
+pub(super) async fn load<F: NorFlash>(
+    flash: &mut F,
+    range: &Range<u32>,
+) -> Result<Option<Record>, SlotError<F::Error>> {
+    Ok(newest(flash, range).await?.map(|(_, record, _)| record))
 }
 
 /// Replaces the record in `range`.
 pub(super) async fn store<F: NorFlash>(
     flash: &mut F,
-    range: Range<u32>,
-    record: &Record,
+    range: &Range<u32>,
+    record: Record,
 ) -> Result<(), SlotError<F::Error>> {
-    let (mut bytes, mut buffer) = ([0; BUFFER / 2], [0; BUFFER]);
-    let bytes: &[u8] = postcard::to_slice(record, &mut bytes).map_err(|_| SlotError::Record)?;
-    map(flash, range)?.store_item(&mut buffer, &KEY, &bytes).await.map_err(SlotError::from)
+    let [first, second] = halves(range);
+    let (number, half) = match newest(flash, range).await? {
+        Some((number, _, 0)) => (number.saturating_add(1), second),
+        Some((number, ..)) => (number.saturating_add(1), first),
+        None => (0, first),
+    };
+    // What the flash says here may be what a cut left, so it does not count yet.
+    if matches!(write(flash, half.clone(), (number, record)).await, Ok(true)) {
+        return Ok(());
+    }
+    flash.erase(half.start, half.end).await.map_err(SlotError::Flash)?;
+    if write(flash, half, (number, record)).await? { Ok(()) } else { Err(SlotError::Record) }
 }
 
-/// Empties `range`, where a record cannot be read.
-pub(super) async fn clear<F: NorFlash>(flash: &mut F, range: Range<u32>) -> Result<(), SlotError<F::Error>> {
-    flash.erase(range.start, range.end).await.map_err(SlotError::Flash)
+/// Writes a copy; whether it can be read back.
+async fn write<F: NorFlash>(flash: &mut F, half: Range<u32>, copy: (u32, Record)) -> Result<bool, SlotError<F::Error>> {
+    let (mut bytes, mut buffer) = ([0; BUFFER / 2], [0; BUFFER]);
+    let bytes: &[u8] = postcard::to_slice(&copy, &mut bytes).map_err(|_| SlotError::Record)?;
+    map(flash, half.clone())?.store_item(&mut buffer, &KEY, &bytes).await?;
+    Ok(fetch(flash, half).await? == Some(copy))
 }

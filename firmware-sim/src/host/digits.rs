@@ -1,0 +1,89 @@
+//! The digits that are replayed: the 10,000 of the MNIST test files, which the models in `models/` never saw.
+
+use std::io::Read;
+
+use anyhow::{Context, Result, ensure};
+use flate2::read::GzDecoder;
+use runtime::image::{Image, ImageError};
+
+static IMAGES: &[u8] = include_bytes!("../../../trainer/assets/mnist/t10k-images-idx3-ubyte.gz");
+static LABELS: &[u8] = include_bytes!("../../../trainer/assets/mnist/t10k-labels-idx1-ubyte.gz");
+
+/// Rows and columns of a digit.
+pub const SIDE: usize = 28;
+/// Bytes of a digit.
+pub const PIXELS: usize = SIDE * SIDE;
+/// Kinds of digits.
+pub const CLASSES: usize = 10;
+
+/// Bytes of the headers of IDX files of images and of labels.
+const HEADERS: [usize; 2] = [16, 8];
+
+/// Images and labels. A label only scores.
+#[derive(Clone, Debug)]
+pub struct Digits {
+    images: Vec<u8>,
+    labels: Vec<u8>,
+}
+
+impl Digits {
+    /// The embedded ones.
+    ///
+    /// # Errors
+    /// If the files in the program are damaged.
+    pub fn embedded() -> Result<Self> {
+        let content = |bytes: &[u8], header: usize| -> Result<Vec<u8>> {
+            let mut content = Vec::new();
+            GzDecoder::new(bytes).read_to_end(&mut content)?;
+            Ok(content.split_off(header.min(content.len())))
+        };
+        let images = content(IMAGES, HEADERS[0]).context("embedded images")?;
+        let labels = content(LABELS, HEADERS[1]).context("embedded labels")?;
+        ensure!(images.len() == labels.len() * PIXELS, "embedded images and labels do not match");
+        Ok(Self { images, labels })
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// The pixels of a digit, counted from the start again past the end.
+    pub fn image(&self, index: usize) -> &[u8] {
+        let at = index % self.len() * PIXELS;
+        &self.images[at..at + PIXELS]
+    }
+
+    /// What it shows.
+    pub fn label(&self, index: usize) -> usize {
+        usize::from(self.labels[index % self.len()])
+    }
+}
+
+/// Why bytes are no model for the digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ModelError {
+    /// They are no flash image.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// It takes other frames.
+    #[error("the model takes frames of {0} values, the digits have {PIXELS}")]
+    Frames(usize),
+}
+
+/// The model of a flash image, if it takes the digits.
+///
+/// # Errors
+/// [`ModelError`].
+pub fn digits_model(bytes: &[u8]) -> Result<Image<'_>, ModelError> {
+    let image = Image::new(bytes)?;
+    match image.shape().len() {
+        PIXELS => Ok(image),
+        values => Err(ModelError::Frames(values)),
+    }
+}
