@@ -27,6 +27,7 @@ use runtime::image::{ALIGNMENT, Image};
 use runtime::native::{Engine, EngineError};
 
 pub use error::SlotError;
+use record::Kept;
 pub use record::{Beside, Record, Stored};
 
 /// Flash that is also mapped into memory, as a microcontroller's is: models are read where they lie.
@@ -86,6 +87,8 @@ struct Incoming {
 pub struct Slots<F> {
     flash: F,
     layout: Layout,
+    /// The record, once it has been read.
+    kept: Option<Kept>,
     incoming: Option<Incoming>,
 }
 
@@ -113,7 +116,7 @@ impl<F: MappedFlash> Slots<F> {
             && (record.end - record.start).is_multiple_of(erase.saturating_mul(4))
             && ALIGNMENT.is_multiple_of(F::WRITE_SIZE)
             && F::ERASE_SIZE.is_multiple_of(ALIGNMENT);
-        if good { Ok(Self { flash, layout, incoming: None }) } else { Err(SlotError::Layout) }
+        if good { Ok(Self { flash, layout, kept: None, incoming: None }) } else { Err(SlotError::Layout) }
     }
 
     /// Chooses the model to run, to be called once after every start, before anything else.
@@ -232,11 +235,18 @@ impl<F: MappedFlash> Slots<F> {
     }
 
     async fn load(&mut self) -> Result<Option<Record>, SlotError<F::Error>> {
-        record::load(&mut self.flash, &self.layout.record).await
+        if self.kept.is_none() {
+            self.kept = record::load(&mut self.flash, &self.layout.record).await?;
+        }
+        Ok(self.kept.map(|kept| kept.record))
     }
 
     async fn store(&mut self, record: &Record) -> Result<(), SlotError<F::Error>> {
-        record::store(&mut self.flash, &self.layout.record, *record).await
+        self.load().await?;
+        // After a failure it is read again.
+        let old = self.kept.take();
+        self.kept = Some(record::store(&mut self.flash, &self.layout.record, old, *record).await?);
+        Ok(())
     }
 
     /// Stages a whole image: [`Slots::begin`], [`Slots::write`], [`Slots::finish`].

@@ -128,49 +128,45 @@ async fn fetch<F: NorFlash>(flash: &mut F, half: Range<u32>) -> Result<Option<(u
     }
 }
 
-/// The record that counts, its number, and the half that it is in; None if there has never been one, or both copies are
-/// lost.
-async fn newest<F: NorFlash>(
-    flash: &mut F,
-    range: &Range<u32>,
-) -> Result<Option<(u32, Record, usize)>, SlotError<F::Error>> {
-    let mut newest: Option<(u32, Record, usize)> = None;
+/// A copy of the record.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Kept {
+    pub record: Record,
+    number: u32,
+    /// The half that it is in.
+    half: usize,
+}
+
+/// The copy that counts; None if there has never been one, or both are lost.
+pub(super) async fn load<F: NorFlash>(flash: &mut F, range: &Range<u32>) -> Result<Option<Kept>, SlotError<F::Error>> {
+    let mut newest: Option<Kept> = None;
     for (at, half) in halves(range).into_iter().enumerate() {
         if let Some((number, record)) = fetch(flash, half).await?
-            && newest.is_none_or(|(other, ..)| number > other)
+            && newest.is_none_or(|other| number > other.number)
         {
-            newest = Some((number, record, at));
+            newest = Some(Kept { record, number, half: at });
         }
     }
     Ok(newest)
 }
 
-/// The record in `range`; None if there has never been one, or it is lost.
-pub(super) async fn load<F: NorFlash>(
-    flash: &mut F,
-    range: &Range<u32>,
-) -> Result<Option<Record>, SlotError<F::Error>> {
-    Ok(newest(flash, range).await?.map(|(_, record, _)| record))
-}
-
-/// Replaces the record in `range`.
+/// Puts a record in the place of the one that counted, and gives back the copy that counts now.
 pub(super) async fn store<F: NorFlash>(
     flash: &mut F,
     range: &Range<u32>,
+    old: Option<Kept>,
     record: Record,
-) -> Result<(), SlotError<F::Error>> {
+) -> Result<Kept, SlotError<F::Error>> {
+    let (number, half) = old.map_or((0, 0), |old| (old.number.saturating_add(1), 1 - old.half.min(1)));
+    let kept = Kept { record, number, half };
     let [first, second] = halves(range);
-    let (number, half) = match newest(flash, range).await? {
-        Some((number, _, 0)) => (number.saturating_add(1), second),
-        Some((number, ..)) => (number.saturating_add(1), first),
-        None => (0, first),
-    };
+    let place = if half == 0 { first } else { second };
     // What the flash says here may be what a cut left, so it does not count yet.
-    if matches!(write(flash, half.clone(), (number, record)).await, Ok(true)) {
-        return Ok(());
+    if matches!(write(flash, place.clone(), (number, record)).await, Ok(true)) {
+        return Ok(kept);
     }
-    flash.erase(half.start, half.end).await.map_err(SlotError::Flash)?;
-    if write(flash, half, (number, record)).await? { Ok(()) } else { Err(SlotError::Record) }
+    flash.erase(place.start, place.end).await.map_err(SlotError::Flash)?;
+    if write(flash, place, (number, record)).await? { Ok(kept) } else { Err(SlotError::Record) }
 }
 
 /// Writes a copy; whether it can be read back.
