@@ -124,6 +124,7 @@ def table(program, folder):
     crates = code_by_crate(program)
     for crate, size in crates.most_common():
         print(f"| code of {crate} | {size} |")
+    print(f"| what static memory begins with | {section(program, '.data')[2]} |")
     bound("code of runtime", crates["runtime"], CODE)
 
     print("\n| RAM | bytes |\n|---|---|")
@@ -136,8 +137,8 @@ def table(program, folder):
     print(f"| all that is static, without the frame | {static - frame} |")
     bound("static RAM", static - frame, RAM)
     output = open(f"{folder}/mcu.txt").read()
-    for what, size in re.findall(r"stack of (.*): (\d+) bytes", output):
-        print(f"| stack of {what} | {size} |")
+    stack = re.search(r"stack: (\d+) bytes", output)[1]
+    print(f"| stack, from the start to the end | {stack} |")
 
     kernel_runs, _ = counts(f"{folder}/kernels.counts")
     shapes = re.findall(r"layer (\d): (\d+) x (\d+)", open(f"{folder}/kernels.txt").read())

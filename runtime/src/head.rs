@@ -39,7 +39,19 @@ impl<'a> Head<'a> {
     ///
     /// # Errors
     /// If the lengths do not fit or a value is not finite.
-    pub fn new(mu_c: &'a [f32], log_var_c: &'a [f32], novelty_threshold: f32) -> Result<Self, HeadError> {
+    pub fn new(mu_c: &'a [f32], log_var_c: &[f32], novelty_threshold: f32) -> Result<Self, HeadError> {
+        let mut head = Self::empty();
+        head.init(mu_c, log_var_c, novelty_threshold)?;
+        Ok(head)
+    }
+
+    /// A head of no clusters, for [`Head::init`].
+    pub(crate) const fn empty() -> Self {
+        Self { mu_c: &[], scales: Vec::new(), novelty_threshold: 0.0 }
+    }
+
+    /// [`Head::new`] in place.
+    pub(crate) fn init(&mut self, mu_c: &'a [f32], log_var_c: &[f32], novelty_threshold: f32) -> Result<(), HeadError> {
         let clusters = log_var_c.len();
         if !(1..=MAX_CLUSTERS).contains(&clusters) || mu_c.is_empty() || !mu_c.len().is_multiple_of(clusters) {
             return Err(HeadError::Shape { means: mu_c.len(), clusters });
@@ -48,12 +60,13 @@ impl<'a> Head<'a> {
             return Err(HeadError::NotFinite);
         }
         let d = (mu_c.len() / clusters) as f32;
-        let mut head = Self { mu_c, scales: Vec::new(), novelty_threshold };
+        (self.mu_c, self.novelty_threshold) = (mu_c, novelty_threshold);
+        self.scales.clear();
         for &log_var in log_var_c {
             // There is room for K.
-            let _ = head.scales.push([exp(-log_var), -0.5 * d * (log_var + libm::logf(2.0 * PI))]);
+            let _ = self.scales.push([exp(-log_var), -0.5 * d * (log_var + libm::logf(2.0 * PI))]);
         }
-        Ok(head)
+        Ok(())
     }
 
     /// A head with these variances and threshold, but means `mu_c` `[K,D]` and p(c) in proportion to `weights` `[K]`

@@ -8,24 +8,21 @@
 mod console;
 mod stack;
 
-use core::mem::MaybeUninit;
-
 use console::{Console, Line, fail};
 use cortex_m::peripheral::SYST;
 use cortex_m::peripheral::syst::SystClkSource;
 use cortex_m_rt::{ExceptionFrame, entry, exception};
 use cortex_m_semihosting::debug::{self, EXIT_SUCCESS};
-use firmware_sim::{SampleLoop, Settings};
-use runtime::image::Image;
-use runtime::native::{Engine, EngineError, Scratch};
+use firmware_sim::{SampleLoop, Settings, StartError};
+use runtime::native::{EngineError, Scratch};
 
 /// Inputs and outputs of the first layer of 784-256-128-10, and the kernel's list.
 const SCRATCH: usize = 784 + 256 + 64;
 /// Ticks of the core clock that a step may take. QEMU's clock of 168 MHz ticks 1.344 times in the 8 ns of an
 /// instruction.
 const STEP_TICKS: u32 = 400_000;
-/// Bytes of stack that a step may use.
-const STEP_STACK: usize = 1024;
+/// Bytes of stack that the program may use.
+const STACK_BYTES: usize = 1024;
 /// Milliseconds from a frame to the next.
 const PERIOD: u64 = 20;
 
@@ -35,22 +32,47 @@ mcu::marks!(begin_digit end_digit);
 fn main() -> ! {
     static mut SCRATCH_MEMORY: Scratch<SCRATCH> = Scratch::new();
     static mut FRAME: [u8; mcu::PIXELS] = [0; mcu::PIXELS];
-    static mut DEVICE: MaybeUninit<SampleLoop<'static>> = MaybeUninit::uninit();
+    static mut DEVICE: SampleLoop<'static> = SampleLoop::empty();
 
     let Some(mut console) = Console::new() else { fail("no console") };
     let Some(mut peripherals) = cortex_m::Peripherals::take() else { fail("the peripherals are taken") };
-    let device = start(&mut SCRATCH_MEMORY.0, DEVICE);
-    console.print(Line::new("stack of the start: ").number(stack::used()).text(" bytes"));
-    stack::paint();
+    start(DEVICE, &mut SCRATCH_MEMORY.0);
+    let disagreeing = replay(DEVICE, FRAME, &mut peripherals.SYST, &mut console);
+    conclude(disagreeing, &mut console)
+}
 
+/// Ends the run, as failed unless all is as it should be.
+#[inline(never)]
+fn conclude(disagreeing: usize, console: &mut Console) -> ! {
+    let stack = stack::used();
+    console.print(Line::new("stack: ").number(stack).text(" bytes"));
+    if disagreeing != 0 {
+        fail("digits are not as the host says");
+    }
+    if stack > STACK_BYTES {
+        fail("the stack has grown too far");
+    }
+    loop {
+        debug::exit(EXIT_SUCCESS);
+    }
+}
+
+/// Takes the digits through the loop; returns of how many the host says otherwise.
+#[inline(never)]
+fn replay(
+    device: &mut SampleLoop<'_>,
+    frame: &mut [u8; mcu::PIXELS],
+    timer: &mut SYST,
+    console: &mut Console,
+) -> usize {
     let mut disagreeing = 0;
     for (index, (digit, expected)) in mcu::digits().enumerate() {
-        FRAME.iter_mut().zip(digit).for_each(|(to, from)| *to = *from);
-        start_deadline(&mut peripherals.SYST);
+        frame.iter_mut().zip(digit).for_each(|(to, from)| *to = *from);
+        start_deadline(timer);
         begin_digit();
-        device.step(index as u64 * PERIOD, &*FRAME);
+        device.step(index as u64 * PERIOD, &*frame);
         end_digit();
-        peripherals.SYST.disable_counter();
+        timer.disable_counter();
         let Some(assignment) = device.last() else { fail("a digit was refused") };
         let mut line = Line::new("digit ");
         line.number(index).text(": cluster ").number(assignment.cluster);
@@ -62,37 +84,18 @@ fn main() -> ! {
         }
         console.print(&mut line);
     }
-    let stack = stack::used();
-    console.print(Line::new("stack of a step: ").number(stack).text(" bytes"));
-    if disagreeing != 0 {
-        fail("digits are not as the host says");
-    }
-    if stack > STEP_STACK {
-        fail("the stack has grown too far");
-    }
-    loop {
-        debug::exit(EXIT_SUCCESS);
-    }
+    disagreeing
 }
 
-/// Checks the model, makes the loop, and puts it where it stays.
+/// Gives the loop its model.
 #[inline(never)]
-fn start(
-    scratch: &'static mut [f32],
-    device: &'static mut MaybeUninit<SampleLoop<'static>>,
-) -> &'static mut SampleLoop<'static> {
-    let Ok(image) = Image::new(&mcu::MODEL.0) else { fail("the model in flash is damaged") };
-    let mut engine = match Engine::new(image, scratch) {
-        Ok(engine) => engine,
-        Err(EngineError::Scratch { .. }) => fail("too little scratch memory for this model"),
-        Err(EngineError::SelfTest) => fail("self-test"),
-    };
-    if engine.self_test().is_err() {
-        fail("the golden frame does not give its golden answer");
-    }
-    match SampleLoop::new(engine, Settings::default()) {
-        Ok(made) => device.write(made),
-        Err(_) => fail("settings"),
+fn start(device: &mut SampleLoop<'static>, scratch: &'static mut [f32]) {
+    match device.init(&mcu::MODEL.0, scratch, Settings::DEFAULT) {
+        Ok(()) => {}
+        Err(StartError::Engine(EngineError::Image(_))) => fail("the model in flash is damaged"),
+        Err(StartError::Engine(EngineError::Scratch { .. })) => fail("too little scratch memory for this model"),
+        Err(StartError::Engine(EngineError::SelfTest)) => fail("the golden frame does not give its golden answer"),
+        Err(StartError::Settings(_)) => fail("settings"),
     }
 }
 

@@ -10,7 +10,7 @@ pub use batch::Batch;
 use bytemuck::cast_slice_mut;
 
 use crate::head::exp;
-use crate::image::Image;
+use crate::image::{Image, ImageError};
 use crate::kernels::Kernel;
 use crate::layer::{Layer, padded};
 use crate::{Assignment, FrameError, Head, check_frame};
@@ -57,6 +57,9 @@ pub enum EngineError {
         /// Values given.
         found: usize,
     },
+    /// The bytes are no flash image.
+    #[error(transparent)]
+    Image(#[from] ImageError),
     /// The golden frame does not give what it gave at export.
     #[error("the self-test failed: the golden frame does not give its golden answer")]
     SelfTest,
@@ -116,6 +119,33 @@ impl<'a> Engine<'a> {
         }
         let values = values_len(&image);
         Ok(Self { image, kernel, values, scratch })
+    }
+
+    /// An engine without a model, which refuses every frame, for [`Engine::init`].
+    pub const fn empty() -> Self {
+        Self { image: Image::empty(), kernel: Kernel::SCALAR, values: 0, scratch: &mut [] }
+    }
+
+    /// Gives the engine the model of a flash image, on the fastest kernel of this machine, in place: a static one then
+    /// never takes room on the stack. After an error it refuses every frame.
+    ///
+    /// # Errors
+    /// [`EngineError::Image`] for bytes that are no image, [`EngineError::Scratch`] if `scratch` is shorter than
+    /// [`scratch_len`].
+    // Apart, so that what it takes of the stack is gone before a frame comes.
+    #[inline(never)]
+    pub fn init(&mut self, bytes: &'a [u8], scratch: &'a mut [f32]) -> Result<(), EngineError> {
+        // Without values there is no room for a frame.
+        self.values = 0;
+        self.image.init(bytes)?;
+        let (needed, found) = (scratch_len(&self.image), scratch.len());
+        if found < needed {
+            return Err(EngineError::Scratch { needed, found });
+        }
+        self.kernel = Kernel::best();
+        self.scratch = scratch;
+        self.values = values_len(&self.image);
+        Ok(())
     }
 
     /// The model.
@@ -185,7 +215,8 @@ impl<'a> Engine<'a> {
     /// [`EngineError::SelfTest`] if a responsibility differs by more than 2e-3, or the novelty by more than 1 %.
     pub fn self_test(&mut self) -> Result<(), EngineError> {
         let golden = self.image.golden();
-        let assignment = self.assign(golden.frame).map_err(|_| EngineError::SelfTest)?;
+        // By reference: an assignment is large.
+        let Ok(assignment) = &self.assign(golden.frame) else { return Err(EngineError::SelfTest) };
         let close = assignment
             .log_responsibilities
             .iter()
