@@ -190,6 +190,35 @@ fn the_engine_gives_what_the_model_says() {
     assert_eq!(engine.assign(&[f32::MAX; 24]), Err(FrameError::Overflow));
 }
 
+/// Small files and such as fill huge pages, of lengths that fill neither words nor pages.
+#[test]
+fn files_of_any_length_are_read_whole() {
+    const HUGE: usize = 2 << 20;
+    let mut rng = ChaCha8Rng::seed_from_u64(6);
+    let bytes: Vec<u8> = (0..2 * HUGE + 5).map(|_| rng.random()).collect();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file");
+    for length in [0, 1, 3, 4, 4095, HUGE - 1, HUGE, HUGE + 1, 2 * HUGE, 2 * HUGE + 5] {
+        std::fs::write(&path, &bytes[..length]).unwrap();
+        let buffer = Buffer::read(&path).unwrap();
+        assert!(buffer[..] == bytes[..length], "{length}");
+        assert!(buffer.clone()[..] == bytes[..length] && Buffer::copy_of(&bytes[..length])[..] == bytes[..length]);
+        assert_eq!(buffer.as_ptr().align_offset(4), 0);
+    }
+    assert_eq!(Buffer::read(folder.path().join("none")).unwrap_err().kind(), std::io::ErrorKind::NotFound);
+
+    let mut large = spec();
+    large.dense[0] = DenseSpec { shape: [20, 60_000], weight: vec![0.25; 1_200_000], bias: vec![0.0; 60_000] };
+    large.dense[1] = DenseSpec { shape: [60_000, 4], weight: vec![0.25; 240_000], bias: vec![0.0; 4] };
+    std::fs::write(&path, encode(&large)).unwrap();
+    let mut buffer = Buffer::read(&path).unwrap();
+    assert!(buffer.len() > HUGE);
+    assert_eq!(Image::new(&buffer).unwrap().layers().len(), 3);
+    let middle = buffer.len() / 2;
+    buffer[middle] ^= 16;
+    assert!(matches!(Image::new(&buffer), Err(ImageError::Damaged(_))));
+}
+
 #[test]
 fn an_engine_begins_in_place() {
     let bytes = Buffer::copy_of(&encode(&spec()));

@@ -195,6 +195,59 @@ fn memory_that_is_too_short_and_shapes_that_do_not_fit_are_refused() {
     assert!(conv([usize::MAX, usize::MAX, 2], [3, 2]).is_none());
 }
 
+/// Every number of frames, of inputs and of vectors of outputs that a tile or a stretch of inputs can leave over.
+#[test]
+fn dense_layers_for_many_frames_of_all_tails() {
+    let mut source = Source::new(7);
+    for inputs in (1..=20).chain([255, 256, 257, 271, 272, 273, 513]) {
+        for outputs in [1, 15, 16, 17, 33, 49, 64, 65, 81, 97, 113, 128, 129, 200] {
+            for layout in [Layout::Rows, Layout::Panels] {
+                let shape = [inputs, outputs];
+                let weights = source.halves(Dense::weight_count(shape, layout).unwrap());
+                let bias = source.floats(padded(outputs));
+                let relu = (inputs + outputs) % 2 == 0;
+                let layer = Dense::new(shape, layout, relu, &bias, &weights).unwrap();
+                let (frames, width) = (1 + (inputs + outputs) % 13, padded(outputs));
+                let x = source.inputs(inputs * frames, 0.3);
+                for kernel in Kernel::all() {
+                    let mut out = vec![f32::NAN; width * frames];
+                    let mut wide = vec![f32::NAN; Kernel::wide_len(&Layer::Dense(layer))];
+                    assert!(kernel.dense_batch(&layer, &x, &mut out, [inputs, width], frames, &mut wide));
+                    for (row, (x, out)) in x.chunks_exact(inputs).zip(out.chunks_exact(width)).enumerate() {
+                        for (o, &found) in out[..outputs].iter().enumerate() {
+                            let place = |i| half(weights[Dense::place(inputs, outputs, layout, i, o)]);
+                            let products = x.iter().enumerate().map(|(i, v)| f64::from(*v) * place(i));
+                            let what = format!("{} {shape:?} {layout:?} {row} {o}", kernel.name());
+                            check(found, relu, bias[o], products, &what);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// With `std` the machine is asked, without it only what the program is compiled for counts.
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn the_best_kernel_is_the_widest_that_there_is() {
+    macro_rules! has {
+        ($feature:tt) => {
+            if cfg!(feature = "std") {
+                std::arch::is_x86_feature_detected!($feature)
+            } else {
+                cfg!(target_feature = $feature)
+            }
+        };
+    }
+    let expected = match (has!("avx512f"), has!("avx2") && has!("fma") && has!("f16c")) {
+        (true, _) => "AVX-512F",
+        (_, true) => "AVX2 + F16C",
+        _ => "scalar",
+    };
+    assert_eq!(Kernel::best().name(), expected);
+}
+
 /// Many frames at once give what one at a time gives, up to the order of additions.
 #[test]
 fn layers_for_many_frames() {

@@ -61,19 +61,23 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// Criterion's own statistics for the engines of this crate at batch 1; `cargo bench -p runtime -- NAME` picks.
+/// Criterion's own statistics for the engines of this crate; `cargo bench -p runtime -- C/native` picks. Short, for the
+/// table is what compares.
 fn criterion_report(shape: &Shape, peers: &mut [Box<dyn Peer>]) {
     let mut criterion = Criterion::default()
-        .warm_up_time(Duration::from_millis(200))
-        .measurement_time(Duration::from_millis(800))
+        .sample_size(10)
+        .warm_up_time(Duration::from_millis(100))
+        .measurement_time(Duration::from_millis(300))
         .configure_from_args();
     let mut group = criterion.benchmark_group(shape.name);
-    group.throughput(Throughput::Elements(1));
-    for peer in peers.iter_mut().filter(|peer| peer.own()) {
-        let mut frames = shape.frames.chunks_exact(shape.length()).cycle();
-        group.bench_function(BenchmarkId::from_parameter(peer.name()), |bencher| {
-            bencher.iter(|| frames.next().map(|frame| peer.run(frame, 1)));
-        });
+    for batch in BATCHES {
+        group.throughput(Throughput::Elements(batch as u64));
+        for peer in peers.iter_mut().filter(|peer| peer.own()) {
+            let mut inputs = shape.frames.chunks_exact(shape.length() * batch).cycle();
+            group.bench_function(BenchmarkId::new(peer.name(), batch), |bencher| {
+                bencher.iter(|| inputs.next().map(|frames| peer.run(frames, batch)));
+            });
+        }
     }
 }
 

@@ -41,7 +41,7 @@ impl Shape {
 /// Every shape.
 pub fn all() -> Result<Vec<Shape>, Error> {
     let digits = digits::all()?.values;
-    let mlp = |hidden: &str, shape| random(&["encoder.channels=[]", hidden, "latent=10"], shape);
+    let mlp = |hidden: &str, latent: &str, shape| random(&["encoder.channels=[]", hidden, latent], shape);
     let image = FrameShape { channels: 1, height: 28, width: 28 };
     let features = FrameShape { channels: 1, height: 1, width: 128 };
     // Rows 12 to 16 of a digit, where most of them have ink.
@@ -51,12 +51,17 @@ pub fn all() -> Result<Vec<Shape>, Error> {
         shape(
             "A",
             "784-500-500-2000-10, random weights",
-            mlp("encoder.hidden=[500,500,2000]", image)?,
+            mlp("encoder.hidden=[500,500,2000]", "latent=10", image)?,
             digits.clone(),
         )?,
-        shape("B", "784-256-128-10, random weights", mlp("encoder.hidden=[256,128]", image)?, digits.clone())?,
+        shape(
+            "B",
+            "784-256-128-10, random weights",
+            mlp("encoder.hidden=[256,128]", "latent=10", image)?,
+            digits.clone(),
+        )?,
         shape("C", what, default, digits)?,
-        shape("D", "128-32-16-8, random weights", mlp("encoder.hidden=[32,16]", features)?, stretch)?,
+        shape("D", "128-32-16-8, random weights", mlp("encoder.hidden=[32,16]", "latent=8", features)?, stretch)?,
     ])
 }
 

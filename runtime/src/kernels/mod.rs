@@ -29,6 +29,14 @@ use thumb as base;
 
 use crate::layer::{Conv, Dense, Layer, padded};
 
+/// Work in plain Rust, of which a compiler makes vectors of whatever instruction set it is compiled for. For that,
+/// `run` is `#[inline(always)]`, and so is what it calls.
+#[cfg(feature = "std")]
+pub(crate) trait Work {
+    type Output;
+    fn run(self) -> Self::Output;
+}
+
 /// An instruction set that this machine has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kernel(Set);
@@ -249,6 +257,21 @@ impl Kernel {
             }
         }
         true
+    }
+
+    /// Work, compiled for this instruction set.
+    #[cfg(feature = "std")]
+    pub(crate) fn run<W: Work>(self, work: W) -> W::Output {
+        match self.0 {
+            // SAFETY: the set exists only where its instructions do.
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx2 => unsafe { x86::run_avx2(work) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx512 => unsafe { x86::run_avx512(work) },
+            // The others have no more than what the rest of the program is compiled for.
+            _ => work.run(),
+        }
     }
 
     /// f16 bits as f32, one by one.

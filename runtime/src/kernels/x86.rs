@@ -168,7 +168,18 @@ unsafe impl Simd for Avx512 {
 
 /// Wraps a loop so that all of it is compiled for an instruction set.
 macro_rules! compiled_for {
-    ($features:literal, $set:ty, $dense:ident, $conv:ident, $widen:ident, $dense_batch:ident, $conv_batch:ident) => {
+    (
+        $features:literal, $set:ty, $run:ident,
+        $dense:ident, $conv:ident, $widen:ident, $dense_batch:ident, $conv_batch:ident
+    ) => {
+        /// # Safety
+        /// The machine has the instructions.
+        #[cfg(feature = "std")]
+        #[target_feature(enable = $features)]
+        pub unsafe fn $run<W: super::Work>(work: W) -> W::Output {
+            work.run()
+        }
+
         /// # Safety
         /// As [`generic::dense`]; the machine has the instructions.
         #[target_feature(enable = $features)]
@@ -223,5 +234,14 @@ macro_rules! compiled_for {
     };
 }
 
-compiled_for!("avx2,fma,f16c", Avx2, dense_avx2, conv_avx2, widen_avx2, dense_batch_avx2, conv_batch_avx2);
-compiled_for!("avx512f", Avx512, dense_avx512, conv_avx512, widen_avx512, dense_batch_avx512, conv_batch_avx512);
+compiled_for!("avx2,fma,f16c", Avx2, run_avx2, dense_avx2, conv_avx2, widen_avx2, dense_batch_avx2, conv_batch_avx2);
+compiled_for!(
+    "avx512f",
+    Avx512,
+    run_avx512,
+    dense_avx512,
+    conv_avx512,
+    widen_avx512,
+    dense_batch_avx512,
+    conv_batch_avx512
+);

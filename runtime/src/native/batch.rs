@@ -2,7 +2,8 @@
 
 use std::vec::Vec;
 
-use super::{Engine, latent};
+use super::Engine;
+use crate::head::Outputs;
 use crate::image::Image;
 use crate::kernels::Kernel;
 use crate::layer::{Dense, Layer, Layout, padded};
@@ -13,6 +14,9 @@ use crate::{Assignment, FrameError, check_frame};
 const BLOCK_VALUES: usize = 1 << 17;
 /// Least and most frames that go through the layers together.
 const BLOCK: [usize; 2] = [96, 1024];
+/// Fewest frames that are worth handing to a thread.
+#[cfg(feature = "threads")]
+const LEAST_SHARE: usize = 16;
 
 /// A model in a flash image, ready to assign many frames at once.
 #[derive(Clone, Debug)]
@@ -51,25 +55,22 @@ impl<'a> Batch<'a> {
         {
             use rayon::prelude::*;
             let this = &*self;
-            let blocks: Result<Vec<_>, _> = frames.par_chunks(block * length).map(|part| this.block(part)).collect();
-            Ok(blocks?.concat())
+            let share = (frames.len() / length).div_ceil(rayon::current_num_threads()).max(LEAST_SHARE);
+            let blocks = frames.par_chunks(block.min(share) * length).map_init(Memory::default, |memory, part| {
+                let mut assignments = Vec::with_capacity(part.len() / length);
+                this.block(part, memory, &mut assignments).map(|()| assignments)
+            });
+            Ok(blocks.collect::<Result<Vec<_>, _>>()?.concat())
         }
         #[cfg(not(feature = "threads"))]
         {
             let mut memory = core::mem::take(&mut self.memory);
             let mut assignments = Vec::with_capacity(frames.len() / length);
             let mut parts = frames.chunks(block * length);
-            let done = parts.try_for_each(|part| self.block_into(part, &mut memory, &mut assignments));
+            let done = parts.try_for_each(|part| self.block(part, &mut memory, &mut assignments));
             self.memory = memory;
             done.map(|()| assignments)
         }
-    }
-
-    #[cfg(feature = "threads")]
-    fn block(&self, frames: &[f32]) -> Result<Vec<Assignment>, FrameError> {
-        let mut assignments = Vec::new();
-        self.block_into(frames, &mut Memory::default(), &mut assignments)?;
-        Ok(assignments)
     }
 
     /// Most values of a frame between two layers.
@@ -79,12 +80,7 @@ impl<'a> Batch<'a> {
     }
 
     /// Assigns the frames of one block.
-    fn block_into(
-        &self,
-        frames: &[f32],
-        memory: &mut Memory,
-        assignments: &mut Vec<Assignment>,
-    ) -> Result<(), FrameError> {
+    fn block(&self, frames: &[f32], memory: &mut Memory, assignments: &mut Vec<Assignment>) -> Result<(), FrameError> {
         let length = self.image.shape().len();
         let count = frames.len() / length;
         let units = self.units();
@@ -120,10 +116,13 @@ impl<'a> Batch<'a> {
             stride = next;
             core::mem::swap(from, to);
         }
-        for row in from.chunks_exact_mut(stride).take(count) {
-            assignments.push(latent(&self.image, row)?.assign(self.image.head())?);
-        }
-        Ok(())
+        let outputs = Outputs {
+            values: &from[..count * stride],
+            stride,
+            log_var_range: self.image.log_var_range(),
+            learned_head: self.image.learned_head(),
+        };
+        self.image.head().assign_batch(self.kernel, outputs, assignments)
     }
 }
 
