@@ -1,6 +1,7 @@
 //! The arithmetic of a layer: f16 weights, f32 inputs, sums and outputs.
 //!
-//! Every instruction set runs the same code (`generic.rs`, `batch.rs`) over its own vectors. A zero input adds nothing to
+//! Every instruction set runs the same code (`generic.rs`, `batch.rs`) over its own vectors, but for Cortex-M with an FPU,
+//! which has loops of its own (`thumb.rs`). A zero input adds nothing to
 //! a sum as long as weights are finite, which the image's loader ensures; where weights lie by input, zeros are skipped
 //! and their weights never read. Sums differ from the scalar ones by the order of additions and by fused
 //! multiply-adds: at most n · 2⁻²³ of the sum of the absolute products, n the number of inputs.
@@ -137,8 +138,8 @@ impl Kernel {
         {
             return false;
         }
-        // SAFETY: `Dense` holds as many weights and biases as its shape asks for, the lengths of the rest were
-        // compared just now, and a set exists only where its instructions do.
+        // SAFETY: `Dense` holds as many weights and biases as its shape asks for, the lengths of the rest, and where the
+        // weights lie, were looked at just now, and a set exists only where its instructions do.
         unsafe {
             match self.0 {
                 Set::Scalar => base::dense(layer, x, out, list),
