@@ -144,6 +144,22 @@ fn a_step_is_the_engine_and_the_votes() {
 }
 
 #[test]
+fn a_loop_begins_in_place() {
+    with_loop(|device, golden| {
+        let (mut scratch, mut unused) = (Scratch::<9616>::new(), Scratch::<9616>::new());
+        let mut other = SampleLoop::empty();
+        assert!(matches!(other.step(0, golden), Event::Refused(_)));
+        let wrong = Settings { needed: 1, ..Settings::default() };
+        assert_eq!(other.init(&MODEL.0, &mut unused.0, wrong), Err(SettingsError::Needed.into()));
+        other.init(&MODEL.0, &mut scratch.0, Settings::default()).unwrap();
+        for now in 0..3 {
+            assert_eq!(other.step(now, golden), device.step(now, golden));
+        }
+        assert_eq!((other.last(), other.summary()), (device.last(), device.summary()));
+    });
+}
+
+#[test]
 fn no_floats_make_it_panic() {
     with_loop(|device, golden| {
         let mut rng = ChaCha8Rng::seed_from_u64(0);

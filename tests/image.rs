@@ -232,6 +232,30 @@ fn files_of_any_length_are_read_whole() {
 }
 
 #[test]
+fn an_engine_begins_in_place() {
+    let bytes = Buffer::copy_of(&encode(&spec()));
+    let mut damaged = bytes.clone();
+    damaged[2000] ^= 1;
+    let image = Image::new(&bytes).unwrap();
+    let frame = [0.5; 24];
+    let (mut memory, mut scratch) = (vec![0.0; scratch_len(&image)], vec![0.0; scratch_len(&image)]);
+    let (needed, found) = (memory.len(), memory.len() - 1);
+    let expected = Engine::new(image, &mut memory).unwrap().assign(&frame).unwrap();
+    let mut short = vec![0.0; found];
+
+    let mut engine = Engine::empty();
+    let refuses = |engine: &mut Engine<'_>| engine.assign(&frame).is_err() && engine.assign(&[]).is_err();
+    assert!(refuses(&mut engine));
+    assert_eq!(engine.init(&bytes, &mut short), Err(EngineError::Scratch { needed, found }));
+    assert!(refuses(&mut engine));
+    engine.init(&bytes, &mut scratch).unwrap();
+    assert_eq!(engine.assign(&frame).unwrap(), expected);
+    // A model that is refused leaves none behind.
+    assert!(matches!(engine.init(&damaged, &mut memory), Err(EngineError::Image(ImageError::Damaged(_)))));
+    assert!(refuses(&mut engine));
+}
+
+#[test]
 fn every_truncation_is_refused() {
     let bytes = Buffer::copy_of(&encode(&spec()));
     for length in 0..bytes.len() {

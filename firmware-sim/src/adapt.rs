@@ -145,6 +145,8 @@ impl<'a> Adaptation<'a> {
     ///
     /// # Errors
     /// As [`Head::assign`]; a frame that is refused teaches nothing.
+    // Apart, so that its mixture takes room on the stack only where there is one.
+    #[inline(never)]
     pub fn assign(&mut self, latent: &Latent<'_>) -> Result<Assignment, FrameError> {
         let head = self.head().map_err(|_| FrameError::Engine)?;
         // A learned head would hide what the mixture says of the frame; r_c is the mixture's.

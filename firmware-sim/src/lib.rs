@@ -24,7 +24,7 @@ pub mod host;
 
 pub use adapt::{AdaptSettings, Adaptation};
 pub use queue::FrameQueue;
-pub use sample_loop::{Event, Frame, SampleLoop};
+pub use sample_loop::{Event, Frame, SampleLoop, StartError};
 pub use settings::{Settings, SettingsError};
 pub use slots::{Boot, Layout, MappedFlash, Reason, SlotError, Slots};
 pub use summary::{OtherModel, Summary};

@@ -1,6 +1,6 @@
 //! The loop itself.
 
-use runtime::native::Engine;
+use runtime::native::{Engine, EngineError};
 use runtime::{Assignment, FrameError};
 
 use crate::queue::FrameConsumer;
@@ -81,7 +81,38 @@ pub struct SampleLoop<'a> {
     last: Option<Assignment>,
 }
 
+/// Why a loop could not begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StartError {
+    /// The model is refused, or its self-test fails.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The settings make no sense.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+}
+
 impl<'a> SampleLoop<'a> {
+    /// A loop without a model, which refuses every frame, for [`SampleLoop::init`].
+    pub const fn empty() -> Self {
+        Self { engine: Engine::empty(), adaptation: None, tracker: Tracker::empty(), last: None }
+    }
+
+    /// Gives the loop the model of a flash image, tries it with its self-test, and begins at 0, all in place: a static loop
+    /// never takes room on the stack. After an error it refuses every frame, or is as it was if only the settings are
+    /// wrong.
+    ///
+    /// # Errors
+    /// As [`Engine::init`], [`Engine::self_test`] and [`Settings::check`].
+    pub fn init(&mut self, bytes: &'a [u8], scratch: &'a mut [f32], settings: Settings) -> Result<(), StartError> {
+        settings.check()?;
+        (self.adaptation, self.last) = (None, None);
+        self.engine.init(bytes, scratch)?;
+        self.engine.self_test()?;
+        let image = self.engine.image();
+        Ok(self.tracker.init(settings, image.checksum(), image.head().clusters())?)
+    }
+
     /// A loop on an engine. The model does not change while it runs, unless there is [`SampleLoop::with_adaptation`].
     ///
     /// # Errors
@@ -103,10 +134,17 @@ impl<'a> SampleLoop<'a> {
     ///
     /// A time that jumps or stands still does no harm: it goes into the event as it is, and decides nothing.
     pub fn step<'f>(&mut self, now: u64, frame: impl Into<Frame<'f>>) -> Event {
-        let assignment = self.assign(frame.into());
-        let event = self.tracker.observe(now, assignment.as_ref().map_err(|error| *error));
-        self.last = assignment.ok();
-        event
+        // An assignment is large: it goes where it stays before anyone looks at it.
+        match self.assign(frame.into()) {
+            Ok(assignment) => {
+                let assignment = self.last.insert(assignment);
+                self.tracker.observe(now, Ok(assignment))
+            }
+            Err(error) => {
+                self.last = None;
+                self.tracker.observe(now, Err(error))
+            }
+        }
     }
 
     fn assign(&mut self, frame: Frame<'_>) -> Result<Assignment, FrameError> {

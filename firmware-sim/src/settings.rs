@@ -20,11 +20,16 @@ pub struct Settings {
     pub alarm_end: usize,
 }
 
-impl Default for Settings {
+impl Settings {
     /// Two of three votes, a decision that lasts, an alarm at five novel frames of ten that ends at one. Where 1 % of
     /// ordinary frames pass the calibrated threshold, five of ten independent ones do so once in 4·10⁷ frames.
+    pub const DEFAULT: Self = Self { votes: 3, needed: 2, keep: 0, alarm_frames: 10, alarm_at: 5, alarm_end: 1 };
+}
+
+impl Default for Settings {
+    /// [`Settings::DEFAULT`].
     fn default() -> Self {
-        Self { votes: 3, needed: 2, keep: 0, alarm_frames: 10, alarm_at: 5, alarm_end: 1 }
+        Self::DEFAULT
     }
 }
 

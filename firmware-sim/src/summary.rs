@@ -42,10 +42,34 @@ impl Summary {
 
     /// Nothing counted yet.
     pub fn new(model: u32, clusters: usize) -> Self {
-        let mut zeros = Vec::new();
-        // K is at most MAX_CLUSTERS for every model that can be loaded.
-        let _ = zeros.resize(clusters.min(MAX_CLUSTERS), 0);
-        Self { model, frames: 0, dropped: 0, refused: 0, novel: 0, alarms: 0, assigned: zeros.clone(), decided: zeros }
+        let mut summary = Self::empty();
+        summary.init(model, clusters);
+        summary
+    }
+
+    /// Of no clusters, for [`Summary::init`].
+    pub(crate) const fn empty() -> Self {
+        Self {
+            model: 0,
+            frames: 0,
+            dropped: 0,
+            refused: 0,
+            novel: 0,
+            alarms: 0,
+            assigned: Vec::new(),
+            decided: Vec::new(),
+        }
+    }
+
+    /// [`Summary::new`] in place.
+    pub(crate) fn init(&mut self, model: u32, clusters: usize) {
+        self.model = model;
+        (self.frames, self.dropped, self.refused, self.novel, self.alarms) = (0, 0, 0, 0, 0);
+        for counts in [&mut self.assigned, &mut self.decided] {
+            counts.clear();
+            // K is at most MAX_CLUSTERS for every model that can be loaded.
+            let _ = counts.resize(clusters.min(MAX_CLUSTERS), 0);
+        }
     }
 
     pub(crate) fn assigned(&mut self, cluster: usize) {

@@ -26,9 +26,31 @@ impl Tracker {
     /// # Errors
     /// As [`Settings::check`].
     pub fn new(settings: Settings, model: u32, clusters: usize) -> Result<Self, SettingsError> {
+        let mut tracker = Self::empty();
+        tracker.init(settings, model, clusters)?;
+        Ok(tracker)
+    }
+
+    /// Of no clusters, for [`Tracker::init`].
+    pub(crate) const fn empty() -> Self {
+        Self {
+            settings: Settings::DEFAULT,
+            votes: Deque::new(),
+            novel: 0,
+            decision: None,
+            alarmed: false,
+            summary: Summary::empty(),
+        }
+    }
+
+    /// [`Tracker::new`] in place.
+    pub(crate) fn init(&mut self, settings: Settings, model: u32, clusters: usize) -> Result<(), SettingsError> {
         settings.check()?;
-        let summary = Summary::new(model, clusters);
-        Ok(Self { settings, votes: Deque::new(), novel: 0, decision: None, alarmed: false, summary })
+        self.settings = settings;
+        self.votes.clear();
+        (self.novel, self.decision, self.alarmed) = (0, None, false);
+        self.summary.init(model, clusters);
+        Ok(())
     }
 
     /// Takes what an engine said of the frame of time `now`, milliseconds.

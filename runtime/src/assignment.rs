@@ -2,6 +2,8 @@
 
 use heapless::Vec;
 
+use crate::head::exp;
+
 /// Most clusters K a model may have; it bounds the size of an [`Assignment`].
 pub const MAX_CLUSTERS: usize = 64;
 
@@ -25,6 +27,6 @@ pub struct Assignment {
 impl Assignment {
     /// q(c|x) of every cluster, in order.
     pub fn responsibilities(&self) -> impl Iterator<Item = f32> + '_ {
-        self.log_responsibilities.iter().map(|&log_q| libm::expf(log_q))
+        self.log_responsibilities.iter().map(|&log_q| exp(log_q))
     }
 }

@@ -18,8 +18,8 @@ use crate::{Assignment, FrameError, MAX_CLUSTERS};
 #[derive(Clone, Debug)]
 pub struct Head<'a> {
     mu_c: &'a [f32],
-    /// 1 / σ_c², log N(μ_c; μ_c, σ_c² I), and log K p(c), which is 0 as trained.
-    scales: Vec<[f32; 3], MAX_CLUSTERS>,
+    /// 1 / σ_c², and log N(μ_c; μ_c, σ_c² I) + log K p(c), of which the latter is 0 as trained.
+    scales: Vec<[f32; 2], MAX_CLUSTERS>,
     novelty_threshold: f32,
 }
 
@@ -45,7 +45,19 @@ impl<'a> Head<'a> {
     ///
     /// # Errors
     /// If the lengths do not fit or a value is not finite.
-    pub fn new(mu_c: &'a [f32], log_var_c: &'a [f32], novelty_threshold: f32) -> Result<Self, HeadError> {
+    pub fn new(mu_c: &'a [f32], log_var_c: &[f32], novelty_threshold: f32) -> Result<Self, HeadError> {
+        let mut head = Self::empty();
+        head.init(mu_c, log_var_c, novelty_threshold)?;
+        Ok(head)
+    }
+
+    /// A head of no clusters, for [`Head::init`].
+    pub(crate) const fn empty() -> Self {
+        Self { mu_c: &[], scales: Vec::new(), novelty_threshold: 0.0 }
+    }
+
+    /// [`Head::new`] in place.
+    pub(crate) fn init(&mut self, mu_c: &'a [f32], log_var_c: &[f32], novelty_threshold: f32) -> Result<(), HeadError> {
         let clusters = log_var_c.len();
         if !(1..=MAX_CLUSTERS).contains(&clusters) || mu_c.is_empty() || !mu_c.len().is_multiple_of(clusters) {
             return Err(HeadError::Shape { means: mu_c.len(), clusters });
@@ -54,15 +66,18 @@ impl<'a> Head<'a> {
             return Err(HeadError::NotFinite);
         }
         let d = (mu_c.len() / clusters) as f32;
-        let scales = log_var_c
-            .iter()
-            .map(|&log_var| [libm::expf(-log_var), -0.5 * d * (log_var + libm::logf(2.0 * PI)), 0.0])
-            .collect();
-        Ok(Self { mu_c, scales, novelty_threshold })
+        (self.mu_c, self.novelty_threshold) = (mu_c, novelty_threshold);
+        self.scales.clear();
+        for &log_var in log_var_c {
+            // There is room for K.
+            let _ = self.scales.push([exp(-log_var), -0.5 * d * (log_var + libm::logf(2.0 * PI))]);
+        }
+        Ok(())
     }
 
-    /// A head with these variances and threshold, but means `mu_c` `[K,D]` and p(c) in proportion to `weights` `[K]`,
-    /// as adaptation on the device gives them: e_c then counts log K p(c) besides E3.
+    /// A head with these variances and threshold, but means `mu_c` `[K,D]` and p(c) in proportion to `weights` `[K]`
+    /// times that of this head (1/K as trained), as adaptation on the device gives them: e_c then counts log K p(c) besides
+    /// E3.
     ///
     /// # Errors
     /// If the lengths are not those of this head, a value is not finite, or a weight is not above 0.
@@ -75,11 +90,11 @@ impl<'a> Head<'a> {
         if !positive || mu_c.iter().any(|v| !v.is_finite()) {
             return Err(HeadError::NotFinite);
         }
-        let scale = |([precision, constant, _], weight): (&[f32; 3], &f32)| {
-            [*precision, *constant, libm::logf(weight / mean_weight)]
-        };
-        let scales = self.scales.iter().zip(weights).map(scale).collect();
-        Ok(Head { mu_c, scales, novelty_threshold: self.novelty_threshold })
+        let mut head = Head { mu_c, scales: self.scales.clone(), novelty_threshold: self.novelty_threshold };
+        for ([_, constant], weight) in head.scales.iter_mut().zip(weights) {
+            *constant += libm::logf(weight / mean_weight);
+        }
+        Ok(head)
     }
 
     /// μ_c `[K,D]`.
@@ -89,7 +104,7 @@ impl<'a> Head<'a> {
 
     /// 1 / σ_c² of every cluster, in order.
     pub fn precisions(&self) -> impl Iterator<Item = f32> + '_ {
-        self.scales.iter().map(|[precision, ..]| *precision)
+        self.scales.iter().map(|[precision, _]| *precision)
     }
 
     /// The novelty past which a frame is called novel, nats.
@@ -104,7 +119,8 @@ impl<'a> Head<'a> {
 
     /// Latent dimensions D.
     pub fn latent(&self) -> usize {
-        self.mu_c.len() / self.scales.len()
+        // Neither is ever 0, which the compiler cannot know.
+        (self.mu_c.len() / self.scales.len().max(1)).max(1)
     }
 
     /// Assigns a frame from m and log v `[D]`.
@@ -123,28 +139,23 @@ impl<'a> Head<'a> {
             }
         }
         let total_variance: f32 = log_var_z.iter().map(|&v| exp(v)).sum();
-        let exponents: Vec<f32, MAX_CLUSTERS> = self
-            .mu_c
-            .chunks_exact(d)
-            .zip(&self.scales)
-            .map(|(mean, [precision, constant, log_weight])| {
-                let distance: f32 = mu_z.iter().zip(mean).map(|(m, c)| (m - c) * (m - c)).sum();
-                constant + log_weight - 0.5 * (distance + total_variance) * precision
-            })
-            .collect();
-        let evidence = log_sum_exp(&exponents);
+        // One vector for the exponents, the logits and log q(c|x), since it is the largest part of the stack. It holds K.
+        let mut log_q: Vec<f32, MAX_CLUSTERS> = Vec::new();
+        for (cluster, [precision, constant]) in self.scales.iter().enumerate() {
+            let mean = self.mu_c.get(cluster * d..(cluster + 1) * d).unwrap_or_default();
+            let distance: f32 = mu_z.iter().zip(mean).map(|(m, c)| (m - c) * (m - c)).sum();
+            let _ = log_q.push(constant - 0.5 * (distance + total_variance) * precision);
+        }
+        let evidence = log_sum_exp(&log_q);
         let novelty = libm::logf(self.clusters() as f32) - evidence;
-        let (mut log_q, normalizer) = match logits {
-            None => (exponents, evidence),
-            Some(logits) => {
-                let logits: Vec<f32, MAX_CLUSTERS> = Vec::from_slice(logits)
-                    .ok()
-                    .filter(|l: &Vec<f32, MAX_CLUSTERS>| l.len() == self.clusters())
-                    .ok_or(FrameError::Length { expected: self.clusters(), found: logits.len() })?;
-                let normalizer = log_sum_exp(&logits);
-                (logits, normalizer)
+        let mut normalizer = evidence;
+        if let Some(logits) = logits {
+            if logits.len() != self.clusters() {
+                return Err(FrameError::Length { expected: self.clusters(), found: logits.len() });
             }
-        };
+            log_q.iter_mut().zip(logits).for_each(|(slot, logit)| *slot = *logit);
+            normalizer = log_sum_exp(&log_q);
+        }
         log_q.iter_mut().for_each(|v| *v -= normalizer);
         if !(novelty.is_finite() && normalizer.is_finite()) || log_q.iter().any(|v| v.is_nan()) {
             return Err(FrameError::Overflow);
@@ -164,7 +175,8 @@ impl<'a> Head<'a> {
 /// e^x within 2·10⁻⁷ relative for x in [-87, 88], without a branch, so that a compiler makes vectors of it; libm's costs
 /// three times as much. Outside that range it gives what the end of the range gives; a NaN stays.
 #[cfg_attr(feature = "std", inline(always))]
-fn exp(x: f32) -> f32 {
+#[cfg_attr(not(feature = "std"), inline(never))]
+pub(crate) fn exp(x: f32) -> f32 {
     /// 1.5 · 2²³: adding it rounds to the nearest integer, which is then in the lowest bits of the sum.
     const ROUND: f32 = 12_582_912.0;
     /// ln 2 in two parts; the first has few bits, so that its multiples are exact.

@@ -158,7 +158,9 @@ impl<'a> Conv<'a> {
 
     /// Height, width and channels of what it gives.
     pub fn output_shape(&self) -> [usize; 3] {
-        [self.height.div_ceil(self.stride), self.width.div_ceil(self.stride), self.outputs]
+        // Never 0, which the compiler cannot know.
+        let stride = self.stride.max(1);
+        [self.height.div_ceil(stride), self.width.div_ceil(stride), self.outputs]
     }
 
     /// Side of the kernel and stride.

@@ -43,6 +43,27 @@ impl<'a> Image<'a> {
     /// # Errors
     /// [`ImageError`]; never panics, whatever the bytes.
     pub fn new(bytes: &'a [u8]) -> Result<Self, ImageError> {
+        let mut image = Self::empty();
+        image.init(bytes)?;
+        Ok(image)
+    }
+
+    /// An image of no layers, for [`Image::init`].
+    pub(crate) const fn empty() -> Self {
+        Self {
+            checksum: 0,
+            shape: FrameShape { channels: 0, height: 0, width: 0 },
+            learned_head: false,
+            log_var_range: [0.0; 2],
+            head: Head::empty(),
+            scaling: None,
+            golden: Golden { frame: &[], log_responsibilities: &[], novelty: 0.0 },
+            layers: Vec::new(),
+        }
+    }
+
+    /// [`Image::new`] in place; after an error it is no image.
+    pub(crate) fn init(&mut self, bytes: &'a [u8]) -> Result<(), ImageError> {
         let file = File::new(bytes)?;
         let of = |at| file.word(at) as usize;
         let shape = FrameShape { channels: of(word::CHANNELS), height: of(word::HEIGHT), width: of(word::WIDTH) };
@@ -61,25 +82,24 @@ impl<'a> Image<'a> {
         }
         // K·D cannot overflow: both are at most 2²⁰.
         let head = file.floats(section::HEAD, k * d + k)?;
-        let (mu_c, log_var_c) = head.split_at(k * d);
-        let head = Head::new(mu_c, log_var_c, threshold)
+        let wrong = ImageError::Inconsistent("a section has another length than its shape asks for");
+        let (mu_c, log_var_c) = head.split_at_checked(k * d).ok_or(wrong)?;
+        self.head
+            .init(mu_c, log_var_c, threshold)
             .map_err(|_| ImageError::Inconsistent("the head does not fit its shape"))?;
         let scaled = flags[0] == 1;
         let scaling = file.floats(section::SCALING, if scaled { 2 * p } else { 0 })?;
         let golden = file.floats(section::GOLDEN, p + k + 1)?;
-        let (frame, answer) = golden.split_at(p);
-        let (log_responsibilities, novelty) = answer.split_at(k);
+        let (frame, answer) = golden.split_at_checked(p).ok_or(wrong)?;
+        let (log_responsibilities, novelty) = answer.split_at_checked(k).ok_or(wrong)?;
         let learned_head = flags[1] == 1;
-        Ok(Self {
-            checksum: file.word(word::CHECKSUM),
-            shape,
-            learned_head,
-            log_var_range: [low, high],
-            head,
-            scaling: scaled.then(|| scaling.split_at(p)).map(|(shift, factor)| [shift, factor]),
-            golden: Golden { frame, log_responsibilities, novelty: novelty.first().copied().unwrap_or_default() },
-            layers: layers(&file, shape, 2 * d + if learned_head { k } else { 0 })?,
-        })
+        self.checksum = file.word(word::CHECKSUM);
+        self.shape = shape;
+        self.learned_head = learned_head;
+        self.log_var_range = [low, high];
+        self.scaling = if scaled { scaling.split_at_checked(p).map(|(shift, factor)| [shift, factor]) } else { None };
+        self.golden = Golden { frame, log_responsibilities, novelty: novelty.first().copied().unwrap_or_default() };
+        read_layers(&mut self.layers, &file, shape, 2 * d + if learned_head { k } else { 0 })
     }
 
     /// The length in bytes that an image states in its first bytes; None if they do not begin one. Nothing else is
@@ -131,13 +151,18 @@ impl<'a> Image<'a> {
 }
 
 /// The chain of layers from a frame to `last` outputs.
-fn layers<'a>(file: &File<'a>, shape: FrameShape, last: usize) -> Result<Vec<Layer<'a>, MAX_LAYERS>, ImageError> {
+fn read_layers<'a>(
+    layers: &mut Vec<Layer<'a>, MAX_LAYERS>,
+    file: &File<'a>,
+    shape: FrameShape,
+    last: usize,
+) -> Result<(), ImageError> {
     let wrong = ImageError::Inconsistent("a layer does not fit its shape, or the layer before it");
     let table = file.section(section::LAYERS)?;
     if table.len() != file.layers * LAYER {
         return Err(wrong);
     }
-    let mut layers = Vec::new();
+    layers.clear();
     // Height, width and channels of the maps as long as there are convolutions.
     let mut maps = Some([shape.height, shape.width, shape.channels]);
     let mut units = shape.len();
@@ -171,7 +196,7 @@ fn layers<'a>(file: &File<'a>, shape: FrameShape, last: usize) -> Result<Vec<Lay
         layers.push(layer).map_err(|_| wrong)?;
     }
     match layers.last() {
-        Some(Layer::Dense(dense)) if !dense.relu() && units == last => Ok(layers),
+        Some(Layer::Dense(dense)) if !dense.relu() && units == last => Ok(()),
         _ => Err(ImageError::Inconsistent("the last layer does not give what the head takes")),
     }
 }
@@ -228,10 +253,9 @@ impl<'a> File<'a> {
             let [offset, length, stated, reserved] = self.entry(index);
             let next = start.checked_add(length as usize).filter(|next| *next <= self.bytes.len());
             let next = next.filter(|_| offset as usize == start && reserved == 0).ok_or(out_of_place)?;
-            if self.bytes[end..start].iter().any(|b| *b != 0) {
-                return Err(ImageError::Inconsistent("padding is not 0"));
-            }
-            if checksum(&[&self.bytes[start..next]]) != stated {
+            self.check_padding(end, start)?;
+            let section = self.bytes.get(start..next).ok_or(out_of_place)?;
+            if checksum(&[section]) != stated {
                 return Err(ImageError::Damaged(Part::Section(index)));
             }
             end = next;
@@ -239,10 +263,12 @@ impl<'a> File<'a> {
         if end.checked_next_multiple_of(ALIGNMENT) != Some(self.bytes.len()) {
             return Err(out_of_place);
         }
-        if self.bytes[end..].iter().any(|b| *b != 0) {
-            return Err(ImageError::Inconsistent("padding is not 0"));
-        }
-        Ok(())
+        self.check_padding(end, self.bytes.len())
+    }
+
+    fn check_padding(&self, from: usize, to: usize) -> Result<(), ImageError> {
+        let zeros = self.bytes.get(from..to).is_some_and(|padding| padding.iter().all(|b| *b == 0));
+        if zeros { Ok(()) } else { Err(ImageError::Inconsistent("padding is not 0")) }
     }
 
     fn word(&self, at: usize) -> u32 {

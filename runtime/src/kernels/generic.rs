@@ -266,18 +266,9 @@ unsafe fn dot_products<S: Simd, const R: usize>(layer: &Dense<'_>, x: &[f32], ou
 /// As [`super::Kernel::conv`] has checked.
 #[inline(always)]
 pub unsafe fn conv<S: Simd>(layer: &Conv<'_>, x: &[f32], out: &mut [f32], list: &mut [u32]) {
-    let [height, width, channels] = layer.input_shape();
-    // SAFETY: list holds an index an input, and a start a pixel and one more behind them.
+    // SAFETY: the caller's.
     unsafe {
-        let (list, starts) = list.split_at_mut(x.len());
-        let count = S::nonzero(x, list.as_mut_ptr());
-        let mut before = 0;
-        for (pixel, values) in x.chunks_exact(channels).enumerate() {
-            *starts.get_unchecked_mut(pixel) = before;
-            before += values.iter().map(|v| u32::from(*v != 0.0)).sum::<u32>();
-        }
-        *starts.get_unchecked_mut(height * width) = before;
-        let (list, starts) = (&list[..count], &starts[..height * width + 1]);
+        let (list, starts) = stretches::<S>(layer, x, list);
         let [_, _, outputs] = layer.output_shape();
         let mut column = 0;
         while column < outputs {
@@ -286,6 +277,35 @@ pub unsafe fn conv<S: Simd>(layer: &Conv<'_>, x: &[f32], out: &mut [f32], list: 
             column += vectors * S::LANES;
         }
     }
+}
+
+/// The indexes of inputs that are not 0, and for every pixel, and the end, how many there are before it.
+///
+/// # Safety
+/// `list` holds an index an input, and a start a pixel and one more behind them.
+#[inline(always)]
+pub unsafe fn stretches<'a, S: Simd>(layer: &Conv<'_>, x: &[f32], list: &'a mut [u32]) -> (&'a [u32], &'a [u32]) {
+    let [height, width, channels] = layer.input_shape();
+    // SAFETY: the caller's.
+    unsafe {
+        let (list, starts) = list.split_at_mut_unchecked(x.len());
+        let count = S::nonzero(x, list.as_mut_ptr());
+        let mut before = 0;
+        for pixel in 0..height * width {
+            *starts.get_unchecked_mut(pixel) = before;
+            let values = x.get_unchecked(pixel * channels..(pixel + 1) * channels);
+            before += values.iter().map(|v| u32::from(*v != 0.0)).sum::<u32>();
+        }
+        *starts.get_unchecked_mut(height * width) = before;
+        (list.get_unchecked(..count), starts.get_unchecked(..height * width + 1))
+    }
+}
+
+/// Of a kernel `pad` to either side of `at`, the part that is inside `size`: its first row (or column), and the range of
+/// the input under it.
+#[inline(always)]
+pub fn span(at: usize, pad: usize, size: usize) -> (usize, [usize; 2]) {
+    (pad.saturating_sub(at), [at.saturating_sub(pad), (at + pad + 1).min(size)])
 }
 
 /// N vectors of outputs, from `column` on, of every pixel.
@@ -307,11 +327,9 @@ unsafe fn pixels<S: Simd, const N: usize, const U: usize>(
     // SAFETY: rows and columns of the kernel are cut to those inside the input.
     unsafe {
         for row in 0..rows {
-            let (top, first_row) = ((row * step).saturating_sub(pad), pad.saturating_sub(row * step));
-            let bottom = (row * step + pad + 1).min(height);
+            let (first_row, [top, bottom]) = span(row * step, pad, height);
             for pixel in 0..columns {
-                let (left, first_column) = ((pixel * step).saturating_sub(pad), pad.saturating_sub(pixel * step));
-                let right = (pixel * step + pad + 1).min(width);
+                let (first_column, [left, right]) = span(pixel * step, pad, width);
                 let mut sums = start::<S, N, U>(layer.bias().as_ptr().add(column));
                 for y in top..bottom {
                     let from = *starts.get_unchecked(y * width + left) as usize;

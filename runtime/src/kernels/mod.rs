@@ -1,20 +1,32 @@
 //! The arithmetic of a layer: f16 weights, f32 inputs, sums and outputs.
 //!
-//! Every instruction set runs the same code (`generic.rs`, `batch.rs`) over its own vectors. A zero input adds nothing to
+//! Every instruction set runs the same code (`generic.rs`, `batch.rs`) over its own vectors, but for Cortex-M with an FPU,
+//! which has loops of its own (`thumb.rs`). A zero input adds nothing to
 //! a sum as long as weights are finite, which the image's loader ensures; where weights lie by input, zeros are skipped
 //! and their weights never read. Sums differ from the scalar ones by the order of additions and by fused
 //! multiply-adds: at most n · 2⁻²³ of the sum of the absolute products, n the number of inputs.
 #![expect(unsafe_code, reason = "vector instructions and unchecked loads; each block says why it holds")]
 
+// Of ARM's 32-bit targets with an FPU only Cortex-M has no 64-bit atomics. There `thumb` stands in for `scalar`.
 mod batch;
 mod generic;
 #[cfg(target_arch = "aarch64")]
 mod neon;
+#[cfg_attr(
+    all(target_arch = "arm", target_abi = "eabihf", not(target_has_atomic = "64")),
+    expect(dead_code, reason = "`thumb` takes its place for one frame")
+)]
 mod scalar;
+#[cfg(all(target_arch = "arm", target_abi = "eabihf", not(target_has_atomic = "64")))]
+mod thumb;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
 use batch::Rows;
+#[cfg(not(all(target_arch = "arm", target_abi = "eabihf", not(target_has_atomic = "64"))))]
+use scalar as base;
+#[cfg(all(target_arch = "arm", target_abi = "eabihf", not(target_has_atomic = "64")))]
+use thumb as base;
 
 use crate::layer::{Conv, Dense, Layer, padded};
 
@@ -54,11 +66,11 @@ macro_rules! has {
     }};
 }
 
-/// Runs a loop for a set: the scalar one, then those of AVX2, AVX-512 and NEON.
+/// Runs a loop for a set: that of every machine, then those of AVX2, AVX-512 and NEON.
 macro_rules! run {
-    ($set:expr, $module:ident :: $scalar:ident, $avx2:ident, $avx512:ident, $neon:ident, $arguments:tt) => {
+    ($set:expr, $base:ident, $avx2:ident, $avx512:ident, $neon:ident, $arguments:tt) => {
         match $set {
-            Set::Scalar => $module::$scalar::<scalar::Scalar> $arguments,
+            Set::Scalar => base::$base $arguments,
             #[cfg(target_arch = "x86_64")]
             Set::Avx2 => x86::$avx2 $arguments,
             #[cfg(target_arch = "x86_64")]
@@ -70,7 +82,8 @@ macro_rules! run {
 }
 
 impl Kernel {
-    /// Plain Rust, which the others are tested against.
+    /// One value at a time, on every machine: plain Rust, which the others are tested against. On a Cortex-M with an FPU
+    /// it is that FPU's instructions, and the only set, so that nothing else takes room in flash.
     pub const SCALAR: Self = Self(Set::Scalar);
 
     /// The fastest.
@@ -97,7 +110,7 @@ impl Kernel {
     /// Its name, as the makers of processors write it.
     pub fn name(self) -> &'static str {
         match self.0 {
-            Set::Scalar => "scalar",
+            Set::Scalar => base::NAME,
             #[cfg(target_arch = "x86_64")]
             Set::Avx2 => "AVX2 + F16C",
             #[cfg(target_arch = "x86_64")]
@@ -107,36 +120,59 @@ impl Kernel {
         }
     }
 
+    /// Places of the list of inputs that are not 0, for one frame: one an input, and for a convolution one a pixel and
+    /// one more besides. Cortex-M makes do with a short list for a dense layer.
+    pub fn list_len(self, layer: &Layer<'_>) -> usize {
+        match layer {
+            Layer::Dense(dense) => self.dense_list(dense),
+            Layer::Conv(conv) => {
+                let [height, width, channels] = conv.input_shape();
+                height * width * (channels + 1) + 1
+            }
+        }
+    }
+
+    fn dense_list(self, layer: &Dense<'_>) -> usize {
+        if self == Self::SCALAR { base::list_len(layer.inputs()) } else { layer.inputs() }
+    }
+
+    /// Whether weights lie where the kernel can load them.
+    fn aligned(self, weights: &[u16]) -> bool {
+        self != Self::SCALAR || base::aligned(weights)
+    }
+
     /// A dense layer for one frame.
     ///
-    /// `x` holds the inputs, `out` at least the outputs padded to [`crate::layer::LANES`], `list` one place an input.
-    /// False, and nothing done, if one of them is too short.
+    /// `x` holds the inputs, `out` at least the outputs padded to [`crate::layer::LANES`], `list` the places that
+    /// [`Kernel::list_len`] asks for. False, and nothing done, if one of them is too short; on Cortex-M also if the weights
+    /// do not begin at a multiple of 4 bytes, as those of an image do.
     #[must_use]
     pub fn dense(self, layer: &Dense<'_>, x: &[f32], out: &mut [f32], list: &mut [u32]) -> bool {
         let Some(x) = x.get(..layer.inputs()) else { return false };
-        if out.len() < padded(layer.outputs()) || list.len() < layer.inputs() {
+        if out.len() < padded(layer.outputs()) || list.len() < self.dense_list(layer) || !self.aligned(layer.weights())
+        {
             return false;
         }
-        // SAFETY: `Dense` holds as many weights and biases as its shape asks for, the lengths of the rest were
-        // compared just now, and a set exists only where its instructions do.
-        unsafe { run!(self.0, generic::dense, dense_avx2, dense_avx512, dense, (layer, x, out, list)) }
+        // SAFETY: `Dense` holds as many weights and biases as its shape asks for, the lengths of the rest, and where the
+        // weights lie, were looked at just now, and a set exists only where its instructions do.
+        unsafe { run!(self.0, dense, dense_avx2, dense_avx512, dense, (layer, x, out, list)) }
         true
     }
 
     /// A convolution for one frame, channels last.
     ///
-    /// `x` holds the inputs, `out` the outputs, `list` one place an input and one a pixel and one more. False, and
-    /// nothing done, if one of them is too short.
+    /// `x` holds the inputs, `out` the outputs, `list` the places that [`Kernel::list_len`] asks for. False, and nothing
+    /// done, as for [`Kernel::dense`].
     #[must_use]
     pub fn conv(self, layer: &Conv<'_>, x: &[f32], out: &mut [f32], list: &mut [u32]) -> bool {
         let [height, width, channels] = layer.input_shape();
         let Some(x) = x.get(..height * width * channels) else { return false };
         let outputs: usize = layer.output_shape().iter().product();
-        if out.len() < outputs || list.len() < x.len() + height * width + 1 {
+        if out.len() < outputs || list.len() < x.len() + height * width + 1 || !self.aligned(layer.weights()) {
             return false;
         }
         // SAFETY: as for `dense`, with the shape of `Conv`.
-        unsafe { run!(self.0, generic::conv, conv_avx2, conv_avx512, conv, (layer, x, out, list)) }
+        unsafe { run!(self.0, conv, conv_avx2, conv_avx512, conv, (layer, x, out, list)) }
         true
     }
 
@@ -172,7 +208,7 @@ impl Kernel {
         let (x, out) = (Rows { at: x.as_ptr(), stride: strides[0] }, Rows { at: out.as_mut_ptr(), stride: strides[1] });
         // SAFETY: all lengths were compared just now, and a set exists only where its instructions do.
         unsafe {
-            run!(self.0, batch::dense, dense_batch_avx2, dense_batch_avx512, dense_batch, (layer, x, out, frames, wide))
+            run!(self.0, dense_batch, dense_batch_avx2, dense_batch_avx512, dense_batch, (layer, x, out, frames, wide))
         }
         true
     }
@@ -198,7 +234,7 @@ impl Kernel {
         let (x, out) = (Rows { at: x.as_ptr(), stride: strides[0] }, Rows { at: out.as_mut_ptr(), stride: strides[1] });
         // SAFETY: as for `dense_batch`.
         unsafe {
-            run!(self.0, batch::conv, conv_batch_avx2, conv_batch_avx512, conv_batch, (layer, x, out, frames, wide))
+            run!(self.0, conv_batch, conv_batch_avx2, conv_batch_avx512, conv_batch, (layer, x, out, frames, wide))
         }
         true
     }
@@ -223,7 +259,7 @@ impl Kernel {
         let count = halves.len().min(out.len());
         let (halves, out) = (&halves[..count], &mut out[..count]);
         // SAFETY: both slices have the same length; a set exists only where its instructions do.
-        unsafe { run!(self.0, generic::widen, widen_avx2, widen_avx512, widen, (halves, out)) }
+        unsafe { run!(self.0, widen, widen_avx2, widen_avx512, widen, (halves, out)) }
     }
 }
 

@@ -2,7 +2,9 @@
 
 use half::f16;
 
-use super::generic::Simd;
+use super::batch::{self, Rows};
+use super::generic::{self, Simd};
+use crate::layer::{Conv, Dense};
 
 /// A vector of one f32.
 #[derive(Clone, Copy)]
@@ -56,4 +58,57 @@ unsafe impl Simd for Scalar {
     unsafe fn sum(v: f32) -> f32 {
         v
     }
+}
+
+pub const NAME: &str = "scalar";
+
+/// Places of the list of a dense layer.
+pub fn list_len(inputs: usize) -> usize {
+    inputs
+}
+
+/// Whether weights lie where they can be loaded.
+pub fn aligned(_weights: &[u16]) -> bool {
+    true
+}
+
+/// # Safety
+/// As [`generic::dense`].
+pub unsafe fn dense(layer: &Dense<'_>, x: &[f32], out: &mut [f32], list: &mut [u32]) {
+    // SAFETY: the caller's.
+    unsafe { generic::dense::<Scalar>(layer, x, out, list) }
+}
+
+/// # Safety
+/// As [`generic::conv`].
+pub unsafe fn conv(layer: &Conv<'_>, x: &[f32], out: &mut [f32], list: &mut [u32]) {
+    // SAFETY: the caller's.
+    unsafe { generic::conv::<Scalar>(layer, x, out, list) }
+}
+
+/// # Safety
+/// As [`batch::dense`].
+pub unsafe fn dense_batch(
+    layer: &Dense<'_>,
+    x: Rows<*const f32>,
+    out: Rows<*mut f32>,
+    frames: usize,
+    wide: &mut [f32],
+) {
+    // SAFETY: the caller's.
+    unsafe { batch::dense::<Scalar>(layer, x, out, frames, wide) }
+}
+
+/// # Safety
+/// As [`batch::conv`].
+pub unsafe fn conv_batch(layer: &Conv<'_>, x: Rows<*const f32>, out: Rows<*mut f32>, frames: usize, wide: &mut [f32]) {
+    // SAFETY: the caller's.
+    unsafe { batch::conv::<Scalar>(layer, x, out, frames, wide) }
+}
+
+/// # Safety
+/// As [`generic::widen`].
+pub unsafe fn widen(halves: &[u16], out: &mut [f32]) {
+    // SAFETY: the caller's.
+    unsafe { generic::widen::<Scalar>(halves, out) }
 }

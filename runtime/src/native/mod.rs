@@ -9,7 +9,8 @@ pub use batch::Batch;
 
 use bytemuck::cast_slice_mut;
 
-use crate::image::Image;
+use crate::head::exp;
+use crate::image::{Image, ImageError};
 use crate::kernels::Kernel;
 use crate::layer::{Layer, padded};
 use crate::{Assignment, FrameError, Head, check_frame};
@@ -19,6 +20,8 @@ use crate::{Assignment, FrameError, Head, check_frame};
 pub struct Engine<'a> {
     image: Image<'a>,
     kernel: Kernel,
+    /// Of the scratch memory what holds inputs and outputs; the kernel's list is the rest.
+    values: usize,
     scratch: &'a mut [f32],
 }
 
@@ -54,6 +57,9 @@ pub enum EngineError {
         /// Values given.
         found: usize,
     },
+    /// The bytes are no flash image.
+    #[error(transparent)]
+    Image(#[from] ImageError),
     /// The golden frame does not give what it gave at export.
     #[error("the self-test failed: the golden frame does not give its golden answer")]
     SelfTest,
@@ -77,27 +83,20 @@ impl<const N: usize> Default for Scratch<N> {
     }
 }
 
-/// Values of scratch memory that an engine for this image needs: the inputs and outputs of a layer, and a list of those
-/// inputs that are not 0.
+/// Values of scratch memory that an engine for this image needs on the fastest kernel of this machine: the inputs and
+/// outputs of one layer, of the one that has most, and the kernel's list of those inputs that are not 0.
 pub fn scratch_len(image: &Image<'_>) -> usize {
-    2 * units(image) + places(image)
+    scratch_len_for(image, Kernel::best())
 }
 
-/// Most values at once between two layers, in whole vectors, which dense layers write.
-fn units(image: &Image<'_>) -> usize {
-    padded(image.layers().iter().flat_map(|layer| [layer.inputs(), layer.outputs()]).max().unwrap_or(0))
+/// The same on a kernel of choice.
+pub fn scratch_len_for(image: &Image<'_>, kernel: Kernel) -> usize {
+    values_len(image) + image.layers().iter().map(|layer| kernel.list_len(layer)).max().unwrap_or(0)
 }
 
-/// Places of the list.
-fn places(image: &Image<'_>) -> usize {
-    let of = |layer: &Layer<'_>| match layer {
-        Layer::Dense(dense) => dense.inputs(),
-        Layer::Conv(conv) => {
-            let [height, width, _] = conv.input_shape();
-            layer.inputs() + height * width + 1
-        }
-    };
-    padded(image.layers().iter().map(of).max().unwrap_or(0))
+/// Most values that the inputs and outputs of a layer have together, both in whole vectors.
+fn values_len(image: &Image<'_>) -> usize {
+    image.layers().iter().map(|layer| padded(layer.inputs()) + padded(layer.outputs())).max().unwrap_or(0)
 }
 
 impl<'a> Engine<'a> {
@@ -112,13 +111,41 @@ impl<'a> Engine<'a> {
     /// An engine on one kernel.
     ///
     /// # Errors
-    /// As [`Engine::new`].
+    /// [`EngineError::Scratch`] if `scratch` is shorter than [`scratch_len_for`].
     pub fn with_kernel(image: Image<'a>, scratch: &'a mut [f32], kernel: Kernel) -> Result<Self, EngineError> {
-        let (needed, found) = (scratch_len(&image), scratch.len());
+        let (needed, found) = (scratch_len_for(&image, kernel), scratch.len());
         if found < needed {
             return Err(EngineError::Scratch { needed, found });
         }
-        Ok(Self { image, kernel, scratch })
+        let values = values_len(&image);
+        Ok(Self { image, kernel, values, scratch })
+    }
+
+    /// An engine without a model, which refuses every frame, for [`Engine::init`].
+    pub const fn empty() -> Self {
+        Self { image: Image::empty(), kernel: Kernel::SCALAR, values: 0, scratch: &mut [] }
+    }
+
+    /// Gives the engine the model of a flash image, on the fastest kernel of this machine, in place: a static one then
+    /// never takes room on the stack. After an error it refuses every frame.
+    ///
+    /// # Errors
+    /// [`EngineError::Image`] for bytes that are no image, [`EngineError::Scratch`] if `scratch` is shorter than
+    /// [`scratch_len`].
+    // Apart, so that what it takes of the stack is gone before a frame comes.
+    #[inline(never)]
+    pub fn init(&mut self, bytes: &'a [u8], scratch: &'a mut [f32]) -> Result<(), EngineError> {
+        // Without values there is no room for a frame.
+        self.values = 0;
+        self.image.init(bytes)?;
+        let (needed, found) = (scratch_len(&self.image), scratch.len());
+        if found < needed {
+            return Err(EngineError::Scratch { needed, found });
+        }
+        self.kernel = Kernel::best();
+        self.scratch = scratch;
+        self.values = values_len(&self.image);
+        Ok(())
     }
 
     /// The model.
@@ -137,7 +164,7 @@ impl<'a> Engine<'a> {
     /// [`FrameError`]; never panics, whatever the values.
     pub fn assign(&mut self, frame: &[f32]) -> Result<Assignment, FrameError> {
         self.load(frame)?;
-        run(&self.image, self.kernel, self.scratch)?.assign(self.image.head())
+        run(&self.image, self.kernel, self.values, self.scratch)?.assign(self.image.head())
     }
 
     /// Assigns a frame of bytes, each divided by 255, as images are.
@@ -146,7 +173,7 @@ impl<'a> Engine<'a> {
     /// [`FrameError`]; never panics.
     pub fn assign_u8(&mut self, frame: &[u8]) -> Result<Assignment, FrameError> {
         self.load_u8(frame)?;
-        run(&self.image, self.kernel, self.scratch)?.assign(self.image.head())
+        run(&self.image, self.kernel, self.values, self.scratch)?.assign(self.image.head())
     }
 
     /// Encodes a frame as [`Engine::assign`] takes it, for a head other than the image's.
@@ -155,7 +182,7 @@ impl<'a> Engine<'a> {
     /// As [`Engine::assign`].
     pub fn encode(&mut self, frame: &[f32]) -> Result<Latent<'_>, FrameError> {
         self.load(frame)?;
-        run(&self.image, self.kernel, self.scratch)
+        run(&self.image, self.kernel, self.values, self.scratch)
     }
 
     /// Encodes a frame as [`Engine::assign_u8`] takes it.
@@ -164,7 +191,7 @@ impl<'a> Engine<'a> {
     /// As [`Engine::assign_u8`].
     pub fn encode_u8(&mut self, frame: &[u8]) -> Result<Latent<'_>, FrameError> {
         self.load_u8(frame)?;
-        run(&self.image, self.kernel, self.scratch)
+        run(&self.image, self.kernel, self.values, self.scratch)
     }
 
     fn load(&mut self, frame: &[f32]) -> Result<(), FrameError> {
@@ -178,13 +205,7 @@ impl<'a> Engine<'a> {
         if found != expected {
             return Err(FrameError::Length { expected, found });
         }
-        // The second half holds the values while the first is filled from them.
-        let (row, rest) = self.scratch.split_at_mut(units(&self.image));
-        let values = rest.get_mut(..expected).ok_or(FrameError::Engine)?;
-        for (value, byte) in values.iter_mut().zip(frame) {
-            *value = f32::from(*byte) / 255.0;
-        }
-        load(&self.image, row, values);
+        load_values(&self.image, self.scratch, frame.iter().map(|byte| f32::from(*byte) / 255.0));
         Ok(())
     }
 
@@ -194,24 +215,26 @@ impl<'a> Engine<'a> {
     /// [`EngineError::SelfTest`] if a responsibility differs by more than 2e-3, or the novelty by more than 1 %.
     pub fn self_test(&mut self) -> Result<(), EngineError> {
         let golden = self.image.golden();
-        let assignment = self.assign(golden.frame).map_err(|_| EngineError::SelfTest)?;
+        // By reference: an assignment is large.
+        let Ok(assignment) = &self.assign(golden.frame) else { return Err(EngineError::SelfTest) };
         let close = assignment
             .log_responsibilities
             .iter()
             .zip(golden.log_responsibilities)
-            .all(|(found, expected)| (libm::expf(*found) - libm::expf(*expected)).abs() <= 2e-3);
+            .all(|(found, expected)| (exp(*found) - exp(*expected)).abs() <= 2e-3);
         let novelty = (assignment.novelty - golden.novelty).abs() <= 0.01 * golden.novelty.abs().max(1.0);
         if close && novelty { Ok(()) } else { Err(EngineError::SelfTest) }
     }
 }
 
-/// All layers, on the frame at the start of `scratch`.
-fn run<'s>(image: &Image<'_>, kernel: Kernel, scratch: &'s mut [f32]) -> Result<Latent<'s>, FrameError> {
-    let units = units(image);
-    let (values, list) = scratch.split_at_mut(2 * units);
-    let (mut from, mut to) = values.split_at_mut(units);
+/// All layers, on the frame at the start of `scratch`, of which `values` hold inputs and outputs.
+fn run<'s>(image: &Image<'_>, kernel: Kernel, values: usize, scratch: &'s mut [f32]) -> Result<Latent<'s>, FrameError> {
+    let (values, list) = scratch.split_at_mut_checked(values).ok_or(FrameError::Engine)?;
     let list: &mut [u32] = cast_slice_mut(list);
-    for layer in image.layers() {
+    let mut outputs = 0;
+    for (index, layer) in image.layers().iter().enumerate() {
+        outputs = padded(layer.outputs());
+        let (from, to) = ends(values, index, padded(layer.inputs()), outputs).ok_or(FrameError::Engine)?;
         let done = match layer {
             Layer::Dense(dense) => kernel.dense(dense, from, to, list),
             Layer::Conv(conv) => kernel.conv(conv, from, to, list),
@@ -219,40 +242,63 @@ fn run<'s>(image: &Image<'_>, kernel: Kernel, scratch: &'s mut [f32]) -> Result<
         if !done {
             return Err(FrameError::Engine);
         }
-        core::mem::swap(&mut from, &mut to);
     }
-    latent(image, from)
+    let (last, _) = ends(values, image.layers().len(), outputs, 0).ok_or(FrameError::Engine)?;
+    latent(image, last)
+}
+
+/// Where layer `index` finds its inputs and where it puts its outputs: at either end of the memory, in turn.
+fn ends(values: &mut [f32], index: usize, inputs: usize, outputs: usize) -> Option<(&mut [f32], &mut [f32])> {
+    let length = values.len();
+    let at_start = index.is_multiple_of(2);
+    let (start, rest) = values.split_at_mut_checked(if at_start { inputs } else { outputs })?;
+    let end = rest.get_mut((length - start.len()).checked_sub(if at_start { outputs } else { inputs })?..)?;
+    Some(if at_start { (start, end) } else { (end, start) })
 }
 
 /// Writes a frame to `row` as the first layer takes it: standardised, and for a convolution channels last.
 fn load(image: &Image<'_>, row: &mut [f32], frame: &[f32]) {
+    load_values(image, row, frame.iter().copied());
+}
+
+fn load_values(image: &Image<'_>, row: &mut [f32], frame: impl Iterator<Item = f32>) {
     let shape = image.shape();
+    let pixels = shape.height.saturating_mul(shape.width);
     // Only convolutions know channels.
-    let channels = match image.layers().first() {
-        Some(Layer::Conv(_)) => shape.channels,
-        _ => 1,
-    };
-    match image.scaling() {
-        None => place(row, channels, frame.iter().copied()),
-        // As training does, in f64: the difference of two large values stays finite.
-        Some([shift, factor]) => {
-            let scaled = frame.iter().zip(shift).zip(factor);
-            let scaled = scaled.map(|((v, s), f)| ((f64::from(*v) - f64::from(*s)) * f64::from(*f)) as f32);
-            place(row, channels, scaled);
-        }
+    let channels = if matches!(image.layers().first(), Some(Layer::Conv(_))) { shape.channels } else { 1 };
+    if channels == 1 {
+        row.iter_mut().zip(frame).for_each(|(slot, value)| *slot = value);
+    } else {
+        place(row, [pixels, channels], frame, |slot, value| *slot = value);
+    }
+    let Some([shift, factor]) = image.scaling() else { return };
+    // By halves, so that the difference of two large values stays finite; f64, as in training, is slow on a
+    // microcontroller.
+    let standardise =
+        |slot: &mut f32, (shift, factor): (&f32, &f32)| *slot = (0.5 * *slot - 0.5 * shift) * factor * 2.0;
+    let scaling = shift.iter().zip(factor);
+    if channels == 1 {
+        row.iter_mut().zip(scaling).for_each(|(slot, scaling)| standardise(slot, scaling));
+    } else {
+        place(row, [pixels, channels], scaling, standardise);
     }
 }
 
-/// Writes the values of a frame, channels first, to `row`, channels last.
-fn place(row: &mut [f32], channels: usize, values: impl ExactSizeIterator<Item = f32>) {
-    if channels == 1 {
-        row.iter_mut().zip(values).for_each(|(slot, value)| *slot = value);
-        return;
-    }
-    let pixels = values.len() / channels;
-    for (index, value) in values.enumerate() {
-        if let Some(slot) = row.get_mut(index % pixels * channels + index / pixels) {
-            *slot = value;
+/// Visits the values of `row`, channels last, in the order channels first.
+fn place<T>(
+    row: &mut [f32],
+    [pixels, channels]: [usize; 2],
+    values: impl Iterator<Item = T>,
+    mut visit: impl FnMut(&mut f32, T),
+) {
+    let (mut pixel, mut channel) = (0, 0);
+    for value in values {
+        if let Some(slot) = row.get_mut(pixel * channels + channel) {
+            visit(slot, value);
+        }
+        pixel += 1;
+        if pixel == pixels {
+            (pixel, channel) = (0, channel + 1);
         }
     }
 }
@@ -263,8 +309,16 @@ fn latent<'s>(image: &Image<'_>, outputs: &'s mut [f32]) -> Result<Latent<'s>, F
     let [low, high] = image.log_var_range();
     let (mu, rest) = outputs.split_at_mut_checked(d).ok_or(FrameError::Engine)?;
     let (log_var, logits) = rest.split_at_mut_checked(d).ok_or(FrameError::Engine)?;
-    // `clamp` keeps a NaN, which the head then refuses.
-    log_var.iter_mut().for_each(|v| *v = v.clamp(low, high));
+    // Keeps a NaN, which the head then refuses; `clamp` would too, but it panics on a range that no image has.
+    log_var.iter_mut().for_each(|v| {
+        *v = if *v < low {
+            low
+        } else if *v > high {
+            high
+        } else {
+            *v
+        }
+    });
     let logits = if image.learned_head() { Some(logits.get(..k).ok_or(FrameError::Engine)?) } else { None };
     Ok(Latent { mu, log_var, logits })
 }

@@ -1,0 +1,69 @@
+//! The model, 100 of the embedded digits, and what the host's engine says of them.
+
+use std::error::Error;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+use runtime::image::{Buffer, Image};
+use runtime::native::{Engine, scratch_len};
+
+/// Bytes of the IDX header before the first image.
+const HEADER: usize = 16;
+const DIGITS: usize = 100;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let here = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?);
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    println!("cargo::rerun-if-env-changed=MODEL");
+    let model = env::var("MODEL").map_or_else(|_| here.join("../../models/small.cvi"), PathBuf::from);
+    let digits = here.join("../../trainer/assets/mnist/t10k-images-idx3-ubyte.gz");
+    for file in [&model, &digits] {
+        println!("cargo::rerun-if-changed={}", file.display());
+    }
+
+    let bytes = Buffer::read(&model).map_err(|e| format!("{}: {e}", model.display()))?;
+    let image = Image::new(&bytes).map_err(|e| format!("{}: {e}", model.display()))?;
+    fs::copy(&model, out.join("model.cvi"))?;
+    let pixels = image.shape().len();
+    let mut idx = Vec::new();
+    flate2::read::GzDecoder::new(fs::File::open(&digits)?).read_to_end(&mut idx)?;
+    let digits = idx.get(HEADER..HEADER + DIGITS * pixels).ok_or("fewer digits than frames of this model")?;
+    fs::write(out.join("digits.bin"), digits)?;
+    write_expected(&out, image, digits)?;
+    memory(&here, &out)
+}
+
+/// A Rust table of what the host's engine says of the digits.
+fn write_expected(out: &Path, image: Image<'_>, digits: &[u8]) -> Result<(), Box<dyn Error>> {
+    let (clusters, pixels) = (image.head().clusters(), image.shape().len());
+    let mut scratch = vec![0.0; scratch_len(&image)];
+    let mut engine = Engine::new(image, &mut scratch)?;
+    let mut table = format!(
+        "/// Clusters K.\npub const CLUSTERS: usize = {clusters};\n/// Values of a frame.\npub const PIXELS: usize = {pixels};\n\
+         /// What the host says of each digit.\npub static EXPECTED: [Expected; {DIGITS}] = [\n"
+    );
+    for digit in digits.chunks_exact(pixels) {
+        let a = engine.assign_u8(digit)?;
+        let responsibilities: Vec<f32> = a.responsibilities().collect();
+        table += &format!(
+            "    Expected {{ cluster: {}, novelty: {:?}, is_novel: {}, responsibilities: {responsibilities:?} }},\n",
+            a.cluster, a.novelty, a.is_novel
+        );
+    }
+    Ok(fs::write(out.join("expected.rs"), table + "];\n")?)
+}
+
+/// The linker finds the memory map of the board, and cortex-m-rt's script.
+fn memory(here: &Path, out: &Path) -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-env-changed=BOARD");
+    let map = here.join(env::var("BOARD").map(|board| board + ".x").unwrap_or_else(|_| "netduinoplus2.x".into()));
+    println!("cargo::rerun-if-changed={}", map.display());
+    if env::var("CARGO_CFG_TARGET_ARCH")? == "arm" {
+        fs::copy(map, out.join("memory.x"))?;
+        println!("cargo::rustc-link-search={}", out.display());
+        println!("cargo::rustc-link-arg-bins=-Tlink.x");
+        println!("cargo::rustc-link-arg-bins=--nmagic");
+    }
+    Ok(())
+}
