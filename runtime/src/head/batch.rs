@@ -64,8 +64,7 @@ impl Head<'_> {
                 each(distance, &mu, |sum, m| sum + (m - mean) * (m - mean));
             }
         }
-        for (value, [precision, constant, log_weight]) in log_q.iter_mut().zip(&self.scales) {
-            let constant = constant + log_weight;
+        for (value, [precision, constant]) in log_q.iter_mut().zip(&self.scales) {
             each(value, &total_variance, |distance, total| constant - 0.5 * (distance + total) * precision);
         }
         let evidence = log_sum_exp(log_q);
