@@ -344,6 +344,10 @@ pub struct MixtureConfig {
     /// `collapse.restarts` allows; the last attempt goes on whatever its balance. For data whose classes are about as
     /// frequent, where a partition that puts two classes into one cluster shows in its balance.
     pub balance: f64,
+    /// Least share of the latent dimensions that stage 1 must have put to use, those whose mean varies by more than 0.01
+    /// over the frames (active units, Burda et al. 2016): below it stage 1 begins again, as for `balance`. A latent that
+    /// has collapsed to fewer dimensions than the frames need lays kinds of frames over each other; digits need seven.
+    pub active_units: f64,
     /// Frames EM looks at.
     pub max_frames: usize,
     /// Most clusters that `clusters = "auto"` looks for.
@@ -360,6 +364,7 @@ impl Default for MixtureConfig {
             pooling: 0.3,
             moves: 10,
             balance: 0.0,
+            active_units: 0.0,
             max_frames: 20_000,
             most_clusters: 16,
         }
@@ -491,7 +496,7 @@ impl Preset {
     /// The settings.
     pub fn config(self) -> Config {
         match self {
-            Self::Default => Config::default(),
+            Self::Default => Config::images(),
             Self::Demo => Config::demo(),
             Self::NoAugment => Config::no_augment(),
             Self::Small => Config::small(),
@@ -509,6 +514,12 @@ impl Config {
         }
     }
 
+    fn images() -> Self {
+        let mut config = Self::default();
+        config.mixture.active_units = 0.7;
+        config
+    }
+
     fn no_augment() -> Self {
         let mut config = Self::default();
         config.augment.kind = AugmentKind::Neighbours;
@@ -522,7 +533,7 @@ impl Config {
     }
 
     fn small() -> Self {
-        let mut config = Self::default();
+        let mut config = Self::images();
         (config.encoder.channels, config.encoder.hidden) = (Vec::new(), vec![256, 128]);
         config
     }
@@ -635,6 +646,7 @@ impl Config {
         at_least("mixture.max_frames", self.mixture.max_frames, self.clusters())?;
         within("mixture.tol", self.mixture.tol, 0.0, 1e3)?;
         within("mixture.balance", self.mixture.balance, 0.0, 1.0)?;
+        within("mixture.active_units", self.mixture.active_units, 0.0, 1.0)?;
         within("mixture.reg_covar", self.mixture.reg_covar, 0.0, 1e3)?;
         within("mixture.pooling", self.mixture.pooling, 0.0, 1.0)?;
         within("collapse.information", self.collapse.information, 0.0, 1.0)?;

@@ -1,10 +1,10 @@
 //! The arithmetic of a layer: f16 weights, f32 inputs, sums and outputs.
 //!
 //! Every instruction set runs the same code (`generic.rs`, `batch.rs`) over its own vectors, but for Cortex-M with an FPU,
-//! which has loops of its own (`thumb.rs`). A zero input adds nothing to
-//! a sum as long as weights are finite, which the image's loader ensures; where weights lie by input, zeros are skipped
-//! and their weights never read. Sums differ from the scalar ones by the order of additions and by fused
-//! multiply-adds: at most n · 2⁻²³ of the sum of the absolute products, n the number of inputs.
+//! which has loops of its own (`thumb.rs`). A zero input adds nothing to a sum as long as weights are finite, which the
+//! image's loader ensures; where weights lie by input, zeros are skipped and their weights never read. Sums differ from the
+//! scalar ones by the order of additions and by fused multiply-adds: at most n · 2⁻²³ of the sum of the absolute products,
+//! n the number of inputs.
 #![expect(unsafe_code, reason = "vector instructions and unchecked loads; each block says why it holds")]
 
 // Of ARM's 32-bit targets with an FPU only Cortex-M has no 64-bit atomics. There `thumb` stands in for `scalar`.

@@ -52,6 +52,8 @@ pub struct MixtureReport {
     /// The components.
     #[serde(flatten)]
     pub clusters: Balance,
+    /// Latent dimensions whose mean varies by more than 0.01 over the frames (Burda et al. 2016).
+    pub active_units: usize,
     /// What every count of clusters was worth, where their number was to be found.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub candidates: Option<Vec<Candidate>>,

@@ -18,6 +18,9 @@ use crate::rng::{Purpose, stream};
 /// The stream that picks the frames EM looks at; restarts count up from 0.
 const SUBSET: u64 = u32::MAX as u64;
 
+/// Variance of a latent mean over the frames above which its dimension counts as in use.
+const ACTIVE_VARIANCE: f64 = 0.01;
+
 /// Runs the stage.
 pub fn run(config: &Checked, start: Start<'_>, frames: &Frames, observer: &mut Observer<'_>) -> Result<Ended> {
     if observer(Event::Stage { name: StageName::Mixture, steps: 1 }).is_break() {
@@ -53,15 +56,33 @@ pub fn run(config: &Checked, start: Start<'_>, frames: &Frames, observer: &mut O
     if observer(Event::Mixture(&report)).is_break() {
         return Ok(Ended::Stopped);
     }
-    let balance = report.clusters.balance;
-    if balance < config.mixture.balance && attempt < config.collapse.restarts {
-        let why = format!("H(q̄) / log K of EM is {balance:.3}, below mixture.balance = {}", config.mixture.balance);
+    if let Some(why) = fault(config, &report).filter(|_| attempt < config.collapse.restarts) {
         return Ok(Ended::Again(why));
     }
     let place = Place { attempt, stage: StageName::Mixture, step: 1 };
     let mut checkpoint = || Checkpoint::new(place, data_sha256, &model, None, Totals::default());
     let flow = observer(Event::Step { done: 1, checkpoint: &mut checkpoint });
     Ok(if flow.is_continue() { Ended::Model(Box::new(model)) } else { Ended::Stopped })
+}
+
+/// Why stage 1 should begin again, if it should.
+fn fault(config: &Checked, report: &MixtureReport) -> Option<String> {
+    let (c, balance, units) = (&config.mixture, report.clusters.balance, report.active_units);
+    if balance < c.balance {
+        Some(format!("H(q̄) / log K of EM is {balance:.3}, below mixture.balance = {}", c.balance))
+    } else if (units as f64) < c.active_units * config.latent as f64 {
+        let of = config.latent;
+        Some(format!("{units} of {of} latent dimensions are in use, below mixture.active_units = {}", c.active_units))
+    } else {
+        None
+    }
+}
+
+/// Dimensions along which the points have a variance above [`ACTIVE_VARIANCE`].
+fn active_units(points: Points<'_>) -> usize {
+    let n = points.len() as f64;
+    let moment = |d: usize, power: i32| points.rows().map(|x| x[d].powi(power)).sum::<f64>() / n;
+    (0..points.dim()).filter(|&d| moment(d, 2) - moment(d, 1).powi(2) > ACTIVE_VARIANCE).count()
 }
 
 /// Fits the mixture to latent means `[N,D]`: the start with the highest likelihood, then split-and-merge
@@ -90,6 +111,7 @@ pub fn latent_mixture(config: &Checked, means: &[f64]) -> Result<(Fit, MixtureRe
         iterations: fit.objective.len(),
         gain_of_moves: (fit.best() - before) / n,
         clusters: Balance::of_responsibilities(&fit.expectation.responsibilities, config.clusters()),
+        active_units: active_units(points),
         candidates: None,
     };
     Ok((fit, report))
