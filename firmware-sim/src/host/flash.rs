@@ -134,7 +134,7 @@ impl<const WRITE: usize, const ERASE: usize> SimFlash<WRITE, ERASE> {
     fn tear_page(&mut self, page: usize) {
         let mut ends = [0; 2].map(|_| self.rng.random_range(0..=ERASE));
         ends.sort_unstable();
-        let (inside, draws) = (self.rng.random(), self.rng.random_range(0..8));
+        let (inside, draws) = (self.rng.random::<bool>(), self.rng.random_range(0..8));
         for at in 0..ERASE {
             let erased = if (ends[0]..ends[1]).contains(&at) == inside {
                 0xff
