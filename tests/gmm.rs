@@ -109,7 +109,7 @@ fn expected_objective(points: Points<'_>, r: &[f64], mixture: &Mixture, estimato
         }
     }
     match estimator {
-        Estimator::Mle { .. } => sum,
+        Estimator::Mle { .. } | Estimator::Pooled { .. } => sum,
         Estimator::Map(prior) => sum + prior.log_density(mixture),
     }
 }
