@@ -139,8 +139,8 @@ fn the_shipped_model_labels_the_shipped_digit() {
     let bytes = Buffer::read(shipped("digits.cvi")).unwrap();
     let image_of_model = Image::new(&bytes).unwrap();
     // As the README declares it.
-    let mut scratch = native::Scratch::<9616>::new();
-    assert_eq!(native::scratch_len(&image_of_model), 9616);
+    let mut scratch = native::Scratch::<8037>::new();
+    assert_eq!(native::scratch_len(&image_of_model), 8037);
     let mut small = native::Engine::new(image_of_model, &mut scratch.0).unwrap();
     small.self_test().unwrap();
     let found = small.assign_u8(image.as_raw()).unwrap();

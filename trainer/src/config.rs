@@ -346,7 +346,8 @@ pub struct MixtureConfig {
     pub balance: f64,
     /// Least share of the latent dimensions that stage 1 must have put to use, those whose mean varies by more than 0.01
     /// over the frames (active units, Burda et al. 2016): below it stage 1 begins again, as for `balance`. A latent that
-    /// has collapsed to fewer dimensions than the frames need lays kinds of frames over each other: of 10 digits need 7, with the convolutional encoder.
+    /// has collapsed to fewer dimensions than the frames need lays kinds of frames over each other: of 10 digits need 7, with
+    /// the convolutional encoder. Looked at for images only.
     pub active_units: f64,
     /// Frames EM looks at.
     pub max_frames: usize,

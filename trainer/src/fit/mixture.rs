@@ -9,7 +9,7 @@ use super::metrics::{MixtureReport, Totals};
 use super::stage::{Start, latents};
 use super::{Ended, Event, Observer, count};
 use crate::config::{Checked, Clusters};
-use crate::data::Frames;
+use crate::data::{FrameKind, FrameShape, Frames};
 use crate::error::{Error, Result};
 use crate::gmm::{self, CovarianceType, Estimator, Fit, Moments, Points, Settings};
 use crate::model::Prior;
@@ -56,7 +56,7 @@ pub fn run(config: &Checked, start: Start<'_>, frames: &Frames, observer: &mut O
     if observer(Event::Mixture(&report)).is_break() {
         return Ok(Ended::Stopped);
     }
-    if let Some(why) = fault(config, &report).filter(|_| attempt < config.collapse.restarts) {
+    if let Some(why) = fault(config, &report, frames.shape).filter(|_| attempt < config.collapse.restarts) {
         return Ok(Ended::Again(why));
     }
     let place = Place { attempt, stage: StageName::Mixture, step: 1 };
@@ -66,11 +66,12 @@ pub fn run(config: &Checked, start: Start<'_>, frames: &Frames, observer: &mut O
 }
 
 /// Why stage 1 should begin again, if it should.
-fn fault(config: &Checked, report: &MixtureReport) -> Option<String> {
+fn fault(config: &Checked, report: &MixtureReport, shape: FrameShape) -> Option<String> {
     let (c, balance, units) = (&config.mixture, report.clusters.balance, report.active_units);
+    let image = config.frames.of(shape) == FrameKind::Image;
     if balance < c.balance {
         Some(format!("H(q̄) / log K of EM is {balance:.3}, below mixture.balance = {}", c.balance))
-    } else if (units as f64) < c.active_units * config.latent as f64 {
+    } else if image && (units as f64) < c.active_units * config.latent as f64 {
         let of = config.latent;
         Some(format!("{units} of {of} latent dimensions are in use, below mixture.active_units = {}", c.active_units))
     } else {

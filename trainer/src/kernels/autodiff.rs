@@ -92,7 +92,7 @@ impl Backward<Flex, 5> for ConvBackward {
         };
         register(maps.map(|node| node.id), found.maps.unwrap_or_default(), &block.maps);
         register(weight.map(|node| node.id), found.weight, &block.weight);
-        register(bias.map(|node| node.id), found.bias, &block.bias);
+        register(bias.map(|node| node.id), vec![0.0; block.shape.outputs], &block.bias);
         register(gamma.map(|node| node.id), found.gamma, &block.gamma);
         register(beta.map(|node| node.id), found.beta, &block.beta);
     }

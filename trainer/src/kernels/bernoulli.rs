@@ -105,7 +105,7 @@ mod tests {
     #[test]
     fn agrees_with_f64() {
         for step in -4000..=4000 {
-            let l = step as f32 * 0.03;
+            let l = step as f32 * 0.02;
             for x in [0.0, 0.3, 1.0] {
                 let wide = f64::from(l);
                 let softplus = wide.max(0.0) + (-wide.abs()).exp().ln_1p();

@@ -18,20 +18,19 @@ pub fn backward(
     let per_frame = shape.pixels() * shape.outputs;
     let pass = Pass::new(shape, parameters, kept, gradient);
     let mut of_maps = vec![0.0; if by_maps { shape.frames * shape.inputs() } else { 0 }];
-    let parts: Vec<[Vec<f32>; 2]> = targets(&mut of_maps, shape)
+    let parts: Vec<Vec<f32>> = targets(&mut of_maps, shape)
         .into_par_iter()
         .zip(maps.par_chunks(FRAMES * shape.inputs()))
         .zip(kept.sums.par_chunks(FRAMES * per_frame))
         .zip(gradient.par_chunks(FRAMES * per_frame))
         .map(|(((target, maps), sums), gradient)| pass.part(maps, sums, gradient, target))
         .collect();
-    let (mut weight, mut bias) = (vec![0.0; shape.patch() * shape.outputs], vec![0.0; shape.outputs]);
-    for [of_weight, of_bias] in &parts {
-        weight.iter_mut().zip(of_weight).for_each(|(sum, value)| *sum += value);
-        bias.iter_mut().zip(of_bias).for_each(|(sum, value)| *sum += value);
+    let mut weight = vec![0.0; shape.patch() * shape.outputs];
+    for part in &parts {
+        weight.iter_mut().zip(part).for_each(|(sum, value)| *sum += value);
     }
     let Pass { gamma, beta, .. } = pass;
-    Backward { maps: by_maps.then_some(of_maps), weight: by_output(shape, &weight), bias, gamma, beta }
+    Backward { maps: by_maps.then_some(of_maps), weight: by_output(shape, &weight), gamma, beta }
 }
 
 /// The maps' gradient in the parts that tasks take; parts of nothing where it is not wanted.
@@ -95,21 +94,20 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// The gradients by weights `[k,k,C,O]` and biases of some frames; adds that by their maps to `target`, unless it is
-    /// empty.
-    fn part(&self, maps: &[f32], sums: &[f32], gradient: &[f32], target: &mut [f32]) -> [Vec<f32>; 2] {
+    /// The gradient by weights `[k,k,C,O]` of some frames; adds that by their maps to `target`, unless it is empty.
+    fn part(&self, maps: &[f32], sums: &[f32], gradient: &[f32], target: &mut [f32]) -> Vec<f32> {
         let (shape, outputs, patch) = (self.shape, self.shape.outputs, self.shape.patch());
         let (tile, per_frame) = (shape.tile(), shape.pixels() * outputs);
         let of_output = [self.mean, &self.scale, &self.shift, &self.constant, &self.slope];
         let mut patches = vec![0.0; tile * shape.pixels() * patch];
         let mut patch_gradients = vec![0.0; if target.is_empty() { 0 } else { patches.len() }];
         let mut by_sums = vec![0.0; tile * per_frame];
-        let (mut by_weight, mut by_bias) = (vec![0.0; patch * outputs], vec![0.0; outputs]);
+        let mut by_weight = vec![0.0; patch * outputs];
         for (at, maps) in maps.chunks(tile * shape.inputs()).enumerate() {
             let (first, frames) = (at * tile, maps.len() / shape.inputs());
             let range = first * per_frame..(first + frames) * per_frame;
             let by_sums = &mut by_sums[..frames * per_frame];
-            before_norm(by_sums, &mut by_bias, &sums[range.clone()], &gradient[range], of_output);
+            before_norm(by_sums, &sums[range.clone()], &gradient[range], of_output);
             let rows = frames * shape.pixels();
             unfold(shape, &self.runs, maps, &mut patches);
             let by_sums = Matrix::new(by_sums, rows, outputs);
@@ -126,7 +124,7 @@ impl<'a> Pass<'a> {
                 fold(shape, &self.runs, patch_gradients, &mut target[first * shape.inputs()..][..maps.len()]);
             }
         }
-        [by_weight, by_bias]
+        by_weight
     }
 }
 
@@ -164,23 +162,20 @@ fn gradient_sums<'a>(sums: &'a [f32], gradient: &'a [f32], of_output: [&'a [f32]
 }
 
 vectorised! {
-/// The gradient by the convolution's own values, a (g - Σg/n - (u - mean)/σ² Σg(u - mean)/n) with a = γ/σ, and its sums.
+/// The gradient by the convolution's own values, a (g - Σg/n - (u - mean)/σ² Σg(u - mean)/n) with a = γ/σ.
 fn before_norm<'a>(
     out: &'a mut [f32],
-    by_bias: &'a mut [f32],
     sums: &'a [f32],
     gradient: &'a [f32],
     of_output: [&'a [f32]; 5],
 ) -> () {
     let outputs = of_output[0].len();
     let [mean, scale, shift, constant, slope] = of_output.map(|values| &values[..outputs]);
-    let by_bias = &mut by_bias[..outputs];
     let rows = out.chunks_exact_mut(outputs).zip(sums.chunks_exact(outputs)).zip(gradient.chunks_exact(outputs));
     for ((out, sums), gradient) in rows {
         for o in 0..outputs {
             let passes = f32::from(u8::from(scale[o] * sums[o] + shift[o] > 0.0));
             out[o] = scale[o] * (passes * gradient[o] - constant[o] - (sums[o] - mean[o]) * slope[o]);
-            by_bias[o] += out[o];
         }
     }
 }

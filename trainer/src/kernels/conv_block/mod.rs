@@ -91,14 +91,12 @@ pub struct Forward {
     pub variance: Vec<f32>,
 }
 
-/// What the backward pass gives.
+/// What the backward pass gives. Normalisation takes every constant away, so the gradient by the biases is 0.
 pub struct Backward {
     /// By the maps, if it was asked for.
     pub maps: Option<Vec<f32>>,
     /// By the weights `[O,C,k,k]`.
     pub weight: Vec<f32>,
-    /// By the biases `[O]`.
-    pub bias: Vec<f32>,
     /// By γ `[O]`.
     pub gamma: Vec<f32>,
     /// By β `[O]`.
