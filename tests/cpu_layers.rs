@@ -1,4 +1,5 @@
 //! The CPU's own layers against Burn's operations: values, gradients, and the same bits for any number of threads.
+#![expect(clippy::unwrap_used, reason = "a helper that fails is the test's own message")]
 
 use burn::nn::PaddingConfig2d;
 use burn::nn::conv::Conv2dConfig;
