@@ -84,9 +84,10 @@ fn loss_and_gradients_are_those_of_the_cpu() {
     for (i, (gpu, cpu)) in gpu.iter().zip(&cpu).enumerate() {
         let difference = norm(gpu.iter().zip(cpu).map(|(a, b)| a - b));
         let size = norm(cpu.iter().copied());
-        // The gradient of a bias before BatchNorm is 0: exactly on the CPU, but for rounding, of which the sums over all
-        // frames and pixels have 2⁻²³ of the terms they add, on a GPU.
-        let most = if size == 0.0 { 1e-6 * whole } else { 1e-3 * size.max(1e-4 * whole) };
+        // The gradient of a bias before BatchNorm is 0 but for rounding, which has no relative size of its own: of the
+        // terms that are added, which are of the size of the other gradients, each sum keeps 2⁻²³.
+        let nothing = 1e-6 * whole;
+        let most = if size < nothing { nothing } else { 1e-3 * size.max(1e-4 * whole) };
         assert!(difference < most, "parameter {i}: differs by {difference}, norm {size}");
     }
 }
