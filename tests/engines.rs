@@ -253,7 +253,9 @@ fn hostile_graphs_are_refused_without_a_panic() {
         node("Conv", |n| n.attribute.iter_mut().for_each(|a| a.ints.fill(0))),
         node("Conv", |n| n.attribute.iter_mut().for_each(|a| a.ints.clear())),
         node("Cast", |n| n.attribute[0].i = 99),
-        metadata(format::VERSION_KEY, "2"),
+        metadata(format::VERSION_KEY, "1"),
+        metadata(format::TEMPERATURE_KEY, "0"),
+        metadata(format::TEMPERATURE_KEY, "warm"),
         metadata(format::THRESHOLD_KEY, "NaN"),
         metadata(format::THRESHOLD_KEY, "high"),
     ];

@@ -9,7 +9,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use runtime::image::{Aligned, Image};
 use runtime::native::{Engine, Latent, Scratch};
-use runtime::{Head, HeadError};
+use runtime::{Calibration, Head, HeadError};
 
 static MODEL: &Aligned<[u8]> = &Aligned(*include_bytes!("../models/digits.cvi"));
 
@@ -19,7 +19,7 @@ const MEANS: [f32; K * D] = [0.0, 0.0, 3.0, 0.0, 0.0, 4.0];
 const LOG_VARS: [f32; K] = [0.0, -0.5, 0.7];
 
 fn head() -> Head<'static> {
-    Head::new(&MEANS, &LOG_VARS, 20.0).unwrap()
+    Head::new(&MEANS, &LOG_VARS, Calibration::threshold(20.0)).unwrap()
 }
 
 fn latent<'a>(mu: &'a [f32; D], log_var: &'a [f32; D]) -> Latent<'a> {

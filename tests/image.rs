@@ -5,7 +5,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use runtime::image::{Buffer, ConvSpec, DenseSpec, Image, ImageError, ImageSpec, encode, repair};
 use runtime::native::{Batch, Engine, EngineError, scratch_len};
-use runtime::{FrameError, FrameShape};
+use runtime::{Calibration, FrameError, FrameShape};
 
 fn floats(rng: &mut ChaCha8Rng, count: usize) -> Vec<f32> {
     (0..count).map(|_| rng.random::<f32>() - 0.5).collect()
@@ -26,7 +26,7 @@ fn spec() -> ImageSpec {
         log_var_range: [-8.0, 4.0],
         mu_c: floats(&mut rng, 6),
         log_var_c: floats(&mut rng, 3),
-        novelty_threshold: 7.5,
+        calibration: Calibration { novelty_threshold: 7.5, temperature: 1.25 },
         golden_frame: floats(&mut rng, 24),
         golden_log_responsibilities: vec![-1.0, -1.1, -1.2],
         golden_novelty: 2.5,
@@ -154,7 +154,9 @@ fn by_hand(spec: &ImageSpec, frame: &[f32]) -> Vec<f64> {
         })
         .collect();
     let evidence = exponents.iter().map(|e| e.exp()).sum::<f64>().ln();
-    exponents.iter().map(|e| e - evidence).chain([3f64.ln() - evidence]).collect()
+    let temperature = f64::from(spec.calibration.temperature);
+    let normalizer = exponents.iter().map(|e| (e / temperature).exp()).sum::<f64>().ln();
+    exponents.iter().map(|e| e / temperature - normalizer).chain([3f64.ln() - evidence]).collect()
 }
 
 #[test]
@@ -334,6 +336,11 @@ fn what_is_not_finite_or_misaligned_or_of_another_kind_is_named() {
     let mut bad = spec();
     bad.golden_novelty = f32::NAN;
     assert!(matches!(refused(&bad), ImageError::NotFinite(_)));
+    for temperature in [0.0, -1.0, f32::NAN] {
+        let mut bad = spec();
+        bad.calibration.temperature = temperature;
+        assert_eq!(refused(&bad), ImageError::Inconsistent("the head does not fit its shape"));
+    }
     let mut bad = spec();
     bad.dense[1].shape = [70, 5];
     bad.dense[1].weight = vec![0.0; 350];
@@ -342,8 +349,8 @@ fn what_is_not_finite_or_misaligned_or_of_another_kind_is_named() {
     let bytes = Buffer::copy_of(&[&[0][..], &encode(&spec())].concat());
     assert_eq!(Image::new(&bytes[1..]).unwrap_err(), ImageError::Misaligned);
     let mut other = Buffer::copy_of(&encode(&spec()));
-    other[4] = 2;
-    assert_eq!(Image::new(&other).unwrap_err(), ImageError::Version { found: 2 });
+    other[4] = 1;
+    assert_eq!(Image::new(&other).unwrap_err(), ImageError::Version { found: 1 });
     other[0] = b'X';
     assert_eq!(Image::new(&other).unwrap_err(), ImageError::Magic);
 }

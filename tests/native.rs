@@ -6,7 +6,7 @@ use rand_chacha::ChaCha8Rng;
 use runtime::image::{Buffer, DenseSpec, Image, ImageSpec, encode};
 use runtime::kernels::Kernel;
 use runtime::native::{Batch, Engine, scratch_len};
-use runtime::{Assignment, FrameError, FrameShape};
+use runtime::{Assignment, Calibration, FrameError, FrameShape};
 
 /// A model that gives its frame as m, log v and logits. Every sum has one summand, so the order of additions in the layer
 /// changes no bit of what the head gets.
@@ -23,7 +23,7 @@ fn identity(rng: &mut ChaCha8Rng, [k, d]: [usize; 2], learned_head: bool) -> Ima
         // Whole numbers, so that some clusters are equally far.
         mu_c: (0..k * d).map(|_| rng.random_range(-2..3) as f32).collect(),
         log_var_c: (0..k).map(|_| rng.random_range(-1..2) as f32 * 0.5).collect(),
-        novelty_threshold: 1.5 * d as f32,
+        calibration: Calibration { novelty_threshold: 1.5 * d as f32, temperature: 1.5 },
         golden_frame: vec![0.0; width],
         golden_log_responsibilities: vec![0.0; k],
         golden_novelty: 0.0,

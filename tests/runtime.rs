@@ -4,13 +4,13 @@
 use std::path::PathBuf;
 
 use runtime::image::{Buffer, Image};
-use runtime::{Engine, FrameError, Head, HeadError, MAX_CLUSTERS, Precision, check_frame, native};
+use runtime::{Calibration, Engine, FrameError, Head, HeadError, MAX_CLUSTERS, Precision, check_frame, native};
 
 /// Two clusters in two dimensions, by hand.
 #[test]
 fn head_gives_responsibilities_and_novelty_of_the_mixture() {
     let (mu_c, log_var_c) = ([0.0, 0.0, 3.0, -1.0], [0.0, 0.5]);
-    let head = Head::new(&mu_c, &log_var_c, 5.0).unwrap();
+    let head = Head::new(&mu_c, &log_var_c, Calibration::threshold(5.0)).unwrap();
     assert_eq!((head.clusters(), head.latent()), (2, 2));
     let (mu_z, log_var_z) = ([1.0f32, 0.5], [-1.0f32, -2.0]);
     let found = head.assign(&mu_z, &log_var_z, None).unwrap();
@@ -36,7 +36,7 @@ fn head_gives_responsibilities_and_novelty_of_the_mixture() {
 
 #[test]
 fn a_learned_head_replaces_the_responsibilities_but_not_the_novelty() {
-    let head = Head::new(&[0.0, 1.0, 2.0], &[0.0; 3], 1.0).unwrap();
+    let head = Head::new(&[0.0, 1.0, 2.0], &[0.0; 3], Calibration::threshold(1.0)).unwrap();
     let mixture = head.assign(&[0.1], &[0.0], None).unwrap();
     let learned = head.assign(&[0.1], &[0.0], Some(&[1.0, 3.0, 2.0])).unwrap();
     assert_eq!((learned.cluster, learned.runner_up), (1, Some(2)));
@@ -45,24 +45,53 @@ fn a_learned_head_replaces_the_responsibilities_but_not_the_novelty() {
     assert_eq!(head.assign(&[0.1], &[0.0], Some(&[1.0])), Err(FrameError::Length { expected: 3, found: 1 }));
 }
 
+/// q(c|x) ∝ exp(e_c / T): the odds of two clusters go to the power 1/T, whoever gave them; novelty knows no T.
+#[test]
+fn a_temperature_makes_the_head_less_sure_and_nothing_else() {
+    let (mu_c, log_var_c, logits) = ([0.0, 1.0, 2.0], [0.0, 0.3, -0.2], [1.0, 3.0, 2.0]);
+    let head = |temperature| Head::new(&mu_c, &log_var_c, Calibration { novelty_threshold: 1.0, temperature }).unwrap();
+    for logits in [None, Some(&logits[..])] {
+        let (plain, warm) =
+            (head(1.0).assign(&[0.4], &[-1.0], logits).unwrap(), head(2.5).assign(&[0.4], &[-1.0], logits).unwrap());
+        let odds = |log_q: &[f32], c: usize| log_q[c] - log_q[0];
+        for c in 1..3 {
+            let expected = odds(&plain.log_responsibilities, c) / 2.5;
+            assert!((odds(&warm.log_responsibilities, c) - expected).abs() < 1e-5);
+        }
+        assert!((warm.responsibilities().sum::<f32>() - 1.0).abs() < 1e-5);
+        assert_eq!((warm.cluster, warm.runner_up, warm.novelty), (plain.cluster, plain.runner_up, plain.novelty));
+        assert!(warm.confidence < plain.confidence);
+    }
+    for temperature in [0.0, -1.0, f32::NAN, f32::INFINITY, 1e-39] {
+        let calibration = Calibration { novelty_threshold: 1.0, temperature };
+        assert_eq!(Head::new(&mu_c, &log_var_c, calibration).err(), Some(HeadError::NotFinite));
+    }
+}
+
 #[test]
 fn ties_and_a_single_cluster() {
-    let tie = Head::new(&[1.0, 1.0, 1.0], &[0.0; 3], 1.0).unwrap().assign(&[0.0], &[0.0], None).unwrap();
+    let tie = Head::new(&[1.0, 1.0, 1.0], &[0.0; 3], Calibration::threshold(1.0))
+        .unwrap()
+        .assign(&[0.0], &[0.0], None)
+        .unwrap();
     assert_eq!((tie.cluster, tie.runner_up), (0, Some(1)));
-    let one = Head::new(&[1.0], &[0.0], 1.0).unwrap().assign(&[0.0], &[0.0], None).unwrap();
+    let one = Head::new(&[1.0], &[0.0], Calibration::threshold(1.0)).unwrap().assign(&[0.0], &[0.0], None).unwrap();
     assert_eq!((one.cluster, one.runner_up, one.confidence), (0, None, 1.0));
 }
 
 #[test]
 fn a_head_refuses_what_makes_no_mixture() {
-    assert!(matches!(Head::new(&[], &[], 0.0), Err(HeadError::Shape { .. })));
-    assert!(matches!(Head::new(&[1.0, 2.0, 3.0], &[0.0, 0.0], 0.0), Err(HeadError::Shape { .. })));
-    assert!(Head::new(&[0.0; MAX_CLUSTERS], &[0.0; MAX_CLUSTERS], 0.0).is_ok());
+    assert!(matches!(Head::new(&[], &[], Calibration::threshold(0.0)), Err(HeadError::Shape { .. })));
+    assert!(matches!(
+        Head::new(&[1.0, 2.0, 3.0], &[0.0, 0.0], Calibration::threshold(0.0)),
+        Err(HeadError::Shape { .. })
+    ));
+    assert!(Head::new(&[0.0; MAX_CLUSTERS], &[0.0; MAX_CLUSTERS], Calibration::threshold(0.0)).is_ok());
     let many = [0.0; MAX_CLUSTERS + 1];
-    assert!(matches!(Head::new(&many, &many, 0.0), Err(HeadError::Shape { .. })));
-    assert_eq!(Head::new(&[f32::NAN], &[0.0], 0.0).err(), Some(HeadError::NotFinite));
-    assert_eq!(Head::new(&[0.0], &[f32::INFINITY], 0.0).err(), Some(HeadError::NotFinite));
-    assert_eq!(Head::new(&[0.0], &[0.0], f32::NAN).err(), Some(HeadError::NotFinite));
+    assert!(matches!(Head::new(&many, &many, Calibration::threshold(0.0)), Err(HeadError::Shape { .. })));
+    assert_eq!(Head::new(&[f32::NAN], &[0.0], Calibration::threshold(0.0)).err(), Some(HeadError::NotFinite));
+    assert_eq!(Head::new(&[0.0], &[f32::INFINITY], Calibration::threshold(0.0)).err(), Some(HeadError::NotFinite));
+    assert_eq!(Head::new(&[0.0], &[0.0], Calibration::threshold(f32::NAN)).err(), Some(HeadError::NotFinite));
 }
 
 /// Any floats at all give an assignment or an error; neither a panic nor NaN inside an assignment.
@@ -81,7 +110,7 @@ fn no_floats_make_the_head_panic() {
         88.7,
         -104.0,
     ];
-    let head = Head::new(&[0.0, 1e30, -1.0, 2.0], &[80.0, -80.0], 1.0).unwrap();
+    let head = Head::new(&[0.0, 1e30, -1.0, 2.0], &[80.0, -80.0], Calibration::threshold(1.0)).unwrap();
     for a in values {
         for b in values {
             for v in values {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use burn::tensor::Device;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
+use runtime::Calibration;
 use trainer::Error;
 use trainer::config::Config;
 use trainer::data::{FrameShape, digits};
@@ -100,7 +101,7 @@ fn random(settings: &[&str], shape: FrameShape) -> Result<Fitted, Error> {
         shape,
         scaling: None,
         likelihood: Likelihood::Bernoulli,
-        novelty_threshold: 20.0,
+        calibration: Calibration::threshold(20.0),
         data_sha256: String::new(),
     })
 }

@@ -35,9 +35,11 @@ pub const HEAD_NODES: &str = "head/";
 /// Key and value of the format's version in `metadata_props`.
 pub const VERSION_KEY: &str = "cluster_vae.version";
 /// The version this crate reads.
-pub const VERSION: &str = "1";
+pub const VERSION: &str = "2";
 /// Key of the novelty threshold, a decimal number, nats.
 pub const THRESHOLD_KEY: &str = "cluster_vae.novelty_threshold";
+/// Key of the temperature of q(c|x), a decimal number; the graph divides by it too.
+pub const TEMPERATURE_KEY: &str = "cluster_vae.temperature";
 /// Key of the checksum: CRC-32C of the whole file with the checksum's own digits read as `0`.
 pub const CHECKSUM_KEY: &str = "cluster_vae.crc32c";
 /// Digits of the checksum, hexadecimal.

@@ -14,6 +14,23 @@ pub(crate) use batch::Outputs;
 
 use crate::{Assignment, FrameError, MAX_CLUSTERS};
 
+/// What is fitted to frames that training kept aside, so that an answer means what it says.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Calibration {
+    /// The novelty past which a frame is called novel, nats.
+    pub novelty_threshold: f32,
+    /// T, above 0: q(c|x) is proportional to exp(e_c / T), so that a confidence of 0.9 is right nine times in ten
+    /// (C. Guo et al., On Calibration of Modern Neural Networks, 2017). 1 leaves the mixture's own responsibilities.
+    pub temperature: f32,
+}
+
+impl Calibration {
+    /// A threshold, and the mixture's own responsibilities.
+    pub const fn threshold(novelty_threshold: f32) -> Self {
+        Self { novelty_threshold, temperature: 1.0 }
+    }
+}
+
 /// The latent mixture p(z|c) = N(μ_c, σ_c² I), p(c) = 1/K, borrowed from wherever the model lies.
 #[derive(Clone, Debug)]
 pub struct Head<'a> {
@@ -21,6 +38,8 @@ pub struct Head<'a> {
     /// 1 / σ_c², and log N(μ_c; μ_c, σ_c² I) + log K p(c), of which the latter is 0 as trained.
     scales: Vec<[f32; 2], MAX_CLUSTERS>,
     novelty_threshold: f32,
+    /// 1 / T.
+    sharpness: f32,
 }
 
 /// Why parameters do not make a head.
@@ -34,39 +53,46 @@ pub enum HeadError {
         /// Values in log σ².
         clusters: usize,
     },
-    /// A parameter is NaN or infinite, or a weight is not above 0.
-    #[error("a parameter of the head is not finite, or a weight is not above 0")]
+    /// A parameter is NaN or infinite, or a weight or the temperature is not above 0.
+    #[error("a parameter of the head is not finite, or a weight or the temperature is not above 0")]
     NotFinite,
 }
 
 impl<'a> Head<'a> {
-    /// A head with means `mu_c` `[K,D]`, log-variances `log_var_c` `[K]` and the novelty past which a frame
-    /// is called novel.
+    /// A head with means `mu_c` `[K,D]` and log-variances `log_var_c` `[K]`.
     ///
     /// # Errors
-    /// If the lengths do not fit or a value is not finite.
-    pub fn new(mu_c: &'a [f32], log_var_c: &[f32], novelty_threshold: f32) -> Result<Self, HeadError> {
+    /// If the lengths do not fit, a value is not finite, or the temperature is not above 0.
+    pub fn new(mu_c: &'a [f32], log_var_c: &[f32], calibration: Calibration) -> Result<Self, HeadError> {
         let mut head = Self::empty();
-        head.init(mu_c, log_var_c, novelty_threshold)?;
+        head.init(mu_c, log_var_c, calibration)?;
         Ok(head)
     }
 
     /// A head of no clusters, for [`Head::init`].
     pub(crate) const fn empty() -> Self {
-        Self { mu_c: &[], scales: Vec::new(), novelty_threshold: 0.0 }
+        Self { mu_c: &[], scales: Vec::new(), novelty_threshold: 0.0, sharpness: 1.0 }
     }
 
     /// [`Head::new`] in place.
-    pub(crate) fn init(&mut self, mu_c: &'a [f32], log_var_c: &[f32], novelty_threshold: f32) -> Result<(), HeadError> {
+    pub(crate) fn init(
+        &mut self,
+        mu_c: &'a [f32],
+        log_var_c: &[f32],
+        calibration: Calibration,
+    ) -> Result<(), HeadError> {
+        let Calibration { novelty_threshold, temperature } = calibration;
+        let sharpness = 1.0 / temperature;
         let clusters = log_var_c.len();
         if !(1..=MAX_CLUSTERS).contains(&clusters) || mu_c.is_empty() || !mu_c.len().is_multiple_of(clusters) {
             return Err(HeadError::Shape { means: mu_c.len(), clusters });
         }
-        if mu_c.iter().chain(log_var_c).chain([&novelty_threshold]).any(|v| !v.is_finite()) {
+        let values = mu_c.iter().chain(log_var_c).chain([&novelty_threshold, &temperature, &sharpness]);
+        if values.copied().any(|v| !v.is_finite()) || sharpness <= 0.0 {
             return Err(HeadError::NotFinite);
         }
         let d = (mu_c.len() / clusters) as f32;
-        (self.mu_c, self.novelty_threshold) = (mu_c, novelty_threshold);
+        (self.mu_c, self.novelty_threshold, self.sharpness) = (mu_c, novelty_threshold, sharpness);
         self.scales.clear();
         for &log_var in log_var_c {
             // There is room for K.
@@ -90,7 +116,7 @@ impl<'a> Head<'a> {
         if !positive || mu_c.iter().any(|v| !v.is_finite()) {
             return Err(HeadError::NotFinite);
         }
-        let mut head = Head { mu_c, scales: self.scales.clone(), novelty_threshold: self.novelty_threshold };
+        let mut head = Head { mu_c, scales: self.scales.clone(), ..*self };
         for ([_, constant], weight) in head.scales.iter_mut().zip(weights) {
             *constant += libm::logf(weight / mean_weight);
         }
@@ -125,9 +151,9 @@ impl<'a> Head<'a> {
 
     /// Assigns a frame from m and log v `[D]`.
     ///
-    /// The exponents are e_c = E_q(z|x) log p(z|c) (E3); log q(c|x) is their log-softmax, or that of
-    /// `logits` `[K]` where the model has a learned cluster head; novelty is -log Σ_c exp(e_c)/K. Weights other than
-    /// 1/K are in e_c, see [`Head::with_mixture`].
+    /// The exponents are e_c = E_q(z|x) log p(z|c) (E3); log q(c|x) is the log-softmax of e_c / T, or of `logits` `[K]` / T
+    /// where the model has a learned cluster head; novelty is -log Σ_c exp(e_c)/K. Weights other than 1/K are in e_c, see
+    /// [`Head::with_mixture`]; T is [`Calibration::temperature`].
     ///
     /// # Errors
     /// [`FrameError::Length`] if a length is not D (or K), [`FrameError::Overflow`] if a result is not finite.
@@ -146,16 +172,15 @@ impl<'a> Head<'a> {
             let distance: f32 = mu_z.iter().zip(mean).map(|(m, c)| (m - c) * (m - c)).sum();
             let _ = log_q.push(constant - 0.5 * (distance + total_variance) * precision);
         }
-        let evidence = log_sum_exp(&log_q);
-        let novelty = libm::logf(self.clusters() as f32) - evidence;
-        let mut normalizer = evidence;
+        let novelty = libm::logf(self.clusters() as f32) - log_sum_exp(&log_q);
         if let Some(logits) = logits {
             if logits.len() != self.clusters() {
                 return Err(FrameError::Length { expected: self.clusters(), found: logits.len() });
             }
             log_q.iter_mut().zip(logits).for_each(|(slot, logit)| *slot = *logit);
-            normalizer = log_sum_exp(&log_q);
         }
+        log_q.iter_mut().for_each(|v| *v *= self.sharpness);
+        let normalizer = log_sum_exp(&log_q);
         log_q.iter_mut().for_each(|v| *v -= normalizer);
         if !(novelty.is_finite() && normalizer.is_finite()) || log_q.iter().any(|v| v.is_nan()) {
             return Err(FrameError::Overflow);

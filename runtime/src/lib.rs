@@ -24,4 +24,4 @@ pub use assignment::{Assignment, MAX_CLUSTERS};
 #[cfg(feature = "tract")]
 pub use engine::{Engine, LoadError, Precision};
 pub use frame::{FrameError, FrameShape, check_frame};
-pub use head::{Head, HeadError};
+pub use head::{Calibration, Head, HeadError};

@@ -7,9 +7,9 @@ use firmware_sim::slots::Stored;
 use firmware_sim::{Boot, Layout, MappedFlash, Reason, SlotError, Slots};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use runtime::FrameShape;
 use runtime::image::{Buffer, DenseSpec, Image, ImageSpec, encode};
 use runtime::native::Engine;
+use runtime::{Calibration, FrameShape};
 
 pub const SCRATCH: usize = 512;
 
@@ -27,7 +27,7 @@ pub fn model(seed: u64) -> Vec<u8> {
         log_var_range: [-8.0, 8.0],
         mu_c: random(6),
         log_var_c: random(3),
-        novelty_threshold: 10.0,
+        calibration: Calibration::threshold(10.0),
         golden_frame: random(64),
         golden_log_responsibilities: vec![0.0; 3],
         golden_novelty: 0.0,

@@ -7,7 +7,7 @@
 //! | `metrics.json` | the end of training: the last epoch; the same bytes for the same seed on the same CPU |
 //! | `checkpoints/` | the last state of each stage, to go on from |
 //! | `weights.bpk` | all learned weights, Burn's own format |
-//! | `model.json` | shape, scaling, likelihood, novelty threshold, hash of the weights |
+//! | `model.json` | shape, scaling, likelihood, novelty threshold, temperature, hash of the weights |
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -17,6 +17,7 @@ use burn::module::Module;
 use burn::tensor::Device;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
+use runtime::Calibration;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -27,7 +28,7 @@ use crate::error::{Error, Result};
 use crate::fit::{Checkpoint, Fitted, Place, StageName};
 use crate::model::{ClusterVae, Init, Likelihood};
 
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 #[derive(Serialize, Deserialize)]
 struct Saved {
@@ -37,6 +38,7 @@ struct Saved {
     scaling: Option<Scaling>,
     likelihood: Likelihood,
     novelty_threshold: f32,
+    temperature: f32,
     data_sha256: String,
     weights_sha256: String,
 }
@@ -171,7 +173,8 @@ impl Run {
             clusters: fitted.model.prior.clusters(),
             scaling: fitted.scaling.clone(),
             likelihood: fitted.likelihood,
-            novelty_threshold: fitted.novelty_threshold,
+            novelty_threshold: fitted.calibration.novelty_threshold,
+            temperature: fitted.calibration.temperature,
             data_sha256: fitted.data_sha256.clone(),
             weights_sha256: sha256(&bytes),
         };
@@ -223,7 +226,7 @@ pub fn load(folder: &Path, device: &Device) -> Result<Fitted> {
         shape: saved.shape,
         scaling: saved.scaling,
         likelihood: saved.likelihood,
-        novelty_threshold: saved.novelty_threshold,
+        calibration: Calibration { novelty_threshold: saved.novelty_threshold, temperature: saved.temperature },
         data_sha256: saved.data_sha256,
     })
 }

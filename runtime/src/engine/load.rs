@@ -8,7 +8,7 @@ use tract_onnx::prelude::*;
 use tract_onnx::tract_core::transform::get_transform;
 
 use super::{Engine, LoadError, OwnedHead, Plan, Precision, fused};
-use crate::{FrameShape, Head, format};
+use crate::{Calibration, FrameShape, Head, format};
 
 /// Loads a model; see [`Engine::from_bytes`].
 pub fn load(bytes: &[u8], precision: Precision) -> Result<Engine, LoadError> {
@@ -88,11 +88,16 @@ const MAX_FRAME: usize = 1 << 24;
 fn read_head(model: &ModelProto) -> Result<OwnedHead, LoadError> {
     let mu_c = initializer(model, format::MU_C)?;
     let log_var_c = initializer(model, format::LOG_VAR_C)?;
-    let novelty_threshold = metadata(model, format::THRESHOLD_KEY)
-        .and_then(|v| v.parse().ok())
-        .ok_or_else(|| LoadError::Incompatible(format!("{} is no number", format::THRESHOLD_KEY)))?;
-    Head::new(&mu_c, &log_var_c, novelty_threshold).map_err(|e| LoadError::Incompatible(e.to_string()))?;
-    Ok(OwnedHead { mu_c, log_var_c, novelty_threshold })
+    let number = |key: &str| {
+        let value = metadata(model, key).and_then(|v| v.parse().ok());
+        value.ok_or_else(|| LoadError::Incompatible(format!("{key} is no number")))
+    };
+    let calibration = Calibration {
+        novelty_threshold: number(format::THRESHOLD_KEY)?,
+        temperature: number(format::TEMPERATURE_KEY)?,
+    };
+    Head::new(&mu_c, &log_var_c, calibration).map_err(|e| LoadError::Incompatible(e.to_string()))?;
+    Ok(OwnedHead { mu_c, log_var_c, calibration })
 }
 
 fn initializer(model: &ModelProto, name: &str) -> Result<Vec<f32>, LoadError> {

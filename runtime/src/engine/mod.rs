@@ -7,7 +7,7 @@ use std::path::Path;
 
 use tract_onnx::prelude::*;
 
-use crate::{Assignment, FrameError, FrameShape, Head, check_frame};
+use crate::{Assignment, Calibration, FrameError, FrameShape, Head, check_frame};
 
 /// Arithmetic of the encoder. The head is f32 in both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -61,7 +61,7 @@ pub struct Engine {
 struct OwnedHead {
     mu_c: Vec<f32>,
     log_var_c: Vec<f32>,
-    novelty_threshold: f32,
+    calibration: Calibration,
 }
 
 impl Engine {
@@ -103,7 +103,7 @@ impl Engine {
 
     /// Novelty past which a frame is called novel, nats.
     pub fn novelty_threshold(&self) -> f32 {
-        self.head.novelty_threshold
+        self.head.calibration.novelty_threshold
     }
 
     /// Names of the operators that tract runs for one frame.
@@ -146,8 +146,8 @@ impl Engine {
     }
 
     fn assignments(&self, outputs: &[Vec<f32>], count: usize) -> Result<Vec<Assignment>, FrameError> {
-        let head = Head::new(&self.head.mu_c, &self.head.log_var_c, self.head.novelty_threshold)
-            .map_err(|_| FrameError::Engine)?;
+        let head =
+            Head::new(&self.head.mu_c, &self.head.log_var_c, self.head.calibration).map_err(|_| FrameError::Engine)?;
         let part = |output: usize, width: usize, n: usize| {
             outputs.get(output).and_then(|o| o.get(n * width..(n + 1) * width)).ok_or(FrameError::Engine)
         };

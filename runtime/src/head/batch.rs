@@ -67,15 +67,13 @@ impl Head<'_> {
         for (value, [precision, constant]) in log_q.iter_mut().zip(&self.scales) {
             each(value, &total_variance, |distance, total| constant - 0.5 * (distance + total) * precision);
         }
-        let evidence = log_sum_exp(log_q);
         let log_k = libm::logf(k as f32);
-        each(&mut found.novelty, &evidence, |_, evidence| log_k - evidence);
-        let normalizer = if outputs.learned_head {
+        each(&mut found.novelty, &log_sum_exp(log_q), |_, evidence| log_k - evidence);
+        if outputs.learned_head {
             log_q.iter_mut().enumerate().for_each(|(c, value)| *value = column(2 * d + c));
-            log_sum_exp(log_q)
-        } else {
-            evidence
-        };
+        }
+        log_q.iter_mut().flatten().for_each(|v| *v *= self.sharpness);
+        let normalizer = log_sum_exp(log_q);
         let finite = found.novelty.iter().zip(&normalizer).map(|(novelty, n)| novelty.is_finite() && n.is_finite());
         found.number.iter_mut().zip(finite).for_each(|(number, finite)| *number = finite);
         for value in log_q.iter_mut() {

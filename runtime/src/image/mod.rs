@@ -10,7 +10,7 @@
 //! | word | content |
 //! |---|---|
 //! | 0 | magic `CVIM` |
-//! | 1 | version, 1 |
+//! | 1 | version, 2 |
 //! | 2 | length of the file, bytes |
 //! | 3, 4, 5 | channels, height and width of a frame |
 //! | 6, 7 | clusters K, latent dimensions D |
@@ -19,7 +19,7 @@
 //! | 10 | layers L |
 //! | 11 | novelty threshold, f32, nats |
 //! | 12, 13 | range of log v, f32 |
-//! | 14 | 0 |
+//! | 14 | temperature of q(c\|x), f32 |
 //! | 15 | CRC-32C of bytes 0 to 60 and of the section table |
 //!
 //! Section table at byte 64, 16 bytes a section: offset, length, CRC-32C, 0. The sections:
@@ -54,7 +54,7 @@ pub(crate) use write::{conv_weights, dense_weights};
 /// First bytes of an image.
 pub const MAGIC: [u8; 4] = *b"CVIM";
 /// The version this crate reads and writes.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// Sections begin at multiples of this many bytes.
 pub const ALIGNMENT: usize = 64;
 
@@ -82,7 +82,7 @@ mod word {
     pub const THRESHOLD: usize = 11;
     pub const LOG_VAR_MIN: usize = 12;
     pub const LOG_VAR_MAX: usize = 13;
-    pub const RESERVED: usize = 14;
+    pub const TEMPERATURE: usize = 14;
     pub const CHECKSUM: usize = 15;
 }
 

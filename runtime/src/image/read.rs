@@ -8,7 +8,7 @@ use super::{
     word,
 };
 use crate::layer::{Conv, Dense, LANES, Layer, Layout, MAX_UNITS, padded};
-use crate::{FrameShape, Head, MAX_CLUSTERS};
+use crate::{Calibration, FrameShape, Head, MAX_CLUSTERS};
 
 /// Most layers of a model.
 pub const MAX_LAYERS: usize = 16;
@@ -70,11 +70,13 @@ impl<'a> Image<'a> {
         let (k, d, p) = (of(word::CLUSTERS), of(word::LATENT), shape.len());
         let in_range = (1..=MAX_CLUSTERS).contains(&k) && (1..=MAX_UNITS).contains(&d) && (1..=MAX_UNITS).contains(&p);
         let flags = [of(word::SCALED), of(word::LEARNED_HEAD)];
-        if !in_range || flags.iter().any(|f| *f > 1) || file.word(word::RESERVED) != 0 {
+        if !in_range || flags.iter().any(|f| *f > 1) {
             return Err(ImageError::Inconsistent("shapes or flags in the header are out of range"));
         }
-        let [threshold, low, high] = [word::THRESHOLD, word::LOG_VAR_MIN, word::LOG_VAR_MAX].map(|w| file.float(w));
-        if ![threshold, low, high].iter().all(|v| v.is_finite()) {
+        let [low, high] = [word::LOG_VAR_MIN, word::LOG_VAR_MAX].map(|w| file.float(w));
+        let calibration =
+            Calibration { novelty_threshold: file.float(word::THRESHOLD), temperature: file.float(word::TEMPERATURE) };
+        if ![low, high].iter().all(|v| v.is_finite()) {
             return Err(ImageError::NotFinite(Part::Header));
         }
         if low > high {
@@ -85,7 +87,7 @@ impl<'a> Image<'a> {
         let wrong = ImageError::Inconsistent("a section has another length than its shape asks for");
         let (mu_c, log_var_c) = head.split_at_checked(k * d).ok_or(wrong)?;
         self.head
-            .init(mu_c, log_var_c, threshold)
+            .init(mu_c, log_var_c, calibration)
             .map_err(|_| ImageError::Inconsistent("the head does not fit its shape"))?;
         let scaled = flags[0] == 1;
         let scaling = file.floats(section::SCALING, if scaled { 2 * p } else { 0 })?;

@@ -5,8 +5,8 @@ use std::vec::Vec;
 use half::f16;
 
 use super::{ALIGNMENT, FIXED_SECTIONS, HEADER, LAYER, MAGIC, SECTION, VERSION, checksum, header_checksum, word};
-use crate::FrameShape;
 use crate::layer::{Conv, Dense, Layout, PANEL, padded};
+use crate::{Calibration, FrameShape};
 
 /// From this many outputs on a dense layer lies in panels.
 const PANELS_FROM: usize = PANEL / 2;
@@ -31,8 +31,8 @@ pub struct ImageSpec {
     pub mu_c: Vec<f32>,
     /// log σ_c² `[K]`.
     pub log_var_c: Vec<f32>,
-    /// Nats.
-    pub novelty_threshold: f32,
+    /// Novelty threshold and temperature.
+    pub calibration: Calibration,
     /// A frame `[P]` for the self-test,
     pub golden_frame: Vec<f32>,
     /// what the model says of it: log q(c|x) `[K]`,
@@ -142,7 +142,8 @@ fn assemble(spec: &ImageSpec, sections: Vec<Vec<u8>>) -> Vec<u8> {
     words[word::SCALED] = u32::from(spec.scaling.is_some());
     words[word::LEARNED_HEAD] = u32::from(spec.learned_head);
     words[word::LAYERS] = (sections.len() - FIXED_SECTIONS) as u32;
-    words[word::THRESHOLD] = spec.novelty_threshold.to_bits();
+    words[word::THRESHOLD] = spec.calibration.novelty_threshold.to_bits();
+    words[word::TEMPERATURE] = spec.calibration.temperature.to_bits();
     words[word::LOG_VAR_MIN] = spec.log_var_range[0].to_bits();
     words[word::LOG_VAR_MAX] = spec.log_var_range[1].to_bits();
     for (at, value) in words.iter().enumerate() {

@@ -132,6 +132,7 @@ struct Summary {
     frames: usize,
     parameters: usize,
     novelty_threshold: f32,
+    temperature: f32,
     last_epoch: Option<Epoch>,
 }
 
@@ -161,7 +162,8 @@ fn train(
         device: device.name.clone(),
         frames: frames.len(),
         parameters: trainer::export::Folded::new(&fitted)?.parameters(),
-        novelty_threshold: fitted.novelty_threshold,
+        novelty_threshold: fitted.calibration.novelty_threshold,
+        temperature: fitted.calibration.temperature,
         last_epoch,
     })?;
     Ok((fitted, run))

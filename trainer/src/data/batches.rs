@@ -3,8 +3,8 @@
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::{Scope, ScopedJoinHandle};
 
-use rand::RngExt;
 use rand::seq::SliceRandom;
+use rand::{Rng, RngExt};
 use rand_distr::StandardNormal;
 
 use super::augment::Augmentation;
@@ -52,6 +52,15 @@ impl<'a> Views<'a> {
             Some(neighbours) => Self::Neighbours(neighbours),
             None if config.kind == AugmentKind::None => Self::Frames,
             None => Self::Maps(Augmentation::new(config, shape, kind, strength)),
+        }
+    }
+
+    /// Draws a view of a frame, number `n` of `training` where views are neighbours.
+    pub fn draw(&self, training: &Frames, frame: &[f32], n: usize, view: &mut [f32], rng: &mut impl Rng) {
+        match self {
+            Self::Frames => view.copy_from_slice(frame),
+            Self::Maps(maps) => maps.apply(frame, view, rng),
+            Self::Neighbours(near) => view.copy_from_slice(training.frame(near.draw(n, rng))),
         }
     }
 
@@ -103,11 +112,7 @@ impl BatchPlan<'_> {
         let frames: Vec<f32> = chosen.iter().flat_map(|&n| self.frames.frame(n)).copied().collect();
         let mut views = vec![0.0; self.views * frames.len()];
         for (view, &n) in views.chunks_exact_mut(p).zip(chosen.iter().cycle()) {
-            match &self.views_from {
-                Views::Frames => view.copy_from_slice(self.frames.frame(n)),
-                Views::Maps(maps) => maps.apply(self.frames.frame(n), view, &mut rng),
-                Views::Neighbours(near) => view.copy_from_slice(self.frames.frame(near.draw(n, &mut rng))),
-            }
+            self.views_from.draw(self.frames, self.frames.frame(n), n, view, &mut rng);
         }
         let noise = (0..self.noise_rows * self.batch * self.latent).map(|_| rng.sample(StandardNormal)).collect();
         // 1 - u lies in (0, 1]; the floor keeps the inner logarithm from 0.

@@ -58,7 +58,7 @@ pub fn predict(fitted: &Fitted, frames: &Frames, device: &Device) -> Result<Pred
     let scaled = fitted.scale(frames)?;
     let mut predictions = Predictions::default();
     encode(&fitted.model, &scaled, device, |_, _, posterior| {
-        let log_q = fitted.model.log_responsibilities(&posterior);
+        let log_q = fitted.log_responsibilities(&posterior);
         predictions.log_responsibilities.extend(to_host(log_q)?);
         predictions.novelty.extend(to_host(novelty(&fitted.model, &posterior))?);
         Ok(())
@@ -118,6 +118,7 @@ impl From<&[Assignment]> for Predictions {
     }
 }
 
-fn argmax(values: &[f32]) -> usize {
+/// The place of the largest value, of equals the first.
+pub(crate) fn argmax(values: &[f32]) -> usize {
     values.iter().enumerate().fold(0, |best, (i, v)| if *v > values[best] { i } else { best })
 }

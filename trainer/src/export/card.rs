@@ -22,6 +22,7 @@ pub fn text(fitted: &Fitted, precision: Precision, onnx: &[u8], figures: Option<
          | clusters K, latent D | {k}, {d} |\n\
          | q(c\\|x) on the device | {posterior} |\n\
          | novel if novelty > | {threshold} nats, exceeded by {rate} of held-out training frames |\n\
+         | temperature of q(c\\|x) | {temperature}: a confidence is how often a random view of a held-out training frame goes to the same cluster |\n\
          | seed | {seed} |\n\
          | training data (values) | sha256 `{data}` |\n\n\
          ## Limits\n\n\
@@ -39,7 +40,8 @@ pub fn text(fitted: &Fitted, precision: Precision, onnx: &[u8], figures: Option<
         k = config.clusters(),
         d = config.latent,
         posterior = device_posterior(config.cluster_posterior),
-        threshold = fitted.novelty_threshold,
+        threshold = fitted.calibration.novelty_threshold,
+        temperature = fitted.calibration.temperature,
         rate = config.novelty.false_alarm_rate,
         seed = config.seed,
         data = fitted.data_sha256,

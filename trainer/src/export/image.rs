@@ -44,7 +44,7 @@ pub fn encode_image(fitted: &Fitted) -> Result<Vec<u8>> {
         log_var_range: [LOG_VAR_RANGE.0, LOG_VAR_RANGE.1],
         mu_c: folded.mu_c,
         log_var_c: folded.log_var_c,
-        novelty_threshold: fitted.novelty_threshold,
+        calibration: fitted.calibration,
         golden_frame: frames.values,
         golden_log_responsibilities: answer.log_responsibilities,
         golden_novelty: answer.novelty[0],

@@ -109,7 +109,7 @@ fn graph(fitted: &Fitted, folded: &Folded, precision: Precision) -> GraphProto {
     if let Some(head) = &folded.cluster_logits {
         dense(&mut g, "clusters", head, &last, format::CLUSTER_LOGITS, precision);
     }
-    head(&mut g, folded, latent, clusters);
+    head(&mut g, folded, latent, clusters, fitted.calibration.temperature);
 
     let widths = [
         (format::MU, latent),
@@ -135,14 +135,15 @@ pub fn dense(g: &mut GraphBuilder, name: &str, layer: &FoldedDense, input: &str,
     g.node("Gemm", name, &[input, &weight, &bias], output, vec![]);
 }
 
-/// Exponents e_c (E3), their log-softmax, and the novelty -log Σ_c exp(e_c)/K, in f32 and in log space.
-fn head(g: &mut GraphBuilder, folded: &Folded, latent: usize, clusters: usize) {
+/// Exponents e_c (E3), the log-softmax of e_c / T, and the novelty -log Σ_c exp(e_c)/K, in f32 and in log space.
+fn head(g: &mut GraphBuilder, folded: &Folded, latent: usize, clusters: usize, temperature: f32) {
     g.floats(format::MU_C, &[clusters, latent], &folded.mu_c);
     g.floats(format::LOG_VAR_C, &[clusters], &folded.log_var_c);
     g.floats("head.log_2pi", &[], &[(2.0 * PI).ln()]);
     g.floats("head.d", &[], &[latent as f32]);
     g.floats("head.minus_half", &[], &[-0.5]);
     g.floats("head.log_k", &[], &[(clusters as f32).ln()]);
+    g.floats("head.sharpness", &[], &[1.0 / temperature]);
     g.integers("head.axis1", &[1]);
     g.integers("head.axis2", &[2]);
     let mut node = |op: &str, inputs: &[&str], output: &str, attributes| {
@@ -173,7 +174,8 @@ fn head(g: &mut GraphBuilder, folded: &Folded, latent: usize, clusters: usize) {
     node("Squeeze", &["head.evidence", "head.axis1"], "head.evidence_of_frame", vec![]);
     node("Sub", &["head.log_k", "head.evidence_of_frame"], format::NOVELTY, vec![]);
     let logits = if folded.cluster_logits.is_some() { format::CLUSTER_LOGITS } else { "head.exponents" };
-    node("LogSoftmax", &[logits], format::LOG_RESPONSIBILITIES, vec![integer("axis", 1)]);
+    node("Mul", &[logits, "head.sharpness"], "head.tempered", vec![]);
+    node("LogSoftmax", &["head.tempered"], format::LOG_RESPONSIBILITIES, vec![integer("axis", 1)]);
     node("Exp", &[format::LOG_RESPONSIBILITIES], format::RESPONSIBILITIES, vec![]);
 }
 
@@ -183,7 +185,8 @@ fn metadata(fitted: &Fitted, precision: Precision) -> Result<Vec<StringStringEnt
     let scaling = if fitted.scaling.is_some() { "standardised inside the graph" } else { "bytes / 255" };
     let entries = [
         (format::VERSION_KEY, format::VERSION.to_owned()),
-        (format::THRESHOLD_KEY, fitted.novelty_threshold.to_string()),
+        (format::THRESHOLD_KEY, fitted.calibration.novelty_threshold.to_string()),
+        (format::TEMPERATURE_KEY, fitted.calibration.temperature.to_string()),
         ("cluster_vae.frame", fitted.shape.to_string()),
         ("cluster_vae.scaling", scaling.to_owned()),
         ("cluster_vae.clusters", config.clusters().to_string()),

@@ -1,12 +1,24 @@
-//! The novelty threshold, from frames that training did not see.
+//! The novelty threshold and the temperature of q(c|x), from frames that training did not see, without a label.
 
+use burn::tensor::Tensor;
+use runtime::Calibration;
+
+use super::Material;
 use super::stage::{encode, to_host};
+use crate::config::Checked;
 use crate::data::Frames;
 use crate::elbo;
 use crate::error::Result;
 use crate::model::{ClusterVae, Posterior};
+use crate::rng::{Purpose, stream};
 
-use burn::tensor::Tensor;
+/// Both, at the false-alarm rate of the settings.
+pub fn calibrate(model: &ClusterVae, config: &Checked, data: &Material) -> Result<Calibration> {
+    Ok(Calibration {
+        novelty_threshold: novelty_threshold(model, &data.held_out, config.novelty.false_alarm_rate)?,
+        temperature: temperature_of_views(model, config, data)?,
+    })
+}
 
 /// Novelty: -log Σ_c p(c) exp(E_q(z|x) log p(z|c)), the negative log-likelihood of the latent under
 /// the mixture prior.
@@ -19,7 +31,7 @@ pub fn novelty(model: &ClusterVae, posterior: &Posterior) -> Tensor<1> {
 }
 
 /// The novelty that a share `rate` of the frames exceeds.
-pub fn novelty_threshold(model: &ClusterVae, frames: &Frames, rate: f64) -> Result<f32> {
+fn novelty_threshold(model: &ClusterVae, frames: &Frames, rate: f64) -> Result<f32> {
     let device = model.prior.mu_c.val().device();
     let mut values = Vec::with_capacity(frames.len());
     encode(model, frames, &device, |_, _, posterior| {
@@ -29,4 +41,70 @@ pub fn novelty_threshold(model: &ClusterVae, frames: &Frames, rate: f64) -> Resu
     values.sort_by(f32::total_cmp);
     let rank = ((1.0 - rate) * values.len() as f64).ceil() as usize;
     Ok(values[rank.clamp(1, values.len()) - 1])
+}
+
+/// The temperature at which q(c|x) says best where a random view of x goes, the views being those of stage 3.
+fn temperature_of_views(model: &ClusterVae, config: &Checked, data: &Material) -> Result<f32> {
+    let views_from = data.views(config, &config.augment, config.refine.strength);
+    // Neighbours are known of training frames alone.
+    let frames = if data.neighbours.is_some() { &data.training } else { &data.held_out };
+    let frames = frames.select(&(0..frames.len().min(super::MAX_CALIBRATION)).collect::<Vec<_>>());
+    let mut views = Frames { labels: None, ..frames.clone() };
+    let mut rng = stream(config.seed, Purpose::Calibration, 1);
+    for (n, view) in views.values.chunks_exact_mut(frames.shape.len()).enumerate() {
+        views_from.draw(&data.training, frames.frame(n), n, view, &mut rng);
+    }
+    let k = model.prior.clusters();
+    let log_q = log_responsibilities(model, &frames)?;
+    let of_views = log_responsibilities(model, &views)?;
+    let clusters: Vec<usize> = of_views.chunks_exact(k).map(crate::eval::argmax).collect();
+    Ok(temperature(&log_q, &clusters) as f32)
+}
+
+fn log_responsibilities(model: &ClusterVae, frames: &Frames) -> Result<Vec<f32>> {
+    let device = model.prior.mu_c.val().device();
+    let mut values = Vec::with_capacity(frames.len() * model.prior.clusters());
+    encode(model, frames, &device, |_, _, posterior| {
+        values.extend(to_host(model.log_responsibilities(&posterior))?);
+        Ok(())
+    })?;
+    Ok(values)
+}
+
+/// Range of the temperature. Never below 1: the model's own posterior is not made surer than it is.
+const TEMPERATURES: [f64; 2] = [1.0, 20.0];
+/// Halvings of the range, to one part in 10⁸.
+const HALVINGS: usize = 30;
+
+/// The T in [`TEMPERATURES`] that minimises the mean of -log softmax(log q / T) at `clusters`, a convex function of 1/T
+/// (temperature scaling: C. Guo et al., On Calibration of Modern Neural Networks, 2017).
+///
+/// # Shapes
+/// - `log_q`: `[N,K]`, each row up to a constant; `clusters`: `[N]`, below K
+///
+/// # Panics
+/// If there are no clusters, or `log_q` is no N rows.
+pub fn temperature(log_q: &[f32], clusters: &[usize]) -> f64 {
+    let k = log_q.len() / clusters.len();
+    // Derivative of the mean by 1/T: what softmax expects of log q, less what it is at the cluster.
+    let slope = |sharpness: f64| -> f64 {
+        let of_frame = |(row, &cluster): (&[f32], &usize)| {
+            let max = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            let weights = row.iter().map(|&v| (sharpness * f64::from(v - max)).exp());
+            let (mut sum, mut mean) = (0.0, 0.0);
+            for (weight, &value) in weights.zip(row) {
+                sum += weight;
+                mean += weight * f64::from(value);
+            }
+            mean / sum - f64::from(row[cluster])
+        };
+        log_q.chunks_exact(k).zip(clusters).map(of_frame).sum()
+    };
+    let [mut low, mut high] = TEMPERATURES;
+    for _ in 0..HALVINGS {
+        let middle = 0.5 * (low + high);
+        // A positive slope by 1/T asks for a smaller 1/T.
+        if slope(1.0 / middle) > 0.0 { low = middle } else { high = middle }
+    }
+    0.5 * (low + high)
 }

@@ -3,7 +3,9 @@
 //! No label is needed for either part. **Stability** (Ben-Hur et al. 2002; Lange et al. 2004): mixtures fitted to two
 //! disjoint halves of the latents should cut the other half alike; with too many components, which cluster is cut in
 //! two is an accident of the half. **Bound**: among the counts that are as stable as any, the one whose mixture gives
-//! the latents that it was not fitted to the highest likelihood.
+//! the latents that it was not fitted to the highest likelihood, less what a component gains that finds no cluster: past
+//! the number of clusters the likelihood still grows, since no cluster is quite Gaussian, but evenly. Twice the slope there
+//! is the charge for a component (slope heuristics: Baudry, Maugis and Michel 2012).
 
 use rand::seq::SliceRandom;
 use serde::Serialize;
@@ -19,6 +21,8 @@ const MAX_FRAMES: usize = 10_000;
 const MOVES: usize = 5;
 /// A count is as stable as any if its stability is at least this share of the highest.
 const AS_STABLE: f64 = 0.95;
+/// The slope is that of the last third of the counts, in which there is nothing left to find if there is room enough.
+const SLOPE_SHARE: usize = 3;
 
 /// What is known of one count.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -67,13 +71,26 @@ pub fn choose(
     Ok((pick(&candidates), candidates))
 }
 
-/// Among the counts that are as stable as any, the one with the best bound; the smaller of equals.
+/// What the held-out likelihood gains a component among the largest counts, by least squares; not below 0.
+fn slope(candidates: &[Candidate]) -> f64 {
+    let last = &candidates[candidates.len() - candidates.len().div_ceil(SLOPE_SHARE)..];
+    let n = last.len() as f64;
+    let mean = |of: &dyn Fn(&Candidate) -> f64| last.iter().map(of).sum::<f64>() / n;
+    let (k, bound) = (mean(&|c| c.clusters as f64), mean(&|c| c.held_out));
+    let spread = mean(&|c| (c.clusters as f64 - k).powi(2));
+    let together = mean(&|c| (c.clusters as f64 - k) * (c.held_out - bound));
+    if spread > 0.0 { (together / spread).max(0.0) } else { 0.0 }
+}
+
+/// Among the counts that are as stable as any, the one with the best charged bound; the smaller of equals.
 fn pick(candidates: &[Candidate]) -> usize {
+    let charge = 2.0 * slope(candidates);
+    let bound = |c: &Candidate| c.held_out - charge * c.clusters as f64;
     let best = candidates.iter().map(|c| c.stability).fold(f64::NEG_INFINITY, f64::max);
     candidates
         .iter()
         .filter(|c| c.stability >= AS_STABLE * best)
-        .reduce(|a, b| if b.held_out > a.held_out { b } else { a })
+        .reduce(|a, b| if bound(b) > bound(a) { b } else { a })
         .map_or(2, |c| c.clusters)
 }
 
@@ -167,5 +184,10 @@ mod tests {
         let candidate = |clusters, stability, held_out| Candidate { clusters, stability, held_out, balance: 1.0 };
         assert_eq!(pick(&[candidate(2, 0.99, -5.0), candidate(3, 0.98, -4.0), candidate(4, 0.7, -3.0)]), 3);
         assert_eq!(pick(&[candidate(2, 0.99, -5.0), candidate(3, 0.7, -4.0), candidate(4, 0.99, -5.0)]), 2);
+        // Three clusters, then 0.1 a component: without the charge it would be 7.
+        let bounds = [-5.0, -3.0, -2.9, -2.8, -2.7, -2.6];
+        let even: Vec<Candidate> = (2..).zip(bounds).map(|(k, bound)| candidate(k, 0.9, bound)).collect();
+        assert!((slope(&even) - 0.1).abs() < 1e-12);
+        assert_eq!(pick(&even), 3);
     }
 }

@@ -14,7 +14,7 @@ mod stage;
 
 pub use balance::Balance;
 pub use bound::{BoundReport, bound};
-pub use calibrate::novelty;
+pub use calibrate::{novelty, temperature};
 pub use checkpoint::{Checkpoint, Place, StageName};
 pub use count::Candidate;
 pub use metrics::{Epoch, MixtureReport};
@@ -25,8 +25,10 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use burn::module::Module;
-use burn::tensor::Device;
+use burn::tensor::activation::log_softmax;
+use burn::tensor::{Device, Tensor};
 use rand::seq::SliceRandom;
+use runtime::Calibration;
 
 use crate::config::{self, AugmentConfig, AugmentKind, Checked};
 use crate::data::batches::Views;
@@ -34,7 +36,7 @@ use crate::data::neighbours::Neighbours;
 use crate::data::scaling::Scaling;
 use crate::data::{FrameShape, Frames};
 use crate::error::{Error, Result};
-use crate::model::{ClusterVae, Init, Likelihood};
+use crate::model::{ClusterVae, Init, Likelihood, Posterior};
 use crate::rng::{Purpose, stream};
 use crate::run::sha256;
 use stage::Start;
@@ -89,13 +91,22 @@ pub struct Fitted {
     pub scaling: Option<Scaling>,
     /// Distribution of a value.
     pub likelihood: Likelihood,
-    /// Novelty past which a frame is called novel, nats.
-    pub novelty_threshold: f32,
+    /// Novelty threshold and temperature.
+    pub calibration: Calibration,
     /// SHA-256 of the values it was fitted to.
     pub data_sha256: String,
 }
 
 impl Fitted {
+    /// log q(c|x) as the device gives it: the model's own, at the calibrated temperature.
+    ///
+    /// # Shapes
+    /// - `posterior`: of B frames
+    /// - output: `[B,K]`, each row sums to 1 in probability
+    pub fn log_responsibilities(&self, posterior: &Posterior) -> Tensor<2> {
+        log_softmax(self.model.log_responsibilities(posterior) / f64::from(self.calibration.temperature), 1)
+    }
+
     /// The frames as the model takes them.
     ///
     /// # Errors
@@ -179,14 +190,14 @@ pub fn fit(
             return Ok(None);
         }
     };
-    let novelty_threshold = calibrate::novelty_threshold(&model, &data.held_out, config.novelty.false_alarm_rate)?;
+    let calibration = calibrate::calibrate(&model, config, &data)?;
     Ok(Some(Fitted {
         config: config.with_clusters(model.prior.clusters()),
         model,
         shape: frames.shape,
         scaling,
         likelihood,
-        novelty_threshold,
+        calibration,
         data_sha256,
     }))
 }

@@ -1,0 +1,59 @@
+//! What is fitted to held-out frames: the temperature of q(c|x).
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use trainer::fit::temperature;
+
+const K: usize = 4;
+
+/// Rows of log q, and clusters drawn from softmax(log q / truth).
+fn drawn(truth: f64, frames: usize) -> (Vec<f32>, Vec<usize>) {
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    let log_q: Vec<f32> = (0..frames * K).map(|_| -10.0 * rng.random::<f32>()).collect();
+    let draw = |row: &[f32]| {
+        let weights: Vec<f64> = row.iter().map(|v| (f64::from(*v) / truth).exp()).collect();
+        let mut left = rng.random::<f64>() * weights.iter().sum::<f64>();
+        let passed = |weight: &f64| {
+            left -= weight;
+            left < 0.0
+        };
+        weights.iter().position(passed).unwrap_or(K - 1)
+    };
+    let clusters = log_q.chunks_exact(K).map(draw).collect();
+    (log_q, clusters)
+}
+
+#[test]
+fn the_temperature_that_made_the_clusters_is_found() {
+    for truth in [1.5, 3.0] {
+        let (log_q, clusters) = drawn(truth, 40_000);
+        let found = temperature(&log_q, &clusters);
+        // Four standard errors of the estimate at 40,000 draws.
+        assert!((found / truth - 1.0).abs() < 0.03, "{found} for {truth}");
+        // A constant of a row is nothing.
+        let shifted: Vec<f32> = log_q.iter().enumerate().map(|(at, v)| v + (at / K % 7) as f32).collect();
+        assert!((temperature(&shifted, &clusters) / found - 1.0).abs() < 1e-4);
+    }
+}
+
+/// Of a grid, none has a lower mean of -log q.
+#[test]
+fn the_temperature_minimises_the_negative_log_likelihood() {
+    let (log_q, clusters) = drawn(2.0, 500);
+    let loss = |t: f64| -> f64 {
+        let of = |(row, &c): (&[f32], &usize)| {
+            let sum: f64 = row.iter().map(|v| (f64::from(*v) / t).exp()).sum();
+            sum.ln() - f64::from(row[c]) / t
+        };
+        log_q.chunks_exact(K).zip(&clusters).map(of).sum()
+    };
+    let least = loss(temperature(&log_q, &clusters));
+    assert!((100..2000).all(|t| loss(f64::from(t) / 100.0) >= least - 1e-9));
+}
+
+#[test]
+fn it_stays_in_its_range() {
+    let sure = [0.0, -9.0, -9.0, 0.0];
+    assert!((temperature(&sure, &[0, 1]) - 1.0).abs() < 1e-6);
+    assert!((temperature(&sure, &[1, 0]) - 20.0).abs() < 1e-6);
+}
