@@ -86,11 +86,39 @@ impl Explanation {
 /// # Errors
 /// [`Error::Data`] if they have another shape than the model takes, or lie so far out that a map is not finite.
 pub fn explain(fitted: &Fitted, frames: &Frames, device: &Device) -> Result<Vec<Explanation>> {
+    explain_as(fitted, frames, None, device)
+}
+
+/// [`explain`] with the clusters c₁ and c₂ of each frame given.
+///
+/// # Errors
+/// As for [`explain`].
+///
+/// # Panics
+/// If there are not as many pairs as frames, or a cluster is not below K.
+pub fn explain_between(
+    fitted: &Fitted,
+    frames: &Frames,
+    pairs: &[[usize; 2]],
+    device: &Device,
+) -> Result<Vec<Explanation>> {
+    assert_eq!(pairs.len(), frames.len(), "a pair of clusters for each frame");
+    assert!(pairs.iter().flatten().all(|c| *c < fitted.model.prior.clusters()), "clusters below K");
+    explain_as(fitted, frames, Some(pairs), device)
+}
+
+fn explain_as(
+    fitted: &Fitted,
+    frames: &Frames,
+    pairs: Option<&[[usize; 2]]>,
+    device: &Device,
+) -> Result<Vec<Explanation>> {
     let scaled = fitted.scale(frames)?;
     let noise = trust::noise(&fitted.model)?;
     let mut explanations = Vec::with_capacity(frames.len());
     encode(&fitted.model, &scaled, device, |first, x, posterior| {
-        let part = of_part(fitted, x, &posterior, noise)?;
+        let pairs = pairs.map(|pairs| &pairs[first..first + x.dims()[0]]);
+        let part = of_part(fitted, x, &posterior, pairs, noise)?;
         if let Some(at) = part.iter().position(|e| !is_finite(e)) {
             let problem = format!("frame {} lies too far from what the model was fitted to: no map", first + at);
             return Err(Error::data(Path::new("frames"), problem));
@@ -101,10 +129,16 @@ pub fn explain(fitted: &Fitted, frames: &Frames, device: &Device) -> Result<Vec<
     Ok(explanations)
 }
 
-fn of_part(fitted: &Fitted, x: Tensor<2>, posterior: &Posterior, noise: f32) -> Result<Vec<Explanation>> {
+fn of_part(
+    fitted: &Fitted,
+    x: Tensor<2>,
+    posterior: &Posterior,
+    pairs: Option<&[[usize; 2]]>,
+    noise: f32,
+) -> Result<Vec<Explanation>> {
     let model = &fitted.model;
     let log_q = to_host(model.log_responsibilities(posterior))?;
-    let pairs: Vec<[usize; 2]> = log_q.chunks_exact(model.prior.clusters()).map(best_two).collect();
+    let pairs = pairs.map_or_else(|| log_q.chunks_exact(model.prior.clusters()).map(best_two).collect(), <[_]>::to_vec);
     let [first, second] = [0, 1].map(|rank| indices(pairs.iter().map(|pair| pair[rank]), &x.device()));
 
     let of_first = Expectation::new(&model.decoder, x.clone(), nodes(posterior), first.clone());
