@@ -69,6 +69,14 @@ pub enum Error {
         /// The system's answer.
         problem: String,
     },
+    /// A quality bar was missed.
+    #[error("quality: {} of {of} bars missed: {}", missed.len(), missed.join("; "))]
+    Quality {
+        /// What was measured by each row that is missed.
+        missed: Vec<String>,
+        /// Rows.
+        of: usize,
+    },
     /// The user stopped the program.
     #[error("interrupted; go on with: trainer fit --resume {}", run.display())]
     Interrupted {
@@ -105,6 +113,7 @@ impl Error {
             Self::Data { .. } => 3,
             Self::Diverged { .. } | Self::Collapsed { .. } => 4,
             Self::Model { .. } => 5,
+            Self::Quality { .. } => 6,
             Self::Resource { .. } => 7,
             Self::Interrupted { .. } => 130,
         }

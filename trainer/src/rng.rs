@@ -28,6 +28,8 @@ pub enum Purpose {
     Evaluation,
     /// Halves and starts when the number of clusters is to be found.
     Count,
+    /// Frames, weights and changes of frames that quality is measured with; index = what is drawn.
+    Quality,
 }
 
 /// The stream for `purpose` and `index` of a run with this seed.

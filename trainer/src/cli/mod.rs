@@ -3,12 +3,14 @@
 mod benchmark;
 mod demo;
 mod eval;
+mod explain;
 mod export;
 mod fit;
 mod gmm;
 mod latents;
 mod predict;
 mod progress;
+mod quality;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use trainer::Result;
@@ -21,6 +23,7 @@ Exit codes:
   3    a data file is damaged or of another form than expected
   4    training diverged
   5    a model file is damaged or incompatible
+  6    a quality bar was missed
   7    a file could not be written, or the device is missing
   130  interrupted
 
@@ -45,6 +48,10 @@ enum Verb {
     Eval(eval::Args),
     /// Label frames with an exported model
     Predict(predict::Args),
+    /// Show why frames went to their clusters, as pictures and numbers
+    Explain(explain::Args),
+    /// Measure what is claimed of a model and its maps, each claim with its bar
+    Quality(quality::Args),
     /// Write the latent means of frames
     Latents(latents::Args),
     /// Fit a Gaussian mixture to a table of numbers
@@ -68,6 +75,8 @@ impl Cli {
             Verb::Export(args) => args.run(),
             Verb::Eval(args) => args.run(),
             Verb::Predict(args) => args.run(),
+            Verb::Explain(args) => args.run(),
+            Verb::Quality(args) => args.run(),
             Verb::Latents(args) => args.run(),
             Verb::Gmm(args) => args.run(),
             Verb::Demo(args) => args.run(),

@@ -12,7 +12,7 @@ pub mod batches;
 pub mod neighbours;
 pub mod scaling;
 
-pub use npy::write_npy;
+pub use npy::{write_npy, write_npy_frames};
 pub use open::{Role, open, open_table};
 
 /// Shape of one frame, channels first.

@@ -44,10 +44,23 @@ pub fn read_npz(path: &Path) -> Result<Frames> {
 /// # Errors
 /// [`Error::Resource`] if the values do not make whole rows.
 pub fn write_npy(values: &[f32], columns: usize) -> Result<Vec<u8>> {
+    write_rows(values, &[columns])
+}
+
+/// The bytes of an `.npy` file of f32 `[N,C,H,W]`, from the values of whole frames.
+///
+/// # Errors
+/// [`Error::Resource`] if the values do not make whole frames.
+pub fn write_npy_frames(values: &[f32], shape: FrameShape) -> Result<Vec<u8>> {
+    write_rows(values, &[shape.channels, shape.height, shape.width])
+}
+
+fn write_rows(values: &[f32], row: &[usize]) -> Result<Vec<u8>> {
     use npyz::WriterBuilder;
     let fault = |e: std::io::Error| Error::resource("npy", e);
     let mut bytes = Vec::new();
-    let shape = [(values.len() / columns) as u64, columns as u64];
+    let rows = values.len() / row.iter().product::<usize>();
+    let shape: Vec<u64> = [rows].iter().chain(row).map(|&size| size as u64).collect();
     let mut writer =
         npyz::WriteOptions::new().default_dtype().shape(&shape).writer(&mut bytes).begin_nd().map_err(fault)?;
     writer.extend(values).map_err(fault)?;

@@ -1,0 +1,124 @@
+//! `trainer explain`.
+
+use std::path::{Path, PathBuf};
+
+use burn::tensor::Device;
+use image::RgbImage;
+use trainer::critic::{Explanation, Map, explain, heatmap};
+use trainer::data::{self, FrameKind, FrameShape, Frames, Role, write_npy_frames};
+use trainer::run::{load, write_atomically};
+use trainer::{Error, Result};
+
+/// Show why frames went to their clusters, as pictures and numbers
+///
+/// Writes for each frame `I.png` (frame, reconstruction and maps side by side) and `I-MAP.png`, and for each map
+/// `MAP.npy`, f32 [N,C,H,W] in the order of the indices.
+#[derive(clap::Args, Debug)]
+#[command(
+    after_help = "Example:\n  trainer explain runs/mnist --data mnist/ --index 0 7 --map contrast,surprise --out why/"
+)]
+pub struct Args {
+    /// Run directory of a fit that has ended
+    model: PathBuf,
+    /// Frames [default: the embedded digits]
+    #[arg(long, value_name = "PATH")]
+    data: Option<PathBuf>,
+    /// Which part of a data set that has two
+    #[arg(long, value_enum, default_value = "score")]
+    part: Role,
+    /// Which frames, counted from 0
+    #[arg(long, value_name = "I", required = true, num_args = 1.., value_delimiter = ',')]
+    index: Vec<usize>,
+    /// Which maps
+    #[arg(long, value_enum, value_name = "MAP", num_args = 1.., value_delimiter = ',', default_value = "contrast")]
+    map: Vec<Map>,
+    /// Folder to write to
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+}
+
+impl Args {
+    /// Explains.
+    pub fn run(self) -> Result<()> {
+        if self.model.is_file() {
+            return Err(Error::model(
+                &self.model,
+                "a file has no decoder, which the maps need: give the run directory",
+            ));
+        }
+        let device = Device::flex();
+        let fitted = load(&self.model, &device)?;
+        let all = data::open(self.data.as_deref(), self.part)?;
+        if let Some(index) = self.index.iter().find(|index| **index >= all.len()) {
+            return Err(Error::config("--index", format!("{index}: the data hold the frames 0 to {}", all.len() - 1)));
+        }
+        let frames = all.select(&self.index);
+        let explanations = explain(&fitted, &frames, &device)?;
+        std::fs::create_dir_all(&self.out).map_err(|e| Error::resource(self.out.display(), e))?;
+        let view = View { shape: frames.shape, kind: fitted.config.frames.of(frames.shape), maps: &self.map };
+        for (n, (index, explanation)) in self.index.iter().zip(&explanations).enumerate() {
+            eprintln!("frame {index}: {}", summary(explanation));
+            self.pictures(*index, &view.pictures(frames.frame(n), explanation))?;
+        }
+        self.arrays(&frames, &explanations)
+    }
+
+    /// Writes the pictures of one frame: all of them side by side, and each map alone.
+    fn pictures(&self, index: usize, pictures: &[RgbImage]) -> Result<()> {
+        write(&self.out.join(format!("{index}.png")), &heatmap::png(&heatmap::beside(pictures))?)?;
+        for (map, picture) in self.map.iter().zip(&pictures[pictures.len() - self.map.len()..]) {
+            write(&self.out.join(format!("{index}-{map}.png")), &heatmap::png(picture)?)?;
+        }
+        Ok(())
+    }
+
+    fn arrays(&self, frames: &Frames, explanations: &[Explanation]) -> Result<()> {
+        for map in &self.map {
+            let values: Vec<f32> = explanations.iter().flat_map(|e| e.map(*map)).copied().collect();
+            write(&self.out.join(format!("{map}.npy")), &write_npy_frames(&values, frames.shape)?)?;
+        }
+        Ok(())
+    }
+}
+
+/// How the frames of a data set are drawn.
+struct View<'a> {
+    shape: FrameShape,
+    kind: FrameKind,
+    maps: &'a [Map],
+}
+
+impl View<'_> {
+    /// The frame, its reconstruction in the same greys, and the maps.
+    fn pictures(&self, frame: &[f32], explanation: &Explanation) -> Vec<RgbImage> {
+        let greys = heatmap::range(frame);
+        let mut pictures: Vec<RgbImage> = [frame, &explanation.reconstruction]
+            .map(|values| heatmap::frame(values, self.shape, self.kind, greys))
+            .into();
+        for map in self.maps {
+            let values = explanation.map(*map);
+            let span = heatmap::span(*map, &heatmap::joined(*map, values, self.shape, self.kind));
+            pictures.push(heatmap::map(*map, values, self.shape, self.kind, span));
+        }
+        pictures
+    }
+}
+
+/// The decision in words.
+fn summary(e: &Explanation) -> String {
+    let q = |c: usize| e.log_q[c].exp();
+    let evidence: f32 = e.contrast.iter().sum();
+    format!(
+        "cluster {} (q = {:.4}), then {} (q = {:.4}); the values speak for the first by {evidence:.2} nats",
+        e.cluster,
+        q(e.cluster),
+        e.runner_up,
+        q(e.runner_up)
+    )
+}
+
+/// Writes a file and prints its path.
+fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    write_atomically(path, bytes)?;
+    super::print_line(path.display())
+}

@@ -1,0 +1,46 @@
+//! `trainer quality`.
+
+use std::path::PathBuf;
+
+use burn::tensor::Device;
+use trainer::data::{self, Role};
+use trainer::quality::{Subject, gate, measure, table};
+use trainer::{Result, run};
+
+/// Measure what is claimed of a model and its maps, each claim with its bar
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Example:\n  trainer quality runs/mnist --data mnist/ --gate")]
+pub struct Args {
+    /// Run directory of a fit that has ended
+    run: PathBuf,
+    /// Frames to measure on; a folder's t10k- files [default: the embedded digits held out]
+    #[arg(long, value_name = "PATH")]
+    data: Option<PathBuf>,
+    /// How many of them are drawn
+    #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u64).range(2..))]
+    frames: u64,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    /// Exit with 6 if a bar is missed
+    #[arg(long)]
+    gate: bool,
+}
+
+impl Args {
+    /// Measures.
+    pub fn run(self) -> Result<()> {
+        let all = data::open(self.data.as_deref(), Role::Score)?;
+        let device = Device::flex();
+        let fitted = run::load(&self.run, &device)?;
+        let frames = Subject::draw(&fitted, &all, usize::try_from(self.frames).unwrap_or(usize::MAX));
+        let subject = Subject { fitted: &fitted, frames: &frames, device: &device };
+        let rows = measure(&subject, &mut |what| eprintln!("measuring {what}, {} frames", frames.len()))?;
+        if self.json {
+            super::print_json(&rows)?;
+        } else {
+            super::print_line(table(&rows).trim_end())?;
+        }
+        if self.gate { gate(&rows) } else { Ok(()) }
+    }
+}

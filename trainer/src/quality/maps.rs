@@ -1,0 +1,180 @@
+//! Rows about the maps of [`crate::critic`].
+
+use burn::tensor::Device;
+use rand::seq::SliceRandom;
+
+use super::completeness::ratios;
+use super::statistics::{auroc, spearman};
+use super::{Bar, Planted, Row, Subject, as_exported, curves, occluder, order, sobel, stroke};
+use crate::critic::{Explanation, Map, explain, explain_between, heatmap};
+use crate::data::{FrameShape, Frames};
+use crate::error::Result;
+use crate::fit::{Fitted, to_host};
+use crate::model::{ClusterVae, Init};
+use crate::rng::{Purpose, stream};
+
+/// Streams of [`Purpose::Quality`]; 0 draws the frames. Those of one frame follow from the base of its kind.
+const WEIGHTS: u64 = 1;
+const TIES: u64 = 1 << 32;
+const PLANTS: u64 = 2 << 32;
+
+/// Measures the maps.
+pub fn rows(subject: &Subject<'_>, progress: &mut dyn FnMut(&str)) -> Result<Vec<Row>> {
+    let Subject { fitted, frames, device } = subject;
+    progress("the maps of the trained model");
+    let maps = explain(fitted, frames, device)?;
+    let pairs: Vec<[usize; 2]> = maps.iter().map(|e| [e.cluster, e.runner_up]).collect();
+    progress("the maps of the model with f16 weights");
+    let half = explain_between(&as_exported(fitted)?, frames, &pairs, device)?;
+
+    let mut rows = completeness(subject, &maps, &half, &pairs)?;
+    for map in Map::ALL {
+        let correlations = correlations(map, &maps, &half);
+        rows.push(Row::mean(format!("{map}: Spearman, f16 weights against f32"), Bar::AtLeast(0.99), &correlations));
+    }
+    progress("the maps of random weights");
+    let random = explain_between(&randomised(fitted, device), frames, &pairs, device)?;
+    for map in Map::ALL {
+        let correlations: Vec<f64> = correlations(map, &maps, &random).into_iter().map(f64::abs).collect();
+        rows.push(Row::mean(format!("{map}: |Spearman| with random weights"), Bar::Below(0.2), &correlations));
+    }
+    progress("deletion and insertion");
+    rows.extend(deletion_and_insertion(subject, &maps)?);
+    progress("planted strokes and occluders");
+    rows.extend(planted(subject)?);
+    Ok(rows)
+}
+
+/// What the contrast misses of the log-ratio that it must add up to.
+fn completeness(
+    subject: &Subject<'_>,
+    maps: &[Explanation],
+    half: &[Explanation],
+    pairs: &[[usize; 2]],
+) -> Result<Vec<Row>> {
+    let Subject { fitted, frames, device } = subject;
+    let exact = ratios(fitted, frames, pairs, device)?;
+    let rounded = ratios(&as_exported(fitted)?, frames, pairs, device)?;
+    let total = |e: &Explanation| e.contrast.iter().map(|v| f64::from(*v)).sum::<f64>();
+    let worst = maps
+        .iter()
+        .zip(&exact)
+        .map(|(e, ratio)| (total(e) + ratio.alignment - ratio.log_ratio).abs())
+        .fold(0.0, f64::max);
+    // Of f16 the whole sum is compared with the ratio of the f32 model.
+    let relative: Vec<f64> = half
+        .iter()
+        .zip(&exact)
+        .zip(&rounded)
+        .map(|((e, exact), rounded)| ((total(e) + rounded.alignment - exact.log_ratio) / exact.log_ratio).abs())
+        .collect();
+    Ok(vec![
+        Row::new("contrast: completeness, worst frame, nats", Bar::Below(1e-3), worst),
+        Row::mean("contrast: completeness with f16 weights, relative", Bar::Below(0.01), &relative),
+    ])
+}
+
+/// Spearman's correlation of each frame's maps.
+fn correlations(map: Map, a: &[Explanation], b: &[Explanation]) -> Vec<f64> {
+    a.iter().zip(b).map(|(a, b)| spearman(a.map(map), b.map(map))).collect()
+}
+
+/// The same network with the weights training would begin with, under another seed.
+fn randomised(fitted: &Fitted, device: &Device) -> Fitted {
+    let mut init = Init { rng: stream(fitted.config.seed, Purpose::Quality, WEIGHTS), device };
+    let model = ClusterVae::new(&fitted.config, fitted.shape, fitted.likelihood, &mut init);
+    Fitted { model, ..fitted.clone() }
+}
+
+/// The contrast as a ranking, against other rankings.
+fn deletion_and_insertion(subject: &Subject<'_>, maps: &[Explanation]) -> Result<Vec<Row>> {
+    let Subject { fitted, frames, device } = subject;
+    let baseline = baseline(fitted, maps)?;
+    let clusters: Vec<usize> = maps.iter().map(|e| e.cluster).collect();
+    let ties: Vec<Vec<usize>> = (0..frames.len()).map(|n| shuffled(fitted, n, frames.shape)).collect();
+    let measured = |score: &dyn Fn(usize) -> Vec<f32>| {
+        let orders: Vec<Vec<usize>> = (0..frames.len()).map(|n| order(&score(n), &ties[n])).collect();
+        curves(fitted, frames, &orders, &baseline, &clusters, device)
+    };
+    let contrast = measured(&|n| maps[n].contrast.clone())?;
+    let others: [(&str, &dyn Fn(usize) -> Vec<f32>); 4] = [
+        ("random", &|n| vec![0.0; frames.frame(n).len()]),
+        ("intensity", &|n| frames.frame(n).to_vec()),
+        ("Sobel", &|n| sobel(frames.frame(n), frames.shape)),
+        ("|x - x̂|", &|n| frames.frame(n).iter().zip(&maps[n].reconstruction).map(|(x, r)| (x - r).abs()).collect()),
+    ];
+    let mut rows = Vec::new();
+    for (name, score) in others {
+        let other = measured(score)?;
+        let gain = |better: &[f64], worse: &[f64]| better.iter().zip(worse).map(|(b, w)| b - w).collect::<Vec<_>>();
+        for (curve, gain) in [
+            ("deletion", gain(&other.deletion, &contrast.deletion)),
+            ("insertion", gain(&contrast.insertion, &other.insertion)),
+        ] {
+            let name = format!("contrast: {curve} area, gain over {name}");
+            rows.push(Row::mean(name, Bar::IntervalAbove(0.0), &gain));
+        }
+    }
+    Ok(rows)
+}
+
+/// A random order of the values of frame `n`.
+fn shuffled(fitted: &Fitted, n: usize, shape: FrameShape) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..shape.len()).collect();
+    order.shuffle(&mut stream(fitted.config.seed, Purpose::Quality, TIES + n as u64));
+    order
+}
+
+/// What a value becomes when it is taken away.
+fn baseline(fitted: &Fitted, maps: &[Explanation]) -> Result<Vec<f32>> {
+    let model = &fitted.model;
+    let mean = match std::env::var("BASELINE").as_deref() {
+        Ok("zero") => vec![0.0; fitted.shape.len()],
+        _ => {
+            let (mu_c, clusters) = (model.prior.mu_c.val(), model.prior.clusters());
+            let all = model.decoder.mean(model.decoder.forward_all(mu_c)).mean_dim(0).mean_dim(1);
+            let _ = clusters;
+            to_host(all)?
+        }
+    };
+    Ok(maps.iter().flat_map(|_| mean.clone()).collect())
+}
+
+/// How well surprise finds what was planted.
+fn planted(subject: &Subject<'_>) -> Result<Vec<Row>> {
+    type Plant = fn(&[f32], FrameShape, [f32; 2], &mut rand_chacha::ChaCha8Rng) -> Planted;
+    let Subject { fitted, frames, device } = subject;
+    let range = heatmap::range(&frames.values);
+    let plants: [(&str, Plant); 2] = [("a stroke", stroke), ("an occluder", occluder)];
+    let mut rows = Vec::new();
+    for (kind, (name, plant)) in plants.into_iter().enumerate() {
+        let changed: Vec<Planted> = (0..frames.len())
+            .map(|n| {
+                let index = PLANTS + ((kind as u64) << 32) + n as u64;
+                plant(frames.frame(n), frames.shape, range, &mut stream(fitted.config.seed, Purpose::Quality, index))
+            })
+            .collect();
+        let values = changed.iter().flat_map(|p| p.values.iter().copied()).collect();
+        let maps = explain(fitted, &Frames { shape: frames.shape, values, labels: None }, device)?;
+        let areas: Vec<f64> = maps.iter().zip(&changed).filter_map(|(e, p)| auroc(&e.surprise, &p.truth)).collect();
+        rows.push(Row::mean(format!("surprise: AUROC of {name}"), Bar::AtLeast(0.95), &areas));
+        if std::env::var("EXPLORE").is_ok() {
+            for (what, score) in [("|x-r|", 0), ("-trust", 1), ("abs surprise", 2)] {
+                let areas: Vec<f64> = maps
+                    .iter()
+                    .zip(&changed)
+                    .filter_map(|(e, p)| {
+                        let s: Vec<f32> = match score {
+                            0 => p.values.iter().zip(&e.reconstruction).map(|(x, r)| (x - r).abs()).collect(),
+                            1 => e.trust.iter().map(|v| -v).collect(),
+                            _ => e.surprise.iter().map(|v| v.abs()).collect(),
+                        };
+                        auroc(&s, &p.truth)
+                    })
+                    .collect();
+                eprintln!("{name} {what} {:?}", super::statistics::mean_interval(&areas));
+            }
+        }
+    }
+    Ok(rows)
+}

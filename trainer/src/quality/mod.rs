@@ -1,0 +1,141 @@
+//! What the project claims of a model, measured: one row a claim, with its bar. A bar that is missed is shown as missed.
+//!
+//! No claim uses a label. Frames, strokes and weights that are drawn come from the run's seed.
+
+mod completeness;
+mod curves;
+mod exported;
+mod maps;
+mod planted;
+pub mod statistics;
+
+pub use curves::{Curves, curves, order, sobel};
+pub use exported::as_exported;
+pub use planted::{Planted, occluder, stroke};
+
+use burn::tensor::Device;
+use serde::{Serialize, Serializer};
+
+use crate::data::Frames;
+use crate::error::{Error, Result};
+use crate::fit::Fitted;
+use crate::rng::{Purpose, stream};
+
+/// What a measured value has to be.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Bar {
+    /// Less than this.
+    Below(f64),
+    /// This or more.
+    AtLeast(f64),
+    /// More than this with 95 % confidence: the whole interval lies above.
+    IntervalAbove(f64),
+}
+
+impl std::fmt::Display for Bar {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Below(bar) => write!(f, "< {bar}"),
+            Self::AtLeast(bar) => write!(f, ">= {bar}"),
+            Self::IntervalAbove(bar) => write!(f, "interval > {bar}"),
+        }
+    }
+}
+
+impl Serialize for Bar {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// One claim.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Row {
+    /// What is measured, with its unit.
+    pub name: String,
+    /// What it has to be.
+    pub bar: Bar,
+    /// What it is; a mean over frames where there is an interval.
+    pub measured: f64,
+    /// 95 % interval of the mean.
+    pub interval: Option<[f64; 2]>,
+    /// Whether it is what it has to be; NaN never is.
+    pub met: bool,
+}
+
+impl Row {
+    /// A value without an interval, which [`Bar::IntervalAbove`] never takes for met.
+    pub fn new(name: impl Into<String>, bar: Bar, measured: f64) -> Self {
+        Self::with(name.into(), bar, measured, None)
+    }
+
+    /// The mean of one value a frame, with its interval.
+    pub fn mean(name: impl Into<String>, bar: Bar, values: &[f64]) -> Self {
+        let (mean, interval) = statistics::mean_interval(values);
+        Self::with(name.into(), bar, mean, Some(interval))
+    }
+
+    fn with(name: String, bar: Bar, measured: f64, interval: Option<[f64; 2]>) -> Self {
+        let met = match bar {
+            Bar::Below(bar) => measured < bar,
+            Bar::AtLeast(bar) => measured >= bar,
+            Bar::IntervalAbove(bar) => interval.is_some_and(|[low, _]| low > bar),
+        };
+        Self { name, bar, measured, interval, met }
+    }
+}
+
+/// What is measured, and on what.
+pub struct Subject<'a> {
+    /// The model.
+    pub fitted: &'a Fitted,
+    /// Frames it was not fitted to, in the units of the data.
+    pub frames: &'a Frames,
+    /// Where to compute.
+    pub device: &'a Device,
+}
+
+impl<'a> Subject<'a> {
+    /// The first `count` frames of a random order, or all if there are fewer.
+    pub fn draw(fitted: &'a Fitted, frames: &Frames, count: usize) -> Frames {
+        use rand::seq::SliceRandom;
+        let mut order: Vec<usize> = (0..frames.len()).collect();
+        order.shuffle(&mut stream(fitted.config.seed, Purpose::Quality, 0));
+        order.truncate(count);
+        frames.select(&order)
+    }
+}
+
+/// Measures every claim, and tells `progress` what comes next.
+///
+/// # Errors
+/// [`Error::Data`] if the frames do not fit the model.
+pub fn measure(subject: &Subject<'_>, progress: &mut dyn FnMut(&str)) -> Result<Vec<Row>> {
+    maps::rows(subject, progress)
+}
+
+/// The rows as a Markdown table.
+pub fn table(rows: &[Row]) -> String {
+    let mut text = String::from("| what | bar | measured | 95 % interval | |\n|---|---|---|---|---|\n");
+    for row in rows {
+        let interval = row.interval.map_or(String::new(), |[low, high]| format!("{} to {}", digits(low), digits(high)));
+        let verdict = if row.met { "met" } else { "MISSED" };
+        let Row { name, bar, measured, .. } = row;
+        text.push_str(&format!("| {name} | {bar} | {} | {interval} | {verdict} |\n", digits(*measured)));
+    }
+    text
+}
+
+/// Four significant digits.
+fn digits(value: f64) -> String {
+    if value != 0.0 && value.abs() < 1e-3 { format!("{value:.2e}") } else { format!("{value:.4}") }
+}
+
+/// Refuses rows of which one is missed.
+///
+/// # Errors
+/// [`Error::Quality`].
+pub fn gate(rows: &[Row]) -> Result<()> {
+    let missed: Vec<String> = rows.iter().filter(|row| !row.met).map(|row| row.name.clone()).collect();
+    if missed.is_empty() { Ok(()) } else { Err(Error::Quality { missed, of: rows.len() }) }
+}
