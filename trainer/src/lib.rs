@@ -18,6 +18,8 @@ pub mod fit;
 pub mod gmm;
 pub mod kernels;
 pub mod model;
+pub mod prototypes;
+pub mod report;
 pub mod rng;
 pub mod run;
 

@@ -28,6 +28,8 @@ pub enum Purpose {
     Evaluation,
     /// Halves and starts when the number of clusters is to be found.
     Count,
+    /// Views of frames that a report compares.
+    Report,
 }
 
 /// The stream for `purpose` and `index` of a run with this seed.

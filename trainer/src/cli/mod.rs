@@ -9,6 +9,7 @@ mod gmm;
 mod latents;
 mod predict;
 mod progress;
+mod report;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use trainer::Result;
@@ -47,6 +48,8 @@ enum Verb {
     Predict(predict::Args),
     /// Write the latent means of frames
     Latents(latents::Args),
+    /// Write a page about a run: heatmaps, curves, clusters, calibration
+    Report(report::Args),
     /// Fit a Gaussian mixture to a table of numbers
     Gmm(gmm::Args),
     /// Fit, export and label the embedded digits: everything at once
@@ -69,6 +72,7 @@ impl Cli {
             Verb::Eval(args) => args.run(),
             Verb::Predict(args) => args.run(),
             Verb::Latents(args) => args.run(),
+            Verb::Report(args) => args.run(),
             Verb::Gmm(args) => args.run(),
             Verb::Demo(args) => args.run(),
             Verb::Benchmark(args) => args.run(),
