@@ -2,12 +2,14 @@
 //! to unlabelled frames and exports what the device needs.
 //!
 //! The modules follow the dataflow: [`data`] → [`model`] → [`elbo`] → [`fit`]
-//! (with [`gmm`] for the start of the prior) → [`eval`] → [`export`].
+//! (with [`gmm`] for the start of the prior) → [`eval`] → [`export`];
+//! [`critic`] says why a frame went to its cluster.
 //!
 //! Symbols, as in the seed paper: `x` frame, `z` latent, `c` cluster;
 //! B batch, K clusters, D latent dimensions, P values per frame.
 
 pub mod config;
+pub mod critic;
 pub mod data;
 pub mod device;
 pub mod elbo;

@@ -60,4 +60,13 @@ impl Scaling {
             }
         }
     }
+
+    /// Takes the values of whole frames back to the units of the data, in place.
+    pub fn undo(&self, values: &mut [f32]) {
+        for frame in values.chunks_exact_mut(self.shift.len()) {
+            for ((v, shift), factor) in frame.iter_mut().zip(&self.shift).zip(&self.factor) {
+                *v = (f64::from(*v) / f64::from(*factor) + f64::from(*shift)) as f32;
+            }
+        }
+    }
 }

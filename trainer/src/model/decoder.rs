@@ -2,7 +2,7 @@
 
 use burn::module::{Module, Param};
 use burn::nn::Linear;
-use burn::tensor::activation::relu;
+use burn::tensor::activation::{relu, sigmoid};
 use burn::tensor::{Int, Tensor};
 
 use super::Init;
@@ -130,10 +130,22 @@ impl Decoder {
         self.log_density(frames, out).sum_dim(1).squeeze_dim::<1>(1)
     }
 
-    fn log_density<const R: usize>(&self, frames: Tensor<R>, out: Tensor<R>) -> Tensor<R> {
+    /// log p(x_p|z,c) of each value, from what a forward pass gave.
+    ///
+    /// # Shapes
+    /// - `frames` broadcasts to `out`, which holds logits or means; output as `out`, nats
+    pub fn log_density<const R: usize>(&self, frames: Tensor<R>, out: Tensor<R>) -> Tensor<R> {
         match self.likelihood {
             Likelihood::Bernoulli => reconstruction::log_bernoulli(frames, out),
             Likelihood::Gaussian => reconstruction::log_gaussian(frames, out, self.log_noise.val()),
+        }
+    }
+
+    /// Mean of p(x_p|z,c) of each value, from what a forward pass gave; as `out`.
+    pub fn mean<const R: usize>(&self, out: Tensor<R>) -> Tensor<R> {
+        match self.likelihood {
+            Likelihood::Bernoulli => sigmoid(out),
+            Likelihood::Gaussian => out,
         }
     }
 
