@@ -73,7 +73,7 @@ struct Material<'a> {
     look: Look<'a>,
     history: Option<History>,
     metrics: Option<serde_json::Value>,
-    /// Training frames first, if the data set has them.
+    /// Training frames first, if the data set has them; at least one part.
     parts: Vec<Part>,
     /// Of the first part.
     prototypes: Vec<Prototype>,
@@ -96,7 +96,7 @@ pub fn report(fitted: &Fitted, run: &Path, data: Option<&Path>, device: &Device)
         .into_iter()
         .map(|role| Part::new(fitted, role, data::open(data, role)?, device))
         .collect::<Result<_>>()?;
-    let (Some(first), Some(last)) = (parts.first(), parts.last()) else { unreachable!("a data set has a part") };
+    let (first, last) = (&parts[0], &parts[parts.len() - 1]);
     let labelled = last.frames.labels.as_deref().map(|labels| Labelled::new(&last.latents, labels));
     let material = Material {
         fitted,
@@ -112,6 +112,13 @@ pub fn report(fitted: &Fitted, run: &Path, data: Option<&Path>, device: &Device)
         parts,
     };
     page::page(&material)
+}
+
+impl Material<'_> {
+    /// The part that scores, calibration and novelty come from.
+    fn last(&self) -> &Part {
+        &self.parts[self.parts.len() - 1]
+    }
 }
 
 impl Part {

@@ -10,22 +10,22 @@ use crate::report::{Material, Part};
 
 /// A card a frame.
 pub fn section(material: &Material<'_>) -> Result<Section> {
-    let body = match material.parts.last() {
-        Some(last) if !material.changes.is_empty() => {
-            let cards: Vec<Markup> = material.changes.iter().map(|c| card(material, last, c)).collect::<Result<_>>()?;
-            html! {
-                figure {
-                    div class="explained" { @for card in cards { (card) } }
-                    figcaption {
-                        "The " (last.name()) " the model is least sure of. The step is the smallest \u{3b4} in the latent after \
-                        which E log p(z|c" sub { "1" } ") = E log p(z|c" sub { "2" } ") at m + \u{3b4}: the nearest point of a \
-                        sphere, or of a plane where both clusters are as wide. The last two pictures are decoded there, under \
-                        either cluster; where they differ is what the choice comes down to."
-                    }
+    let last = material.last();
+    let cards: Vec<Markup> = material.changes.iter().map(|c| card(material, last, c)).collect::<Result<_>>()?;
+    let body = if cards.is_empty() {
+        html! { p { "No step in the latent makes a doubtful frame's two best clusters equal." } }
+    } else {
+        html! {
+            figure {
+                div class="explained" { @for card in cards { (card) } }
+                figcaption {
+                    "The " (last.name()) " the model is least sure of. The step is the smallest \u{3b4} in the latent after which \
+                    E log p(z|c" sub { "1" } ") = E log p(z|c" sub { "2" } ") at m + \u{3b4}: the nearest point of a sphere, or of a \
+                    plane where both clusters are as wide. The last two pictures are decoded there, under either cluster; where \
+                    they differ is what the choice comes down to."
                 }
             }
         }
-        _ => html! { p { "No step in the latent makes a doubtful frame's two best clusters equal." } },
     };
     Ok(Section { id: "changes", title: "What would change the answer", body })
 }

@@ -7,9 +7,9 @@ use crate::report::{Labelled, Material};
 
 /// A table of counts, or a sentence where there are no labels.
 pub fn section(material: &Material<'_>) -> Section {
-    let last = material.parts.last();
-    let body = match (&material.labelled, last.and_then(|p| p.frames.labels.as_ref().map(|l| (p, l)))) {
-        (Some(labelled), Some((part, labels))) => {
+    let part = material.last();
+    let body = match (&material.labelled, &part.frames.labels) {
+        (Some(labelled), Some(labels)) => {
             let counts = counts(labelled, &part.latents.clusters, labels, material.fitted.config.clusters());
             let mut order: Vec<usize> = (0..counts.len()).collect();
             order.sort_by_key(|&c| (labelled.class(c).is_none(), labelled.class(c), c));

@@ -16,7 +16,7 @@ const ON_MAP: usize = 3000;
 pub fn section(material: &Material<'_>) -> Result<Section> {
     let (means, _) = components(material.fitted)?;
     let threshold = material.fitted.novelty_threshold;
-    let Some(part) = material.parts.last() else { unreachable!("a data set has a part") };
+    let part = material.last();
     let latents = &part.latents;
     let k = material.fitted.config.clusters();
     let map = Discriminant::new(latents, k).map(|plane| {

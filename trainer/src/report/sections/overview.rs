@@ -17,8 +17,7 @@ pub fn overview(material: &Material<'_>) -> Markup {
         tiles.push((format!("{:.4}", s.nmi), "normalised mutual information".to_owned()));
     }
     if let Some(elbo) = held_out("elbo") {
-        tiles
-            .push((format!("\u{2212}{:.1}", -elbo).replace("\u{2212}-", ""), "ELBO, nats a held-out frame".to_owned()));
+        tiles.push((format!("{elbo:.1}").replace('-', "\u{2212}"), "ELBO, nats a held-out frame".to_owned()));
     }
     if let Some(information) = held_out("mutual_information") {
         tiles.push((format!("{information:.2}"), format!("I(x;c), nats, of at most {log_k:.2}")));
@@ -26,10 +25,8 @@ pub fn overview(material: &Material<'_>) -> Markup {
     if let Some(confidence) = &material.confidence {
         tiles.push((format!("{:.4}", confidence.calibration.ece), "expected calibration error".to_owned()));
     }
-    if let Some(last) = material.parts.last() {
-        let novel = last.novel(material.fitted.novelty_threshold);
-        tiles.push((percent(novel), format!("of {} called novel", last.name())));
-    }
+    let last = material.last();
+    tiles.push((percent(last.novel(material.fitted.novelty_threshold)), format!("of {} called novel", last.name())));
     html! {
         p class="kicker" { "Cluster VAE" }
         h1 { "Report of " (material.run.display()) }
@@ -41,7 +38,7 @@ pub fn overview(material: &Material<'_>) -> Markup {
             }
             " from " span class="path" { (material.source) } "."
             @if material.parts.iter().any(|p| p.total > p.frames.len()) {
-                " Of each part, " (count(super::super::MOST_FRAMES)) " frames drawn at random are looked at."
+                " Of each part, " (count(crate::report::MOST_FRAMES)) " frames drawn at random are looked at."
             }
             @if material.labelled.is_some() { " Labels only score; no part of the model has seen one." }
         }
