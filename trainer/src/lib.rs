@@ -21,7 +21,9 @@ pub mod fit;
 pub mod gmm;
 pub mod kernels;
 pub mod model;
+pub mod prototypes;
 pub mod quality;
+pub mod report;
 pub mod rng;
 pub mod run;
 

@@ -30,6 +30,8 @@ pub enum Purpose {
     Count,
     /// Frames, weights and changes of frames that quality is measured with; index = what is drawn.
     Quality,
+    /// Views of frames that a report compares.
+    Report,
 }
 
 /// The stream for `purpose` and `index` of a run with this seed.

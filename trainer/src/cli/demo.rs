@@ -38,6 +38,8 @@ impl Args {
         let in_training = predict(&fitted, &held_out, &device.device)?;
         let (agreement, difference) = in_training.agreement(&on_device);
         let report = bound(&fitted, &held_out, 1, &device.device)?;
+        eprintln!("writing the report");
+        let page = super::report::write(&fitted, run.folder(), None, None, &device.device)?;
         let novel = assignments.iter().filter(|a| a.is_novel).count();
 
         let labels = held_out.labels.as_deref().unwrap_or_default();
@@ -60,6 +62,7 @@ impl Args {
             device.name
         ))?;
         for (what, path) in [
+            ("report, open in a browser", page),
             ("model for the device", exported.onnx.clone()),
             ("flash image", exported.image.clone()),
             ("its card", exported.card.clone()),

@@ -11,6 +11,7 @@ mod latents;
 mod predict;
 mod progress;
 mod quality;
+mod report;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use trainer::Result;
@@ -54,6 +55,8 @@ enum Verb {
     Quality(quality::Args),
     /// Write the latent means of frames
     Latents(latents::Args),
+    /// Write a page about a run: heatmaps, curves, clusters, calibration
+    Report(report::Args),
     /// Fit a Gaussian mixture to a table of numbers
     Gmm(gmm::Args),
     /// Fit, export and label the embedded digits: everything at once
@@ -78,6 +81,7 @@ impl Cli {
             Verb::Explain(args) => args.run(),
             Verb::Quality(args) => args.run(),
             Verb::Latents(args) => args.run(),
+            Verb::Report(args) => args.run(),
             Verb::Gmm(args) => args.run(),
             Verb::Demo(args) => args.run(),
             Verb::Benchmark(args) => args.run(),

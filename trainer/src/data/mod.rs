@@ -13,7 +13,7 @@ pub mod neighbours;
 pub mod scaling;
 
 pub use npy::{write_npy, write_npy_frames};
-pub use open::{Role, open, open_table};
+pub use open::{Role, open, open_table, parts};
 
 /// Shape of one frame, channels first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

@@ -23,6 +23,16 @@ impl Role {
     }
 }
 
+/// The parts of a data set: both of the embedded digits and of an MNIST folder that has both, else the one that holds
+/// everything there is.
+pub fn parts(path: Option<&Path>) -> Vec<Role> {
+    let both = [Role::Fit, Role::Score];
+    let Some(path) = path else { return both.to_vec() };
+    let found: Vec<Role> =
+        both.into_iter().filter(|role| mnist_file(path, *role, "images-idx3-ubyte").is_some()).collect();
+    if found.is_empty() { vec![Role::Score] } else { found }
+}
+
 /// Opens a data set; without a path, the digits embedded in the program.
 ///
 /// Takes a folder with MNIST-named IDX files (gzipped or not), one IDX file, `.npy`, `.npz`, `.csv`,

@@ -1,7 +1,9 @@
 //! How good a model is: against labels (which only score), and by its own bound.
 
+pub mod calibration;
 mod scores;
 
+pub use calibration::{Calibration, auroc, calibration};
 pub use scores::{Scores, matching, scores};
 
 use burn::tensor::Device;

@@ -64,6 +64,14 @@ pub fn export(fitted: &Fitted, precision: Precision, folder: &Path, figures: Opt
     Ok(Exported { onnx, onnx_bytes: bytes.len(), image, decoder, card })
 }
 
+/// The model card of what [`export`] would write, as Markdown.
+///
+/// # Errors
+/// [`Error::Model`] if a weight is not finite in the precision asked for.
+pub fn card(fitted: &Fitted, precision: Precision, figures: Option<&str>) -> Result<String> {
+    card::text(fitted, precision, &encode(fitted, precision)?, figures)
+}
+
 /// What the device computes q(c|x) from, where the model was trained with another choice.
 fn device_posterior(trained: ClusterPosterior) -> &'static str {
     match trained {

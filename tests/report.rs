@@ -1,0 +1,304 @@
+//! The report of a run: well-formed, whole in itself, and drawn by a browser.
+//!
+//! The browser's tests need Debian's `chromium`, or a Chromium or Chrome named in CHROMIUM; `.ci/run` installs it and
+//! sets REQUIRE_BROWSER, without which they are skipped where there is none.
+#![expect(clippy::unwrap_used, reason = "a helper that fails is the test's own message")]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::LazyLock;
+
+use html5gum::{Token, Tokenizer};
+use tempfile::TempDir;
+
+/// The most that a report may be.
+const MOST_BYTES: usize = 5_000_000;
+/// Elements that have no end tag.
+const VOID: [&str; 3] = ["meta", "img", "br"];
+
+fn trainer(arguments: &[&str]) {
+    let output = Command::new(env!("CARGO_BIN_EXE_trainer")).args(arguments).output().unwrap();
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Reports of the shipped model on the embedded digits, and of a small model of each other kind of frame.
+struct Reports {
+    dir: TempDir,
+    digits: String,
+    features: String,
+    window: String,
+}
+
+static REPORTS: LazyLock<Reports> = LazyLock::new(|| {
+    let dir = TempDir::new().unwrap();
+    let at = |name: &str| dir.path().join(name).display().to_string();
+    let shipped = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap()).join("../models/digits");
+    trainer(&["report", &shipped.display().to_string(), "--out", &at("digits.html")]);
+    // Labels in the one, none in the other; a folder's name that HTML has to escape.
+    let run = at("features <b>&\"");
+    write_features(&dir.path().join("features.csv"));
+    fit(&at("features.csv"), &run, &[]);
+    trainer(&["report", &run, "--data", &at("features.csv")]);
+    write_windows(&dir.path().join("windows.npy"));
+    fit(&at("windows.npy"), &at("windows"), &["--set", "frames=window"]);
+    trainer(&["report", &at("windows"), "--data", &at("windows.npy")]);
+    let read = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap();
+    let (digits, window) = (read("digits.html"), read("windows/report.html"));
+    let features = read("features <b>&\"/report.html");
+    Reports { digits, features, window, dir }
+});
+
+fn fit(data: &str, run: &str, more: &[&str]) {
+    let settings = ["clusters=2", "latent=2", "pretrain.steps=60", "refine.steps=30", "pretrain.learning_rate=3e-3"];
+    let batches = ["pretrain.batch=32", "refine.batch=32", "collapse.information=0", "mixture.restarts=2"];
+    let settings = settings.into_iter().chain(batches).flat_map(|s| ["--set", s]);
+    let fit = ["fit", "--device", "cpu", "--data", data, "--out", run];
+    trainer(&fit.into_iter().chain(settings).chain(more.iter().copied()).collect::<Vec<_>>());
+}
+
+/// Three features in two groups, with the group as label.
+fn write_features(path: &Path) {
+    let mut text = String::from("x,y,z,label\n");
+    for i in 0..200 {
+        let side = f64::from(i % 2) * 8.0;
+        let (a, b) = (f64::from(i * 37 % 101) / 101.0, f64::from(i * 53 % 103) / 103.0);
+        text.push_str(&format!("{},{},{},{}\n", side + a, b - side, a + b, i % 2));
+    }
+    std::fs::write(path, text).unwrap();
+}
+
+/// Slow and fast waves of 32 samples, without labels.
+fn write_windows(path: &Path) {
+    let wave = |i: usize, t: usize| ((t as f32 * if i % 2 == 0 { 0.2 } else { 0.9 }) + i as f32 * 0.7).sin();
+    let values: Vec<f32> = (0..200).flat_map(|i| (0..32).map(move |t| wave(i, t))).collect();
+    std::fs::write(path, trainer::data::write_npy(&values, 32).unwrap()).unwrap();
+}
+
+/// A start tag.
+struct Element {
+    name: String,
+    attributes: BTreeMap<String, String>,
+}
+
+/// Every element; panics where the text is no well-formed HTML, or an element is not closed where it should be.
+fn elements(text: &str) -> Vec<Element> {
+    let word = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    let mut open: Vec<String> = Vec::new();
+    let mut found = Vec::new();
+    for token in Tokenizer::new(text) {
+        match token.unwrap() {
+            Token::StartTag(tag) => {
+                let name = word(&tag.name);
+                let attributes = tag.attributes.iter().map(|(k, v)| (word(k), word(v))).collect();
+                if !VOID.contains(&name.as_str()) && !tag.self_closing {
+                    open.push(name.clone());
+                }
+                found.push(Element { name, attributes });
+            }
+            Token::EndTag(tag) => assert_eq!(open.pop(), Some(word(&tag.name))),
+            Token::Error(error) => panic!("{}", error.value),
+            _ => {}
+        }
+    }
+    assert_eq!(open, Vec::<String>::new());
+    found
+}
+
+#[test]
+fn reports_are_well_formed_and_hold_all_they_show() {
+    for (name, text) in [("digits", &REPORTS.digits), ("features", &REPORTS.features), ("window", &REPORTS.window)] {
+        assert!(text.len() < MOST_BYTES, "{name}: {} bytes", text.len());
+        let elements = elements(text);
+        for element in &elements {
+            let get = |key: &str| element.attributes.get(key).map(String::as_str);
+            assert!(
+                !["script", "link", "iframe", "object"].contains(&element.name.as_str()),
+                "{name}: {}",
+                element.name
+            );
+            assert!(element.attributes.keys().all(|key| !key.starts_with("on")), "{name}: {:?}", element.attributes);
+            for key in ["src", "href", "srcset", "xlink:href", "action"] {
+                let local = get(key).is_none_or(|v| v.starts_with("data:image/png;base64,") || v.starts_with('#'));
+                assert!(local, "{name}: {key}={:?}", get(key));
+            }
+            // A picture inside of a spoken one is silent.
+            if element.name == "img" {
+                assert!(get("alt").is_some_and(|alt| !alt.is_empty()) || get("class") == Some("cells"), "{name}");
+            }
+            if element.name == "svg" {
+                assert!(
+                    get("aria-label").is_some_and(|l| !l.is_empty()) || get("aria-hidden") == Some("true"),
+                    "{name}"
+                );
+            }
+        }
+        assert!(!text.contains("url(") && !text.contains("@import"), "{name}");
+        assert!(!text.contains("NaN") && !text.contains("inf\""), "{name}");
+        let addresses: Vec<&str> = elements.iter().filter_map(|e| e.attributes.get("id")).map(String::as_str).collect();
+        let links = elements.iter().filter_map(|e| e.attributes.get("href"));
+        links.for_each(|link| assert!(addresses.contains(&&link[1..]), "{name}: {link}"));
+        for id in ["explanations", "training", "clusters", "confusion", "changes", "latent", "calibration", "about"] {
+            assert!(addresses.contains(&id), "{name}: {id}");
+        }
+    }
+}
+
+#[test]
+fn a_report_of_images_shows_both_parts_every_cluster_and_the_labels() {
+    let text = &REPORTS.digits;
+    let elements = elements(text);
+    let described = |start: &str| {
+        let of = |key: &str| elements.iter().filter_map(|e| e.attributes.get(key)).cloned().collect::<Vec<_>>();
+        [of("alt"), of("aria-label")].concat().iter().filter(|text| text.starts_with(start)).count()
+    };
+    // Twelve frames of either part, and of each of ten clusters: means, typical, doubtful, two walks.
+    assert_eq!(described("Frame of cluster"), 24);
+    assert_eq!(described("Cluster "), 50);
+    assert_eq!(described("Frame, its reconstruction"), 6);
+    for chart in ["Latent means", "Histogram", "Reliability", "Share of the frames"] {
+        assert_eq!(described(chart), 1, "{chart}");
+    }
+    assert!(text.contains("figure 2 of the paper") && text.contains("figure 3 of the paper"));
+    // The shipped model was fitted to other digits; what counts here is that labels and clusters are matched at all.
+    assert!(text.contains("<table class=\"confusion\">") && text.contains("accuracy, one cluster to one class"));
+    assert!(text.contains("no metrics.jsonl") && text.contains("seed = 0"));
+}
+
+#[test]
+fn frames_that_are_no_images_are_drawn_and_what_is_missing_is_said() {
+    let (features, window) = (&REPORTS.features, &REPORTS.window);
+    assert!(features.contains("A bar a feature") && window.contains("A line a channel"));
+    assert!(features.contains("class=\"confusion\"") && !window.contains("class=\"confusion\""));
+    assert!(window.contains("carry no labels") && window.contains("two random views of a frame"));
+    for curve in ["Term 1", "Term 2", "Term 3", "Term 4", "Information I(x;c)", "Balance"] {
+        assert!(features.contains(curve) && window.contains(curve), "{curve}");
+    }
+    // One path's text went through HTML untouched by it.
+    assert!(features.contains("features &lt;b&gt;&amp;\"") && !features.contains("features <b>"));
+}
+
+#[test]
+fn a_run_that_is_none_and_frames_of_another_shape_are_refused() {
+    let dir = TempDir::new().unwrap();
+    let at = |name: &str| dir.path().join(name).display().to_string();
+    let fails = |arguments: &[&str], code: i32, message: &str| {
+        let output = Command::new(env!("CARGO_BIN_EXE_trainer")).args(arguments).output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(code) && told.contains(message), "{arguments:?}: {told}");
+    };
+    fails(&["report", &at("nowhere")], 5, "run of `trainer fit`");
+    let windows = REPORTS.dir.path().join("windows");
+    fails(&["report", &windows.display().to_string()], 3, "the model takes");
+    fails(&["report", &windows.display().to_string(), "--data", &at("none.npy")], 3, "none.npy");
+}
+
+/// The browser, or None where it may be missing.
+fn browser() -> Option<PathBuf> {
+    let named = std::env::var_os("CHROMIUM").map(PathBuf::from);
+    let names = ["chromium", "chromium-browser", "google-chrome"].map(PathBuf::from);
+    let found = named.into_iter().chain(names).find(|name| Command::new(name).arg("--version").output().is_ok());
+    let missing = "no Chromium: apt-get install chromium, or name one in CHROMIUM";
+    assert!(found.is_some() || std::env::var_os("REQUIRE_BROWSER").is_none(), "{missing}");
+    if found.is_none() {
+        eprintln!("skipped: {missing}");
+    }
+    found
+}
+
+/// What the browser makes of a page in a window: its document after loading, and the addresses it asked the network for.
+struct Visit {
+    document: String,
+    fetched: Vec<String>,
+}
+
+fn visit(browser: &Path, page: &Path, width: u32) -> Visit {
+    let profile = TempDir::new().unwrap();
+    let log = profile.path().join("net.json");
+    let output = Command::new(browser)
+        // No sandbox, since tests may run as root in a container; every name but this machine's is unknown.
+        .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--dump-dom"])
+        .args(["--disable-background-networking", "--disable-component-update", "--no-first-run"])
+        .arg("--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost")
+        .arg(format!("--window-size={width},900"))
+        .arg(format!("--user-data-dir={}", profile.path().display()))
+        .arg(format!("--log-net-log={}", log.display()))
+        .arg(format!("file://{}", page.display()))
+        .output()
+        .unwrap();
+    let document = String::from_utf8(output.stdout).unwrap();
+    assert!(document.contains("</html>"), "{}", String::from_utf8_lossy(&output.stderr));
+    Visit { document, fetched: fetched(&std::fs::read_to_string(&log).unwrap()) }
+}
+
+/// Addresses in a network log that the page, rather than the browser itself, asked for.
+///
+/// Chromium may be cut off before it ends the file, so that it is read a line, which is an event, at a time.
+fn fetched(log: &str) -> Vec<String> {
+    let events = log.lines().filter_map(|l| serde_json::from_str::<serde_json::Value>(l.trim_end_matches(',')).ok());
+    let asked = events.filter_map(|event| {
+        let url = event["params"]["url"].as_str()?.to_owned();
+        // The page's own origin is opaque; the browser's requests say "not an origin".
+        let own = event["params"]["initiator"].as_str().is_some_and(|by| by != "not an origin");
+        (own && !url.starts_with("file:") && !url.starts_with("data:")).then_some(url)
+    });
+    asked.collect()
+}
+
+/// The page with a script that writes down what only a browser knows: sizes of pictures, width of the page.
+fn measured(text: &str) -> String {
+    let script = "<script>addEventListener('load', () => { \
+         for (const i of document.images) i.dataset.natural = i.naturalWidth * i.naturalHeight; \
+         const root = document.documentElement; \
+         root.dataset.over = root.scrollWidth - root.clientWidth; root.dataset.inner = innerWidth; \
+         for (const s of document.querySelectorAll('figure > svg')) { \
+           const box = s.getBoundingClientRect(); \
+           const cut = [...s.querySelectorAll('text')].filter(t => { const b = t.getBoundingClientRect(); \
+             return b.left < box.left - 1 || b.right > box.right + 1 || b.top < box.top - 1 || b.bottom > box.bottom + 1; }); \
+           s.dataset.drawn = Math.round(box.width * box.height); s.dataset.cut = cut.map(t => t.textContent).join('|'); } \
+         });</script></body>";
+    text.replace("</body>", script)
+}
+
+#[test]
+fn a_browser_draws_every_figure_and_fetches_nothing() {
+    let Some(browser) = browser() else { return };
+    let dir = TempDir::new().unwrap();
+    for (name, text) in [("digits", &REPORTS.digits), ("features", &REPORTS.features), ("window", &REPORTS.window)] {
+        let page = dir.path().join(format!("{name}.html"));
+        // Without the policy that forbids it, so that a fetch would be seen.
+        let text = &text.replace("Content-Security-Policy", "none");
+        std::fs::write(&page, text).unwrap();
+        let seen = visit(&browser, &page, 1600);
+        assert_eq!(seen.fetched, Vec::<String>::new(), "{name}");
+        let figures = |text: &str| text.matches("<figure>").count();
+        assert!(figures(text) >= 6 && figures(&seen.document) == figures(text), "{name}");
+
+        std::fs::write(&page, measured(text)).unwrap();
+        for width in [500, 1600] {
+            let document = visit(&browser, &page, width).document;
+            let numbers = |key: &str| -> Vec<i64> {
+                let parts = document.split(&format!("{key}=\"")).skip(1);
+                parts.map(|rest| rest[..rest.find('"').unwrap()].parse().unwrap()).collect()
+            };
+            let pictures = numbers("data-natural");
+            assert_eq!(pictures.len(), text.matches("<img ").count(), "{name}");
+            assert!(pictures.iter().all(|area| *area > 0), "{name}: a picture is broken");
+            let charts = numbers("data-drawn");
+            assert!(!charts.is_empty() && charts.iter().all(|area| *area > 10_000), "{name}: {charts:?}");
+            assert_eq!(document.matches("data-cut=\"\"").count(), charts.len(), "{name}: a label is cut at {width}");
+            assert_eq!(numbers("data-over"), [0], "{name}: wider than a window of {:?}", numbers("data-inner"));
+        }
+    }
+}
+
+#[test]
+fn a_page_that_does_fetch_is_found_out() {
+    let Some(browser) = browser() else { return };
+    let dir = TempDir::new().unwrap();
+    let page = dir.path().join("fetches.html");
+    std::fs::write(&page, "<!DOCTYPE html><html><body><img src=\"http://example.invalid/x.png\"></body></html>")
+        .unwrap();
+    let fetched = visit(&browser, &page, 800).fetched;
+    assert!(fetched.iter().any(|url| url == "http://example.invalid/x.png"), "{fetched:?}");
+}

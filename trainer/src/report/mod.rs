@@ -1,0 +1,220 @@
+//! The report of a run: one HTML file that needs no network and no script.
+//!
+//! [`Material`] gathers what is shown, [`page`] and `sections/` put it into words, [`chart`] and [`pictures`] draw it.
+//! Everything that goes into the page passes through maud, which escapes it.
+
+mod chart;
+mod history;
+mod page;
+mod pictures;
+mod projection;
+mod sections;
+
+use std::path::Path;
+
+use burn::tensor::Device;
+use rand::seq::index;
+
+use crate::config::{AugmentConfig, AugmentKind};
+use crate::critic::{Explanation, explain};
+use crate::data::augment::Augmentation;
+use crate::data::{self, Frames, Role};
+use crate::error::Result;
+use crate::eval::{Calibration, Scores, calibration, matching, scores};
+use crate::fit::Fitted;
+use crate::prototypes::{Change, Latents, Prototype, changes, doubtful, prototypes};
+use crate::rng::{Purpose, stream};
+use history::History;
+use pictures::Look;
+
+/// Most frames of a part that the report looks at, drawn at random: more changes no figure that an eye can tell.
+const MOST_FRAMES: usize = 10_000;
+/// Frames of a part that are explained: one a cluster, as far as they go, then the most doubtful ones.
+const EXPLAINED: usize = 12;
+/// Of those, at least this many are doubtful.
+const EXPLAINED_DOUBTFUL: usize = 2;
+/// Doubtful frames that are moved to their runner-up.
+const CHANGED: usize = 6;
+
+/// A part of a data set, and what the model makes of it.
+struct Part {
+    role: Role,
+    /// Frames that the part has.
+    total: usize,
+    /// Those that are looked at.
+    frames: Frames,
+    latents: Latents,
+    /// Which of them are explained, and how.
+    explained: Vec<(usize, Explanation)>,
+}
+
+/// How well confidences agree with what comes true.
+struct Confidence {
+    calibration: Calibration,
+    /// Whether labels, rather than a second view, say what is right.
+    against_labels: bool,
+}
+
+/// Scores against labels.
+struct Labelled {
+    scores: Scores,
+    /// Every class, ascending.
+    classes: Vec<u32>,
+    /// Rank of the class matched to each cluster.
+    matched: Vec<Option<usize>>,
+}
+
+/// All that a report shows.
+struct Material<'a> {
+    fitted: &'a Fitted,
+    run: &'a Path,
+    /// Where the frames are from, in words.
+    source: String,
+    look: Look<'a>,
+    history: Option<History>,
+    metrics: Option<serde_json::Value>,
+    /// Training frames first, if the data set has them; at least one part.
+    parts: Vec<Part>,
+    /// Of the first part.
+    prototypes: Vec<Prototype>,
+    /// Of the last part.
+    changes: Vec<Change>,
+    labelled: Option<Labelled>,
+    confidence: Option<Confidence>,
+}
+
+/// The report of a fitted model as the text of an HTML file.
+///
+/// `run` is its run directory, `data` the frames it is shown on (None: the embedded digits). Of a data set with two
+/// parts, prototypes come from the part that models are fitted on, scores, calibration and novelty from the other.
+///
+/// # Errors
+/// [`crate::Error::Data`] if the frames cannot be read or have another shape than the model takes,
+/// [`crate::Error::Model`] if a file of the run is damaged.
+pub fn report(fitted: &Fitted, run: &Path, data: Option<&Path>, device: &Device) -> Result<String> {
+    let parts: Vec<Part> = data::parts(data)
+        .into_iter()
+        .map(|role| Part::new(fitted, role, data::open(data, role)?, device))
+        .collect::<Result<_>>()?;
+    let (first, last) = (&parts[0], &parts[parts.len() - 1]);
+    let labelled = last.frames.labels.as_deref().map(|labels| Labelled::new(&last.latents, labels));
+    let material = Material {
+        fitted,
+        run,
+        source: data.map_or_else(|| "the digits embedded in the program".to_owned(), |d| d.display().to_string()),
+        look: Look::new(fitted),
+        history: History::read(run)?,
+        metrics: crate::run::metrics(run)?,
+        prototypes: prototypes(fitted, &first.frames, &first.latents, device)?,
+        changes: changes(fitted, &last.latents, &doubtful(&last.latents, CHANGED), device)?,
+        confidence: Confidence::new(fitted, last, labelled.as_ref(), device)?,
+        labelled,
+        parts,
+    };
+    page::page(&material)
+}
+
+impl Material<'_> {
+    /// The part that scores, calibration and novelty come from.
+    fn last(&self) -> &Part {
+        &self.parts[self.parts.len() - 1]
+    }
+}
+
+impl Part {
+    fn new(fitted: &Fitted, role: Role, frames: Frames, device: &Device) -> Result<Self> {
+        let total = frames.len();
+        let frames = if total > MOST_FRAMES {
+            let mut rng = stream(fitted.config.seed, Purpose::Report, role as u64);
+            let mut chosen = index::sample(&mut rng, total, MOST_FRAMES).into_vec();
+            chosen.sort_unstable();
+            frames.select(&chosen)
+        } else {
+            frames
+        };
+        let latents = Latents::new(fitted, &frames, device)?;
+        let mut which: Vec<usize> = (0..fitted.config.clusters())
+            .filter_map(|c| latents.clusters.iter().position(|found| *found == c))
+            .take(EXPLAINED - EXPLAINED_DOUBTFUL)
+            .collect();
+        for n in doubtful(&latents, EXPLAINED) {
+            if which.len() < EXPLAINED && !which.contains(&n) {
+                which.push(n);
+            }
+        }
+        let explanations = explain(fitted, &frames.select(&which), device)?;
+        let explained = which.into_iter().zip(explanations).collect();
+        Ok(Self { role, total, frames, latents, explained })
+    }
+
+    /// What it is called.
+    fn name(&self) -> &'static str {
+        match self.role {
+            Role::Fit => "training frames",
+            Role::Score => "test frames",
+        }
+    }
+
+    /// Frames past the novelty threshold, a share.
+    fn novel(&self, threshold: f32) -> f64 {
+        let past = self.latents.novelty.iter().filter(|n| **n > threshold).count();
+        past as f64 / self.latents.len().max(1) as f64
+    }
+}
+
+impl Labelled {
+    fn new(latents: &Latents, labels: &[u32]) -> Self {
+        let mut classes = labels.to_vec();
+        classes.sort_unstable();
+        classes.dedup();
+        Self { scores: scores(&latents.clusters, labels), matched: matching(&latents.clusters, labels), classes }
+    }
+
+    /// The class matched to a cluster.
+    fn class(&self, cluster: usize) -> Option<u32> {
+        self.matched.get(cluster).copied().flatten().map(|rank| self.classes[rank])
+    }
+}
+
+impl Confidence {
+    /// Against labels, a cluster being right for the class it is matched to; without labels, for a random view of each
+    /// frame, against the cluster of another view. None where views are the frames themselves.
+    fn new(fitted: &Fitted, part: &Part, labelled: Option<&Labelled>, device: &Device) -> Result<Option<Self>> {
+        let confidences = |latents: &Latents| (0..latents.len()).map(|n| latents.confidence(n)).collect::<Vec<_>>();
+        if let (Some(labelled), Some(labels)) = (labelled, &part.frames.labels) {
+            let clusters = part.latents.clusters.iter();
+            let right: Vec<bool> = clusters.zip(labels).map(|(c, l)| labelled.class(*c) == Some(*l)).collect();
+            let calibration = calibration(&confidences(&part.latents), &right);
+            return Ok(Some(Self { calibration, against_labels: true }));
+        }
+        // Where a neighbour stands for a view, the maps for this kind of frame take its place.
+        let augment = match fitted.config.augment.kind {
+            AugmentKind::None => return Ok(None),
+            AugmentKind::Neighbours => AugmentConfig { kind: AugmentKind::Auto, ..fitted.config.augment.clone() },
+            _ => fitted.config.augment.clone(),
+        };
+        let maps = Augmentation::new(
+            &augment,
+            fitted.shape,
+            fitted.config.frames.of(fitted.shape),
+            fitted.config.refine.strength,
+        );
+        let scaled = fitted.scale(&part.frames)?;
+        let view = |index: u64| -> Result<Latents> {
+            let mut rng = stream(fitted.config.seed, Purpose::Report, index);
+            let mut values = vec![0.0; scaled.values.len()];
+            let p = scaled.shape.len();
+            for (frame, view) in scaled.values.chunks_exact(p).zip(values.chunks_exact_mut(p)) {
+                maps.apply(frame, view, &mut rng);
+            }
+            if let Some(scaling) = &fitted.scaling {
+                scaling.undo(&mut values);
+            }
+            Latents::new(fitted, &Frames { shape: scaled.shape, values, labels: None }, device)
+        };
+        // Role takes the first two streams.
+        let (one, other) = (view(2)?, view(3)?);
+        let same: Vec<bool> = one.clusters.iter().zip(&other.clusters).map(|(a, b)| a == b).collect();
+        Ok(Some(Self { calibration: calibration(&confidences(&one), &same), against_labels: false }))
+    }
+}

@@ -1,0 +1,92 @@
+//! The clusters: shares, prototypes, walks through the latent.
+
+use maud::{Markup, html};
+
+use crate::error::Result;
+use crate::prototypes::{PLACES, Prototype};
+use crate::report::page::{Section, count, percent};
+use crate::report::pictures::Tile;
+use crate::report::{Material, Part};
+
+/// Pictures that a row has room for.
+const COLUMNS: usize = PLACES.len();
+
+/// A card a cluster.
+pub fn section(material: &Material<'_>) -> Result<Section> {
+    let first = &material.parts[0];
+    let cards: Vec<Markup> = material.prototypes.iter().map(|p| card(material, first, p)).collect::<Result<_>>()?;
+    let most = material.prototypes.iter().map(|p| p.share).fold(0.0, f64::max);
+    let body = html! {
+        figure {
+            (shares(material, most))
+            figcaption {
+                "Share of the " (first.name()) " that each cluster holds, the mean of q(c|x); the line is an equal share, 1/K."
+            }
+        }
+        figure {
+            div class="clusters" { @for card in cards { (card) } }
+            figcaption {
+                strong { "Decoded mean" } ": the mean of p(x|\u{3bc}" sub { "c" } ",c), then the three " (first.name())
+                " of the cluster nearest to it. " strong { "Typical" } ": the largest E log p(z|c). " strong { "Doubtful" }
+                ": the smallest q(c|x). " strong { "Walks" } ": decoded from \u{2212}3 to +3 standard deviations through \u{3bc}"
+                sub { "c" } " along the two directions in which the latents of the cluster vary most, the first two \
+                eigenvectors of Cov(m) + E diag v over its frames. " (material.look.legend())
+            }
+        }
+    };
+    Ok(Section { id: "clusters", title: "Clusters and what they stand for", body })
+}
+
+fn shares(material: &Material<'_>, most: f64) -> Markup {
+    let equal = 1.0 / material.prototypes.len().max(1) as f64;
+    let scale = most.max(equal) * 1.02;
+    html! {
+        div class="shares" role="img" aria-label="Share of the frames in each cluster" {
+            @for p in &material.prototypes {
+                div class="row" {
+                    span class="name" { (p.cluster) }
+                    span class="track" style=(format!("--equal:{:.2}%", 100.0 * equal / scale)) {
+                        span class={ "fill " (crate::report::chart::colour(p.cluster)) }
+                            style=(format!("width:{:.2}%", 100.0 * p.share / scale)) {}
+                    }
+                    span class="value" { (percent(p.share)) }
+                }
+            }
+        }
+    }
+}
+
+fn card(material: &Material<'_>, part: &Part, p: &Prototype) -> Result<Markup> {
+    let look = &material.look;
+    let frames = |which: &[usize]| which.iter().map(|&n| Tile::Frame(part.frames.frame(n))).collect::<Vec<_>>();
+    let row = |name: &str, tiles: &[Tile<'_>]| -> Result<Markup> {
+        let strip = look.strip(tiles, COLUMNS, &format!("Cluster {}: {name}", p.cluster))?;
+        Ok(html! { div class="named" { span class="small" { (name) } (strip) } })
+    };
+    let mut rows =
+        vec![row("decoded mean, nearest frames", &[vec![Tile::Frame(&p.decoded_mean)], frames(&p.nearest)].concat())?];
+    if p.frames > 0 {
+        rows.push(row("typical", &frames(&p.typical))?);
+        rows.push(row("doubtful", &frames(&p.doubtful))?);
+    }
+    for (rank, walk) in p.traversals.iter().enumerate() {
+        let tiles: Vec<Tile<'_>> = walk.decoded.chunks_exact(material.fitted.shape.len()).map(Tile::Frame).collect();
+        let name = format!("walk {}, a step is {:.2} in the latent", rank + 1, walk.direction.deviation);
+        rows.push(row(&name, &tiles)?);
+    }
+    Ok(html! {
+        div class="card" {
+            h3 {
+                span class={ "swatch " (crate::report::chart::colour(p.cluster)) } {}
+                "Cluster " (p.cluster)
+                @if let Some(class) = material.labelled.as_ref().and_then(|l| l.class(p.cluster)) {
+                    span class="aside" { "class " (class) }
+                }
+            }
+            p class="small" {
+                (count(p.frames)) " frames, " (percent(p.share)) "; \u{3c3}" sub { "c" } " = " (format!("{:.2}", p.deviation))
+            }
+            @for row in rows { (row) }
+        }
+    })
+}

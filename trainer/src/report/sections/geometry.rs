@@ -1,0 +1,61 @@
+//! The latent: its map in two dimensions, and how far out frames lie.
+
+use maud::html;
+
+use crate::error::Result;
+use crate::prototypes::components;
+use crate::report::Material;
+use crate::report::chart::{Group, Titles, histogram, scatter};
+use crate::report::page::{Section, count, figure, percent};
+use crate::report::projection::Discriminant;
+
+/// Frames on the map: more would hide each other.
+const ON_MAP: usize = 3000;
+
+/// Both figures.
+pub fn section(material: &Material<'_>) -> Result<Section> {
+    let (means, _) = components(material.fitted)?;
+    let threshold = material.fitted.calibration.novelty_threshold;
+    let part = material.last();
+    let latents = &part.latents;
+    let k = material.fitted.config.clusters();
+    let map = Discriminant::new(latents, k).map(|plane| {
+        let groups: Vec<Group> = (0..k)
+            .map(|c| Group {
+                number: c,
+                centre: plane.place(&means[c * latents.dim..][..latents.dim]),
+                points: (0..latents.len().min(ON_MAP))
+                    .filter(|&n| latents.clusters[n] == c)
+                    .map(|n| plane.place(latents.mean(n)))
+                    .collect(),
+            })
+            .collect();
+        let titles = Titles {
+            spoken: "Latent means of frames in two dimensions, coloured and numbered by cluster",
+            x: "first discriminant, standard deviations in a cluster",
+            y: "second discriminant",
+        };
+        let caption = html! {
+            "Latent means m of " (count(latents.len().min(ON_MAP))) " " (part.name()) ", coloured by cluster; the numbers stand at \
+            \u{3bc}" sub { "c" } ". Of all planes through the latent this is the one in which the clusters lie furthest apart for \
+            their width (Fisher's discriminant of q(c|x)); clusters that overlap here may be apart in another dimension."
+        };
+        figure("Map of the latent", &scatter(titles, &groups), &caption)
+    });
+    let titles =
+        Titles { spoken: "Histogram of the novelty of frames, with the threshold", x: "novelty, nats", y: "frames" };
+    let rate = material.fitted.config.novelty.false_alarm_rate;
+    let caption = html! {
+        "Novelty \u{2212}log \u{3a3}" sub { "c" } " p(c) exp E log p(z|c) of the " (part.name()) ". Past the threshold of "
+        (format!("{threshold:.1}")) " nats a frame is called novel: " (percent(part.novel(threshold)))
+        " are, where the threshold was set for " (percent(rate)) " of frames like those of training. What lies past the axis is \
+        counted in the last bar."
+    };
+    let body = html! {
+        div class="charts wide" {
+            @if let Some(map) = map { (map) }
+            (figure("Novelty", &histogram(titles, &latents.novelty, f64::from(threshold)), &caption))
+        }
+    };
+    Ok(Section { id: "latent", title: "The latent, and novelty", body })
+}

@@ -1,0 +1,76 @@
+//! The terms of the bound over the stages of training.
+
+use maud::html;
+
+use crate::report::Material;
+use crate::report::chart::{Titles, lines};
+use crate::report::page::{Section, figure};
+
+/// Key of `metrics.jsonl`, heading, unit, what to look for.
+const CURVES: [(&str, &str, &str, &str); 8] = [
+    ("elbo", "Evidence lower bound, eq. (6.1)", "nats a frame", "The sum of the four terms below; higher is better."),
+    (
+        "reconstruction",
+        "Term 1: + reconstruction",
+        "nats a frame",
+        "E log p(x|z,c): how well the decoder gives the frame back. Frames that the curves of held-out frames leave behind \
+         are learned by heart.",
+    ),
+    (
+        "alignment",
+        "Term 2: + latent alignment",
+        "nats a frame",
+        "E log p(z|c): how near the latent lies to its cluster.",
+    ),
+    (
+        "cluster_kl",
+        "Term 3: \u{2212} KL(q(c|x) \u{2016} p(c))",
+        "nats a frame",
+        "From 0, every cluster as likely as every other, to log K, certainty. Drawn without its minus sign.",
+    ),
+    ("latent_entropy", "Term 4: + latent entropy", "nats a frame", "H(q(z|x)): how much of the latent is left open."),
+    (
+        "mutual_information",
+        "Information I(x;c)",
+        "nats",
+        "What the cluster says of the frame, at most log K. Falling towards 0 is collapse.",
+    ),
+    (
+        "balance",
+        "Balance H(q\u{304}) / log K",
+        "share of log K",
+        "1 if all clusters hold as many frames; its first point is EM's mixture.",
+    ),
+    (
+        "latent_kl",
+        "Stage 1: KL(q(z|x) \u{2016} N(0, I))",
+        "nats a frame",
+        "What stage 1, a VAE without clusters, has in place of terms 2 to 4.",
+    ),
+];
+
+/// A chart a quantity.
+pub fn section(material: &Material<'_>) -> Section {
+    let body = match &material.history {
+        None => html! { p { "This run directory keeps no metrics.jsonl, so there are no curves." } },
+        Some(history) => html! {
+            p {
+                "Means over an epoch. " span class="key training" { "training" } " "
+                span class="key held-out" { "held out from training" }
+                @if history.restarts > 0 {
+                    " Training began again " (history.restarts) " times from other weights; this is the last attempt."
+                }
+            }
+            div class="charts" {
+                @for (key, title, unit, meaning) in CURVES {
+                    @let spoken = format!("{title} over the steps of training");
+                    @let titles = Titles { spoken: &spoken, x: "step", y: unit };
+                    @if let Some(chart) = lines(titles, [0.0, history.steps], &history.curves(key), &history.marks) {
+                        (figure(title, &chart, &html! { (meaning) }))
+                    }
+                }
+            }
+        },
+    };
+    Section { id: "training", title: "Training, term by term", body }
+}
