@@ -9,14 +9,17 @@ use trainer::{Result, run};
 
 /// Measure what is claimed of a model and its maps, each claim with its bar
 #[derive(clap::Args, Debug)]
-#[command(after_help = "Example:\n  trainer quality runs/mnist --data mnist/ --gate")]
+#[command(after_help = "Example:\n  trainer quality runs/mnist --data mnist/ --novel fashion-mnist/ --gate")]
 pub struct Args {
     /// Run directory of a fit that has ended
     run: PathBuf,
     /// Frames to measure on; a folder's t10k- files [default: the embedded digits held out]
     #[arg(long, value_name = "PATH")]
     data: Option<PathBuf>,
-    /// How many of them are drawn
+    /// Frames of another kind, which should be called novel; may be given more than once
+    #[arg(long, value_name = "PATH")]
+    novel: Vec<PathBuf>,
+    /// How many frames are drawn for what takes long; novelty and confidence are measured on all
     #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u64).range(2..))]
     frames: u64,
     /// Print JSON
@@ -34,8 +37,13 @@ impl Args {
         let device = Device::flex();
         let fitted = run::load(&self.run, &device)?;
         let frames = Subject::draw(&fitted, &all, usize::try_from(self.frames).unwrap_or(usize::MAX));
-        let subject = Subject { fitted: &fitted, frames: &frames, device: &device };
-        let rows = measure(&subject, &mut |what| eprintln!("measuring {what}, {} frames", frames.len()))?;
+        let novel = self.novel.iter().map(|path| {
+            let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+            Ok((name, data::open(Some(path), Role::Score)?))
+        });
+        let novel = novel.collect::<Result<Vec<_>>>()?;
+        let subject = Subject { fitted: &fitted, frames: &frames, all: &all, novel: &novel, device: &device };
+        let rows = measure(&subject, &mut |what| eprintln!("measuring {what}"))?;
         if self.json {
             super::print_json(&rows)?;
         } else {

@@ -137,7 +137,7 @@ fn of_part(
     noise: f32,
 ) -> Result<Vec<Explanation>> {
     let model = &fitted.model;
-    let log_q = to_host(model.log_responsibilities(posterior))?;
+    let log_q = to_host(fitted.log_responsibilities(posterior))?;
     let pairs = pairs.map_or_else(|| log_q.chunks_exact(model.prior.clusters()).map(best_two).collect(), <[_]>::to_vec);
     let [first, second] = [0, 1].map(|rank| indices(pairs.iter().map(|pair| pair[rank]), &x.device()));
 

@@ -1,6 +1,15 @@
 //! Whether a confidence means what it says: reliability, calibration error, ranking.
 
+use burn::tensor::Device;
 use serde::Serialize;
+
+use super::{Predictions, matching, predict};
+use crate::config::{AugmentConfig, AugmentKind};
+use crate::data::Frames;
+use crate::data::augment::Augmentation;
+use crate::error::Result;
+use crate::fit::Fitted;
+use crate::rng::{Purpose, stream};
 
 /// Bins of equal width that the calibration error is computed with, as in Guo et al. (2017).
 pub const BINS: usize = 15;
@@ -50,6 +59,55 @@ pub fn calibration(confidences: &[f64], right: &[bool]) -> Calibration {
         bin.accuracy /= bin.count as f64;
     }
     Calibration { bins, ece, auroc: auroc(confidences, right) }
+}
+
+/// How often a cluster is that of the frame's class, one cluster to one class, against its confidence. Labels only score.
+///
+/// # Panics
+/// If there are not as many labels as predictions.
+pub fn against_labels(predictions: &Predictions, labels: &[u32]) -> Calibration {
+    let mut classes = labels.to_vec();
+    classes.sort_unstable();
+    classes.dedup();
+    let matched = matching(&predictions.clusters, labels);
+    let class = |cluster: usize| matched.get(cluster).copied().flatten().and_then(|rank| classes.get(rank));
+    let right: Vec<bool> = predictions.clusters.iter().zip(labels).map(|(c, l)| class(*c) == Some(l)).collect();
+    calibration(&predictions.confidences(), &right)
+}
+
+/// How often a random view of a frame goes to the frame's cluster, against the frame's confidence; nobody needs to know
+/// a label for it. The views are those of stage 3, from `stream(seed, purpose, 0)`; where neighbours stood for views, the
+/// maps for this kind of frame. None where views are the frames themselves.
+///
+/// # Errors
+/// [`crate::Error::Data`] if the frames have another shape than the model takes.
+pub fn against_views(
+    fitted: &Fitted,
+    frames: &Frames,
+    predictions: &Predictions,
+    purpose: Purpose,
+    device: &Device,
+) -> Result<Option<Calibration>> {
+    let config = &fitted.config;
+    let augment = match config.augment.kind {
+        AugmentKind::None => return Ok(None),
+        AugmentKind::Neighbours => AugmentConfig { kind: AugmentKind::Auto, ..config.augment.clone() },
+        _ => config.augment.clone(),
+    };
+    let maps = Augmentation::new(&augment, fitted.shape, config.frames.of(fitted.shape), config.refine.strength);
+    let mut rng = stream(config.seed, purpose, 0);
+    let scaled = fitted.scale(frames)?;
+    let mut values = vec![0.0; scaled.values.len()];
+    let p = scaled.shape.len();
+    for (frame, view) in scaled.values.chunks_exact(p).zip(values.chunks_exact_mut(p)) {
+        maps.apply(frame, view, &mut rng);
+    }
+    if let Some(scaling) = &fitted.scaling {
+        scaling.undo(&mut values);
+    }
+    let of_views = predict(fitted, &Frames { shape: scaled.shape, values, labels: None }, device)?;
+    let same: Vec<bool> = predictions.clusters.iter().zip(&of_views.clusters).map(|(a, b)| a == b).collect();
+    Ok(Some(calibration(&predictions.confidences(), &same)))
 }
 
 /// Area under the ROC curve of `scores` `[N]` for the frames that are `positive` `[N]`: the probability that a positive

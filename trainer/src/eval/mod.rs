@@ -3,7 +3,7 @@
 pub mod calibration;
 mod scores;
 
-pub use calibration::{Calibration, auroc, calibration};
+pub use calibration::{Calibration, against_labels, against_views, auroc, calibration};
 pub use scores::{Scores, matching, scores};
 
 use burn::tensor::Device;
@@ -29,6 +29,12 @@ impl Predictions {
     /// Clusters K; 0 if there are no frames.
     pub fn width(&self) -> usize {
         self.log_responsibilities.len().checked_div(self.clusters.len()).unwrap_or(0)
+    }
+
+    /// q(c|x) of the most probable cluster `[N]`.
+    pub fn confidences(&self) -> Vec<f64> {
+        let rows = self.log_responsibilities.chunks_exact(self.width().max(1)).zip(&self.clusters);
+        rows.map(|(row, &cluster)| f64::from(row[cluster].exp())).collect()
     }
 
     /// Share of frames that `other` puts in the same cluster, and the largest difference of a responsibility.

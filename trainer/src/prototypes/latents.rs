@@ -30,7 +30,7 @@ impl Latents {
         let width = fitted.config.clusters();
         let (mut means, mut variances, mut log_q, mut far) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         encode(&fitted.model, &fitted.scale(frames)?, device, |_, _, posterior| {
-            log_q.extend(to_host(fitted.model.log_responsibilities(&posterior))?);
+            log_q.extend(to_host(fitted.log_responsibilities(&posterior))?);
             far.extend(to_host(novelty(&fitted.model, &posterior))?);
             means.extend(to_host(posterior.mu_z)?.into_iter().map(f64::from));
             variances.extend(to_host(posterior.log_var_z.exp())?.into_iter().map(f64::from));

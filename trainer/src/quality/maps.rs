@@ -20,7 +20,7 @@ const PLANTS: u64 = 2 << 32;
 
 /// Measures the maps.
 pub fn rows(subject: &Subject<'_>, progress: &mut dyn FnMut(&str)) -> Result<Vec<Row>> {
-    let Subject { fitted, frames, device } = subject;
+    let Subject { fitted, frames, device, .. } = subject;
     progress("the maps of the trained model");
     let maps = explain(fitted, frames, device)?;
     let pairs: Vec<[usize; 2]> = maps.iter().map(|e| [e.cluster, e.runner_up]).collect();
@@ -52,7 +52,7 @@ fn completeness(
     half: &[Explanation],
     pairs: &[[usize; 2]],
 ) -> Result<Vec<Row>> {
-    let Subject { fitted, frames, device } = subject;
+    let Subject { fitted, frames, device, .. } = subject;
     let exact = ratios(fitted, frames, pairs, device)?;
     let rounded = ratios(&as_exported(fitted)?, frames, pairs, device)?;
     let total = |e: &Explanation| e.contrast.iter().map(|v| f64::from(*v)).sum::<f64>();
@@ -88,7 +88,7 @@ fn randomised(fitted: &Fitted, device: &Device) -> Fitted {
 
 /// The contrast as a ranking, against other rankings.
 fn deletion_and_insertion(subject: &Subject<'_>, maps: &[Explanation]) -> Result<Vec<Row>> {
-    let Subject { fitted, frames, device } = subject;
+    let Subject { fitted, frames, device, .. } = subject;
     let baseline = baseline(fitted, maps)?;
     let clusters: Vec<usize> = maps.iter().map(|e| e.cluster).collect();
     let ties: Vec<Vec<usize>> = (0..frames.len()).map(|n| shuffled(fitted, n, frames.shape)).collect();
@@ -143,7 +143,7 @@ fn baseline(fitted: &Fitted, maps: &[Explanation]) -> Result<Vec<f32>> {
 /// How well surprise finds what was planted.
 fn planted(subject: &Subject<'_>) -> Result<Vec<Row>> {
     type Plant = fn(&[f32], FrameShape, [f32; 2], &mut rand_chacha::ChaCha8Rng) -> Planted;
-    let Subject { fitted, frames, device } = subject;
+    let Subject { fitted, frames, device, .. } = subject;
     let range = heatmap::range(&frames.values);
     let plants: [(&str, Plant); 2] = [("a stroke", stroke), ("an occluder", occluder)];
     let mut rows = Vec::new();

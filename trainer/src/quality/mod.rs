@@ -6,6 +6,7 @@ mod completeness;
 mod curves;
 mod exported;
 mod maps;
+mod novelty;
 mod planted;
 pub mod statistics;
 
@@ -30,6 +31,8 @@ pub enum Bar {
     AtLeast(f64),
     /// More than this with 95 % confidence: the whole interval lies above.
     IntervalAbove(f64),
+    /// Nothing: told, not judged.
+    None,
 }
 
 impl std::fmt::Display for Bar {
@@ -38,6 +41,7 @@ impl std::fmt::Display for Bar {
             Self::Below(bar) => write!(f, "< {bar}"),
             Self::AtLeast(bar) => write!(f, ">= {bar}"),
             Self::IntervalAbove(bar) => write!(f, "interval > {bar}"),
+            Self::None => f.write_str("none"),
         }
     }
 }
@@ -80,6 +84,7 @@ impl Row {
             Bar::Below(bar) => measured < bar,
             Bar::AtLeast(bar) => measured >= bar,
             Bar::IntervalAbove(bar) => interval.is_some_and(|[low, _]| low > bar),
+            Bar::None => true,
         };
         Self { name, bar, measured, interval, met }
     }
@@ -89,8 +94,12 @@ impl Row {
 pub struct Subject<'a> {
     /// The model.
     pub fitted: &'a Fitted,
-    /// Frames it was not fitted to, in the units of the data.
+    /// Frames it was not fitted to, in the units of the data, for what takes long,
     pub frames: &'a Frames,
+    /// and all of them for the rest.
+    pub all: &'a Frames,
+    /// Frames of other kinds, which should be novel, by name.
+    pub novel: &'a [(String, Frames)],
     /// Where to compute.
     pub device: &'a Device,
 }
@@ -111,7 +120,9 @@ impl<'a> Subject<'a> {
 /// # Errors
 /// [`Error::Data`] if the frames do not fit the model.
 pub fn measure(subject: &Subject<'_>, progress: &mut dyn FnMut(&str)) -> Result<Vec<Row>> {
-    maps::rows(subject, progress)
+    let mut rows = maps::rows(subject, progress)?;
+    rows.extend(novelty::rows(subject, progress)?);
+    Ok(rows)
 }
 
 /// The rows as a Markdown table.
@@ -119,7 +130,11 @@ pub fn table(rows: &[Row]) -> String {
     let mut text = String::from("| what | bar | measured | 95 % interval | |\n|---|---|---|---|---|\n");
     for row in rows {
         let interval = row.interval.map_or(String::new(), |[low, high]| format!("{} to {}", digits(low), digits(high)));
-        let verdict = if row.met { "met" } else { "MISSED" };
+        let verdict = match row.bar {
+            Bar::None => "",
+            _ if row.met => "met",
+            _ => "MISSED",
+        };
         let Row { name, bar, measured, .. } = row;
         text.push_str(&format!("| {name} | {bar} | {} | {interval} | {verdict} |\n", digits(*measured)));
     }

@@ -26,7 +26,10 @@ pub fn overview(material: &Material<'_>) -> Markup {
         tiles.push((format!("{:.4}", confidence.calibration.ece), "expected calibration error".to_owned()));
     }
     let last = material.last();
-    tiles.push((percent(last.novel(material.fitted.calibration.novelty_threshold)), format!("of {} called novel", last.name())));
+    tiles.push((
+        percent(last.novel(material.fitted.calibration.novelty_threshold)),
+        format!("of {} called novel", last.name()),
+    ));
     html! {
         p class="kicker" { "Cluster VAE" }
         h1 { "Report of " (material.run.display()) }
