@@ -229,6 +229,58 @@ fn clusters_can_be_counted_and_latents_written() {
 }
 
 #[test]
+fn frames_are_explained_in_pictures_and_numbers() {
+    let dir = TempDir::new().unwrap();
+    let at = |name: &str| dir.path().join(name).display().to_string();
+    let (data, run, out) = (at("data.csv"), at("run"), at("why"));
+    write_csv(Path::new(&data));
+    stdout(&[&["fit", "--data", &data, "--out", &run][..], &SMALL].concat());
+    let explain = ["explain", &run, "--data", &data, "--out", &out, "--index"];
+    let paths = stdout(&[&explain[..], &["7", "0"]].concat());
+    let names = ["7.png", "7-contrast.png", "0.png", "0-contrast.png", "contrast.npy"];
+    assert_eq!(paths.lines().collect::<Vec<_>>(), names.map(|name| at(&format!("why/{name}"))));
+    // Frame, reconstruction and map in a row, each of two values side by side.
+    let picture = image::open(at("why/7.png")).unwrap();
+    assert_eq!((picture.width(), picture.height()), (3 * 2 * 16 + 2 * 8, 16));
+
+    stdout(&[&explain[..], &["7,0", "--map", "trust,surprise"]].concat());
+    for map in ["trust", "surprise"] {
+        let table = trainer::data::open(Some(Path::new(&at(&format!("why/{map}.npy")))), trainer::data::Role::Score);
+        let table = table.unwrap();
+        assert_eq!((table.len(), table.shape.width), (2, 2));
+        assert_eq!(map == "trust", table.values.iter().all(|v| (0.0..=1.0).contains(v)), "{map}: {table:?}");
+    }
+    fails(&[&explain[..], &["200"]].concat(), 2, "200: the data hold the frames 0 to 199");
+    fails(&[&explain[..], &["-1"]].concat(), 2, "-1");
+    fails(&[&explain[..], &["0", "--map", "magic"]].concat(), 2, "magic");
+    fails(&["explain", &run, "--data", &data, "--out", &out], 2, "--index");
+    fails(&["explain", &run, "--index", "0", "--out", &out], 3, "the model takes 1x1x2");
+    stdout(&["export", &run, "--out", &at("export")]);
+    fails(&["explain", &at("export/model.onnx"), "--index", "0", "--out", &out], 5, "give the run directory");
+    fails(&["explain", &at("nowhere"), "--index", "0", "--out", &out], 5, "run of `trainer fit`");
+}
+
+#[test]
+fn quality_is_measured_and_gated() {
+    let model = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/digits");
+    let arguments = ["quality", model, "--frames", "20"];
+    let text = stdout(&[&arguments[..], &["--json"]].concat());
+    let rows: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
+    let row = |name: &str| rows.iter().find(|row| row["name"].as_str().unwrap().starts_with(name)).unwrap();
+    assert_eq!(row("contrast: completeness, worst frame")["met"], true);
+    assert!(row("surprise: AUROC of a stroke")["measured"].as_f64().unwrap() > 0.8);
+    let missed = rows.iter().filter(|row| row["met"] == false).count();
+    let gated = trainer(&[&arguments[..], &["--gate"]].concat());
+    assert_eq!(gated.status.code(), Some(if missed == 0 { 0 } else { 6 }));
+    // The same frames, weights and strokes: the same table, with as many rows missed.
+    let table = String::from_utf8(gated.stdout).unwrap();
+    assert_eq!(table.matches("MISSED").count(), missed);
+    assert_eq!(table.lines().count(), rows.len() + 2);
+    fails(&["quality", model, "--frames", "1"], 2, "--frames");
+    fails(&["quality", "nowhere"], 5, "nowhere");
+}
+
+#[test]
 fn a_benchmark_reports_every_seed_and_does_nothing_twice() {
     let dir = TempDir::new().unwrap();
     let at = |name: &str| dir.path().join(name).display().to_string();
@@ -342,7 +394,7 @@ fn gmm_prints_what_users_of_mixtures_expect() {
 
 #[test]
 fn every_verb_has_an_example() {
-    for verb in ["fit", "export", "eval", "predict", "gmm", "demo", "benchmark"] {
+    for verb in ["fit", "export", "eval", "explain", "quality", "predict", "gmm", "demo", "benchmark"] {
         assert!(stdout(&[verb, "--help"]).contains("Example:\n  trainer "), "{verb}");
     }
     assert!(stdout(&["completions", "bash"]).contains("trainer"));

@@ -107,9 +107,10 @@ impl View<'_> {
 /// The decision in words.
 fn summary(e: &Explanation) -> String {
     let q = |c: usize| e.log_q[c].exp();
-    let evidence: f32 = e.contrast.iter().sum();
+    let [same, moved] = [&e.contrast, &e.counterfactual].map(|map| map.iter().sum::<f32>());
     format!(
-        "cluster {} (q = {:.4}), then {} (q = {:.4}); the values speak for the first by {evidence:.2} nats",
+        "cluster {} (q = {:.4}), then {} (q = {:.4}); its values speak for the first by {same:.1} nats at the same z, by \
+         {moved:.1} against its counterpart in the second",
         e.cluster,
         q(e.cluster),
         e.runner_up,

@@ -68,6 +68,8 @@ pub struct Explanation {
     pub contrast: Vec<f32>,
     /// H3 `[P]`, standard deviations.
     pub surprise: Vec<f32>,
+    /// H2 against the frame's counterpart in c₂ instead of against c₂ at the same z `[P]`, nats; see [`contrast::map`].
+    pub counterfactual: Vec<f32>,
 }
 
 impl Explanation {
@@ -142,10 +144,14 @@ fn of_part(
     let [first, second] = [0, 1].map(|rank| indices(pairs.iter().map(|pair| pair[rank]), &x.device()));
 
     let of_first = Expectation::new(&model.decoder, x.clone(), nodes(posterior), first.clone());
-    let of_second = Expectation::new(&model.decoder, x.clone(), nodes(posterior), second);
+    let of_second = Expectation::new(&model.decoder, x.clone(), nodes(posterior), second.clone());
+    let shift = contrast::shift(&model.prior, first.clone(), second.clone());
+    let moved = nodes(posterior).map(|z| z + shift.clone());
+    let of_counterpart = Expectation::new(&model.decoder, x.clone(), moved, second);
     let p = x.dims()[1];
     let trust = to_host(trust::map(&of_first, noise))?;
     let contrast = to_host(contrast::map(&of_first, &of_second))?;
+    let counterfactual = to_host(contrast::map(&of_first, &of_counterpart))?;
     let surprise = to_host(surprise::map(&of_first, x, &model.decoder))?;
     let mut reconstruction = to_host(reconstruct(model, posterior, first))?;
     if let Some(scaling) = &fitted.scaling {
@@ -163,6 +169,7 @@ fn of_part(
             trust: row(&trust, n, p),
             contrast: row(&contrast, n, p),
             surprise: row(&surprise, n, p),
+            counterfactual: row(&counterfactual, n, p),
         })
         .collect())
 }
@@ -186,13 +193,14 @@ fn best_two(values: &[f32]) -> [usize; 2] {
 }
 
 /// Clusters as a tensor `[B]`.
-fn indices(clusters: impl Iterator<Item = usize>, device: &Device) -> Tensor<1, Int> {
+pub(crate) fn indices(clusters: impl Iterator<Item = usize>, device: &Device) -> Tensor<1, Int> {
     let values: Vec<i64> = clusters.map(|c| c as i64).collect();
     let count = values.len();
     Tensor::from_data(TensorData::new(values, [count]), device)
 }
 
 fn is_finite(explanation: &Explanation) -> bool {
-    let maps = [&explanation.trust, &explanation.contrast, &explanation.surprise, &explanation.reconstruction];
+    let e = explanation;
+    let maps = [&e.trust, &e.contrast, &e.surprise, &e.counterfactual, &e.reconstruction];
     maps.into_iter().flatten().all(|v| v.is_finite())
 }

@@ -6,7 +6,7 @@ use rand::seq::SliceRandom;
 use super::completeness::ratios;
 use super::statistics::{auroc, spearman};
 use super::{Bar, Planted, Row, Subject, as_exported, curves, occluder, order, sobel, stroke};
-use crate::critic::{Explanation, Map, explain, explain_between, heatmap};
+use crate::critic::{Explanation, Map, explain, explain_between, heatmap, indices};
 use crate::data::{FrameShape, Frames};
 use crate::error::Result;
 use crate::fit::{Fitted, to_host};
@@ -87,36 +87,47 @@ fn randomised(fitted: &Fitted, device: &Device) -> Fitted {
 }
 
 /// The contrast as a ranking, against other rankings.
+///
+/// At the same z its size ranks, since evidence of either sign is lost with a value; against the counterpart its signed
+/// value does. Both were the better of the two on their map.
 fn deletion_and_insertion(subject: &Subject<'_>, maps: &[Explanation]) -> Result<Vec<Row>> {
     let Subject { fitted, frames, device, .. } = subject;
-    let baseline = baseline(fitted, maps)?;
+    let baseline = baseline(fitted)?.repeat(frames.len());
     let clusters: Vec<usize> = maps.iter().map(|e| e.cluster).collect();
     let ties: Vec<Vec<usize>> = (0..frames.len()).map(|n| shuffled(fitted, n, frames.shape)).collect();
-    let measured = |score: &dyn Fn(usize) -> Vec<f32>| {
+    let measured = |score: &Score<'_>| {
         let orders: Vec<Vec<usize>> = (0..frames.len()).map(|n| order(&score(n), &ties[n])).collect();
         curves(fitted, frames, &orders, &baseline, &clusters, device)
     };
-    let contrast = measured(&|n| maps[n].contrast.clone())?;
-    let others: [(&str, &dyn Fn(usize) -> Vec<f32>); 4] = [
+    let error = |n: usize| frames.frame(n).iter().zip(&maps[n].reconstruction).map(|(x, r)| (x - r).abs()).collect();
+    let others: [(&str, &Score<'_>); 4] = [
         ("random", &|n| vec![0.0; frames.frame(n).len()]),
         ("intensity", &|n| frames.frame(n).to_vec()),
         ("Sobel", &|n| sobel(frames.frame(n), frames.shape)),
-        ("|x - x̂|", &|n| frames.frame(n).iter().zip(&maps[n].reconstruction).map(|(x, r)| (x - r).abs()).collect()),
+        ("abs(x - x̂)", &error),
+    ];
+    let others = others.into_iter().map(|(name, score)| Ok((name, measured(score)?))).collect::<Result<Vec<_>>>()?;
+    let ours: [(&str, &Score<'_>); 2] = [
+        ("contrast", &|n| maps[n].contrast.iter().map(|v| v.abs()).collect()),
+        ("contrast to the counterpart", &|n| maps[n].counterfactual.clone()),
     ];
     let mut rows = Vec::new();
-    for (name, score) in others {
-        let other = measured(score)?;
-        let gain = |better: &[f64], worse: &[f64]| better.iter().zip(worse).map(|(b, w)| b - w).collect::<Vec<_>>();
-        for (curve, gain) in [
-            ("deletion", gain(&other.deletion, &contrast.deletion)),
-            ("insertion", gain(&contrast.insertion, &other.insertion)),
-        ] {
-            let name = format!("contrast: {curve} area, gain over {name}");
-            rows.push(Row::mean(name, Bar::IntervalAbove(0.0), &gain));
+    for (map, score) in ours {
+        let ours = measured(score)?;
+        for (name, other) in &others {
+            let gain = |better: &[f64], worse: &[f64]| better.iter().zip(worse).map(|(b, w)| b - w).collect::<Vec<_>>();
+            let deletion = gain(&other.deletion, &ours.deletion);
+            let insertion = gain(&ours.insertion, &other.insertion);
+            for (curve, gain) in [("deletion", deletion), ("insertion", insertion)] {
+                rows.push(Row::mean(format!("{map}: {curve} area, gain over {name}"), Bar::IntervalAbove(0.0), &gain));
+            }
         }
     }
     Ok(rows)
 }
+
+/// The scores of the values of a frame.
+type Score<'a> = dyn Fn(usize) -> Vec<f32> + 'a;
 
 /// A random order of the values of frame `n`.
 fn shuffled(fitted: &Fitted, n: usize, shape: FrameShape) -> Vec<usize> {
@@ -125,19 +136,18 @@ fn shuffled(fitted: &Fitted, n: usize, shape: FrameShape) -> Vec<usize> {
     order
 }
 
-/// What a value becomes when it is taken away.
-fn baseline(fitted: &Fitted, maps: &[Explanation]) -> Result<Vec<f32>> {
-    let model = &fitted.model;
-    let mean = match std::env::var("BASELINE").as_deref() {
-        Ok("zero") => vec![0.0; fitted.shape.len()],
-        _ => {
-            let (mu_c, clusters) = (model.prior.mu_c.val(), model.prior.clusters());
-            let all = model.decoder.mean(model.decoder.forward_all(mu_c)).mean_dim(0).mean_dim(1);
-            let _ = clusters;
-            to_host(all)?
-        }
-    };
-    Ok(maps.iter().flat_map(|_| mean.clone()).collect())
+/// What a value becomes when it is taken away: its mean over the K frames at the centres μ_c of the clusters.
+///
+/// That value speaks for no cluster in particular. 0 would be no loss to a value of the background, whatever it says of
+/// the cluster, and what a map compares with, such as the runner-up, would favour that map.
+fn baseline(fitted: &Fitted) -> Result<Vec<f32>> {
+    let (decoder, prior) = (&fitted.model.decoder, &fitted.model.prior);
+    let clusters = indices(0..prior.clusters(), &prior.mu_c.val().device());
+    let mut mean = to_host(decoder.mean(decoder.forward_of(prior.mu_c.val(), clusters)).mean_dim(0))?;
+    if let Some(scaling) = &fitted.scaling {
+        scaling.undo(&mut mean);
+    }
+    Ok(mean)
 }
 
 /// How well surprise finds what was planted.
@@ -158,23 +168,6 @@ fn planted(subject: &Subject<'_>) -> Result<Vec<Row>> {
         let maps = explain(fitted, &Frames { shape: frames.shape, values, labels: None }, device)?;
         let areas: Vec<f64> = maps.iter().zip(&changed).filter_map(|(e, p)| auroc(&e.surprise, &p.truth)).collect();
         rows.push(Row::mean(format!("surprise: AUROC of {name}"), Bar::AtLeast(0.95), &areas));
-        if std::env::var("EXPLORE").is_ok() {
-            for (what, score) in [("|x-r|", 0), ("-trust", 1), ("abs surprise", 2)] {
-                let areas: Vec<f64> = maps
-                    .iter()
-                    .zip(&changed)
-                    .filter_map(|(e, p)| {
-                        let s: Vec<f32> = match score {
-                            0 => p.values.iter().zip(&e.reconstruction).map(|(x, r)| (x - r).abs()).collect(),
-                            1 => e.trust.iter().map(|v| -v).collect(),
-                            _ => e.surprise.iter().map(|v| v.abs()).collect(),
-                        };
-                        auroc(&s, &p.truth)
-                    })
-                    .collect();
-                eprintln!("{name} {what} {:?}", super::statistics::mean_interval(&areas));
-            }
-        }
     }
     Ok(rows)
 }
