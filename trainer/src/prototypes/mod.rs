@@ -8,6 +8,8 @@ pub use border::{Component, step_to_border};
 pub use directions::{Direction, principal_directions};
 pub use latents::{Latents, components, decode};
 
+use std::collections::BTreeMap;
+
 use burn::tensor::Device;
 
 use crate::data::Frames;
@@ -142,6 +144,19 @@ fn traversals(
 pub fn doubtful(latents: &Latents, count: usize) -> Vec<usize> {
     let all: Vec<usize> = (0..latents.len()).collect();
     smallest(&all, count, |&n| f64::from(latents.log_q(n)[latents.clusters[n]]))
+}
+
+/// The surest frame of every cluster among those with a confidence below `below`, at most `count`, by cluster: doubtful, yet
+/// clearly on one side. If there is none, the least sure frames of all.
+pub fn nearly_sure(latents: &Latents, below: f64, count: usize) -> Vec<usize> {
+    let mut best: BTreeMap<usize, usize> = BTreeMap::new();
+    for n in (0..latents.len()).filter(|&n| latents.confidence(n) < below) {
+        let surest = best.entry(latents.clusters[n]).or_insert(n);
+        if latents.confidence(n) > latents.confidence(*surest) {
+            *surest = n;
+        }
+    }
+    if best.is_empty() { doubtful(latents, count) } else { best.into_values().take(count).collect() }
 }
 
 /// What it takes to move each of the frames `which`; those that no step moves are left out.

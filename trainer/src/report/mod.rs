@@ -22,7 +22,7 @@ use crate::data::{self, Frames, Role};
 use crate::error::Result;
 use crate::eval::{Calibration, Scores, calibration, matching, scores};
 use crate::fit::Fitted;
-use crate::prototypes::{Change, Latents, Prototype, changes, doubtful, prototypes};
+use crate::prototypes::{Change, Latents, Prototype, changes, doubtful, nearly_sure, prototypes};
 use crate::rng::{Purpose, stream};
 use history::History;
 use pictures::Look;
@@ -35,6 +35,8 @@ const EXPLAINED: usize = 12;
 const EXPLAINED_DOUBTFUL: usize = 2;
 /// Doubtful frames that are moved to their runner-up.
 const CHANGED: usize = 6;
+/// The confidence below which a frame is doubtful.
+const DOUBT: f64 = 0.9;
 
 /// A part of a data set, and what the model makes of it.
 struct Part {
@@ -106,7 +108,7 @@ pub fn report(fitted: &Fitted, run: &Path, data: Option<&Path>, device: &Device)
         history: History::read(run)?,
         metrics: crate::run::metrics(run)?,
         prototypes: prototypes(fitted, &first.frames, &first.latents, device)?,
-        changes: changes(fitted, &last.latents, &doubtful(&last.latents, CHANGED), device)?,
+        changes: changes(fitted, &last.latents, &nearly_sure(&last.latents, DOUBT, CHANGED), device)?,
         confidence: Confidence::new(fitted, last, labelled.as_ref(), device)?,
         labelled,
         parts,

@@ -27,7 +27,7 @@ pub fn section(material: &Material<'_>) -> Result<Section> {
             }
         }
     };
-    Ok(Section { id: "changes", title: "What would change the answer", body })
+    Ok(Section { id: "changes", short: "Changes", title: "What would change the answer", body })
 }
 
 fn card(material: &Material<'_>, part: &Part, change: &Change) -> Result<Markup> {
@@ -48,9 +48,9 @@ fn card(material: &Material<'_>, part: &Part, change: &Change) -> Result<Markup>
             }
             (material.look.strip(&tiles, tiles.len(), &spoken)?)
             p class="small" {
-                strong { "cluster " (first) } " " (percent(one)) ", then " (second) " " (percent(two))
+                strong { "Cluster " (first) } ", " (percent(one)) "; then " (second) ", " (percent(two))
                 "; step of " (format!("{:.2}", change.length))
-                @if let Some(labels) = &part.frames.labels { ", label " (labels[change.frame]) }
+                @if let Some(labels) = &part.frames.labels { "; label " (labels[change.frame]) }
             }
         }
     })

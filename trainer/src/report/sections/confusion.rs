@@ -59,7 +59,7 @@ pub fn section(material: &Material<'_>) -> Section {
         }
         _ => html! { p { "These frames carry no labels, so there is nothing to compare the clusters with." } },
     };
-    Section { id: "confusion", title: "Clusters against labels", body }
+    Section { id: "confusion", short: "Labels", title: "Clusters against labels", body }
 }
 
 /// Counts [clusters]`[classes]`.

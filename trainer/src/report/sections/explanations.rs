@@ -24,12 +24,13 @@ pub fn section(material: &Material<'_>) -> Result<Section> {
     let body = html! {
         p {
             "Each frame with its reconstruction, the mean of p(x|m,c" sub { "1" } ") under its most probable cluster c"
-            sub { "1" } ", and three maps that say, value by value, what the decision rests on. " (material.look.legend())
+            sub { "1" } ", and three maps that say, value by value, what the decision rests on. " (material.look.legend()) " The colours of a map are the same throughout \
+            the page; the outermost half percent of its values takes the last colour."
         }
         (legend(spans)?)
         @for figure in figures { (figure) }
     };
-    Ok(Section { id: "explanations", title: "Why a frame goes to its cluster", body })
+    Ok(Section { id: "explanations", short: "Heatmaps", title: "Why a frame goes to its cluster", body })
 }
 
 /// The three maps: what they are, and their colours.
@@ -114,9 +115,8 @@ fn card(material: &Material<'_>, part: &Part, n: usize, e: &Explanation, spans: 
             }
             (material.look.strip(&tiles, tiles.len(), &spoken)?)
             p class="small" {
-                strong { "cluster " (e.cluster) } " " (sure(e.cluster))
-                ", then " (e.runner_up) " " (sure(e.runner_up))
-                @if let Some(labels) = &part.frames.labels { ", label " (labels[n]) }
+                strong { "Cluster " (e.cluster) } ", " (sure(e.cluster)) "; then " (e.runner_up) ", " (sure(e.runner_up))
+                @if let Some(labels) = &part.frames.labels { "; label " (labels[n]) }
             }
         }
     })

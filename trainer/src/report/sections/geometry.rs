@@ -19,7 +19,7 @@ pub fn section(material: &Material<'_>) -> Result<Section> {
     let part = material.last();
     let latents = &part.latents;
     let k = material.fitted.config.clusters();
-    let map = Discriminant::new(latents, k).map(|plane| {
+    let map = Discriminant::new(latents.means(), latents.log_qs(), latents.dim, k).map(|plane| {
         let groups: Vec<Group> = (0..k)
             .map(|c| Group {
                 number: c,
@@ -57,5 +57,5 @@ pub fn section(material: &Material<'_>) -> Result<Section> {
             (figure("Novelty", &histogram(titles, &latents.novelty, f64::from(threshold)), &caption))
         }
     };
-    Ok(Section { id: "latent", title: "The latent, and novelty", body })
+    Ok(Section { id: "latent", short: "Latent and novelty", title: "The latent, and novelty", body })
 }
