@@ -71,8 +71,8 @@ pub struct Change {
     pub length: f64,
     /// Mean of p(x|m,c₁) `[P]`, in the units of the data.
     pub before: Vec<f32>,
-    /// Means of p(x|m+δ,c₁) and p(x|m+δ,c₂) `[P]`, in the units of the data.
-    pub at_border: [Vec<f32>; 2],
+    /// Mean of p(x|m+δ,c₂) `[P]`, δ the step, in the units of the data.
+    pub after: Vec<f32>,
 }
 
 /// The prototypes of all clusters among `frames`, of which `latents` says what the model makes.
@@ -171,16 +171,16 @@ pub fn changes(fitted: &Fitted, latents: &Latents, which: &[usize], device: &Dev
         let m = latents.mean(frame);
         let Some(step) = step_to_border(first, second, m, latents.variance(frame).iter().sum()) else { continue };
         let border: Vec<f64> = m.iter().zip(&step).map(|(m, s)| m + s).collect();
-        let [one, two] = clusters;
-        let decoded = decode(fitted, &[m, &border, &border].concat(), &[one, one, two], device)?;
-        let [before, under_first, under_second] = <[Vec<f32>; 3]>::try_from(decoded).unwrap_or_default();
+        let mut decoded = decode(fitted, &[m, &border].concat(), &clusters, device)?.into_iter();
+        let mut next = || decoded.next().unwrap_or_default();
+        let (before, after) = (next(), next());
         found.push(Change {
             frame,
             clusters,
             probabilities: clusters.map(|c| f64::from(latents.log_q(frame)[c]).exp()),
             length: step.iter().map(|s| s * s).sum::<f64>().sqrt(),
             before,
-            at_border: [under_first, under_second],
+            after,
         });
     }
     Ok(found)
