@@ -40,7 +40,8 @@ const DOUBT: f64 = 0.9;
 
 /// A part of a data set, and what the model makes of it.
 struct Part {
-    role: Role,
+    /// Which part it is; None if the data set has but one, which may be what the model was fitted to.
+    role: Option<Role>,
     /// Frames that the part has.
     total: usize,
     /// Those that are looked at.
@@ -94,9 +95,11 @@ struct Material<'a> {
 /// [`crate::Error::Data`] if the frames cannot be read or have another shape than the model takes,
 /// [`crate::Error::Model`] if a file of the run is damaged.
 pub fn report(fitted: &Fitted, run: &Path, data: Option<&Path>, device: &Device) -> Result<String> {
-    let parts: Vec<Part> = data::parts(data)
+    let roles = data::parts(data);
+    let alone = roles.len() == 1;
+    let parts: Vec<Part> = roles
         .into_iter()
-        .map(|role| Part::new(fitted, role, data::open(data, role)?, device))
+        .map(|role| Part::new(fitted, (!alone).then_some(role), data::open(data, role)?, device))
         .collect::<Result<_>>()?;
     let (first, last) = (&parts[0], &parts[parts.len() - 1]);
     let labelled = last.frames.labels.as_deref().map(|labels| Labelled::new(&last.latents, labels));
@@ -124,10 +127,10 @@ impl Material<'_> {
 }
 
 impl Part {
-    fn new(fitted: &Fitted, role: Role, frames: Frames, device: &Device) -> Result<Self> {
+    fn new(fitted: &Fitted, role: Option<Role>, frames: Frames, device: &Device) -> Result<Self> {
         let total = frames.len();
         let frames = if total > MOST_FRAMES {
-            let mut rng = stream(fitted.config.seed, Purpose::Report, role as u64);
+            let mut rng = stream(fitted.config.seed, Purpose::Report, role.map_or(0, |role| role as u64));
             let mut chosen = index::sample(&mut rng, total, MOST_FRAMES).into_vec();
             chosen.sort_unstable();
             frames.select(&chosen)
@@ -152,8 +155,9 @@ impl Part {
     /// What it is called.
     fn name(&self) -> &'static str {
         match self.role {
-            Role::Fit => "training frames",
-            Role::Score => "test frames",
+            Some(Role::Fit) => "training frames",
+            Some(Role::Score) => "test frames",
+            None => "frames",
         }
     }
 

@@ -87,8 +87,9 @@ fn of_part(material: &Material<'_>, part: &Part, spans: [[f32; 2]; 3]) -> Result
     let cards: Vec<Markup> =
         part.explained.iter().map(|(n, e)| card(material, part, *n, e, spans)).collect::<Result<_>>()?;
     let (title, caption) = match part.role {
-        Role::Fit => ("Training frames", "As figure 2 of the paper."),
-        Role::Score => ("Test frames", "As figure 3 of the paper: frames that training never saw."),
+        None => ("Frames", "As figures 2 and 3 of the paper, for the frames given."),
+        Some(Role::Fit) => ("Training frames", "As figure 2 of the paper."),
+        Some(Role::Score) => ("Test frames", "As figure 3 of the paper: frames that training never saw."),
     };
     let body = html! { div class="explained" { @for card in cards { (card) } } };
     let caption = html! {
