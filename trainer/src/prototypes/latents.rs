@@ -52,6 +52,16 @@ impl Latents {
         self.novelty.is_empty()
     }
 
+    /// m of all frames `[N,D]`.
+    pub fn means(&self) -> &[f64] {
+        &self.means
+    }
+
+    /// log q(c|x) of all frames `[N,K]`, nats.
+    pub fn log_qs(&self) -> &[f32] {
+        &self.log_q
+    }
+
     /// m of frame `n` `[D]`.
     pub fn mean(&self, n: usize) -> &[f64] {
         &self.means[n * self.dim..][..self.dim]

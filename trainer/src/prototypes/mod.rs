@@ -8,6 +8,8 @@ pub use border::{Component, step_to_border};
 pub use directions::{Direction, principal_directions};
 pub use latents::{Latents, components, decode};
 
+use std::collections::BTreeMap;
+
 use burn::tensor::Device;
 
 use crate::data::Frames;
@@ -69,8 +71,8 @@ pub struct Change {
     pub length: f64,
     /// Mean of p(x|m,c₁) `[P]`, in the units of the data.
     pub before: Vec<f32>,
-    /// Means of p(x|m+δ,c₁) and p(x|m+δ,c₂) `[P]`, in the units of the data.
-    pub at_border: [Vec<f32>; 2],
+    /// Mean of p(x|m+δ,c₂) `[P]`, δ the step, in the units of the data.
+    pub after: Vec<f32>,
 }
 
 /// The prototypes of all clusters among `frames`, of which `latents` says what the model makes.
@@ -144,6 +146,19 @@ pub fn doubtful(latents: &Latents, count: usize) -> Vec<usize> {
     smallest(&all, count, |&n| f64::from(latents.log_q(n)[latents.clusters[n]]))
 }
 
+/// The surest frame of every cluster among those with a confidence below `below`, at most `count`, by cluster: doubtful, yet
+/// clearly on one side. If there is none, the least sure frames of all.
+pub fn nearly_sure(latents: &Latents, below: f64, count: usize) -> Vec<usize> {
+    let mut best: BTreeMap<usize, usize> = BTreeMap::new();
+    for n in (0..latents.len()).filter(|&n| latents.confidence(n) < below) {
+        let surest = best.entry(latents.clusters[n]).or_insert(n);
+        if latents.confidence(n) > latents.confidence(*surest) {
+            *surest = n;
+        }
+    }
+    if best.is_empty() { doubtful(latents, count) } else { best.into_values().take(count).collect() }
+}
+
 /// What it takes to move each of the frames `which`; those that no step moves are left out.
 pub fn changes(fitted: &Fitted, latents: &Latents, which: &[usize], device: &Device) -> Result<Vec<Change>> {
     let (means, deviations) = components(fitted)?;
@@ -156,16 +171,16 @@ pub fn changes(fitted: &Fitted, latents: &Latents, which: &[usize], device: &Dev
         let m = latents.mean(frame);
         let Some(step) = step_to_border(first, second, m, latents.variance(frame).iter().sum()) else { continue };
         let border: Vec<f64> = m.iter().zip(&step).map(|(m, s)| m + s).collect();
-        let [one, two] = clusters;
-        let decoded = decode(fitted, &[m, &border, &border].concat(), &[one, one, two], device)?;
-        let [before, under_first, under_second] = <[Vec<f32>; 3]>::try_from(decoded).unwrap_or_default();
+        let mut decoded = decode(fitted, &[m, &border].concat(), &clusters, device)?.into_iter();
+        let mut next = || decoded.next().unwrap_or_default();
+        let (before, after) = (next(), next());
         found.push(Change {
             frame,
             clusters,
             probabilities: clusters.map(|c| f64::from(latents.log_q(frame)[c]).exp()),
             length: step.iter().map(|s| s * s).sum::<f64>().sqrt(),
             before,
-            at_border: [under_first, under_second],
+            after,
         });
     }
     Ok(found)

@@ -61,6 +61,14 @@ impl History {
         Ok(Some(history))
     }
 
+    /// The steps from the stage in which `curves` begin to the end of training.
+    pub fn span(&self, curves: &[Line]) -> [f64; 2] {
+        let first = curves.iter().filter_map(|c| c.points.first()).map(|p| p[0]).fold(self.steps, f64::min);
+        // EM, whose point stands where stage 3 begins, counts as part of it.
+        let begin = self.marks.iter().map(|m| m.x).filter(|x| *x <= first).fold(0.0, f64::max);
+        [begin, self.steps]
+    }
+
     /// What the lines say under `key`, and under `held_out.{key}`.
     pub fn curves(&self, key: &str) -> [Line; 2] {
         let points = |value: &dyn Fn(&Value) -> Option<f64>| {
@@ -96,6 +104,8 @@ mod tests {
         let [training, held_out] = history.curves("reconstruction");
         assert_eq!(training.points, [[10.0, -5.0], [20.0, -4.0], [25.0, -3.0]]);
         assert_eq!(held_out.points, [[25.0, -3.5]]);
+        assert_eq!(history.span(&history.curves("reconstruction")), [0.0, 25.0]);
+        assert_eq!(history.span(&history.curves("balance")), [20.0, 25.0]);
         assert_eq!(history.curves("balance")[0].points, [[20.0, 0.9], [25.0, 0.95]]);
 
         std::fs::write(&path, format!("{text}{{\"stage\"")).unwrap();

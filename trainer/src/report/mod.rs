@@ -22,7 +22,7 @@ use crate::data::{self, Frames, Role};
 use crate::error::Result;
 use crate::eval::{Calibration, Scores, calibration, matching, scores};
 use crate::fit::Fitted;
-use crate::prototypes::{Change, Latents, Prototype, changes, doubtful, prototypes};
+use crate::prototypes::{Change, Latents, Prototype, changes, doubtful, nearly_sure, prototypes};
 use crate::rng::{Purpose, stream};
 use history::History;
 use pictures::Look;
@@ -35,10 +35,13 @@ const EXPLAINED: usize = 12;
 const EXPLAINED_DOUBTFUL: usize = 2;
 /// Doubtful frames that are moved to their runner-up.
 const CHANGED: usize = 6;
+/// The confidence below which a frame is doubtful.
+const DOUBT: f64 = 0.9;
 
 /// A part of a data set, and what the model makes of it.
 struct Part {
-    role: Role,
+    /// Which part it is; None if the data set has but one, which may be what the model was fitted to.
+    role: Option<Role>,
     /// Frames that the part has.
     total: usize,
     /// Those that are looked at.
@@ -92,9 +95,11 @@ struct Material<'a> {
 /// [`crate::Error::Data`] if the frames cannot be read or have another shape than the model takes,
 /// [`crate::Error::Model`] if a file of the run is damaged.
 pub fn report(fitted: &Fitted, run: &Path, data: Option<&Path>, device: &Device) -> Result<String> {
-    let parts: Vec<Part> = data::parts(data)
+    let roles = data::parts(data);
+    let alone = roles.len() == 1;
+    let parts: Vec<Part> = roles
         .into_iter()
-        .map(|role| Part::new(fitted, role, data::open(data, role)?, device))
+        .map(|role| Part::new(fitted, (!alone).then_some(role), data::open(data, role)?, device))
         .collect::<Result<_>>()?;
     let (first, last) = (&parts[0], &parts[parts.len() - 1]);
     let labelled = last.frames.labels.as_deref().map(|labels| Labelled::new(&last.latents, labels));
@@ -106,7 +111,7 @@ pub fn report(fitted: &Fitted, run: &Path, data: Option<&Path>, device: &Device)
         history: History::read(run)?,
         metrics: crate::run::metrics(run)?,
         prototypes: prototypes(fitted, &first.frames, &first.latents, device)?,
-        changes: changes(fitted, &last.latents, &doubtful(&last.latents, CHANGED), device)?,
+        changes: changes(fitted, &last.latents, &nearly_sure(&last.latents, DOUBT, CHANGED), device)?,
         confidence: Confidence::new(fitted, last, labelled.as_ref(), device)?,
         labelled,
         parts,
@@ -122,10 +127,10 @@ impl Material<'_> {
 }
 
 impl Part {
-    fn new(fitted: &Fitted, role: Role, frames: Frames, device: &Device) -> Result<Self> {
+    fn new(fitted: &Fitted, role: Option<Role>, frames: Frames, device: &Device) -> Result<Self> {
         let total = frames.len();
         let frames = if total > MOST_FRAMES {
-            let mut rng = stream(fitted.config.seed, Purpose::Report, role as u64);
+            let mut rng = stream(fitted.config.seed, Purpose::Report, role.map_or(0, |role| role as u64));
             let mut chosen = index::sample(&mut rng, total, MOST_FRAMES).into_vec();
             chosen.sort_unstable();
             frames.select(&chosen)
@@ -150,8 +155,9 @@ impl Part {
     /// What it is called.
     fn name(&self) -> &'static str {
         match self.role {
-            Role::Fit => "training frames",
-            Role::Score => "test frames",
+            Some(Role::Fit) => "training frames",
+            Some(Role::Score) => "test frames",
+            None => "frames",
         }
     }
 

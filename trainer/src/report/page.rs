@@ -14,6 +14,8 @@ const POLICY: &str = "default-src 'none'; img-src data:; style-src 'unsafe-inlin
 pub struct Section {
     /// Its address in the page.
     pub id: &'static str,
+    /// What it is called in the list of sections.
+    pub short: &'static str,
     /// Its heading.
     pub title: &'static str,
     /// What it shows.
@@ -46,7 +48,7 @@ pub fn page(material: &Material<'_>) -> Result<String> {
             body {
                 header { (sections::overview::overview(material)) }
                 nav aria-label="Sections" {
-                    ul { @for section in &sections { li { a href={ "#" (section.id) } { (section.title) } } } }
+                    ul { @for section in &sections { li { a href={ "#" (section.id) } { (section.short) } } } }
                 }
                 main {
                     @for section in &sections {

@@ -31,7 +31,7 @@ pub fn lines(titles: Titles<'_>, span: [f64; 2], lines: &[Line], marks: &[Mark])
     }
     let plot = Plot::new(360.0, 220.0, span, [low, high], [false, true]);
     let inside = html! {
-        @for mark in marks {
+        @for mark in marks.iter().filter(|m| m.x >= span[0] && m.x < span[1]) {
             line class="mark" x1=(n(plot.x.at(mark.x))) x2=(n(plot.x.at(mark.x))) y1=(n(plot.y.from)) y2=(n(plot.y.to)) {}
             text class="note" x=(n(plot.x.at(mark.x) + 3.0)) y=(n(plot.y.to - 3.0)) { (mark.name) }
         }

@@ -13,7 +13,7 @@ pub use scatter::{Group, scatter};
 use maud::{Markup, html};
 
 /// Room around the plot for ticks and titles: left, top, right, bottom.
-const MARGIN: [f64; 4] = [52.0, 14.0, 14.0, 42.0];
+const MARGIN: [f64; 4] = [66.0, 16.0, 14.0, 42.0];
 /// Colours that the style sheet has.
 const COLOURS: usize = 10;
 

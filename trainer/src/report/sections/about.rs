@@ -20,7 +20,8 @@ pub fn section(material: &Material<'_>) -> Result<Section> {
     });
     let mut text = String::new();
     pulldown_cmark::html::push_html(&mut text, events);
-    let text = text.replace("<table>", "<div class=\"scroll\"><table>").replace("</table>", "</table></div>");
+    let text =
+        text.replace("<table>", "<div class=\"scroll\" tabindex=\"0\"><table>").replace("</table>", "</table></div>");
     let body = html! { div class="prose" { (PreEscaped(text)) } };
-    Ok(Section { id: "about", title: "Model card and configuration", body })
+    Ok(Section { id: "about", short: "Card", title: "Model card and configuration", body })
 }

@@ -47,5 +47,5 @@ pub fn section(material: &Material<'_>) -> Section {
             }
         }
     };
-    Section { id: "calibration", title: "Calibration", body }
+    Section { id: "calibration", short: "Calibration", title: "Calibration", body }
 }

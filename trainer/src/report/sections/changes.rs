@@ -2,6 +2,7 @@
 
 use maud::{Markup, html};
 
+use crate::critic::{Map, heatmap};
 use crate::error::Result;
 use crate::prototypes::Change;
 use crate::report::page::{Section, percent};
@@ -19,38 +20,40 @@ pub fn section(material: &Material<'_>) -> Result<Section> {
             figure {
                 div class="explained" { @for card in cards { (card) } }
                 figcaption {
-                    "The " (last.name()) " the model is least sure of. The step is the smallest \u{3b4} in the latent after which \
-                    E log p(z|c" sub { "1" } ") = E log p(z|c" sub { "2" } ") at m + \u{3b4}: the nearest point of a sphere, or of a \
-                    plane where both clusters are as wide. The last two pictures are decoded there, under either cluster; where \
-                    they differ is what the choice comes down to."
+                    "Of each cluster the one of the " (last.name()) " nearest to a confidence of 0.9, from below: as decoded from m \
+                    under its own cluster c" sub { "1" } ", then from m + \u{3b4} under the runner-up c" sub { "2" } ". The step \
+                    \u{3b4} is the smallest in the latent after which E log p(z|c" sub { "1" } ") = E log p(z|c" sub { "2" }
+                    "): to the nearest point of a sphere, or of a plane where both clusters are as wide. Red is added on the way, \
+                    blue taken away, white stays."
                 }
             }
         }
     };
-    Ok(Section { id: "changes", title: "What would change the answer", body })
+    Ok(Section { id: "changes", short: "Changes", title: "What would change the answer", body })
 }
 
 fn card(material: &Material<'_>, part: &Part, change: &Change) -> Result<Markup> {
     let [first, second] = change.clusters;
     let [one, two] = change.probabilities;
+    let difference: Vec<f32> = change.after.iter().zip(&change.before).map(|(after, before)| after - before).collect();
     let tiles = [
         Tile::Frame(part.frames.frame(change.frame)),
         Tile::Frame(&change.before),
-        Tile::Frame(&change.at_border[0]),
-        Tile::Frame(&change.at_border[1]),
+        Tile::Frame(&change.after),
+        Tile::Map(Map::Contrast, &difference, heatmap::span(Map::Contrast, &difference)),
     ];
     let spoken =
-        format!("Frame, its reconstruction in cluster {first}, and at the border in clusters {first} and {second}");
+        format!("Frame, its reconstruction in cluster {first}, at the border in cluster {second}, and the difference");
     Ok(html! {
         div class="card" {
             div class="four" aria-hidden="true" {
-                span { "input" } span { "at m, " (first) } span { "border, " (first) } span { "border, " (second) }
+                span { "input" } span { "in " (first) } span { "in " (second) } span { "difference" }
             }
             (material.look.strip(&tiles, tiles.len(), &spoken)?)
             p class="small" {
-                strong { "cluster " (first) } " " (percent(one)) ", then " (second) " " (percent(two))
+                strong { "Cluster " (first) } ", " (percent(one)) "; then " (second) ", " (percent(two))
                 "; step of " (format!("{:.2}", change.length))
-                @if let Some(labels) = &part.frames.labels { ", label " (labels[change.frame]) }
+                @if let Some(labels) = &part.frames.labels { "; label " (labels[change.frame]) }
             }
         }
     })

@@ -34,7 +34,7 @@ pub fn section(material: &Material<'_>) -> Result<Section> {
             }
         }
     };
-    Ok(Section { id: "clusters", title: "Clusters and what they stand for", body })
+    Ok(Section { id: "clusters", short: "Clusters", title: "Clusters and what they stand for", body })
 }
 
 fn shares(material: &Material<'_>, most: f64) -> Markup {

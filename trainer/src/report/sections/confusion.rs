@@ -50,7 +50,7 @@ pub fn section(material: &Material<'_>) -> Section {
                         }
                     }
                     figcaption {
-                        "Test frames by cluster (rows) and label (columns). Framed cells are the best matching of one cluster to \
+                        "The " (part.name()) " by cluster (rows) and label (columns). Framed cells are the best matching of one cluster to \
                         one class, which accuracy counts: ACC " (format!("{:.4}", s.acc)) ", NMI " (format!("{:.4}", s.nmi))
                         ", ARI " (format!("{:.4}", s.ari)) " over " (count(s.n)) " frames."
                     }
@@ -59,7 +59,7 @@ pub fn section(material: &Material<'_>) -> Section {
         }
         _ => html! { p { "These frames carry no labels, so there is nothing to compare the clusters with." } },
     };
-    Section { id: "confusion", title: "Clusters against labels", body }
+    Section { id: "confusion", short: "Labels", title: "Clusters against labels", body }
 }
 
 /// Counts [clusters]`[classes]`.

@@ -24,12 +24,13 @@ pub fn section(material: &Material<'_>) -> Result<Section> {
     let body = html! {
         p {
             "Each frame with its reconstruction, the mean of p(x|m,c" sub { "1" } ") under its most probable cluster c"
-            sub { "1" } ", and three maps that say, value by value, what the decision rests on. " (material.look.legend())
+            sub { "1" } ", and three maps that say, value by value, what the decision rests on. " (material.look.legend()) " The colours of a map are the same throughout \
+            the page; the outermost half percent of its values takes the last colour."
         }
         (legend(spans)?)
         @for figure in figures { (figure) }
     };
-    Ok(Section { id: "explanations", title: "Why a frame goes to its cluster", body })
+    Ok(Section { id: "explanations", short: "Heatmaps", title: "Why a frame goes to its cluster", body })
 }
 
 /// The three maps: what they are, and their colours.
@@ -86,8 +87,9 @@ fn of_part(material: &Material<'_>, part: &Part, spans: [[f32; 2]; 3]) -> Result
     let cards: Vec<Markup> =
         part.explained.iter().map(|(n, e)| card(material, part, *n, e, spans)).collect::<Result<_>>()?;
     let (title, caption) = match part.role {
-        Role::Fit => ("Training frames", "As figure 2 of the paper."),
-        Role::Score => ("Test frames", "As figure 3 of the paper: frames that training never saw."),
+        None => ("Frames", "As figures 2 and 3 of the paper, for the frames given."),
+        Some(Role::Fit) => ("Training frames", "As figure 2 of the paper."),
+        Some(Role::Score) => ("Test frames", "As figure 3 of the paper: frames that training never saw."),
     };
     let body = html! { div class="explained" { @for card in cards { (card) } } };
     let caption = html! {
@@ -114,9 +116,8 @@ fn card(material: &Material<'_>, part: &Part, n: usize, e: &Explanation, spans: 
             }
             (material.look.strip(&tiles, tiles.len(), &spoken)?)
             p class="small" {
-                strong { "cluster " (e.cluster) } " " (sure(e.cluster))
-                ", then " (e.runner_up) " " (sure(e.runner_up))
-                @if let Some(labels) = &part.frames.labels { ", label " (labels[n]) }
+                strong { "Cluster " (e.cluster) } ", " (sure(e.cluster)) "; then " (e.runner_up) ", " (sure(e.runner_up))
+                @if let Some(labels) = &part.frames.labels { "; label " (labels[n]) }
             }
         }
     })

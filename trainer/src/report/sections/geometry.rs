@@ -19,15 +19,13 @@ pub fn section(material: &Material<'_>) -> Result<Section> {
     let part = material.last();
     let latents = &part.latents;
     let k = material.fitted.config.clusters();
-    let map = Discriminant::new(latents, k).map(|plane| {
+    let map = Discriminant::new(latents.means(), latents.log_qs(), latents.dim, k).map(|plane| {
+        let on_map = || (0..latents.len().min(ON_MAP)).map(|n| (latents.clusters[n], plane.place(latents.mean(n))));
         let groups: Vec<Group> = (0..k)
             .map(|c| Group {
                 number: c,
-                centre: plane.place(&means[c * latents.dim..][..latents.dim]),
-                points: (0..latents.len().min(ON_MAP))
-                    .filter(|&n| latents.clusters[n] == c)
-                    .map(|n| plane.place(latents.mean(n)))
-                    .collect(),
+                cross: plane.place(&means[c * latents.dim..][..latents.dim]),
+                points: on_map().filter(|(cluster, _)| *cluster == c).map(|(_, point)| point).collect(),
             })
             .collect();
         let titles = Titles {
@@ -36,8 +34,8 @@ pub fn section(material: &Material<'_>) -> Result<Section> {
             y: "second discriminant",
         };
         let caption = html! {
-            "Latent means m of " (count(latents.len().min(ON_MAP))) " " (part.name()) ", coloured by cluster; the numbers stand at \
-            \u{3bc}" sub { "c" } ". Of all planes through the latent this is the one in which the clusters lie furthest apart for \
+            "Latent means m of " (count(latents.len().min(ON_MAP))) " " (part.name()) ", coloured by cluster: its number \
+            at their mean, a cross at \u{3bc}" sub { "c" } ". Of all planes through the latent this is the one in which the clusters lie furthest apart for \
             their width (Fisher's discriminant of q(c|x)); clusters that overlap here may be apart in another dimension."
         };
         figure("Map of the latent", &scatter(titles, &groups), &caption)
@@ -57,5 +55,5 @@ pub fn section(material: &Material<'_>) -> Result<Section> {
             (figure("Novelty", &histogram(titles, &latents.novelty, f64::from(threshold)), &caption))
         }
     };
-    Ok(Section { id: "latent", title: "The latent, and novelty", body })
+    Ok(Section { id: "latent", short: "Latent and novelty", title: "The latent, and novelty", body })
 }

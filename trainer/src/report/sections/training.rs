@@ -65,12 +65,13 @@ pub fn section(material: &Material<'_>) -> Section {
                 @for (key, title, unit, meaning) in CURVES {
                     @let spoken = format!("{title} over the steps of training");
                     @let titles = Titles { spoken: &spoken, x: "step", y: unit };
-                    @if let Some(chart) = lines(titles, [0.0, history.steps], &history.curves(key), &history.marks) {
+                    @let curves = history.curves(key);
+                    @if let Some(chart) = lines(titles, history.span(&curves), &curves, &history.marks) {
                         (figure(title, &chart, &html! { (meaning) }))
                     }
                 }
             }
         },
     };
-    Section { id: "training", title: "Training, term by term", body }
+    Section { id: "training", short: "Training", title: "Training, term by term", body }
 }
