@@ -1,6 +1,7 @@
 //! Whether a confidence means what it says: reliability, calibration error, ranking.
 
 use burn::tensor::Device;
+use rand::Rng;
 use serde::Serialize;
 
 use super::{Predictions, matching, predict};
@@ -9,7 +10,6 @@ use crate::data::Frames;
 use crate::data::augment::Augmentation;
 use crate::error::Result;
 use crate::fit::Fitted;
-use crate::rng::{Purpose, stream};
 
 /// Bins of equal width that the calibration error is computed with, as in Guo et al. (2017).
 pub const BINS: usize = 15;
@@ -27,7 +27,7 @@ pub struct Bin {
 
 /// How well confidences agree with what comes true.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Calibration {
+pub struct Reliability {
     /// Bins of equal width over `[0, 1]`, [`BINS`] of them.
     pub bins: Vec<Bin>,
     /// Expected calibration error: Σ_b n_b/N |accuracy_b - confidence_b| (Guo et al. 2017, eq. 3).
@@ -37,13 +37,13 @@ pub struct Calibration {
     pub auroc: Option<f64>,
 }
 
-/// Calibration of confidences in `[0, 1]` `[N]` against whether each prediction is right `[N]`.
+/// Reliability of confidences in `[0, 1]` `[N]` against whether each prediction is right `[N]`.
 ///
 /// A confidence on the border of two bins belongs to the lower one, 0 to the first.
 ///
 /// # Panics
 /// If the lengths differ.
-pub fn calibration(confidences: &[f64], right: &[bool]) -> Calibration {
+pub fn calibration(confidences: &[f64], right: &[bool]) -> Reliability {
     assert_eq!(confidences.len(), right.len());
     let mut bins = vec![Bin::default(); BINS];
     for (&confidence, &right) in confidences.iter().zip(right) {
@@ -58,14 +58,14 @@ pub fn calibration(confidences: &[f64], right: &[bool]) -> Calibration {
         bin.confidence /= bin.count as f64;
         bin.accuracy /= bin.count as f64;
     }
-    Calibration { bins, ece, auroc: auroc(confidences, right) }
+    Reliability { bins, ece, auroc: auroc(confidences, right) }
 }
 
 /// How often a cluster is that of the frame's class, one cluster to one class, against its confidence. Labels only score.
 ///
 /// # Panics
 /// If there are not as many labels as predictions.
-pub fn against_labels(predictions: &Predictions, labels: &[u32]) -> Calibration {
+pub fn against_labels(predictions: &Predictions, labels: &[u32]) -> Reliability {
     let mut classes = labels.to_vec();
     classes.sort_unstable();
     classes.dedup();
@@ -76,8 +76,8 @@ pub fn against_labels(predictions: &Predictions, labels: &[u32]) -> Calibration 
 }
 
 /// How often a random view of a frame goes to the frame's cluster, against the frame's confidence; nobody needs to know
-/// a label for it. The views are those of stage 3, from `stream(seed, purpose, 0)`; where neighbours stood for views, the
-/// maps for this kind of frame. None where views are the frames themselves.
+/// a label for it. The views are those of stage 3; where neighbours stood for views, the maps for this kind of frame. None
+/// where views are the frames themselves.
 ///
 /// # Errors
 /// [`crate::Error::Data`] if the frames have another shape than the model takes.
@@ -85,9 +85,9 @@ pub fn against_views(
     fitted: &Fitted,
     frames: &Frames,
     predictions: &Predictions,
-    purpose: Purpose,
+    rng: &mut impl Rng,
     device: &Device,
-) -> Result<Option<Calibration>> {
+) -> Result<Option<Reliability>> {
     let config = &fitted.config;
     let augment = match config.augment.kind {
         AugmentKind::None => return Ok(None),
@@ -95,12 +95,11 @@ pub fn against_views(
         _ => config.augment.clone(),
     };
     let maps = Augmentation::new(&augment, fitted.shape, config.frames.of(fitted.shape), config.refine.strength);
-    let mut rng = stream(config.seed, purpose, 0);
     let scaled = fitted.scale(frames)?;
     let mut values = vec![0.0; scaled.values.len()];
     let p = scaled.shape.len();
     for (frame, view) in scaled.values.chunks_exact(p).zip(values.chunks_exact_mut(p)) {
-        maps.apply(frame, view, &mut rng);
+        maps.apply(frame, view, rng);
     }
     if let Some(scaling) = &fitted.scaling {
         scaling.undo(&mut values);
@@ -117,8 +116,9 @@ pub fn against_views(
 ///
 /// # Panics
 /// If the lengths differ.
-pub fn auroc(scores: &[f64], positive: &[bool]) -> Option<f64> {
+pub fn auroc(scores: &[impl Copy + Into<f64>], positive: &[bool]) -> Option<f64> {
     assert_eq!(scores.len(), positive.len());
+    let scores: Vec<f64> = scores.iter().map(|score| (*score).into()).collect();
     let mut order: Vec<usize> = (0..scores.len()).collect();
     order.sort_by(|&a, &b| scores[a].total_cmp(&scores[b]));
     let positives = positive.iter().filter(|p| **p).count();
@@ -165,7 +165,7 @@ mod tests {
         assert_eq!(auroc(&[0.4, 0.3, 0.2, 0.1], &positive), Some(0.0));
         assert_eq!(auroc(&[0.5; 4], &positive), Some(0.5));
         assert_eq!(auroc(&[0.1, 0.4, 0.35, 0.8], &positive), Some(0.75));
-        assert_eq!((auroc(&[0.1], &[true]), auroc(&[], &[])), (None, None));
+        assert_eq!((auroc(&[0.1], &[true]), auroc(&[0.0; 0], &[])), (None, None));
     }
 
     #[test]

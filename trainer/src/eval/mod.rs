@@ -3,7 +3,7 @@
 pub mod calibration;
 mod scores;
 
-pub use calibration::{Calibration, against_labels, against_views, auroc, calibration};
+pub use calibration::{Reliability, against_labels, against_views, auroc, calibration};
 pub use scores::{Scores, matching, scores};
 
 use burn::tensor::Device;

@@ -4,11 +4,12 @@ use burn::tensor::Device;
 use rand::seq::SliceRandom;
 
 use super::completeness::ratios;
-use super::statistics::{auroc, spearman};
+use super::statistics::spearman;
 use super::{Bar, Planted, Row, Subject, as_exported, curves, occluder, order, sobel, stroke};
 use crate::critic::{Explanation, Map, explain, explain_between, heatmap, indices};
 use crate::data::{FrameShape, Frames};
 use crate::error::Result;
+use crate::eval::auroc;
 use crate::fit::{Fitted, to_host};
 use crate::model::{ClusterVae, Init};
 use crate::rng::{Purpose, stream};

@@ -14,6 +14,7 @@ use crate::rng::{Purpose, stream};
 /// Streams of [`Purpose::Quality`].
 const SHUFFLES: u64 = 3 << 32;
 const NOISE: u64 = 4 << 32;
+const VIEWS: u64 = 5 << 32;
 
 /// Measures novelty and confidence on all frames.
 pub fn rows(subject: &Subject<'_>, progress: &mut dyn FnMut(&str)) -> Result<Vec<Row>> {
@@ -51,7 +52,8 @@ pub fn rows(subject: &Subject<'_>, progress: &mut dyn FnMut(&str)) -> Result<Vec
         let error = against_labels(&known, labels).ece;
         rows.push(Row::new("confidence: calibration error against labels", Bar::Below(0.02), error));
     }
-    if let Some(found) = against_views(fitted, all, &known, Purpose::Quality, device)? {
+    let mut views = stream(fitted.config.seed, Purpose::Quality, VIEWS);
+    if let Some(found) = against_views(fitted, all, &known, &mut views, device)? {
         rows.push(Row::new("confidence: calibration error against random views", Bar::Below(0.02), found.ece));
     }
     Ok(rows)
@@ -60,7 +62,7 @@ pub fn rows(subject: &Subject<'_>, progress: &mut dyn FnMut(&str)) -> Result<Vec
 /// AUROC of the novelty of other frames against that of known ones.
 fn separation(fitted: &Fitted, known: &Predictions, others: &Frames, device: &Device) -> Result<Option<f64>> {
     let others = predict(fitted, others, device)?.novelty;
-    let scores: Vec<f64> = known.novelty.iter().chain(&others).map(|v| f64::from(*v)).collect();
+    let scores: Vec<f32> = known.novelty.iter().chain(&others).copied().collect();
     let positive: Vec<bool> = (0..scores.len()).map(|n| n >= known.novelty.len()).collect();
     Ok(auroc(&scores, &positive))
 }

@@ -39,13 +39,3 @@ pub fn spearman(a: &[f32], b: &[f32]) -> f64 {
     let scale = (product(&a, &a) * product(&b, &b)).sqrt();
     if scale > 0.0 { product(&a, &b) / scale } else { 0.0 }
 }
-
-/// Area under the ROC curve: how often a true value scores above another, equal scores counting half.
-///
-/// None unless there are values of both kinds.
-pub fn auroc(scores: &[f32], truth: &[bool]) -> Option<f64> {
-    let positives = truth.iter().filter(|t| **t).count() as f64;
-    let negatives = truth.len() as f64 - positives;
-    let sum: f64 = ranks(scores).iter().zip(truth).filter(|(_, t)| **t).map(|(rank, _)| rank).sum();
-    (positives > 0.0 && negatives > 0.0).then(|| (sum - positives * (positives + 1.0) / 2.0) / (positives * negatives))
-}

@@ -15,12 +15,10 @@ use std::path::Path;
 use burn::tensor::Device;
 use rand::seq::index;
 
-use crate::config::{AugmentConfig, AugmentKind};
 use crate::critic::{Explanation, explain};
-use crate::data::augment::Augmentation;
 use crate::data::{self, Frames, Role};
 use crate::error::Result;
-use crate::eval::{Calibration, Scores, calibration, matching, scores};
+use crate::eval::{Reliability, Scores, against_labels, against_views, matching, predict, scores};
 use crate::fit::Fitted;
 use crate::prototypes::{Change, Latents, Prototype, changes, doubtful, nearly_sure, prototypes};
 use crate::rng::{Purpose, stream};
@@ -53,8 +51,8 @@ struct Part {
 
 /// How well confidences agree with what comes true.
 struct Confidence {
-    calibration: Calibration,
-    /// Whether labels, rather than a second view, say what is right.
+    reliability: Reliability,
+    /// Whether labels, rather than random views, say what is right.
     against_labels: bool,
 }
 
@@ -112,7 +110,7 @@ pub fn report(fitted: &Fitted, run: &Path, data: Option<&Path>, device: &Device)
         metrics: crate::run::metrics(run)?,
         prototypes: prototypes(fitted, &first.frames, &first.latents, device)?,
         changes: changes(fitted, &last.latents, &nearly_sure(&last.latents, DOUBT, CHANGED), device)?,
-        confidence: Confidence::new(fitted, last, labelled.as_ref(), device)?,
+        confidence: Confidence::new(fitted, last, device)?,
         labelled,
         parts,
     };
@@ -183,44 +181,16 @@ impl Labelled {
 }
 
 impl Confidence {
-    /// Against labels, a cluster being right for the class it is matched to; without labels, for a random view of each
-    /// frame, against the cluster of another view. None where views are the frames themselves.
-    fn new(fitted: &Fitted, part: &Part, labelled: Option<&Labelled>, device: &Device) -> Result<Option<Self>> {
-        let confidences = |latents: &Latents| (0..latents.len()).map(|n| latents.confidence(n)).collect::<Vec<_>>();
-        if let (Some(labelled), Some(labels)) = (labelled, &part.frames.labels) {
-            let clusters = part.latents.clusters.iter();
-            let right: Vec<bool> = clusters.zip(labels).map(|(c, l)| labelled.class(*c) == Some(*l)).collect();
-            let calibration = calibration(&confidences(&part.latents), &right);
-            return Ok(Some(Self { calibration, against_labels: true }));
+    /// Against labels, or without them against random views of the frames. None if there are neither.
+    fn new(fitted: &Fitted, part: &Part, device: &Device) -> Result<Option<Self>> {
+        let predictions = predict(fitted, &part.frames, device)?;
+        if let Some(labels) = &part.frames.labels {
+            let reliability = against_labels(&predictions, labels);
+            return Ok(Some(Self { reliability, against_labels: true }));
         }
-        // Where a neighbour stands for a view, the maps for this kind of frame take its place.
-        let augment = match fitted.config.augment.kind {
-            AugmentKind::None => return Ok(None),
-            AugmentKind::Neighbours => AugmentConfig { kind: AugmentKind::Auto, ..fitted.config.augment.clone() },
-            _ => fitted.config.augment.clone(),
-        };
-        let maps = Augmentation::new(
-            &augment,
-            fitted.shape,
-            fitted.config.frames.of(fitted.shape),
-            fitted.config.refine.strength,
-        );
-        let scaled = fitted.scale(&part.frames)?;
-        let view = |index: u64| -> Result<Latents> {
-            let mut rng = stream(fitted.config.seed, Purpose::Report, index);
-            let mut values = vec![0.0; scaled.values.len()];
-            let p = scaled.shape.len();
-            for (frame, view) in scaled.values.chunks_exact(p).zip(values.chunks_exact_mut(p)) {
-                maps.apply(frame, view, &mut rng);
-            }
-            if let Some(scaling) = &fitted.scaling {
-                scaling.undo(&mut values);
-            }
-            Latents::new(fitted, &Frames { shape: scaled.shape, values, labels: None }, device)
-        };
         // Role takes the first two streams.
-        let (one, other) = (view(2)?, view(3)?);
-        let same: Vec<bool> = one.clusters.iter().zip(&other.clusters).map(|(a, b)| a == b).collect();
-        Ok(Some(Self { calibration: calibration(&confidences(&one), &same), against_labels: false }))
+        let mut views = stream(fitted.config.seed, Purpose::Report, 2);
+        let found = against_views(fitted, &part.frames, &predictions, &mut views, device)?;
+        Ok(found.map(|reliability| Self { reliability, against_labels: false }))
     }
 }

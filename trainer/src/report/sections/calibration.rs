@@ -17,7 +17,7 @@ pub fn section(material: &Material<'_>) -> Section {
             }
         },
         Some(confidence) => {
-            let found = &confidence.calibration;
+            let found = &confidence.reliability;
             let right = if confidence.against_labels { "share with the label" } else { "share in the same cluster" };
             let titles = Titles { spoken: "Reliability diagram", x: "confidence, max q(c|x)", y: right };
             let all: usize = found.bins.iter().map(|b| b.count).sum();
@@ -26,7 +26,7 @@ pub fn section(material: &Material<'_>) -> Section {
                 @if confidence.against_labels {
                     "How often a frame carries the label that its cluster is matched to"
                 } @else {
-                    "Without labels: how often two random views of a frame go to the same cluster"
+                    "Without labels: how often a random view of a frame goes to its cluster"
                 }
                 ", by the confidence it was given. On the diagonal a confidence of 0.8 is right four times in five; bars below \
                 their dot are overconfident. " (percent(surest as f64 / all.max(1) as f64)) " of " (count(all)) " frames lie in the \

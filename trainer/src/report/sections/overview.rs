@@ -23,7 +23,7 @@ pub fn overview(material: &Material<'_>) -> Markup {
         tiles.push((format!("{information:.2}"), format!("I(x;c), nats, of at most {log_k:.2}")));
     }
     if let Some(confidence) = &material.confidence {
-        tiles.push((format!("{:.4}", confidence.calibration.ece), "expected calibration error".to_owned()));
+        tiles.push((format!("{:.4}", confidence.reliability.ece), "expected calibration error".to_owned()));
     }
     let last = material.last();
     tiles.push((
