@@ -9,6 +9,7 @@ mod gmm;
 mod latents;
 mod predict;
 mod progress;
+mod throughput;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use trainer::Result;
@@ -53,6 +54,8 @@ enum Verb {
     Demo(demo::Args),
     /// Fit under several seeds and print what each scores
     Benchmark(benchmark::Args),
+    /// Time training steps
+    Throughput(throughput::Args),
     /// Print completions for a shell
     Completions {
         /// The shell
@@ -72,6 +75,7 @@ impl Cli {
             Verb::Gmm(args) => args.run(),
             Verb::Demo(args) => args.run(),
             Verb::Benchmark(args) => args.run(),
+            Verb::Throughput(args) => args.run(),
             Verb::Completions { shell } => {
                 clap_complete::generate(shell, &mut Cli::command(), "trainer", &mut std::io::stdout());
                 Ok(())

@@ -11,6 +11,7 @@ mod mixture;
 mod pretrain;
 mod refine;
 mod stage;
+mod throughput;
 
 pub use balance::Balance;
 pub use bound::{BoundReport, bound};
@@ -20,6 +21,7 @@ pub use count::Candidate;
 pub use metrics::{Epoch, MixtureReport};
 pub use mixture::latent_mixture;
 pub use stage::{encode, to_host};
+pub use throughput::throughput;
 
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -261,6 +263,8 @@ struct Material {
     held_out: Frames,
     /// For every training frame those near it, if they stand for views.
     neighbours: Option<Neighbours>,
+    /// Whether stage 3 reports the bounds of held-out frames.
+    reports_bounds: bool,
 }
 
 impl Material {
@@ -275,7 +279,7 @@ impl Material {
         }
         let wanted = config.augment.kind == AugmentKind::Neighbours;
         let neighbours = wanted.then(|| Neighbours::find(&training, config.augment.neighbours, device)).transpose()?;
-        Ok(Self { training, held_out, neighbours })
+        Ok(Self { training, held_out, neighbours, reports_bounds: true })
     }
 
     /// What makes the views of a stage.

@@ -9,7 +9,7 @@ use burn::tensor::{Device, Tensor};
 
 use super::bound::bound;
 use super::checkpoint::StageName;
-use super::stage::{Outcome, Stage, Start, to_tensor};
+use super::stage::{Bounds, Outcome, Stage, Start, to_tensor};
 use super::{Material, Observer};
 use crate::config::{Checked, ClusterPosterior, DecoderPasses, Schedule};
 use crate::data::batches::{Batch, BatchPlan};
@@ -38,6 +38,7 @@ pub fn run(
     let inner = device.clone().inner();
     let views_from = data.views(config, &config.augment, c.strength);
     let views = usize::from(!views_from.are_frames());
+    let report = |model: &ClusterVae| bound(&model.valid(), config, &looked_at, BOUND_SAMPLES, &inner);
     let stage = Stage {
         name: StageName::Refine,
         steps: c.steps,
@@ -54,7 +55,7 @@ pub fn run(
         },
         learning_rate: &|step| Schedule::Cosine.at(c.learning_rate, step, c.steps),
         objective: &|model, batch, step, device| objective(config, model, batch, step, device),
-        held_out: Some(&|model| bound(&model.valid(), config, &looked_at, BOUND_SAMPLES, &inner)),
+        held_out: data.reports_bounds.then_some(&report as &Bounds<'_>),
     };
     stage.run(start, &device, observer)
 }

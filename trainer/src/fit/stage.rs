@@ -1,7 +1,7 @@
 //! The loop that the two gradient stages share.
 
 use burn::module::{Module, ModuleVisitor, Param};
-use burn::optim::{AdamConfig, GradientsParams};
+use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::bound::BoundReport;
@@ -11,6 +11,7 @@ use super::{Event, Observer};
 use crate::data::Frames;
 use crate::data::batches::{Batch, BatchPlan};
 use crate::error::{Error, Result};
+use crate::kernels::optimizer;
 use crate::model::{ClusterVae, Posterior};
 
 /// Steps between two looks at whether every value is still finite.
@@ -66,7 +67,7 @@ impl Stage<'_> {
             return Ok(None);
         }
         let Start { mut model, attempt, data_sha256, checkpoint } = start;
-        let mut optimizer = AdamConfig::new().init();
+        let mut optimizer = optimizer();
         let (mut first, mut totals) = (0, Totals::default());
         if let Some(checkpoint) = checkpoint {
             optimizer = checkpoint.optimizer(optimizer)?;

@@ -99,7 +99,8 @@ impl Encoder {
     pub fn forward(&self, frames: Tensor<2>) -> Posterior {
         let b = frames.dims()[0];
         let mut hidden = frames;
-        if !self.convs.is_empty() && kernels::on_cpu(&hidden.device()) && hidden.device().is_autodiff() {
+        let trains_on_cpu = kernels::on_cpu(&hidden.device()) && hidden.device().is_autodiff();
+        if !self.convs.is_empty() && trains_on_cpu {
             hidden = self.conv_blocks_on_cpu(hidden);
         } else if !self.convs.is_empty() {
             let [c, h, w] = self.shape;
@@ -111,7 +112,8 @@ impl Encoder {
             hidden = maps.flatten(1, 3);
         }
         for block in &self.dense {
-            hidden = relu(block.norm.forward(block.linear.forward(hidden)));
+            let out = block.linear.forward(hidden);
+            hidden = if trains_on_cpu { norm_on_cpu(&block.norm, out) } else { relu(block.norm.forward(out)) };
         }
         Posterior {
             mu_z: self.mu.forward(hidden.clone()),
@@ -132,15 +134,25 @@ impl Encoder {
             let bias = conv.bias.as_ref().map_or_else(|| Tensor::zeros([outputs], &maps.device()), |bias| bias.val());
             let affine = [norm.gamma.val(), norm.beta.val()];
             let done = kernels::conv_block(maps, [h, w], conv.weight.val(), bias, affine, norm.epsilon);
-            for (running, found) in [(&norm.running_mean, done.mean), (&norm.running_var, done.variance)] {
-                let kept = running.value_sync().to_device(&found.device()) * (1.0 - norm.momentum);
-                running.update((kept + found * norm.momentum).detach());
-            }
             (c, h, w) = (outputs, h.div_ceil(2), w.div_ceil(2));
-            maps = done.output;
+            maps = with_running(norm, done);
         }
         maps.reshape([b, h * w, c]).swap_dims(1, 2).reshape([b, c * h * w])
     }
+}
+
+/// Normalisation and ReLU in training on the CPU.
+fn norm_on_cpu(norm: &BatchNorm, input: Tensor<2>) -> Tensor<2> {
+    with_running(norm, kernels::norm_block(input, [norm.gamma.val(), norm.beta.val()], norm.epsilon))
+}
+
+/// Brings the running statistics up to date, as Burn's own normalisation does.
+fn with_running(norm: &BatchNorm, done: kernels::Normalised) -> Tensor<2> {
+    for (running, found) in [(&norm.running_mean, done.mean), (&norm.running_var, done.variance)] {
+        let kept = running.value_sync().to_device(&found.device()) * (1.0 - norm.momentum);
+        running.update((kept + found * norm.momentum).detach());
+    }
+    done.output
 }
 
 impl Posterior {

@@ -26,14 +26,14 @@ impl Prior {
         self.mu_c.dims()[0]
     }
 
-    /// The prior with the mean and the isotropic variance of each component.
-    pub fn from_moments(moments: &Moments, device: &Device) -> Self {
+    /// The prior with the mean and the isotropic variance of each component, its parameters called as before.
+    pub fn with_moments(&self, moments: &Moments, device: &Device) -> Self {
         let (k, d) = (moments.variances.len(), moments.means.len() / moments.variances.len());
         let means: Vec<f32> = moments.means.iter().map(|&v| v as f32).collect();
         let log_vars: Vec<f32> = moments.variances.iter().map(|&v| v.ln() as f32).collect();
         Self {
-            mu_c: Param::from_tensor(Tensor::from_data(TensorData::new(means, [k, d]), device)),
-            log_var_c: Param::from_tensor(Tensor::from_data(TensorData::new(log_vars, [k]), device)),
+            mu_c: Param::initialized(self.mu_c.id, Tensor::from_data(TensorData::new(means, [k, d]), device)),
+            log_var_c: Param::initialized(self.log_var_c.id, Tensor::from_data(TensorData::new(log_vars, [k]), device)),
         }
     }
 }
