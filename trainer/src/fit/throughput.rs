@@ -34,8 +34,11 @@ pub fn throughput(
     let config = config.check()?;
     let scaling = Scaling::fit(frames, config.frames.of(frames.shape));
     let likelihood = likelihood(&config, scaling.is_some())?;
-    let data = Material { reports_bounds: false, ..Material::new(&config, frames, scaling.as_ref(), device)? };
-    let mut init = Init { rng: stream(config.seed, Purpose::Weights, 0), device: &device.clone().autodiff() };
+    let data = Material {
+        reports_bounds: false,
+        ..Material::new(&config, frames, scaling.as_ref(), std::slice::from_ref(device))?
+    };
+    let mut init = Init { rng: stream(config.seed, Purpose::Weights, 0), device: &data.devices[0] };
     let model = ClusterVae::new(&config, frames.shape, likelihood, &mut init);
 
     let mut ends = Vec::new();
