@@ -251,6 +251,7 @@ fn mistakes_are_named_with_their_exit_code() {
     fails(&["fit", "--set", "augment.shift=nan"], 2, "augment.shift");
     fails(&["fit", "--set", "clusters"], 2, "expected key=value");
     fails(&["fit", "--set", "cluster_posterior=magic"], 2, "magic");
+    fails(&["fit", "--device", "cpu", "--devices", "2"], 7, "the CPU is one device");
     fails(&["fit", "--no-such-option"], 2, "--no-such-option");
     let config = at("c.toml");
     std::fs::write(&config, "[refine]\nstepss = 3\n").unwrap();

@@ -11,11 +11,11 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use trainer::Error;
-use trainer::config::{AugmentKind, Clusters, CollapseConfig, Config, Preset};
+use trainer::config::{AugmentKind, Clusters, CollapseConfig, Config, DecoderPasses, Preset};
 use trainer::data::Frames;
 use trainer::data::neighbours::Neighbours;
 use trainer::export::{Precision, encode};
-use trainer::fit::{Balance, Checkpoint, Event, Fitted, Place, StageName, fit};
+use trainer::fit::{Balance, Checkpoint, Event, Fitted, Place, StageName, fit, fit_on};
 
 /// Few steps, in epochs of nine.
 fn short() -> Config {
@@ -112,6 +112,46 @@ fn a_training_can_be_broken_off() {
         assert_eq!(told, epochs, "{until:?}");
         let bytes = |fitted: &Fitted| encode(fitted, Precision::F32).unwrap();
         assert!(bytes(&rest.unwrap()) == bytes(whole.as_ref().unwrap()), "{until:?}");
+    }
+}
+
+/// Several handles of the CPU take the path of several GPUs; the loss is that of the whole batch, whatever a loss is a
+/// mean of, so it is the same loss.
+#[test]
+fn a_batch_spread_over_devices_trains_as_on_one() {
+    let frames = patterns(304, IMAGE, 1);
+    let curve = |devices: usize, passes: DecoderPasses| {
+        let mut config = small();
+        (config.pretrain.steps, config.refine.steps, config.refine.decoder_passes) = (12, 12, passes);
+        // Parts of 11, 11 and 10 rows.
+        let mut epochs = Vec::new();
+        fit_on(&config.check().unwrap(), &frames, &vec![Device::flex(); devices], None, &mut |event| {
+            if let Event::Epoch(epoch) = event {
+                epochs.push((epoch.stage, epoch.values.clone(), epoch.held_out.map(|bound| bound.elbo)));
+            }
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+        epochs
+    };
+    for passes in [DecoderPasses::Sampled, DecoderPasses::Exact] {
+        let one = curve(1, passes);
+        for devices in [2, 3] {
+            let several = curve(devices, passes);
+            assert_eq!(one.len(), several.len());
+            for ((stage, expected, bound), (_, found, found_bound)) in one.iter().zip(&several) {
+                for (name, expected) in expected {
+                    let found = found[name];
+                    assert!(
+                        (found - expected).abs() < 1e-3 * (1.0 + expected.abs()),
+                        "{stage} {name} on {devices}: {found}, on one {expected}"
+                    );
+                }
+                // With the running statistics of the normalisation.
+                let (expected, found) = (bound.unwrap_or_default(), found_bound.unwrap_or_default());
+                assert!((found - expected).abs() < 1e-3 * (1.0 + expected.abs()), "{found}, on one {expected}");
+            }
+        }
     }
 }
 

@@ -66,6 +66,9 @@ pub struct Training {
     /// Change a setting, keys dotted as in config.toml; may be given more than once
     #[arg(long = "set", value_name = "KEY=VALUE")]
     settings: Vec<String>,
+    /// Devices to spread every batch over; the loss stays that of the whole batch
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=64))]
+    devices: u64,
     /// Seconds between two checkpoints of a stage; its end always has one
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     checkpoint_every: u64,
@@ -81,9 +84,9 @@ impl Training {
         Ok(config)
     }
 
-    /// The device asked for.
+    /// The device asked for, the first if there are several.
     pub fn device(&self) -> Result<Chosen> {
-        device::choose(self.device)
+        Ok(device::choose_many(self.device, self.devices as usize)?.0)
     }
 
     /// Trains into `--out`, or else the next free `runs/{name}N`, with progress.
@@ -113,7 +116,8 @@ impl Training {
         }
         let mut progress = Progress::new(&run, Duration::from_secs(self.checkpoint_every))?;
         let mut last_epoch = None;
-        let fitted = fit::fit(config, frames, &device.device, resume, &mut |event| {
+        let (_, devices) = device::choose_many(self.device, self.devices as usize)?;
+        let fitted = fit::fit_on(config, frames, &devices, resume, &mut |event| {
             if let Event::Epoch(epoch) = &event {
                 last_epoch = Some((*epoch).clone());
             }
