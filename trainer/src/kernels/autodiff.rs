@@ -51,7 +51,7 @@ impl CpuLayers for Flex {
         factors: Factors,
     ) -> (FlexTensor, FlexTensor, FlexTensor) {
         let gradient = gradient.to_contiguous();
-        let [mut value, mut first, mut second] = [values, moment_1, moment_2].map(|tensor| tensor.to_contiguous());
+        let [mut value, mut first, mut second] = [values, moment_1, moment_2].map(alone);
         adam::step(value.storage_mut(), self::values(&gradient), first.storage_mut(), second.storage_mut(), factors);
         (value, first, second)
     }
@@ -302,6 +302,16 @@ impl Logits {
 /// The values of a contiguous tensor.
 fn values(tensor: &FlexTensor) -> &[f32] {
     tensor.as_slice().unwrap_or_default()
+}
+
+/// The tensor as all there is in its storage, which may be a part of a file.
+fn alone(whole: FlexTensor) -> FlexTensor {
+    let contiguous = whole.to_contiguous();
+    drop(whole);
+    if contiguous.storage::<f32>().len() == contiguous.layout().num_elements() {
+        return contiguous;
+    }
+    tensor(values(&contiguous).to_vec(), contiguous.layout().shape().to_vec())
 }
 
 fn tensor(values: Vec<f32>, shape: Vec<usize>) -> FlexTensor {

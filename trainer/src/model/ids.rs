@@ -17,14 +17,19 @@ impl Numbers {
 
 impl ModuleMapper for Numbers {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let (_, tensor, mapper) = param.consume();
-        Param::from_mapped_value(self.next(), tensor, mapper)
+        renamed(param, self.next())
     }
 
     fn map_int<const D: usize>(&mut self, param: Param<Tensor<D, Int>>) -> Param<Tensor<D, Int>> {
         let (_, tensor, mapper) = param.consume();
         Param::from_mapped_value(self.next(), tensor, mapper)
     }
+}
+
+/// The parameter under another identifier, learned or not as before.
+pub fn renamed<const D: usize>(param: Param<Tensor<D>>, id: ParamId) -> Param<Tensor<D>> {
+    let (_, tensor, mapper) = param.consume();
+    Param::from_mapped_value(id, tensor, mapper)
 }
 
 /// The model with its parameters numbered from 1.

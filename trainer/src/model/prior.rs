@@ -4,6 +4,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::Init;
+use super::ids::renamed;
 use crate::gmm::Moments;
 
 /// The mixture prior of the latents.
@@ -31,9 +32,8 @@ impl Prior {
         let (k, d) = (moments.variances.len(), moments.means.len() / moments.variances.len());
         let means: Vec<f32> = moments.means.iter().map(|&v| v as f32).collect();
         let log_vars: Vec<f32> = moments.variances.iter().map(|&v| v.ln() as f32).collect();
-        Self {
-            mu_c: Param::initialized(self.mu_c.id, Tensor::from_data(TensorData::new(means, [k, d]), device)),
-            log_var_c: Param::initialized(self.log_var_c.id, Tensor::from_data(TensorData::new(log_vars, [k]), device)),
-        }
+        let mu_c = Param::from_tensor(Tensor::from_data(TensorData::new(means, [k, d]), device));
+        let log_var_c = Param::from_tensor(Tensor::from_data(TensorData::new(log_vars, [k]), device));
+        Self { mu_c: renamed(mu_c, self.mu_c.id), log_var_c: renamed(log_var_c, self.log_var_c.id) }
     }
 }
