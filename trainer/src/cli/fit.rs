@@ -124,7 +124,6 @@ impl Training {
             progress.observe(event)
         });
         let fitted = progress.finish(fitted)?;
-        run.save(&fitted)?;
         run.summary(&Summary {
             device: device.name.clone(),
             frames: frames.len(),
@@ -132,6 +131,8 @@ impl Training {
             novelty_threshold: fitted.novelty_threshold,
             last_epoch,
         })?;
+        // Last: the model's description is what says that a run has ended.
+        run.save(&fitted)?;
         Ok((fitted, run))
     }
 }
