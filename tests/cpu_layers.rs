@@ -1,8 +1,10 @@
 //! The CPU's own layers against Burn's operations: values, gradients, and the same bits for any number of threads.
 #![expect(clippy::unwrap_used, reason = "a helper that fails is the test's own message")]
 
-use burn::nn::PaddingConfig2d;
+use burn::module::Param;
 use burn::nn::conv::Conv2dConfig;
+use burn::nn::{Linear, LinearConfig, PaddingConfig2d};
+use burn::optim::{AdamConfig, GradientsParams};
 use burn::tensor::activation::relu;
 use burn::tensor::module::batch_norm_train;
 use burn::tensor::{Device, Tensor, TensorData};
@@ -53,8 +55,8 @@ fn outcome([b, h, w, c, o, k]: [usize; 6], own: bool) -> Vec<Vec<f32>> {
             .with_stride([2, 2])
             .with_padding(PaddingConfig2d::Explicit(pad, pad, pad, pad))
             .init(&device);
-        conv.weight = burn::module::Param::from_tensor(weight.clone());
-        conv.bias = Some(burn::module::Param::from_tensor(bias));
+        conv.weight = Param::from_tensor(weight.clone());
+        conv.bias = Some(Param::from_tensor(bias));
         let first = maps.clone().reshape([b, h * w, c]).swap_dims(1, 2).reshape([b, c, h, w]);
         // The parameter detaches its tensor, so the convolution is asked for directly.
         let out = burn::tensor::module::conv2d(
@@ -112,11 +114,72 @@ fn the_likelihood_is_that_of_its_definition() {
     }
 }
 
+/// Output, mean, variance, then the gradients by input, gamma, beta.
+fn normalised([b, w]: [usize; 2], own: bool) -> Vec<Vec<f32>> {
+    let device = Device::flex().autodiff();
+    let mut rng = ChaCha8Rng::seed_from_u64(3);
+    let input = (random(&mut rng, [b, w], &device) * 3.0 + 1.0).detach().require_grad();
+    let gamma = random(&mut rng, [w], &device).require_grad();
+    let beta = random(&mut rng, [w], &device).require_grad();
+    let (output, mean, variance) = if own {
+        let done = kernels::norm_block(input.clone(), [gamma.clone(), beta.clone()], EPSILON);
+        (done.output, done.mean, done.variance)
+    } else {
+        let done = batch_norm_train(input.clone(), gamma.clone(), beta.clone(), EPSILON);
+        (relu(done.output), done.mean, done.variance)
+    };
+    let gradients = (output.clone() * random(&mut rng, [b, w], &device)).sum().backward();
+    let by = [values(input.grad(&gradients).unwrap()), values(gamma.grad(&gradients).unwrap())];
+    [vec![values(output), values(mean), values(variance)], by.to_vec(), vec![values(beta.grad(&gradients).unwrap())]]
+        .concat()
+}
+
+#[test]
+fn the_norm_block_is_burns_normalisation_and_relu() {
+    let names = ["output", "mean", "variance", "by input", "by gamma", "by beta"];
+    for shape in [[512, 2000], [70, 33], [2, 1]] {
+        for ((name, found), expected) in names.iter().zip(normalised(shape, true)).zip(normalised(shape, false)) {
+            let worst = difference(&found, &expected);
+            assert!(worst < 1e-4, "{name} of {shape:?}: {worst}");
+        }
+    }
+}
+
+/// Twenty steps of both on the same gradients, to the same bits: a run may be resumed under either.
+#[test]
+fn the_optimiser_is_burns_adam() {
+    let device = Device::flex().autodiff();
+    let mut rng = ChaCha8Rng::seed_from_u64(4);
+    let mut own = LinearConfig::new(300, 70).init(&device);
+    own.weight = Param::from_tensor(random(&mut rng, [300, 70], &device));
+    own.bias = Some(Param::from_tensor(random(&mut rng, [70], &device)));
+    let mut burns = own.clone();
+    let (mut a, mut b) = (kernels::optimizer(), AdamConfig::new().init());
+    for step in 0..20 {
+        let x = random(&mut rng, [9, 300], &device);
+        let gradients = |layer: &Linear| {
+            let loss = layer.forward(x.clone()).square().sum().backward();
+            GradientsParams::from_grads(loss, layer)
+        };
+        let rate = 1e-2 / f64::from(step + 1);
+        (own, burns) = (a.step(rate, own.clone(), gradients(&own)), b.step(rate, burns.clone(), gradients(&burns)));
+        if step == 9 {
+            // The moments are saved in the same form.
+            (a, b) = (
+                kernels::optimizer().from_bytes(b.into_bytes().unwrap()).unwrap(),
+                AdamConfig::new().init().from_bytes(a.into_bytes().unwrap()).unwrap(),
+            );
+        }
+    }
+    assert!(values(own.weight.val()) == values(burns.weight.val()));
+    assert!(values(own.bias.unwrap().val()) == values(burns.bias.unwrap().val()));
+}
+
 #[test]
 fn the_number_of_threads_changes_no_bit() {
     let with = |threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(|| outcome(SHAPES[0], true))
+        pool.install(|| [outcome(SHAPES[0], true), normalised([300, 70], true)].concat())
     };
     let bits = |outcome: Vec<Vec<f32>>| -> Vec<u32> { outcome.concat().into_iter().map(f32::to_bits).collect() };
     assert_eq!(bits(with(1)), bits(with(3)));

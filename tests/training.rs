@@ -7,12 +7,15 @@ use std::ops::ControlFlow;
 
 use burn::tensor::Device;
 use common::{IMAGE, patterns, small};
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
 use trainer::Error;
-use trainer::config::{AugmentKind, Clusters, CollapseConfig, Config, Preset};
+use trainer::config::{AugmentKind, Clusters, CollapseConfig, Config, DecoderPasses, Preset};
 use trainer::data::Frames;
 use trainer::data::neighbours::Neighbours;
 use trainer::export::{Precision, encode};
-use trainer::fit::{Balance, Checkpoint, Event, Fitted, Place, StageName, fit};
+use trainer::fit::{Balance, Checkpoint, Event, Fitted, Place, StageName, fit, fit_on};
 
 /// Few steps, in epochs of nine.
 fn short() -> Config {
@@ -47,20 +50,108 @@ fn run(
     (fitted.unwrap(), left, epochs)
 }
 
+/// What a run writes down.
+#[derive(Clone, Debug, PartialEq)]
+struct Written {
+    epochs: Vec<String>,
+    model: Vec<u8>,
+}
+
+/// Runs to the end and takes a checkpoint, as bytes, at each of `places`, with the epochs that were told by then.
+fn written(resume: Option<Checkpoint>, places: &[Place]) -> (Written, Vec<(Place, Vec<u8>, usize)>) {
+    let mut epochs = Vec::new();
+    let mut taken = Vec::new();
+    let config = short().check().unwrap();
+    let fitted = fit(&config, &patterns(304, IMAGE, 1), &Device::flex(), resume, &mut |event| {
+        match event {
+            Event::Epoch(epoch) => epochs.push(serde_json::to_string(epoch).unwrap()),
+            Event::Step { checkpoint, .. } => {
+                let checkpoint = checkpoint().unwrap();
+                if places.contains(&checkpoint.place) {
+                    taken.push((checkpoint.place, checkpoint.encode().unwrap(), epochs.len()));
+                }
+            }
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    });
+    (Written { epochs, model: encode(&fitted.unwrap().unwrap(), Precision::F32).unwrap() }, taken)
+}
+
+/// At every boundary of stages and at 20 steps at random.
 #[test]
 fn a_resumed_run_is_the_uninterrupted_one_byte_for_byte() {
+    let config = short();
+    let at = |stage, step| Place { attempt: 0, stage, step };
+    let (pretrain, refine) = (config.pretrain.steps, config.refine.steps);
+    let mut places = vec![at(StageName::Pretrain, pretrain), at(StageName::Mixture, 1), at(StageName::Refine, refine)];
+    let mut all: Vec<Place> = (1..pretrain).map(|step| at(StageName::Pretrain, step)).collect();
+    all.extend((1..refine).map(|step| at(StageName::Refine, step)));
+    all.shuffle(&mut ChaCha8Rng::seed_from_u64(20));
+    places.extend(&all[..20]);
+
+    let (whole, taken) = written(None, &places);
+    assert_eq!(taken.len(), 23);
+    for (place, bytes, told) in taken {
+        let (rest, _) = written(Some(Checkpoint::decode(&bytes).unwrap()), &[]);
+        assert_eq!(rest.epochs, whole.epochs[told..], "{place:?}");
+        assert!(rest.model == whole.model, "{place:?}");
+    }
+}
+
+/// The observer that breaks off gets no model, and what it had saved goes on.
+#[test]
+fn a_training_can_be_broken_off() {
     let frames = patterns(304, IMAGE, 1);
     let (whole, _, epochs) = run(short(), &frames, None, None);
-    let expected = encode(&whole.unwrap(), Precision::F32).unwrap();
-    use StageName::{Mixture, Pretrain, Refine};
-    for until in [(Pretrain, 1), (Pretrain, 9), (Pretrain, 13), (Pretrain, 20), (Mixture, 1), (Refine, 7), (Refine, 20)]
-    {
+    for until in [(StageName::Pretrain, 9), (StageName::Mixture, 1), (StageName::Refine, 7)] {
         let (none, checkpoint, mut told) = run(short(), &frames, None, Some(until));
         assert!(none.is_none());
         let (rest, _, more) = run(short(), &frames, checkpoint, None);
         told.extend(more);
         assert_eq!(told, epochs, "{until:?}");
-        assert!(encode(&rest.unwrap(), Precision::F32).unwrap() == expected, "{until:?}");
+        let bytes = |fitted: &Fitted| encode(fitted, Precision::F32).unwrap();
+        assert!(bytes(&rest.unwrap()) == bytes(whole.as_ref().unwrap()), "{until:?}");
+    }
+}
+
+/// Several handles of the CPU take the path of several GPUs; the loss is that of the whole batch, whatever a loss is a
+/// mean of, so it is the same loss.
+#[test]
+fn a_batch_spread_over_devices_trains_as_on_one() {
+    let frames = patterns(304, IMAGE, 1);
+    let curve = |devices: usize, passes: DecoderPasses| {
+        let mut config = small();
+        (config.pretrain.steps, config.refine.steps, config.refine.decoder_passes) = (12, 12, passes);
+        // Parts of 11, 11 and 10 rows.
+        let mut epochs = Vec::new();
+        fit_on(&config.check().unwrap(), &frames, &vec![Device::flex(); devices], None, &mut |event| {
+            if let Event::Epoch(epoch) = event {
+                epochs.push((epoch.stage, epoch.values.clone(), epoch.held_out.map(|bound| bound.elbo)));
+            }
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+        epochs
+    };
+    for passes in [DecoderPasses::Sampled, DecoderPasses::Exact] {
+        let one = curve(1, passes);
+        for devices in [2, 3] {
+            let several = curve(devices, passes);
+            assert_eq!(one.len(), several.len());
+            for ((stage, expected, bound), (_, found, found_bound)) in one.iter().zip(&several) {
+                for (name, expected) in expected {
+                    let found = found[name];
+                    assert!(
+                        (found - expected).abs() < 1e-3 * (1.0 + expected.abs()),
+                        "{stage} {name} on {devices}: {found}, on one {expected}"
+                    );
+                }
+                // With the running statistics of the normalisation.
+                let (expected, found) = (bound.unwrap_or_default(), found_bound.unwrap_or_default());
+                assert!((found - expected).abs() < 1e-3 * (1.0 + expected.abs()), "{found}, on one {expected}");
+            }
+        }
     }
 }
 

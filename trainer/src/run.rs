@@ -53,6 +53,8 @@ struct Line {
 }
 
 const CHECKPOINTS: &str = "checkpoints";
+/// How the name of a file begins until it is whole.
+const UNFINISHED: &str = ".unfinished-";
 
 fn checkpoint_path(folder: &Path, stage: StageName) -> PathBuf {
     folder.join(CHECKPOINTS).join(format!("{stage}.ckpt"))
@@ -107,8 +109,23 @@ impl Run {
             }
         }
         let run = Self { folder: folder.to_owned() };
+        run.remove_unfinished()?;
         run.forget_after(last.as_ref().map(|checkpoint| checkpoint.place))?;
         Ok((run, config, last))
+    }
+
+    /// Removes what a kill or a power cut left of files that were being written.
+    fn remove_unfinished(&self) -> Result<()> {
+        for folder in [self.folder.clone(), self.folder.join(CHECKPOINTS)] {
+            let fault = |e: std::io::Error| Error::resource(folder.display(), e);
+            for entry in std::fs::read_dir(&folder).map_err(fault)? {
+                let entry = entry.map_err(fault)?;
+                if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
+                    std::fs::remove_file(entry.path()).map_err(fault)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Keeps the lines of `metrics.jsonl` up to `place`, none without one.
@@ -254,6 +271,7 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     let fault = |e: std::io::Error| Error::resource(path.display(), e);
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut builder = tempfile::Builder::new();
+    builder.prefix(UNFINISHED);
     // Temporary files are private by default; the result is a file like any other, under the umask.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));

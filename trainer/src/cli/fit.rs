@@ -1,6 +1,7 @@
 //! `trainer fit`.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::Serialize;
 use trainer::config::{Checked, Config, Preset};
@@ -65,6 +66,12 @@ pub struct Training {
     /// Change a setting, keys dotted as in config.toml; may be given more than once
     #[arg(long = "set", value_name = "KEY=VALUE")]
     settings: Vec<String>,
+    /// Devices to spread every batch over; the loss stays that of the whole batch
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=64))]
+    devices: u64,
+    /// Seconds between two checkpoints of a stage; its end always has one
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    checkpoint_every: u64,
 }
 
 impl Training {
@@ -77,9 +84,9 @@ impl Training {
         Ok(config)
     }
 
-    /// The device asked for.
+    /// The device asked for, the first if there are several.
     pub fn device(&self) -> Result<Chosen> {
-        device::choose(self.device)
+        Ok(device::choose_many(self.device, self.devices as usize)?.0)
     }
 
     /// Trains into `--out`, or else the next free `runs/{name}N`, with progress.
@@ -91,7 +98,43 @@ impl Training {
             None => next_free(Path::new("runs"), name)?,
         };
         let run = Run::create(&folder, config)?;
-        train(&checked, frames, device, run, None)
+        self.train_in(run, &checked, frames, device, None)
+    }
+
+    /// Trains in a run directory, with progress.
+    fn train_in(
+        &self,
+        run: Run,
+        config: &Checked,
+        frames: &Frames,
+        device: &Chosen,
+        resume: Option<Checkpoint>,
+    ) -> Result<(Fitted, Run)> {
+        eprintln!("fitting {} frames of {} on {}", frames.len(), frames.shape, device.name);
+        if let Some(Place { stage, step, .. }) = resume.as_ref().map(|checkpoint| checkpoint.place) {
+            eprintln!("going on after step {step} of {stage}");
+        }
+        let mut progress = Progress::new(&run, Duration::from_secs(self.checkpoint_every))?;
+        let mut last_epoch = None;
+        let (_, devices) = device::choose_many(self.device, self.devices as usize)?;
+        let fitted = fit::fit_on(config, frames, &devices, resume, &mut |event| {
+            if let Event::Epoch(epoch) = &event {
+                last_epoch = Some((*epoch).clone());
+            }
+            progress.observe(event)
+        });
+        let fitted = progress.finish(fitted)?;
+        run.summary(&Summary {
+            device: device.name.clone(),
+            frames: frames.len(),
+            parameters: trainer::export::Folded::new(&fitted)?.parameters(),
+            novelty_threshold: fitted.calibration.novelty_threshold,
+            temperature: fitted.calibration.temperature,
+            last_epoch,
+        })?;
+        // Last: the model's description is what says that a run has ended.
+        run.save(&fitted)?;
+        Ok((fitted, run))
     }
 }
 
@@ -115,7 +158,7 @@ impl Args {
         let config = config.check()?;
         let frames = data::open(self.data.as_deref(), Role::Fit)?;
         let device = self.training.device()?;
-        let (_, run) = train(&config, &frames, &device, run, checkpoint)?;
+        let (_, run) = self.training.train_in(run, &config, &frames, &device, checkpoint)?;
         tell(&run)
     }
 }
@@ -134,39 +177,6 @@ struct Summary {
     novelty_threshold: f32,
     temperature: f32,
     last_epoch: Option<Epoch>,
-}
-
-/// Trains in a run directory, with progress.
-fn train(
-    config: &Checked,
-    frames: &Frames,
-    device: &Chosen,
-    run: Run,
-    resume: Option<Checkpoint>,
-) -> Result<(Fitted, Run)> {
-    eprintln!("fitting {} frames of {} on {}", frames.len(), frames.shape, device.name);
-    if let Some(Place { stage, step, .. }) = resume.as_ref().map(|checkpoint| checkpoint.place) {
-        eprintln!("going on after step {step} of {stage}");
-    }
-    let mut progress = Progress::new(&run)?;
-    let mut last_epoch = None;
-    let fitted = fit::fit(config, frames, &device.device, resume, &mut |event| {
-        if let Event::Epoch(epoch) = &event {
-            last_epoch = Some((*epoch).clone());
-        }
-        progress.observe(event)
-    });
-    let fitted = progress.finish(fitted)?;
-    run.save(&fitted)?;
-    run.summary(&Summary {
-        device: device.name.clone(),
-        frames: frames.len(),
-        parameters: trainer::export::Folded::new(&fitted)?.parameters(),
-        novelty_threshold: fitted.calibration.novelty_threshold,
-        temperature: fitted.calibration.temperature,
-        last_epoch,
-    })?;
-    Ok((fitted, run))
 }
 
 /// The first of `parent/name1`, `parent/name2`, ... that does not exist.

@@ -12,6 +12,7 @@ mod predict;
 mod progress;
 mod quality;
 mod report;
+mod throughput;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use trainer::Result;
@@ -63,6 +64,8 @@ enum Verb {
     Demo(demo::Args),
     /// Fit under several seeds and print what each scores
     Benchmark(benchmark::Args),
+    /// Time training steps
+    Throughput(throughput::Args),
     /// Print completions for a shell
     Completions {
         /// The shell
@@ -85,6 +88,7 @@ impl Cli {
             Verb::Gmm(args) => args.run(),
             Verb::Demo(args) => args.run(),
             Verb::Benchmark(args) => args.run(),
+            Verb::Throughput(args) => args.run(),
             Verb::Completions { shell } => {
                 clap_complete::generate(shell, &mut Cli::command(), "trainer", &mut std::io::stdout());
                 Ok(())

@@ -14,8 +14,6 @@ use trainer::{Error, Result};
 
 /// Time between two plain lines.
 const PLAIN_INTERVAL: Duration = Duration::from_secs(5);
-/// Time between two checkpoints of a stage; its end always has one.
-const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Shows events, writes them to the run directory, and watches for Ctrl-C.
 pub struct Progress<'a> {
@@ -28,6 +26,7 @@ pub struct Progress<'a> {
     first: Option<(Instant, usize)>,
     last_line: Instant,
     last_epoch: String,
+    checkpoint_every: Duration,
     last_checkpoint: Instant,
     kept: Option<PathBuf>,
     stop: Arc<AtomicBool>,
@@ -35,8 +34,8 @@ pub struct Progress<'a> {
 }
 
 impl<'a> Progress<'a> {
-    /// Starts watching for Ctrl-C.
-    pub fn new(run: &'a Run) -> Result<Self> {
+    /// Starts watching for Ctrl-C; a stage leaves a checkpoint at its end, and `checkpoint_every` so long.
+    pub fn new(run: &'a Run, checkpoint_every: Duration) -> Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let handler = stop.clone();
         ctrlc::set_handler(move || handler.store(true, Ordering::SeqCst))
@@ -54,6 +53,7 @@ impl<'a> Progress<'a> {
             first: None,
             last_line: Instant::now(),
             last_epoch: String::new(),
+            checkpoint_every,
             last_checkpoint: Instant::now(),
             kept: None,
             stop,
@@ -75,7 +75,7 @@ impl<'a> Progress<'a> {
             }
             Event::Step { done, checkpoint } => {
                 self.step(done);
-                let due = done == self.steps || self.last_checkpoint.elapsed() >= CHECKPOINT_INTERVAL;
+                let due = done == self.steps || self.last_checkpoint.elapsed() >= self.checkpoint_every;
                 if due || stop { self.save(checkpoint) } else { Ok(()) }
             }
             Event::Epoch(epoch) => {

@@ -12,7 +12,6 @@ use crate::config::{Checked, Clusters};
 use crate::data::{FrameKind, FrameShape, Frames};
 use crate::error::{Error, Result};
 use crate::gmm::{self, CovarianceType, Estimator, Fit, Moments, Points, Settings};
-use crate::model::Prior;
 use crate::rng::{Purpose, stream};
 
 /// The stream that picks the frames EM looks at; restarts count up from 0.
@@ -52,7 +51,7 @@ pub fn run(config: &Checked, start: Start<'_>, frames: &Frames, observer: &mut O
         });
     };
     let moments = Moments::of_clusters(points, &total_variances, &expectation.responsibilities, config.clusters());
-    model.prior = Prior::from_moments(&moments, &device.inner()).train();
+    model.prior = model.prior.with_moments(&moments, &device.inner()).train();
     if observer(Event::Mixture(&report)).is_break() {
         return Ok(Ended::Stopped);
     }

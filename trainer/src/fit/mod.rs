@@ -10,7 +10,9 @@ mod metrics;
 mod mixture;
 mod pretrain;
 mod refine;
+mod spread;
 mod stage;
+mod throughput;
 
 pub use balance::Balance;
 pub use bound::{BoundReport, bound};
@@ -20,6 +22,7 @@ pub use count::Candidate;
 pub use metrics::{Epoch, MixtureReport};
 pub use mixture::latent_mixture;
 pub use stage::{encode, to_host};
+pub use throughput::throughput;
 
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -138,6 +141,25 @@ pub fn fit(
     config: &Checked,
     frames: &Frames,
     device: &Device,
+    resume: Option<Checkpoint>,
+    observer: &mut Observer<'_>,
+) -> Result<Option<Fitted>> {
+    fit_on(config, frames, std::slice::from_ref(device), resume, observer)
+}
+
+/// [`fit()`], every batch spread over `devices`, of which there is at least one; the first does what is not a step.
+///
+/// The loss is that of the whole batch, so the number of devices changes nothing but rounding.
+///
+/// # Errors
+/// As [`fit()`].
+///
+/// # Panics
+/// Without a device.
+pub fn fit_on(
+    config: &Checked,
+    frames: &Frames,
+    devices: &[Device],
     mut resume: Option<Checkpoint>,
     observer: &mut Observer<'_>,
 ) -> Result<Option<Fitted>> {
@@ -162,8 +184,8 @@ pub fn fit(
     {
         return Ok(None);
     }
-    let data = Material::new(config, frames, scaling.as_ref(), device)?;
-    let device = &device.clone().autodiff();
+    let data = Material::new(config, frames, scaling.as_ref(), devices)?;
+    let device = &data.devices[0];
     let mut attempt = resume.as_ref().map_or(0, |checkpoint| checkpoint.place.attempt);
     let model = loop {
         let config = config.attempt(attempt);
@@ -272,10 +294,14 @@ struct Material {
     held_out: Frames,
     /// For every training frame those near it, if they stand for views.
     neighbours: Option<Neighbours>,
+    /// What a step computes on, with gradient tracking; at least one.
+    devices: Vec<Device>,
+    /// Whether stage 3 reports the bounds of held-out frames.
+    reports_bounds: bool,
 }
 
 impl Material {
-    fn new(config: &Checked, frames: &Frames, scaling: Option<&Scaling>, device: &Device) -> Result<Self> {
+    fn new(config: &Checked, frames: &Frames, scaling: Option<&Scaling>, devices: &[Device]) -> Result<Self> {
         let mut order: Vec<usize> = (0..frames.len()).collect();
         order.shuffle(&mut stream(config.seed, Purpose::Calibration, 0));
         let count = (frames.len() / CALIBRATION_SHARE).clamp(1, MAX_CALIBRATION);
@@ -285,8 +311,10 @@ impl Material {
             scaling.apply(&mut held_out.values);
         }
         let wanted = config.augment.kind == AugmentKind::Neighbours;
-        let neighbours = wanted.then(|| Neighbours::find(&training, config.augment.neighbours, device)).transpose()?;
-        Ok(Self { training, held_out, neighbours })
+        let neighbours =
+            wanted.then(|| Neighbours::find(&training, config.augment.neighbours, &devices[0])).transpose()?;
+        let devices = devices.iter().map(|device| device.clone().autodiff()).collect();
+        Ok(Self { training, held_out, neighbours, devices, reports_bounds: true })
     }
 
     /// What makes the views of a stage.

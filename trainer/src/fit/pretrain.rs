@@ -1,9 +1,10 @@
 //! Stage 1: a VAE whose encoder sees a random view of the frame and whose decoder must give back the
 //! untouched frame, so that the latent forgets what the views change. Two views of a frame pull together.
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 
 use super::checkpoint::StageName;
+use super::spread::Spread;
 use super::stage::{Outcome, Stage, Start, to_tensor};
 use super::{Material, Observer};
 use crate::config::Checked;
@@ -24,7 +25,6 @@ pub fn run(
     observer: &mut Observer<'_>,
 ) -> Result<Option<ClusterVae>> {
     let c = &config.pretrain;
-    let device = start.model.prior.mu_c.val().device();
     let mut augment = config.augment.clone();
     if !c.deform {
         (augment.elastic, augment.thickness) = (0.0, 0.0);
@@ -47,21 +47,22 @@ pub fn run(
             purposes: (Purpose::PretrainOrder, Purpose::PretrainStep),
         },
         learning_rate: &|step| c.schedule.at(c.learning_rate, step, c.steps),
-        objective: &|model, batch, _, device| objective(config, model, batch, device),
+        objective: &|_, spread, batch, _| objective(config, spread, batch),
         held_out: None,
     };
-    stage.run(start, &device, observer)
+    stage.run(start, &data.devices, observer)
 }
 
-fn objective(config: &Checked, model: &ClusterVae, batch: &Batch, device: &Device) -> Outcome {
+fn objective(config: &Checked, spread: &Spread<'_>, batch: &Batch) -> Outcome {
+    let device = spread.home();
     let p = batch.frames.len() / config.pretrain.batch;
     let b = config.pretrain.batch;
     let views = batch.views.len() / batch.frames.len();
     let frames = to_tensor(&batch.frames, p, device);
-    let posterior = model.encoder.forward(to_tensor(&batch.views, p, device));
+    let posterior = spread.encode(to_tensor(&batch.views, p, device));
     let z = posterior.sample(to_tensor(&batch.noise, config.latent, device));
     let targets = Tensor::cat(vec![frames; views], 0);
-    let reconstruction = model.decoder.log_likelihood(targets, z).mean();
+    let reconstruction = spread.log_likelihood(targets, z).mean();
     let kl = standard::kl_to_standard_normal(posterior.mu_z.clone(), posterior.log_var_z.clone()).mean();
     let first = posterior.mu_z.clone().narrow(0, 0, b);
     let second = posterior.mu_z.narrow(0, (views - 1) * b, b);

@@ -5,11 +5,12 @@
 //! but not maximised, unless `refine.charge` asks for it: it charges for I(x;c), which is what a clustering is for.
 
 use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 
 use super::bound::bound;
 use super::checkpoint::StageName;
-use super::stage::{Outcome, Stage, Start, to_tensor};
+use super::spread::Spread;
+use super::stage::{Bounds, Outcome, Stage, Start, to_tensor};
 use super::{Material, Observer};
 use crate::config::{Checked, ClusterPosterior, DecoderPasses, Schedule};
 use crate::data::batches::{Batch, BatchPlan};
@@ -33,11 +34,11 @@ pub fn run(
     observer: &mut Observer<'_>,
 ) -> Result<Option<ClusterVae>> {
     let c = &config.refine;
-    let device = start.model.prior.mu_c.val().device();
     let looked_at = data.held_out.select(&(0..data.held_out.len().min(BOUND_FRAMES)).collect::<Vec<_>>());
-    let inner = device.clone().inner();
+    let inner = data.devices[0].clone().inner();
     let views_from = data.views(config, &config.augment, c.strength);
     let views = usize::from(!views_from.are_frames());
+    let report = |model: &ClusterVae| bound(&model.valid(), config, &looked_at, BOUND_SAMPLES, &inner);
     let stage = Stage {
         name: StageName::Refine,
         steps: c.steps,
@@ -53,13 +54,14 @@ pub fn run(
             purposes: (Purpose::RefineOrder, Purpose::RefineStep),
         },
         learning_rate: &|step| Schedule::Cosine.at(c.learning_rate, step, c.steps),
-        objective: &|model, batch, step, device| objective(config, model, batch, step, device),
-        held_out: Some(&|model| bound(&model.valid(), config, &looked_at, BOUND_SAMPLES, &inner)),
+        objective: &|model, spread, batch, step| objective(config, model, spread, batch, step),
+        held_out: data.reports_bounds.then_some(&report as &Bounds<'_>),
     };
-    stage.run(start, &device, observer)
+    stage.run(start, &data.devices, observer)
 }
 
-fn objective(config: &Checked, model: &ClusterVae, batch: &Batch, step: usize, device: &Device) -> Outcome {
+fn objective(config: &Checked, model: &ClusterVae, spread: &Spread<'_>, batch: &Batch, step: usize) -> Outcome {
+    let device = spread.home();
     let c = &config.refine;
     let b = c.batch;
     let p = batch.frames.len() / b;
@@ -70,7 +72,7 @@ fn objective(config: &Checked, model: &ClusterVae, batch: &Batch, step: usize, d
         0 => frames.clone(),
         _ => Tensor::cat(vec![frames.clone(), to_tensor(&batch.views, p, device)], 0),
     };
-    let both = model.encoder.forward(input);
+    let both = spread.encode(input);
     let log_gamma = model.log_responsibilities(&both);
     let (log_gamma, log_gamma_view) = (log_gamma.clone().narrow(0, 0, b), log_gamma.narrow(0, views * b, b));
 
@@ -80,7 +82,7 @@ fn objective(config: &Checked, model: &ClusterVae, batch: &Batch, step: usize, d
     let log_var_z = posterior.log_var_z;
     let exact = c.decoder_passes == DecoderPasses::Exact || config.cluster_posterior == ClusterPosterior::MeanField;
     let terms = if exact {
-        let log_likelihood = model.decoder.log_likelihood_all(frames, z);
+        let log_likelihood = spread.log_likelihood_all(frames, z);
         let log_q = match config.cluster_posterior {
             ClusterPosterior::Gmm | ClusterPosterior::Amortised => log_gamma.clone(),
             ClusterPosterior::MeanField => optimum::log_responsibilities(log_likelihood.clone() + alignment.clone()),
@@ -88,7 +90,7 @@ fn objective(config: &Checked, model: &ClusterVae, batch: &Batch, step: usize, d
         Terms::new(log_q, log_likelihood, alignment.clone(), log_var_z)
     } else {
         let clusters = TwoClusters::draw(log_gamma.clone(), to_tensor(&batch.gumbel, config.clusters(), device));
-        let passes = model.decoder.log_likelihood_of(
+        let passes = spread.log_likelihood_of(
             Tensor::cat(vec![frames.clone(), frames], 0),
             Tensor::cat(vec![z.clone(), z], 0),
             Tensor::cat(vec![clusters.first.clone(), clusters.second.clone()], 0),

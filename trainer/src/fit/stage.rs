@@ -1,16 +1,18 @@
 //! The loop that the two gradient stages share.
 
 use burn::module::{Module, ModuleVisitor, Param};
-use burn::optim::{AdamConfig, GradientsParams};
+use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::bound::BoundReport;
 use super::checkpoint::{Checkpoint, Place, StageName};
 use super::metrics::{Epoch, Sums, Totals};
+use super::spread::Spread;
 use super::{Event, Observer};
 use crate::data::Frames;
 use crate::data::batches::{Batch, BatchPlan};
 use crate::error::{Error, Result};
+use crate::kernels::optimizer;
 use crate::model::{ClusterVae, Posterior};
 
 /// Steps between two looks at whether every value is still finite.
@@ -54,19 +56,19 @@ pub struct Stage<'a> {
     /// Learning rate of a step.
     pub learning_rate: &'a dyn Fn(usize) -> f64,
     /// The objective of a step.
-    pub objective: &'a dyn Fn(&ClusterVae, &Batch, usize, &Device) -> Outcome,
+    pub objective: &'a dyn Fn(&ClusterVae, &Spread<'_>, &Batch, usize) -> Outcome,
     /// What is reported of held-out frames after every epoch.
     pub held_out: Option<&'a Bounds<'a>>,
 }
 
 impl Stage<'_> {
     /// Runs the stage; None if the observer broke off.
-    pub fn run(&self, start: Start<'_>, device: &Device, observer: &mut Observer<'_>) -> Result<Option<ClusterVae>> {
+    pub fn run(&self, start: Start<'_>, devices: &[Device], observer: &mut Observer<'_>) -> Result<Option<ClusterVae>> {
         if observer(Event::Stage { name: self.name, steps: self.steps }).is_break() {
             return Ok(None);
         }
         let Start { mut model, attempt, data_sha256, checkpoint } = start;
-        let mut optimizer = AdamConfig::new().init();
+        let mut optimizer = optimizer();
         let (mut first, mut totals) = (0, Totals::default());
         if let Some(checkpoint) = checkpoint {
             optimizer = checkpoint.optimizer(optimizer)?;
@@ -79,7 +81,7 @@ impl Stage<'_> {
             for step in first..self.steps {
                 // The worker only stops early if it panicked, which the scope passes on.
                 let Ok(batch) = batches.recv() else { return Ok(None) };
-                let mut outcome = (self.objective)(&model, &batch, step, device);
+                let mut outcome = (self.objective)(&model, &Spread::new(&model, devices), &batch, step);
                 let gradients = GradientsParams::from_grads(outcome.loss.backward(), &model);
                 outcome.values.push(("gradient_norm", norm(&model, &gradients)));
                 sums.add(step, &outcome);

@@ -8,7 +8,9 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::{Autodiff, Flex, tensor::FloatTensor};
 use burn::tensor::TensorData;
 
+use super::adam::{self, Factors};
 use super::conv_block::{Forward, Kept, Parameters, Shape};
+use super::norm_block::{self, Affine};
 use super::{CpuLayers, bernoulli, conv_block};
 
 type FlexTensor = FloatTensor<Flex>;
@@ -30,6 +32,28 @@ impl CpuLayers for Flex {
 
     fn bernoulli(frames: FlexTensor, logits: FlexTensor) -> FlexTensor {
         Logits::new(frames, logits).forward()
+    }
+
+    fn norm_block(
+        input: FlexTensor,
+        gamma: FlexTensor,
+        beta: FlexTensor,
+        epsilon: f64,
+    ) -> (FlexTensor, FlexTensor, FlexTensor) {
+        NormInputs::new([input, gamma, beta], epsilon).forward()
+    }
+
+    fn adam(
+        values: FlexTensor,
+        gradient: FlexTensor,
+        moment_1: FlexTensor,
+        moment_2: FlexTensor,
+        factors: Factors,
+    ) -> (FlexTensor, FlexTensor, FlexTensor) {
+        let gradient = gradient.to_contiguous();
+        let [mut value, mut first, mut second] = [values, moment_1, moment_2].map(alone);
+        adam::step(value.storage_mut(), self::values(&gradient), first.storage_mut(), second.storage_mut(), factors);
+        (value, first, second)
     }
 }
 
@@ -63,6 +87,37 @@ impl<C: CheckpointStrategy> CpuLayers for Autodiff<Flex, C> {
             OpsKind::Tracked(prep) => prep.finish(inputs, output),
             OpsKind::UnTracked(prep) => prep.finish(output),
         }
+    }
+
+    fn norm_block(
+        input: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        epsilon: f64,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        let nodes = [&input, &gamma, &beta].map(|tensor| tensor.node());
+        let inputs = NormInputs::new([input, gamma, beta].map(|tensor| tensor.into_primitive()), epsilon);
+        let (output, mean, variance) = inputs.forward();
+        let state = (inputs, mean.clone(), variance.clone());
+        let output = match NormBackward.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish(state, output),
+            OpsKind::UnTracked(prep) => prep.finish(output),
+        };
+        (output, FloatTensor::<Self>::new(mean), FloatTensor::<Self>::new(variance))
+    }
+
+    fn adam(
+        values: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        moment_1: FloatTensor<Self>,
+        moment_2: FloatTensor<Self>,
+        factors: Factors,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        let [values, gradient, first, second] =
+            [values, gradient, moment_1, moment_2].map(|tensor| tensor.into_primitive());
+        let (values, first, second) = Flex::adam(values, gradient, first, second, factors);
+        let untracked = FloatTensor::<Self>::new;
+        (untracked(values), untracked(first), untracked(second))
     }
 }
 
@@ -111,6 +166,54 @@ impl Backward<Flex, 1> for BernoulliBackward {
         if let Some(node) = node {
             gradients.register::<Flex>(node.id, inputs.backward(values(&gradient)));
         }
+    }
+}
+
+#[derive(Debug)]
+struct NormBackward;
+
+impl Backward<Flex, 3> for NormBackward {
+    type State = (NormInputs, FlexTensor, FlexTensor);
+
+    fn backward(self, ops: Ops<Self::State, 3>, gradients: &mut Gradients, _: &mut Checkpointer) {
+        let gradient = gradients.consume::<Flex>(&ops.node).to_contiguous();
+        let (inputs, mean, variance) = ops.state;
+        let (x, affine) = (values(&inputs.input), inputs.affine());
+        let found = norm_block::backward(x, affine, values(&mean), values(&variance), values(&gradient));
+        let of = [(found.input, &inputs.input), (found.gamma, &inputs.gamma), (found.beta, &inputs.beta)];
+        for (node, (found, like)) in ops.parents.into_iter().zip(of) {
+            if let Some(node) = node {
+                gradients.register::<Flex>(node.id, tensor(found, like.layout().shape().to_vec()));
+            }
+        }
+    }
+}
+
+/// What a normalisation takes, contiguous.
+#[derive(Clone, Debug)]
+struct NormInputs {
+    input: FlexTensor,
+    gamma: FlexTensor,
+    beta: FlexTensor,
+    epsilon: f64,
+}
+
+impl NormInputs {
+    fn new(tensors: [FlexTensor; 3], epsilon: f64) -> Self {
+        let [input, gamma, beta] = tensors.map(|tensor| tensor.to_contiguous());
+        Self { input, gamma, beta, epsilon }
+    }
+
+    fn affine(&self) -> Affine<'_> {
+        Affine { gamma: values(&self.gamma), beta: values(&self.beta), epsilon: self.epsilon as f32 }
+    }
+
+    /// Output, mean, variance.
+    fn forward(&self) -> (FlexTensor, FlexTensor, FlexTensor) {
+        let done = norm_block::forward(values(&self.input), self.affine());
+        let columns = vec![done.mean.len()];
+        let output = tensor(done.output, self.input.layout().shape().to_vec());
+        (output, tensor(done.mean, columns.clone()), tensor(done.variance, columns))
     }
 }
 
@@ -199,6 +302,16 @@ impl Logits {
 /// The values of a contiguous tensor.
 fn values(tensor: &FlexTensor) -> &[f32] {
     tensor.as_slice().unwrap_or_default()
+}
+
+/// The tensor as all there is in its storage, which may be a part of a file.
+fn alone(whole: FlexTensor) -> FlexTensor {
+    let contiguous = whole.to_contiguous();
+    drop(whole);
+    if contiguous.storage::<f32>().len() == contiguous.layout().num_elements() {
+        return contiguous;
+    }
+    tensor(values(&contiguous).to_vec(), contiguous.layout().shape().to_vec())
 }
 
 fn tensor(values: Vec<f32>, shape: Vec<usize>) -> FlexTensor {

@@ -4,16 +4,20 @@
 //! (`tests/cpu_layers.rs` compares them). Work is cut into parts of a fixed size and their sums are added in order, so
 //! results do not depend on the number of threads.
 
+mod adam;
 mod autodiff;
 mod bernoulli;
 mod conv_block;
 #[expect(unsafe_code, reason = "the matrix product takes pointers")]
 mod gemm;
+mod norm_block;
 mod vectors;
 
 use burn::backend::{Backend, Dispatch, backend_extension, tensor::FloatTensor};
 use burn::tensor::{Device, Tensor};
 
+use adam::Factors;
+pub use adam::optimizer;
 use conv_block::Shape;
 
 /// Whether `device` is the CPU backend, which these layers are for.
@@ -21,11 +25,11 @@ pub fn on_cpu(device: &Device) -> bool {
     device.clone().inner() == Device::flex()
 }
 
-/// What [`conv_block`] gives.
-pub struct ConvBlock {
-    /// The normalised convolution after ReLU `[B, rows·columns·O]`, channels last.
+/// What [`conv_block`] and [`norm_block`] give.
+pub struct Normalised {
+    /// What was normalised, after ReLU: `[B, rows·columns·O]`, channels last, of a convolution.
     pub output: Tensor<2>,
-    /// Mean of the convolution over the batch `[O]`, without gradient.
+    /// Mean of each channel or column over the batch `[O]`, without gradient.
     pub mean: Tensor<1>,
     /// Its biased variance `[O]`, without gradient.
     pub variance: Tensor<1>,
@@ -47,7 +51,7 @@ pub fn conv_block(
     bias: Tensor<1>,
     [gamma, beta]: [Tensor<1>; 2],
     epsilon: f64,
-) -> ConvBlock {
+) -> Normalised {
     let [outputs, channels, kernel, _] = weight.dims();
     let shape = Shape { frames: maps.dims()[0], height: size[0], width: size[1], channels, outputs, kernel };
     assert_eq!(maps.dims()[1], size[0] * size[1] * channels, "maps of another size");
@@ -60,7 +64,30 @@ pub fn conv_block(
         shape,
         epsilon,
     );
-    ConvBlock {
+    Normalised {
+        output: Tensor::from_dispatch(output),
+        mean: Tensor::from_dispatch(mean),
+        variance: Tensor::from_dispatch(variance),
+    }
+}
+
+/// Batch normalisation of each column with the batch's own statistics, then ReLU.
+///
+/// # Shapes
+/// - `input`: `[B,W]`; `gamma`, `beta`: `[W]`
+/// - output: `[B,W]`
+///
+/// # Panics
+/// If the shapes do not fit, or the tensors are not on the CPU.
+pub fn norm_block(input: Tensor<2>, [gamma, beta]: [Tensor<1>; 2], epsilon: f64) -> Normalised {
+    assert_eq!([input.dims()[1]; 2], [gamma.dims()[0], beta.dims()[0]], "columns and what they are scaled by");
+    let (output, mean, variance) = <Dispatch as CpuLayers>::norm_block(
+        input.into_dispatch(),
+        gamma.into_dispatch(),
+        beta.into_dispatch(),
+        epsilon,
+    );
+    Normalised {
         output: Tensor::from_dispatch(output),
         mean: Tensor::from_dispatch(mean),
         variance: Tensor::from_dispatch(variance),
@@ -98,4 +125,21 @@ pub(crate) trait CpuLayers: Backend {
 
     /// See [`bernoulli`].
     fn bernoulli(frames: FloatTensor<Self>, logits: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// See [`norm_block`]: output, mean, variance.
+    fn norm_block(
+        input: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        epsilon: f64,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+
+    /// See [`adam`]: values and both moments after a step; nothing is tracked.
+    fn adam(
+        values: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        moment_1: FloatTensor<Self>,
+        moment_2: FloatTensor<Self>,
+        factors: Factors,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
 }

@@ -99,7 +99,8 @@ impl Encoder {
     pub fn forward(&self, frames: Tensor<2>) -> Posterior {
         let b = frames.dims()[0];
         let mut hidden = frames;
-        if !self.convs.is_empty() && kernels::on_cpu(&hidden.device()) && hidden.device().is_autodiff() {
+        let trains_on_cpu = kernels::on_cpu(&hidden.device()) && hidden.device().is_autodiff();
+        if !self.convs.is_empty() && trains_on_cpu {
             hidden = self.conv_blocks_on_cpu(hidden);
         } else if !self.convs.is_empty() {
             let [c, h, w] = self.shape;
@@ -111,7 +112,8 @@ impl Encoder {
             hidden = maps.flatten(1, 3);
         }
         for block in &self.dense {
-            hidden = relu(block.norm.forward(block.linear.forward(hidden)));
+            let out = block.linear.forward(hidden);
+            hidden = if trains_on_cpu { norm_on_cpu(&block.norm, out) } else { relu(block.norm.forward(out)) };
         }
         Posterior {
             mu_z: self.mu.forward(hidden.clone()),
@@ -122,6 +124,42 @@ impl Encoder {
 }
 
 impl Encoder {
+    /// Encodes the parts of a batch, each on a device of its own, normalised by the statistics of the whole batch.
+    ///
+    /// # Shapes
+    /// - `parts`: `[b,P]` each, Σ b = B
+    /// - output: see [`Posterior`], a part each
+    pub fn forward_parts(&self, parts: Vec<Tensor<2>>) -> Vec<Posterior> {
+        let [mut c, mut h, mut w] = self.shape;
+        let mut hidden = parts;
+        for (layer, ConvBlock { conv, norm }) in self.convs.iter().enumerate() {
+            let [outputs, _, _, _] = conv.weight.dims();
+            let convolve = |part: Tensor<2>| {
+                let conv = conv.clone().to_device(&part.device());
+                let b = part.dims()[0];
+                let maps = part.reshape([b, c, h, w]);
+                let out = if layer == 0 { conv_of_frames(&conv, maps) } else { conv.forward(maps) };
+                out.flatten::<3>(2, 3)
+            };
+            let out = normalise_parts(norm, hidden.into_iter().map(convolve).collect());
+            hidden = out.into_iter().map(|part| part.flatten(1, 2)).collect();
+            (c, h, w) = (outputs, h.div_ceil(2), w.div_ceil(2));
+        }
+        for DenseBlock { linear, norm } in &self.dense {
+            let dense = |part: Tensor<2>| linear.clone().to_device(&part.device()).forward(part).unsqueeze_dim(2);
+            let out = normalise_parts(norm, hidden.into_iter().map(dense).collect());
+            hidden = out.into_iter().map(|part| part.squeeze_dim(2)).collect();
+        }
+        hidden
+            .into_iter()
+            .map(|features| {
+                let head = |linear: &Linear| linear.clone().to_device(&features.device()).forward(features.clone());
+                let log_var_z = head(&self.log_var).clamp(LOG_VAR_RANGE.0, LOG_VAR_RANGE.1);
+                Posterior { mu_z: head(&self.mu), log_var_z, features }
+            })
+            .collect()
+    }
+
     /// All convolutions in training on the CPU; the same as Burn's own, with channels last in between.
     fn conv_blocks_on_cpu(&self, frames: Tensor<2>) -> Tensor<2> {
         let [mut c, mut h, mut w] = self.shape;
@@ -132,15 +170,53 @@ impl Encoder {
             let bias = conv.bias.as_ref().map_or_else(|| Tensor::zeros([outputs], &maps.device()), |bias| bias.val());
             let affine = [norm.gamma.val(), norm.beta.val()];
             let done = kernels::conv_block(maps, [h, w], conv.weight.val(), bias, affine, norm.epsilon);
-            for (running, found) in [(&norm.running_mean, done.mean), (&norm.running_var, done.variance)] {
-                let kept = running.value_sync().to_device(&found.device()) * (1.0 - norm.momentum);
-                running.update((kept + found * norm.momentum).detach());
-            }
             (c, h, w) = (outputs, h.div_ceil(2), w.div_ceil(2));
-            maps = done.output;
+            maps = with_running(norm, done);
         }
         maps.reshape([b, h * w, c]).swap_dims(1, 2).reshape([b, c * h * w])
     }
+}
+
+/// Normalisation and ReLU in training on the CPU.
+fn norm_on_cpu(norm: &BatchNorm, input: Tensor<2>) -> Tensor<2> {
+    with_running(norm, kernels::norm_block(input, [norm.gamma.val(), norm.beta.val()], norm.epsilon))
+}
+
+fn with_running(norm: &BatchNorm, done: kernels::Normalised) -> Tensor<2> {
+    update_running(norm, done.mean, done.variance);
+    done.output
+}
+
+/// Brings the running statistics up to date, as Burn's own normalisation does.
+fn update_running(norm: &BatchNorm, mean: Tensor<1>, variance: Tensor<1>) {
+    for (running, found) in [(&norm.running_mean, mean), (&norm.running_var, variance)] {
+        let kept = running.value_sync().to_device(&found.device()) * (1.0 - norm.momentum);
+        running.update((kept + found * norm.momentum).detach());
+    }
+}
+
+/// Normalisation by the statistics of all parts, and ReLU.
+///
+/// # Shapes
+/// - `parts`: `[b,C,S]`, normalised for every C; output as these
+fn normalise_parts(norm: &BatchNorm, parts: Vec<Tensor<3>>) -> Vec<Tensor<3>> {
+    let home = norm.gamma.val().device();
+    let values: usize = parts.iter().map(|part| part.dims()[0] * part.dims()[2]).sum();
+    let channels = norm.gamma.dims()[0];
+    let mean_of = |of: &dyn Fn(&Tensor<3>) -> Tensor<3>| {
+        let sums = parts.iter().map(|part| of(part).sum_dim(0).sum_dim(2).to_device(&home));
+        sums.reduce(|a, b| a + b).unwrap_or_else(|| Tensor::zeros([1, channels, 1], &home)) / values as f64
+    };
+    let mean = mean_of(&Tensor::clone);
+    let variance = mean_of(&|part| (part.clone() - mean.clone().to_device(&part.device())).square());
+    update_running(norm, mean.clone().reshape([channels]), variance.clone().reshape([channels]));
+    let scale = norm.gamma.val().reshape([1, channels, 1]) / (variance + norm.epsilon).sqrt();
+    let beta = norm.beta.val().reshape([1, channels, 1]);
+    let normalise = |part: Tensor<3>| {
+        let [mean, scale, beta] = [&mean, &scale, &beta].map(|tensor| tensor.clone().to_device(&part.device()));
+        relu((part - mean) * scale + beta)
+    };
+    parts.iter().cloned().map(normalise).collect()
 }
 
 impl Posterior {

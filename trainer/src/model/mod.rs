@@ -3,6 +3,7 @@
 
 mod decoder;
 mod encoder;
+mod ids;
 mod init;
 mod prior;
 
@@ -41,7 +42,7 @@ impl ClusterVae {
         let prior = Prior::new(config.clusters(), config.latent, init);
         let cluster_head = (config.cluster_posterior == ClusterPosterior::Amortised)
             .then(|| init.linear(encoder.features(), config.clusters()));
-        Self { encoder, decoder, prior, cluster_head }
+        ids::numbered(Self { encoder, decoder, prior, cluster_head })
     }
 
     /// The first `k` clusters alone, of a model that tracks gradients.

@@ -4,6 +4,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::Init;
+use super::ids::renamed;
 use crate::gmm::Moments;
 
 /// The mixture prior of the latents.
@@ -26,14 +27,13 @@ impl Prior {
         self.mu_c.dims()[0]
     }
 
-    /// The prior with the mean and the isotropic variance of each component.
-    pub fn from_moments(moments: &Moments, device: &Device) -> Self {
+    /// The prior with the mean and the isotropic variance of each component, its parameters called as before.
+    pub fn with_moments(&self, moments: &Moments, device: &Device) -> Self {
         let (k, d) = (moments.variances.len(), moments.means.len() / moments.variances.len());
         let means: Vec<f32> = moments.means.iter().map(|&v| v as f32).collect();
         let log_vars: Vec<f32> = moments.variances.iter().map(|&v| v.ln() as f32).collect();
-        Self {
-            mu_c: Param::from_tensor(Tensor::from_data(TensorData::new(means, [k, d]), device)),
-            log_var_c: Param::from_tensor(Tensor::from_data(TensorData::new(log_vars, [k]), device)),
-        }
+        let mu_c = Param::from_tensor(Tensor::from_data(TensorData::new(means, [k, d]), device));
+        let log_var_c = Param::from_tensor(Tensor::from_data(TensorData::new(log_vars, [k]), device));
+        Self { mu_c: renamed(mu_c, self.mu_c.id), log_var_c: renamed(log_var_c, self.log_var_c.id) }
     }
 }

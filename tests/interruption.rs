@@ -1,0 +1,199 @@
+//! Training that is killed, stopped, or out of disk: the last checkpoint is whole, and the run goes on to the same bytes.
+#![cfg(unix)]
+#![expect(clippy::unwrap_used, reason = "a helper that fails is the test's own message")]
+
+#[path = "common/command.rs"]
+mod command;
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use command::{SMALL, fails, stdout, trainer, write_csv};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use tempfile::TempDir;
+use trainer::fit::{Checkpoint, Place, StageName};
+
+/// Longer than it takes to interrupt it.
+const STEPS: [&str; 4] = ["--set", "pretrain.steps=60", "--set", "refine.steps=600"];
+
+fn arguments<'a>(data: &'a str, out: &'a str) -> Vec<&'a str> {
+    [&["fit", "--data", data, "--out", out][..], &SMALL, &STEPS].concat()
+}
+
+fn resume<'a>(data: &'a str, run: &'a str) -> Vec<&'a str> {
+    vec!["fit", "--resume", run, "--data", data, "--device", "cpu"]
+}
+
+fn start(arguments: &[&str]) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_trainer"));
+    command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+}
+
+/// The last place that a checkpoint of the run stands for; every checkpoint there is must be whole.
+fn last_place(run: &str) -> Option<Place> {
+    let files = std::fs::read_dir(Path::new(run).join("checkpoints")).ok()?;
+    let whole = files.map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_some_and(|e| e == "ckpt"));
+    whole.map(|path| Checkpoint::decode(&std::fs::read(path).unwrap()).unwrap().place).max()
+}
+
+fn assert_same(a: &str, b: &str) {
+    for name in ["metrics.json", "metrics.jsonl", "weights.bpk", "model.json", "checkpoints/mixture.ckpt"] {
+        let read = |run: &str| std::fs::read(Path::new(run).join(name)).unwrap();
+        assert!(read(a) == read(b), "{name}");
+    }
+    let unfinished = std::fs::read_dir(Path::new(a).join("checkpoints")).unwrap().count();
+    assert_eq!(unfinished, StageName::ALL.len(), "a file that was being written is left");
+}
+
+/// Kills a run at random moments, every step of which writes a checkpoint, and each time goes on with it.
+fn kill_and_go_on(kills: usize) {
+    let dir = TempDir::new().unwrap();
+    let at = |name: &str| dir.path().join(name).display().to_string();
+    let (data, whole) = (at("data.csv"), at("whole"));
+    write_csv(Path::new(&data));
+    stdout(&arguments(&data, &whole));
+    let mut rng = ChaCha8Rng::seed_from_u64(9);
+    let always = ["--checkpoint-every", "0"];
+    let (mut done, mut runs) = (0, 0);
+    while done < kills {
+        let run = at(&format!("run-{runs}"));
+        runs += 1;
+        let mut reached = None;
+        while done < kills {
+            let begun = Path::new(&run).join("config.toml").exists();
+            let fit = if begun { resume(&data, &run) } else { arguments(&data, &run) };
+            let mut child = start(&[&fit[..], &always].concat());
+            std::thread::sleep(Duration::from_millis(rng.random_range(5..400)));
+            let ended = child.try_wait().unwrap();
+            // `kill` of the standard library is SIGKILL.
+            child.kill().unwrap();
+            child.wait().unwrap();
+            if let Some(status) = ended {
+                assert!(status.success(), "{status}");
+                break;
+            }
+            done += 1;
+            if Path::new(&run).join("model.json").exists() {
+                // It had just ended, with all that it leaves.
+                break;
+            }
+            let place = last_place(&run);
+            assert!(place >= reached, "{place:?} after {reached:?}");
+            reached = place;
+        }
+        if !Path::new(&run).join("model.json").exists() {
+            stdout(&resume(&data, &run));
+        }
+        assert_same(&run, &whole);
+    }
+    eprintln!("{done} kills in {runs} runs, each with a checkpoint that loads");
+}
+
+#[test]
+fn a_kill_at_any_moment_leaves_a_checkpoint_that_goes_on() {
+    kill_and_go_on(8);
+}
+
+#[test]
+#[ignore = "takes minutes: cargo test --release -p trainer --test interruption -- --ignored --nocapture"]
+fn two_hundred_kills_leave_a_checkpoint_that_goes_on() {
+    kill_and_go_on(200);
+}
+
+/// A run that stopped with exit code 130 as soon as a checkpoint of `stage` was there.
+fn interrupted(data: &str, run: &str, stage: StageName) {
+    let mut child = start(&[&arguments(data, run)[..], &["--checkpoint-every", "0"]].concat());
+    while last_place(run).is_none_or(|place| place.stage < stage) {
+        assert_eq!(child.try_wait().unwrap(), None);
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(!Path::new(run).join("model.json").exists());
+}
+
+#[test]
+fn ctrl_c_in_any_stage_saves_and_exits_with_130() {
+    let dir = TempDir::new().unwrap();
+    let at = |name: &str| dir.path().join(name).display().to_string();
+    let (data, whole) = (at("data.csv"), at("whole"));
+    write_csv(Path::new(&data));
+    stdout(&arguments(&data, &whole));
+    for stage in StageName::ALL {
+        let run = at(stage.as_str());
+        interrupted(&data, &run, stage);
+        stdout(&resume(&data, &run));
+        assert_same(&run, &whole);
+    }
+}
+
+/// Runs a line of shell with the program as `$TRAINER`; its exit code and what it said.
+fn shell(mut command: Command, script: &str, variables: &[(&str, &str)]) -> (Option<i32>, String) {
+    command.args(["-c", script]).env("TRAINER", env!("CARGO_BIN_EXE_trainer")).envs(variables.iter().copied());
+    let output = command.output().unwrap();
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+/// Where no file may grow past 700 blocks, the log of epochs can still be written and a checkpoint cannot.
+#[test]
+fn a_checkpoint_that_cannot_be_written_ends_with_7_and_leaves_the_last_one() {
+    let dir = TempDir::new().unwrap();
+    let at = |name: &str| dir.path().join(name).display().to_string();
+    let (data, whole, run) = (at("data.csv"), at("whole"), at("run"));
+    write_csv(Path::new(&data));
+    stdout(&arguments(&data, &whole));
+    interrupted(&data, &run, StageName::Refine);
+    let kept = Path::new(&run).join("checkpoints/refine.ckpt");
+    let before = std::fs::read(&kept).unwrap();
+    let script = r#"trap "" XFSZ; ulimit -f 700; exec "$TRAINER" fit --resume "$RUN" --data "$DATA" --device cpu"#;
+    let (code, told) = shell(Command::new("sh"), script, &[("RUN", &run), ("DATA", &data)]);
+    assert_eq!(code, Some(7), "{told}");
+    assert!(told.contains("refine.ckpt"), "{told}");
+    assert!(std::fs::read(&kept).unwrap() == before);
+    stdout(&resume(&data, &run));
+    assert_same(&run, &whole);
+}
+
+/// The same on a file system that is full, mounted in a namespace of its own where the system allows that.
+#[test]
+fn a_full_disk_ends_with_7_and_leaves_the_last_checkpoint() {
+    let private = || {
+        let mut command = Command::new("unshare");
+        command.args(["--user", "--map-root-user", "--mount", "sh"]);
+        command
+    };
+    let dir = TempDir::new().unwrap();
+    let at = |name: &str| dir.path().join(name).display().to_string();
+    let (data, whole, run, disk) = (at("data.csv"), at("whole"), at("run"), at("disk"));
+    std::fs::create_dir(&disk).unwrap();
+    let mounted = Command::new("unshare").arg("--version").output().is_ok()
+        && shell(private(), r#"mount -t tmpfs tmpfs "$DISK""#, &[("DISK", &disk)]).0 == Some(0);
+    if !mounted {
+        eprintln!("skipped: this system lets no user mount a file system of their own");
+        return;
+    }
+    write_csv(Path::new(&data));
+    stdout(&arguments(&data, &whole));
+    interrupted(&data, &run, StageName::Refine);
+    let before = std::fs::read(Path::new(&run).join("checkpoints/refine.ckpt")).unwrap();
+    // Room for the run and 300 KiB more: for the log, not for a second copy of a checkpoint.
+    let script = r#"mount -t tmpfs -o size=$(($(du -sk "$RUN" | cut -f1) + 300))k tmpfs "$DISK" &&
+        cp -r "$RUN" "$DISK/run" &&
+        "$TRAINER" fit --resume "$DISK/run" --data "$DATA" --device cpu
+        code=$?; rm -r "$RUN"; cp -r "$DISK/run" "$RUN"; exit $code"#;
+    let (code, told) = shell(private(), script, &[("RUN", &run), ("DATA", &data), ("DISK", &disk)]);
+    assert_eq!(code, Some(7), "{told}");
+    assert!(told.contains("refine.ckpt") && told.contains("No space left"), "{told}");
+    assert!(std::fs::read(Path::new(&run).join("checkpoints/refine.ckpt")).unwrap() == before);
+    stdout(&resume(&data, &run));
+    assert_same(&run, &whole);
+}
+
+#[test]
+fn a_run_is_resumed_with_its_own_settings() {
+    let output = trainer(&["fit", "--resume", "run", "--seed", "1"]);
+    assert!(String::from_utf8_lossy(&output.stderr).contains("--seed"));
+    fails(&["fit", "--resume", "nowhere"], 5, "run directory");
+}

@@ -1,0 +1,70 @@
+//! How many frames a second a stage trains on.
+
+use std::ops::ControlFlow;
+use std::time::Instant;
+
+use burn::tensor::Device;
+
+use super::stage::Start;
+use super::{Event, Material, StageName, likelihood, pretrain, refine};
+use crate::config::Checked;
+use crate::data::Frames;
+use crate::data::scaling::Scaling;
+use crate::error::{Error, Result};
+use crate::model::{ClusterVae, Init};
+use crate::rng::{Purpose, stream};
+
+/// Frames a second in each of `rounds` rounds of `steps` steps, after one more that warms up.
+///
+/// A step is all that training does: batches, views, both passes, optimiser, and the sums that are reported. The
+/// bounds of held-out frames after an epoch are left out, and stage 3 begins from random weights.
+///
+/// # Errors
+/// As [`fit`](super::fit()); [`Error::Config`] for the mixture, which has no steps.
+pub fn throughput(
+    config: &Checked,
+    frames: &Frames,
+    device: &Device,
+    stage: StageName,
+    rounds: usize,
+    steps: usize,
+) -> Result<Vec<f64>> {
+    let mut config = (**config).clone();
+    (config.pretrain.steps, config.refine.steps) = (steps * (rounds + 1), steps * (rounds + 1));
+    let config = config.check()?;
+    let scaling = Scaling::fit(frames, config.frames.of(frames.shape));
+    let likelihood = likelihood(&config, scaling.is_some())?;
+    let data = Material {
+        reports_bounds: false,
+        ..Material::new(&config, frames, scaling.as_ref(), std::slice::from_ref(device))?
+    };
+    let mut init = Init { rng: stream(config.seed, Purpose::Weights, 0), device: &data.devices[0] };
+    let model = ClusterVae::new(&config, frames.shape, likelihood, &mut init);
+
+    let mut ends = Vec::new();
+    let mut fault = None;
+    let mut observer = |event: Event<'_>| {
+        if let Event::Step { done, .. } = event
+            && done % steps == 0
+        {
+            // A GPU may be behind.
+            if let Err(error) = device.sync() {
+                fault = Some(Error::resource("device", format!("{error:?}")));
+                return ControlFlow::Break(());
+            }
+            ends.push(Instant::now());
+        }
+        ControlFlow::Continue(())
+    };
+    let start = Start { model, attempt: 0, data_sha256: "", checkpoint: None };
+    let batch = match stage {
+        StageName::Pretrain => pretrain::run(&config, start, &data, &mut observer).map(|_| config.pretrain.batch)?,
+        StageName::Refine => refine::run(&config, start, &data, &mut observer).map(|_| config.refine.batch)?,
+        StageName::Mixture => return Err(Error::config("stage", "the mixture has no steps; pretrain or refine")),
+    };
+    if let Some(fault) = fault {
+        return Err(fault);
+    }
+    let seconds = ends.windows(2).map(|pair| (pair[1] - pair[0]).as_secs_f64());
+    Ok(seconds.map(|seconds| (steps * batch) as f64 / seconds).collect())
+}

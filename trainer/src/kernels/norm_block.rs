@@ -1,0 +1,191 @@
+//! Batch normalisation with the batch's own statistics, then ReLU, over the columns of `[B,W]`.
+//!
+//! y = max(0, γ x̂ + β), x̂ = (x - mean) / √(variance + ε). With g the gradient by y where y > 0:
+//! dβ = Σ g, dγ = Σ g x̂, dx = γ / √(variance + ε) · (g - dβ/B - x̂ dγ/B) (Ioffe & Szegedy 2015).
+
+use rayon::prelude::*;
+
+use super::vectors::vectorised;
+
+/// Rows that one task takes; sums over rows are added in the order of the tasks.
+const ROWS: usize = 32;
+
+/// What the normalisation is made with, a value a column.
+#[derive(Clone, Copy)]
+pub struct Affine<'a> {
+    /// γ.
+    pub gamma: &'a [f32],
+    /// β.
+    pub beta: &'a [f32],
+    /// ε.
+    pub epsilon: f32,
+}
+
+/// What comes out.
+pub struct Forward {
+    /// y `[B,W]`.
+    pub output: Vec<f32>,
+    /// Mean of each column.
+    pub mean: Vec<f32>,
+    /// Its biased variance.
+    pub variance: Vec<f32>,
+}
+
+/// The gradients.
+pub struct Backward {
+    /// By x `[B,W]`.
+    pub input: Vec<f32>,
+    /// By γ.
+    pub gamma: Vec<f32>,
+    /// By β.
+    pub beta: Vec<f32>,
+}
+
+/// The value.
+pub fn forward(input: &[f32], affine: Affine<'_>) -> Forward {
+    let width = affine.gamma.len();
+    let share = 1.0 / (input.len() / width) as f32;
+    let scaled = |mut sums: Vec<f32>| {
+        sums.iter_mut().for_each(|sum| *sum *= share);
+        sums
+    };
+    let mean = scaled(over_rows(input, width, |part, sums| part.chunks_exact(width).for_each(|row| add(sums, row))));
+    let squares = |part: &[f32], sums: &mut [f32]| {
+        part.chunks_exact(width).for_each(|row| add_squares(sums, row, &mean));
+    };
+    let variance = scaled(over_rows(input, width, squares));
+    let scale = scale(affine, &variance);
+    let mut output = vec![0.0; input.len()];
+    output.par_chunks_mut(ROWS * width).zip(input.par_chunks(ROWS * width)).for_each(|(output, input)| {
+        for (output, row) in output.chunks_exact_mut(width).zip(input.chunks_exact(width)) {
+            normalise(output, row, &mean, &scale, affine.beta);
+        }
+    });
+    Forward { output, mean, variance }
+}
+
+/// The gradient, given that by y.
+pub fn backward(input: &[f32], affine: Affine<'_>, mean: &[f32], variance: &[f32], gradient: &[f32]) -> Backward {
+    let width = affine.gamma.len();
+    let scale = scale(affine, variance);
+    // Σ g, then Σ g (x - mean), side by side.
+    let mut parts: Vec<Vec<f32>> = Vec::new();
+    gradient
+        .par_chunks(ROWS * width)
+        .zip(input.par_chunks(ROWS * width))
+        .map(|(gradient, input)| {
+            let mut sums = vec![0.0; 2 * width];
+            let (plain, moments) = sums.split_at_mut(width);
+            for (g, row) in gradient.chunks_exact(width).zip(input.chunks_exact(width)) {
+                add_gradient(plain, moments, g, row, mean, &scale, affine.beta);
+            }
+            sums
+        })
+        .collect_into_vec(&mut parts);
+    let sums = in_order(parts, 2 * width);
+    let (beta, moments) = sums.split_at(width);
+    let gamma: Vec<f32> =
+        moments.iter().zip(variance).map(|(moment, v)| moment / (v + affine.epsilon).sqrt()).collect();
+    let share = 1.0 / (input.len() / width) as f32;
+    let plain: Vec<f32> = beta.iter().map(|sum| sum * share).collect();
+    let slope: Vec<f32> =
+        moments.iter().zip(variance).map(|(moment, v)| moment / (v + affine.epsilon) * share).collect();
+    let mut out = vec![0.0; input.len()];
+    out.par_chunks_mut(ROWS * width)
+        .zip(gradient.par_chunks(ROWS * width).zip(input.par_chunks(ROWS * width)))
+        .for_each(|(out, (gradient, input))| {
+            let rows = gradient.chunks_exact(width).zip(input.chunks_exact(width));
+            for (out, (g, row)) in out.chunks_exact_mut(width).zip(rows) {
+                gradient_of_row(out, g, row, [mean, &scale, affine.beta, &plain, &slope]);
+            }
+        });
+    Backward { input: out, gamma, beta: beta.to_vec() }
+}
+
+/// γ / √(variance + ε).
+fn scale(affine: Affine<'_>, variance: &[f32]) -> Vec<f32> {
+    affine.gamma.iter().zip(variance).map(|(gamma, v)| gamma / (v + affine.epsilon).sqrt()).collect()
+}
+
+/// Sums a column over all rows, `add` taking one task's.
+fn over_rows(input: &[f32], width: usize, add: impl Fn(&[f32], &mut [f32]) + Sync) -> Vec<f32> {
+    let mut parts = Vec::new();
+    input
+        .par_chunks(ROWS * width)
+        .map(|part| {
+            let mut sums = vec![0.0; width];
+            add(part, &mut sums);
+            sums
+        })
+        .collect_into_vec(&mut parts);
+    in_order(parts, width)
+}
+
+fn in_order(parts: Vec<Vec<f32>>, width: usize) -> Vec<f32> {
+    let mut total = vec![0.0; width];
+    parts.iter().for_each(|part| add(&mut total, part));
+    total
+}
+
+vectorised! {
+fn add<'a>(sums: &'a mut [f32], row: &'a [f32]) -> () {
+    for (sum, x) in sums.iter_mut().zip(row) {
+        *sum += x;
+    }
+}
+}
+
+vectorised! {
+fn add_squares<'a>(sums: &'a mut [f32], row: &'a [f32], mean: &'a [f32]) -> () {
+    for ((sum, x), mean) in sums.iter_mut().zip(row).zip(mean) {
+        *sum += (x - mean) * (x - mean);
+    }
+}
+}
+
+vectorised! {
+fn normalise<'a>(out: &'a mut [f32], row: &'a [f32], mean: &'a [f32], scale: &'a [f32], beta: &'a [f32]) -> () {
+    for ((((out, x), mean), scale), beta) in out.iter_mut().zip(row).zip(mean).zip(scale).zip(beta) {
+        let y = (x - mean) * scale + beta;
+        // Written so that a NaN stays.
+        *out = if y < 0.0 { 0.0 } else { y };
+    }
+}
+}
+
+vectorised! {
+fn add_gradient<'a>(
+    plain: &'a mut [f32],
+    moments: &'a mut [f32],
+    gradient: &'a [f32],
+    row: &'a [f32],
+    mean: &'a [f32],
+    scale: &'a [f32],
+    beta: &'a [f32],
+) -> () {
+    let columns = plain.iter_mut().zip(moments).zip(gradient).zip(row).zip(mean).zip(scale).zip(beta);
+    for ((((((plain, moment), g), x), mean), scale), beta) in columns {
+        let centred = x - mean;
+        let g = if centred * scale + beta > 0.0 { *g } else { 0.0 };
+        *plain += g;
+        *moment += g * centred;
+    }
+}
+}
+
+vectorised! {
+fn gradient_of_row<'a>(
+    out: &'a mut [f32],
+    gradient: &'a [f32],
+    row: &'a [f32],
+    columns: [&'a [f32]; 5],
+) -> () {
+    let [mean, scale, beta, plain, slope] = columns;
+    let columns = out.iter_mut().zip(gradient).zip(row).zip(mean).zip(scale).zip(beta).zip(plain).zip(slope);
+    for (((((((out, g), x), mean), scale), beta), plain), slope) in columns {
+        let centred = x - mean;
+        let g = if centred * scale + beta > 0.0 { *g } else { 0.0 };
+        *out = scale * (g - plain - centred * slope);
+    }
+}
+}
