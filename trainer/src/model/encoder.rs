@@ -111,9 +111,11 @@ impl Encoder {
             }
             hidden = maps.flatten(1, 3);
         }
+        // After convolutions the dense layers are small, and Burn's own do.
+        let wide_on_cpu = trains_on_cpu && self.convs.is_empty();
         for block in &self.dense {
             let out = block.linear.forward(hidden);
-            hidden = if trains_on_cpu { norm_on_cpu(&block.norm, out) } else { relu(block.norm.forward(out)) };
+            hidden = if wide_on_cpu { norm_on_cpu(&block.norm, out) } else { relu(block.norm.forward(out)) };
         }
         Posterior {
             mu_z: self.mu.forward(hidden.clone()),
