@@ -30,6 +30,8 @@ pub enum Purpose {
     Count,
     /// Frames, weights and changes of frames that quality is measured with; index = what is drawn.
     Quality,
+    /// The amortised critic; 0 draws its frames, 1 its weights, 2 and on the batch of a step.
+    Critic,
 }
 
 /// The stream for `purpose` and `index` of a run with this seed.

@@ -91,11 +91,8 @@ fn read<'a>(bytes: &'a [u8], part: Part, shape: FrameShape, latent: usize) -> Re
     let grid = shape.channels * shape.height.div_ceil(factor) * shape.width.div_ceil(factor);
     let mut rest = Rest { bytes: rest, part };
     let bias = rest.floats(shape.len())?;
-    let dense = [
-        rest.dense([latent, hidden], true)?,
-        rest.dense([hidden, units], true)?,
-        rest.dense([units, grid], false)?,
-    ];
+    let dense =
+        [rest.dense([latent, hidden], true)?, rest.dense([hidden, units], true)?, rest.dense([units, grid], false)?];
     if !rest.bytes.is_empty() {
         return Err(WRONG);
     }

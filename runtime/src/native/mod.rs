@@ -275,12 +275,7 @@ fn load_values(image: &Image<'_>, row: &mut [f32], frame: impl Iterator<Item = f
 }
 
 /// Writes a frame to `row`, standardised: channels last, `channels` places a pixel; in its own order if that is 1.
-fn place_values(
-    image: &Image<'_>,
-    row: &mut [f32],
-    [pixels, channels]: [usize; 2],
-    frame: impl Iterator<Item = f32>,
-) {
+fn place_values(image: &Image<'_>, row: &mut [f32], [pixels, channels]: [usize; 2], frame: impl Iterator<Item = f32>) {
     if channels == 1 {
         row.iter_mut().zip(frame).for_each(|(slot, value)| *slot = value);
     } else {

@@ -29,6 +29,7 @@ use burn::tensor::Device;
 use rand::seq::SliceRandom;
 
 use crate::config::{self, AugmentConfig, AugmentKind, Checked};
+use crate::critic::amortised::Amortised;
 use crate::data::batches::Views;
 use crate::data::neighbours::Neighbours;
 use crate::data::scaling::Scaling;
@@ -93,6 +94,8 @@ pub struct Fitted {
     pub novelty_threshold: f32,
     /// SHA-256 of the values it was fitted to.
     pub data_sha256: String,
+    /// The amortised critic, once it is trained.
+    pub critic: Option<Amortised>,
 }
 
 impl Fitted {
@@ -188,6 +191,7 @@ pub fn fit(
         likelihood,
         novelty_threshold,
         data_sha256,
+        critic: None,
     }))
 }
 
