@@ -7,7 +7,9 @@ use crate::FrameShape;
 use crate::layer::{Dense, Layout, MAX_UNITS, padded};
 
 /// Words of the header that say something.
-const USED_WORDS: usize = 5;
+const USED_WORDS: usize = 6;
+/// Largest side of a local kernel.
+const MAX_SIDE: usize = 31;
 const WRONG: ImageError = ImageError::Inconsistent("the critic does not fit the model");
 
 /// The amortised critic: from the latent mean m of a frame to what the model expects of each value, and from there to H1,
@@ -15,16 +17,19 @@ const WRONG: ImageError = ImageError::Inconsistent("the critic does not fit the 
 ///
 /// ```text
 /// grid = dense₃(relu(dense₂(relu(dense₁(m)))))          [C, ⌈H/factor⌉, ⌈W/factor⌉]
-/// x̂    = mean(enlarge(grid) + bias)                     [C,H,W]
+/// x̂    = mean(enlarge(grid) + local(x) + bias)          [C,H,W]
 /// H1   = exp(-sharpness · (x - x̂)²)
 /// ```
 ///
-/// `enlarge` interpolates linearly in both directions ([`CriticNetwork::tap`]); `mean` is the logistic function where the
+/// `enlarge` interpolates linearly in both directions ([`CriticNetwork::tap`]); `local` is a convolution of each channel
+/// with a kernel of its own, zeros around the frame; `mean` is the logistic function where the
 /// decoder is Bernoulli, and nothing where it is Gaussian.
 #[derive(Clone, Debug)]
 pub struct CriticNetwork<'a> {
     dense: [Dense<'a>; 3],
     bias: &'a [f32],
+    local: &'a [f32],
+    side: usize,
     factor: usize,
     bernoulli: bool,
     sharpness: f32,
@@ -48,6 +53,16 @@ impl<'a> CriticNetwork<'a> {
     /// What is added to the enlarged grid `[C,H,W]`.
     pub fn bias(&self) -> &'a [f32] {
         self.bias
+    }
+
+    /// Kernels of the local convolution `[C,side,side]`.
+    pub fn local(&self) -> &'a [f32] {
+        self.local
+    }
+
+    /// Their side, odd.
+    pub fn side(&self) -> usize {
+        self.side
     }
 
     /// Values of a frame, in each direction, for each of the grid.
@@ -81,8 +96,9 @@ fn read<'a>(bytes: &'a [u8], part: Part, shape: FrameShape, latent: usize) -> Re
     let words: [u32; CRITIC_HEADER / 4] = core::array::from_fn(|i| read_u32(header, 4 * i));
     let [hidden, units, factor, bernoulli] = [words[0], words[1], words[2], words[3]].map(|word| word as usize);
     let sharpness = f32::from_bits(words[4]);
+    let side = words[5] as usize;
     let zeros = words.iter().skip(USED_WORDS).all(|word| *word == 0);
-    if !zeros || !(1..=MAX_UNITS).contains(&factor) || bernoulli > 1 {
+    if !zeros || !(1..=MAX_UNITS).contains(&factor) || bernoulli > 1 || side % 2 == 0 || side > MAX_SIDE {
         return Err(WRONG);
     }
     if !sharpness.is_finite() || sharpness < 0.0 {
@@ -91,12 +107,13 @@ fn read<'a>(bytes: &'a [u8], part: Part, shape: FrameShape, latent: usize) -> Re
     let grid = shape.channels * shape.height.div_ceil(factor) * shape.width.div_ceil(factor);
     let mut rest = Rest { bytes: rest, part };
     let bias = rest.floats(shape.len())?;
+    let local = rest.floats(shape.channels * side * side)?;
     let dense =
         [rest.dense([latent, hidden], true)?, rest.dense([hidden, units], true)?, rest.dense([units, grid], false)?];
     if !rest.bytes.is_empty() {
         return Err(WRONG);
     }
-    Ok(CriticNetwork { dense, bias, factor, bernoulli: bernoulli == 1, sharpness })
+    Ok(CriticNetwork { dense, bias, local, side, factor, bernoulli: bernoulli == 1, sharpness })
 }
 
 /// What of the section is not read yet.

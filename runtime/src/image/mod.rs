@@ -31,10 +31,10 @@
 //! | 2 scaling | shift `[P]`, factor `[P]`, f32, in the order of a frame; empty if not standardised |
 //! | 3 golden | a frame `[P]`, then its log q(c\|x) `[K]` and novelty, f32: the self-test after an update |
 //! | 4.. a layer each | bias f32 `[outputs padded to 16]`, then f16 weights in the layer's layout |
-//! | 4 + L critic | only if there is one: 16 words, bias f32 `[P]`, then three dense layers as above, in panels from 64 outputs on |
+//! | 4 + L critic | only if there is one: 16 words, bias f32 `[P]`, local kernels f32 `[C,side,side]`, then three dense layers as above, in panels from 64 outputs on |
 //!
 //! The words of the critic are the outputs of its first two layers, the factor of its grid, 1 if the decoder is Bernoulli
-//! and 0 if Gaussian, the sharpness f32, and eleven 0; [`CriticNetwork`] says what they are for. [`Image::new`] checks its checksum alone, so that a program
+//! and 0 if Gaussian, the sharpness f32, the side of its local kernels, and ten 0; [`CriticNetwork`] says what they are for. [`Image::new`] checks its checksum alone, so that a program
 //! that never explains carries no code for it; [`CriticNetwork::new`] checks the rest.
 //!
 //! Convolutions come first and hold values with channels last: `[row][column][channel]`. The last layer is dense, without

@@ -49,6 +49,10 @@ pub struct CriticSpec {
     pub dense: [DenseSpec; 3],
     /// Added to the enlarged grid `[C,H,W]`.
     pub bias: Vec<f32>,
+    /// Kernels of the local convolution `[C,side,side]`.
+    pub local: Vec<f32>,
+    /// Their side, odd.
+    pub side: usize,
     /// Values of a frame, in each direction, for each of the grid.
     pub factor: usize,
     /// Whether the decoder is Bernoulli.
@@ -114,10 +118,12 @@ pub fn encode(spec: &ImageSpec) -> Vec<u8> {
 /// The section of the critic.
 fn critic(spec: &CriticSpec) -> Vec<u8> {
     let [hidden, units] = [0, 1].map(|layer| spec.dense[layer].shape[1] as u32);
-    let words = [hidden, units, spec.factor as u32, u32::from(spec.bernoulli), spec.sharpness.to_bits()];
+    let [factor, bernoulli, side] = [spec.factor as u32, u32::from(spec.bernoulli), spec.side as u32];
+    let words = [hidden, units, factor, bernoulli, spec.sharpness.to_bits(), side];
     let mut bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
     bytes.resize(CRITIC_HEADER, 0);
     bytes.extend(floats(&spec.bias));
+    bytes.extend(floats(&spec.local));
     for dense in &spec.dense {
         bytes.extend(section(&dense.bias, &dense_weights(dense, None).1));
     }

@@ -28,10 +28,10 @@ fn scratch_len(network: &CriticNetwork<'_>, kernel: Kernel) -> usize {
     ends(network).iter().sum::<usize>() + list
 }
 
-/// Values of the two parts of the memory that take turns as inputs and outputs.
+/// Values of the two parts of the memory that take turns as inputs and outputs of layers; the second then holds the frame.
 fn ends(network: &CriticNetwork<'_>) -> [usize; 2] {
     let [hidden, units, grid] = network.dense().map(|dense| padded(dense.outputs()));
-    [hidden.max(grid), units]
+    [hidden.max(grid), units.max(padded(network.bias().len()))]
 }
 
 impl<'a> Critic<'a> {
@@ -57,39 +57,64 @@ impl<'a> Critic<'a> {
         Ok(Self { network, kernel, scratch })
     }
 
-    /// H1 of a frame, which lies in `map` as the model takes it, with latent mean `mu`, in its place.
-    fn run(&mut self, shape: FrameShape, mu: &[f32], map: &mut [f32]) -> Option<()> {
-        let network = &self.network;
+    /// H1 of a frame with latent mean `mu`; `map` has as many values as the frame.
+    fn run(&mut self, image: &Image<'_>, frame: &[f32], mu: &[f32], map: &mut [f32]) -> Option<()> {
+        let (network, shape) = (&self.network, image.shape());
         let [a, b, c] = network.dense();
         if a.inputs() != mu.len() || network.bias().len() != map.len() {
             return None;
         }
         let [first, second] = ends(network);
-        let (one, rest) = self.scratch.split_at_mut_checked(first)?;
-        let (two, list) = rest.split_at_mut_checked(second)?;
+        let (grid, rest) = self.scratch.split_at_mut_checked(first)?;
+        let (x, list) = rest.split_at_mut_checked(second)?;
         let list: &mut [u32] = cast_slice_mut(list);
         let kernel = self.kernel;
-        let done = kernel.dense(a, mu, one, list) && kernel.dense(b, one, two, list) && kernel.dense(c, two, one, list);
+        let done = kernel.dense(a, mu, grid, list) && kernel.dense(b, grid, x, list) && kernel.dense(c, x, grid, list);
         done.then_some(())?;
+        let x = x.get_mut(..map.len())?;
+        place_values(image, x, [0, 1], frame.iter().copied());
 
         let [rows, columns] = [shape.height, shape.width].map(|length| length.div_ceil(network.factor()));
+        let area = network.side() * network.side();
         let lines = map.chunks_exact_mut(shape.width).zip(network.bias().chunks_exact(shape.width));
         for (line, (map, bias)) in lines.enumerate() {
-            let (above, below, share) = CriticNetwork::tap(line % shape.height, network.factor(), rows);
-            let channel = line / shape.height * rows;
-            let row = |row: usize| one.get((channel + row) * columns..)?.get(..columns);
-            let (above, below) = (row(above)?, row(below)?);
+            let (channel, row) = (line / shape.height, line % shape.height);
+            let (above, below, share) = CriticNetwork::tap(row, network.factor(), rows);
+            let of_grid = |row: usize| grid.get((channel * rows + row) * columns..)?.get(..columns);
+            let (above, below) = (of_grid(above)?, of_grid(below)?);
+            let plane = x.get(channel * shape.height * shape.width..)?;
+            let weights = network.local().get(channel * area..)?.get(..area)?;
             for (column, (value, bias)) in map.iter_mut().zip(bias).enumerate() {
                 let (left, right, across) = CriticNetwork::tap(column, network.factor(), columns);
                 let between = |row: &[f32]| Some(lerp(*row.get(left)?, *row.get(right)?, across));
                 let mean = lerp(between(above)?, between(below)?, share) + bias;
+                let mean = mean + local(plane, shape, [row, column], weights, network.side());
                 let mean = if network.bernoulli() { 1.0 / (1.0 + exp(-mean)) } else { mean };
-                let error = *value - mean;
+                let error = *plane.get(row * shape.width + column)? - mean;
                 *value = exp(-network.sharpness() * error * error);
             }
         }
         Some(())
     }
+}
+
+/// The convolution of a channel at one place, zeros around it.
+fn local(plane: &[f32], shape: FrameShape, [row, column]: [usize; 2], weights: &[f32], side: usize) -> f32 {
+    let half = side / 2;
+    let mut sum = 0.0;
+    for (down, weights) in weights.chunks_exact(side).enumerate() {
+        // Above the frame the difference wraps around, to what is past it.
+        let row = (row + down).wrapping_sub(half);
+        if row >= shape.height {
+            continue;
+        }
+        let (from, skipped) = (column.saturating_sub(half), half.saturating_sub(column));
+        let to = (column + half + 1).min(shape.width);
+        let line = plane.get(row * shape.width + from..row * shape.width + to).unwrap_or_default();
+        let weights = weights.get(skipped..).unwrap_or_default();
+        sum += line.iter().zip(weights).map(|(x, weight)| x * weight).sum::<f32>();
+    }
+    sum
 }
 
 /// Between `a` and `b`, at a share of the way.
@@ -119,8 +144,7 @@ impl Engine<'_> {
         self.load(frame)?;
         let latent = super::run(&self.image, self.kernel, self.values, self.scratch)?;
         let assignment = latent.assign(self.image.head())?;
-        place_values(&self.image, trust, [0, 1], frame.iter().copied());
-        critic.run(self.image.shape(), latent.mu, trust).ok_or(FrameError::Engine)?;
+        critic.run(&self.image, frame, latent.mu, trust).ok_or(FrameError::Engine)?;
         if trust.iter().all(|v| v.is_finite()) { Ok(assignment) } else { Err(FrameError::Overflow) }
     }
 }

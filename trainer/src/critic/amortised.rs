@@ -7,6 +7,8 @@ use burn::module::{Module, Param};
 use burn::nn::Linear;
 use burn::optim::{AdamConfig, GradientsParams};
 use burn::tensor::activation::{relu, sigmoid};
+use burn::tensor::module::conv2d;
+use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::RngExt;
 use rand::seq::SliceRandom;
@@ -15,7 +17,6 @@ use runtime::native;
 
 use super::expectation::{Expectation, nodes};
 use super::trust;
-use crate::config::Schedule;
 use crate::data::{FrameKind, FrameShape, Frames};
 use crate::error::{Error, Result};
 use crate::fit::{Fitted, encode, to_host};
@@ -31,9 +32,13 @@ const MAX_FACTOR: usize = 8;
 /// Most frames that it is trained on.
 const MAX_FRAMES: usize = 20_000;
 /// Steps of its training.
-pub const STEPS: usize = 4000;
+pub const STEPS: usize = 6000;
 const BATCH: usize = 256;
-const LEARNING_RATE: f64 = 1e-2;
+/// Highest learning rate: it rises along a cosine for the first part of the steps, and falls to 0 along another.
+const LEARNING_RATE: f64 = 2e-2;
+const RISE: usize = STEPS * 3 / 10;
+/// Side of the local kernels, where values that lie beside each other have to do with each other.
+const SIDE: usize = 5;
 /// Logits that values of 0 and 1 begin at.
 const EDGE: f32 = 0.02;
 
@@ -46,6 +51,8 @@ pub struct Network {
     pub second: Linear,
     /// To the grid.
     pub third: Linear,
+    /// Kernels of the local convolution, one a channel `[C,1,side,side]`.
+    pub local: Param<Tensor<4>>,
     /// Added to the enlarged grid `[P]`.
     pub bias: Param<Tensor<1>>,
 }
@@ -90,9 +97,17 @@ fn grid(shape: FrameShape, factor: usize) -> [usize; 2] {
     [shape.height.div_ceil(factor), shape.width.div_ceil(factor)]
 }
 
+fn side(kind: FrameKind) -> usize {
+    if kind == FrameKind::Features { 1 } else { SIDE }
+}
+
 fn parameters(shape: FrameShape, factor: usize, latent: usize) -> usize {
     let places = shape.channels * grid(shape, factor).iter().product::<usize>();
-    (latent + 1) * HIDDEN[0] + (HIDDEN[0] + 1) * HIDDEN[1] + (HIDDEN[1] + 1) * places + shape.len()
+    (latent + 1) * HIDDEN[0]
+        + (HIDDEN[0] + 1) * HIDDEN[1]
+        + (HIDDEN[1] + 1) * places
+        + shape.len()
+        + shape.channels * SIDE * SIDE
 }
 
 /// The exact H1 `[N,P]` of frames in the units of the data, under the cluster that the device gives.
@@ -212,8 +227,7 @@ impl Amortised {
             let found = critic.forward(rows(&material.x), rows(&material.mu), &enlarge);
             let loss = (found - rows(&material.map)).square().mean();
             let gradients = GradientsParams::from_grads(loss.backward(), &critic.network);
-            let rate = Schedule::Cosine.at(LEARNING_RATE, step, STEPS);
-            critic.network = optimizer.step(rate, critic.network, gradients);
+            critic.network = optimizer.step(learning_rate(step), critic.network, gradients);
             progress(step + 1);
         }
         critic.network = critic.network.valid();
@@ -242,6 +256,11 @@ impl Amortised {
     /// 1/(2s²), s the noise of a value.
     pub fn sharpness(&self) -> f32 {
         0.5 / self.noise
+    }
+
+    /// Side of the local kernels.
+    pub fn side(&self) -> usize {
+        self.network.local.dims()[2]
     }
 
     /// Whether the decoder is Bernoulli.
@@ -274,6 +293,11 @@ impl Amortised {
         let hidden = relu(network.second.forward(relu(network.first.forward(mu))));
         let grid = network.third.forward(hidden).reshape([b * self.shape.channels, enlarge.dims()[0]]);
         let mean = grid.matmul(enlarge.clone()).reshape([b, p]) + network.bias.val().unsqueeze_dim::<2>(0);
+        let [c, h, w] = [self.shape.channels, self.shape.height, self.shape.width];
+        let half = self.side() / 2;
+        let options = ConvOptions::new([1, 1], [half, half], [1, 1], c);
+        let local = conv2d(x.clone().reshape([b, c, h, w]), network.local.val(), None, options);
+        let mean = mean + local.reshape([b, p]);
         let mean = if self.bernoulli() { sigmoid(mean) } else { mean };
         ((x - mean).square() * -self.sharpness()).exp()
     }
@@ -305,11 +329,17 @@ impl Amortised {
     }
 }
 
+fn learning_rate(step: usize) -> f64 {
+    let (at, turns) = if step < RISE { (step, RISE) } else { (STEPS - step, STEPS - RISE) };
+    LEARNING_RATE * 0.5 * (1.0 - (std::f64::consts::PI * at as f64 / turns as f64).cos())
+}
+
 /// Random weights, with m standardised by the first layer and the mean frame as bias.
 fn begin(fitted: &Fitted, material: &Material, factor: usize, device: &Device) -> Network {
     let mut init = Init { rng: stream(fitted.config.seed, Purpose::Critic, 1), device };
     let (d, p) = (fitted.config.latent, fitted.shape.len());
     let places = fitted.shape.channels * grid(fitted.shape, factor).iter().product::<usize>();
+    let side = side(fitted.config.frames.of(fitted.shape));
     let (mean, deviation) = moments(&material.mu, d);
     let mut first = init.linear(d, HIDDEN[0]);
     let deviation = Tensor::<2>::from_data(TensorData::new(deviation, [d, 1]), device);
@@ -329,6 +359,7 @@ fn begin(fitted: &Fitted, material: &Material, factor: usize, device: &Device) -
         first,
         second: init.linear(HIDDEN[0], HIDDEN[1]),
         third: init.linear(HIDDEN[1], places),
+        local: init.param(vec![0.0; fitted.shape.channels * side * side], [fitted.shape.channels, 1, side, side]),
         bias: init.param(typical.collect(), [p]),
     }
 }

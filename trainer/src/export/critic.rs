@@ -4,7 +4,7 @@ use runtime::format;
 use runtime::image::CriticNetwork;
 use tract_onnx::pb::GraphProto;
 
-use super::graph::{Dim, GraphBuilder};
+use super::graph::{Dim, GraphBuilder, integer, integers};
 use super::onnx::{dense, encode_graph};
 use super::{FoldedDense, Precision};
 use crate::critic::amortised::Amortised;
@@ -50,8 +50,17 @@ fn graph(fitted: &Fitted, critic: &Amortised, precision: Precision) -> Result<Gr
     g.floats("columns", &[columns, shape.width], &matrix(shape.width, critic.factor, columns, true));
     g.node("MatMul", "down", &["rows", "grid"], "down", vec![]);
     g.node("MatMul", "across", &["down", "columns"], "across", vec![]);
+    let (side, half) = (critic.side(), critic.side() as i64 / 2);
+    g.floats("local.weight", &[shape.channels, 1, side, side], &to_host(network.local.val())?);
+    let attributes = vec![
+        integers("kernel_shape", &[side as i64; 2]),
+        integers("pads", &[half; 4]),
+        integer("group", shape.channels as i64),
+    ];
+    g.node("Conv", "local", &[x, "local.weight"], "local", attributes);
+    g.node("Add", "sum", &["across", "local"], "sum", vec![]);
     g.floats("bias", &frame, &to_host(network.bias.val())?);
-    g.node("Add", "expected", &["across", "bias"], "expected", vec![]);
+    g.node("Add", "expected", &["sum", "bias"], "expected", vec![]);
     let mut mean = "expected";
     if critic.bernoulli() {
         g.node("Sigmoid", "mean", &["expected"], "mean", vec![]);

@@ -69,6 +69,8 @@ fn critic(critic: &Amortised) -> Result<CriticSpec> {
     Ok(CriticSpec {
         dense: [layer(&network.first)?, layer(&network.second)?, layer(&network.third)?],
         bias: to_host(network.bias.val())?,
+        local: to_host(network.local.val())?,
+        side: critic.side(),
         factor: critic.factor,
         bernoulli: critic.bernoulli(),
         sharpness: critic.sharpness(),
