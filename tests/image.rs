@@ -3,8 +3,11 @@
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use runtime::image::{Buffer, ConvSpec, DenseSpec, Image, ImageError, ImageSpec, encode, repair};
-use runtime::native::{Batch, Engine, EngineError, scratch_len};
+use runtime::image::{
+    Buffer, ConvSpec, CriticNetwork, CriticSpec, DenseSpec, Image, ImageError, ImageSpec, encode, repair,
+};
+use runtime::kernels::Kernel;
+use runtime::native::{Batch, Critic, Engine, EngineError, critic_scratch_len, scratch_len};
 use runtime::{Calibration, FrameError, FrameShape};
 
 fn floats(rng: &mut ChaCha8Rng, count: usize) -> Vec<f32> {
@@ -30,6 +33,27 @@ fn spec() -> ImageSpec {
         golden_frame: floats(&mut rng, 24),
         golden_log_responsibilities: vec![-1.0, -1.1, -1.2],
         golden_novelty: 2.5,
+        critic: None,
+    }
+}
+
+/// A critic for frames of 2x4x3 and D = 2, whose grid is `[2,2,2]`.
+fn critic() -> CriticSpec {
+    let mut rng = ChaCha8Rng::seed_from_u64(7);
+    let mut dense = |inputs, outputs| DenseSpec {
+        shape: [inputs, outputs],
+        weight: floats(&mut rng, inputs * outputs).iter().map(|w| 4.0 * w).collect(),
+        bias: floats(&mut rng, outputs),
+    };
+    let dense = [dense(2, 5), dense(5, 65), dense(65, 8)];
+    CriticSpec {
+        dense,
+        bias: floats(&mut rng, 24),
+        local: floats(&mut rng, 18),
+        side: 3,
+        factor: 2,
+        bernoulli: true,
+        sharpness: 3.0,
     }
 }
 
@@ -45,6 +69,36 @@ fn small() -> Vec<u8> {
         log_var_c: vec![0.0, 0.0],
         golden_frame: vec![0.0; 3],
         golden_log_responsibilities: vec![-0.7, -0.7],
+        ..spec()
+    })
+}
+
+/// As [`small`], with a critic.
+fn small_with_critic() -> Vec<u8> {
+    let mut rng = ChaCha8Rng::seed_from_u64(8);
+    let mut dense = |shape: [usize; 2]| DenseSpec {
+        shape,
+        weight: floats(&mut rng, shape[0] * shape[1]),
+        bias: vec![0.5; shape[1]],
+    };
+    encode(&ImageSpec {
+        shape: FrameShape { channels: 1, height: 1, width: 3 },
+        scaling: None,
+        convs: vec![],
+        dense: vec![dense([3, 2])],
+        mu_c: vec![0.0, 1.0],
+        log_var_c: vec![0.0, 0.0],
+        golden_frame: vec![0.0; 3],
+        golden_log_responsibilities: vec![-0.7, -0.7],
+        critic: Some(CriticSpec {
+            dense: [dense([1, 2]), dense([2, 2]), dense([2, 2])],
+            bias: vec![0.1, 0.2, 0.3],
+            local: vec![0.5],
+            side: 1,
+            factor: 2,
+            bernoulli: false,
+            sharpness: 1.0,
+        }),
         ..spec()
     })
 }
@@ -96,7 +150,14 @@ fn the_fuzz_corpus_has_whole_images() {
     let folder = std::path::PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap());
     let corpus = ["fuzz/corpus/image", "../../runtime/fuzz/corpus/image"].map(|path| folder.join(path));
     let corpus = corpus.iter().find(|path| path.exists()).unwrap();
-    for (name, image) in [("small", small()), ("convolution", encode(&spec()))] {
+    let with_critic = encode(&ImageSpec { critic: Some(critic()), ..spec() });
+    let images = [
+        ("small", small()),
+        ("convolution", encode(&spec())),
+        ("critic", with_critic),
+        ("small_critic", small_with_critic()),
+    ];
+    for (name, image) in images {
         if std::env::var_os("UPDATE").is_some() {
             std::fs::write(corpus.join(name), &image).unwrap();
         }
@@ -204,6 +265,144 @@ fn the_engine_gives_what_the_model_says() {
     assert_eq!(engine.assign(&[f32::MAX; 24]), Err(FrameError::Overflow));
 }
 
+/// H1 by hand, in f64, from the specification; m as the engine has it.
+fn trust_by_hand(spec: &ImageSpec, frame: &[f32], mu: &[f32]) -> Vec<f64> {
+    let critic = spec.critic.as_ref().unwrap();
+    let half = |w: &f32| f64::from(half::f16::from_f32(*w).to_f32());
+    let mut values: Vec<f64> = mu.iter().map(|m| f64::from(*m)).collect();
+    for (index, dense) in critic.dense.iter().enumerate() {
+        let outputs = dense.shape[1];
+        values = (0..outputs)
+            .map(|o| {
+                let products = values.iter().enumerate().map(|(i, v)| v * half(&dense.weight[i * outputs + o]));
+                let sum = f64::from(dense.bias[o]) + products.sum::<f64>();
+                if index < 2 { sum.max(0.0) } else { sum }
+            })
+            .collect();
+    }
+    let [shift, factor] = spec.scaling.as_ref().unwrap();
+    let x: Vec<f64> = (0..24).map(|at| (f64::from(frame[at]) - f64::from(shift[at])) * f64::from(factor[at])).collect();
+    // Rows 0, 1, 2, 3 of a grid of two lie at -1/4, 1/4, 3/4, 5/4 of it: of the ends nothing lies outside.
+    let shares = [0.0, 0.25, 0.75, 1.0];
+    (0..24)
+        .map(|at| {
+            let (channel, row, column) = (at / 12, at % 12 / 3, at % 3);
+            let place = |y: usize, x: usize| values[channel * 4 + y * 2 + x];
+            let across = |y: usize| place(y, 0) * (1.0 - shares[column]) + place(y, 1) * shares[column];
+            let logit = across(0) * (1.0 - shares[row]) + across(1) * shares[row] + f64::from(critic.bias[at]);
+            let mut local = 0.0;
+            for (tap, weight) in critic.local[channel * 9..channel * 9 + 9].iter().enumerate() {
+                let (y, x_) = (row + tap / 3, column + tap % 3);
+                if (1..=4).contains(&y) && (1..=3).contains(&x_) {
+                    local += x[channel * 12 + (y - 1) * 3 + x_ - 1] * f64::from(*weight);
+                }
+            }
+            let logit = logit + local;
+            let mean = if critic.bernoulli { 1.0 / (1.0 + (-logit).exp()) } else { logit };
+            (-f64::from(critic.sharpness) * (x[at] - mean).powi(2)).exp()
+        })
+        .collect()
+}
+
+#[test]
+fn the_engine_explains_as_the_critic_says() {
+    for bernoulli in [true, false] {
+        let spec = ImageSpec { critic: Some(CriticSpec { bernoulli, ..critic() }), ..spec() };
+        let bytes = Buffer::copy_of(&encode(&spec));
+        let image = Image::new(&bytes).unwrap();
+        let network = CriticNetwork::new(&image).unwrap().unwrap();
+        let needed = critic_scratch_len(&network);
+        let mut short = vec![0.0; needed - 1];
+        assert_eq!(Critic::new(&image, &mut short).err(), Some(EngineError::Scratch { needed, found: needed - 1 }));
+        for kernel in Kernel::all() {
+            let (mut memory, mut scratch) = (vec![f32::NAN; scratch_len(&image)], vec![f32::NAN; needed]);
+            let mut critic = Critic::with_kernel(&image, &mut scratch, kernel).unwrap();
+            let mut engine = Engine::with_kernel(image.clone(), &mut memory, kernel).unwrap();
+            let mut rng = ChaCha8Rng::seed_from_u64(9);
+            for _ in 0..50 {
+                let frame: Vec<f32> = (0..24).map(|_| rng.random()).collect();
+                let mut trust = [f32::NAN; 24];
+                let found = engine.explain(&mut critic, &frame, &mut trust).unwrap();
+                assert_eq!(found, engine.assign(&frame).unwrap());
+                let mu = engine.encode(&frame).unwrap().mu.to_vec();
+                for (found, expected) in trust.iter().zip(trust_by_hand(&spec, &frame, &mu)) {
+                    assert!((f64::from(*found) - expected).abs() < 1e-5, "{} {found} {expected}", kernel.name());
+                }
+            }
+            let mut trust = [0.0; 24];
+            let mut bad = [0.5; 24];
+            bad[3] = f32::NAN;
+            let refused = engine.explain(&mut critic, &bad, &mut trust);
+            assert_eq!(refused, Err(FrameError::NotFinite { index: 3 }));
+            let refused = engine.explain(&mut critic, &[0.5; 24], &mut trust[1..]);
+            assert_eq!(refused, Err(FrameError::Length { expected: 24, found: 23 }));
+        }
+    }
+}
+
+/// A critic goes with its model alone, and a model without one says so.
+#[test]
+fn a_critic_that_does_not_fit_is_refused() {
+    let (plain, small) = (Buffer::copy_of(&encode(&spec())), Buffer::copy_of(&small_with_critic()));
+    let (plain, small) = (Image::new(&plain).unwrap(), Image::new(&small).unwrap());
+    assert!(CriticNetwork::new(&plain).unwrap().is_none());
+    assert_eq!(Critic::new(&plain, &mut []).err(), Some(EngineError::NoCritic));
+    let (mut memory, mut scratch) = (vec![0.0; scratch_len(&plain)], vec![0.0; 1000]);
+    let mut other = Critic::new(&small, &mut scratch).unwrap();
+    let mut engine = Engine::new(plain, &mut memory).unwrap();
+    assert_eq!(engine.explain(&mut other, &[0.5; 24], &mut [0.0; 24]), Err(FrameError::Engine));
+
+    let refused = |critic: CriticSpec| {
+        let bytes = Buffer::copy_of(&encode(&ImageSpec { critic: Some(critic), ..spec() }));
+        CriticNetwork::new(&Image::new(&bytes).unwrap()).unwrap_err()
+    };
+    assert!(matches!(refused(CriticSpec { factor: 1, ..critic() }), ImageError::Inconsistent(_)));
+    assert!(matches!(refused(CriticSpec { factor: 0, ..critic() }), ImageError::Inconsistent(_)));
+    assert!(matches!(refused(CriticSpec { bias: vec![0.0; 23], ..critic() }), ImageError::Inconsistent(_)));
+    assert!(matches!(refused(CriticSpec { side: 2, ..critic() }), ImageError::Inconsistent(_)));
+    assert!(matches!(refused(CriticSpec { sharpness: f32::NAN, ..critic() }), ImageError::NotFinite(_)));
+    let mut bad = critic();
+    bad.dense[1].weight[0] = 1e6;
+    assert!(matches!(refused(bad), ImageError::NotFinite(_)));
+    let mut bad = critic();
+    bad.dense[0] = DenseSpec { shape: [3, 5], weight: vec![0.0; 15], bias: vec![0.0; 5] };
+    bad.dense[2] = DenseSpec { shape: [65, 9], weight: vec![0.0; 585], bias: vec![0.0; 9] };
+    assert!(matches!(refused(bad), ImageError::Inconsistent(_)));
+}
+
+/// Past the checksum: words of the critic's header are changed, and what still is a critic runs.
+#[test]
+fn no_bytes_make_the_critic_panic() {
+    let good = encode(&ImageSpec { critic: Some(critic()), ..spec() });
+    let entry = 64 + 16 * (4 + 3);
+    let start = u32::from_le_bytes(good[entry..entry + 4].try_into().unwrap()) as usize;
+    let values = [0, 1, 2, 3, 4, 15, 16, 17, 64, 0xffff, 0x10_0000, 0x10_0001, 0x7fff_ffff, 0x8000_0000, u32::MAX];
+    let mut rng = ChaCha8Rng::seed_from_u64(10);
+    let mut whole = 0;
+    for _ in 0..20_000 {
+        let mut bytes = Buffer::copy_of(&good);
+        for _ in 0..rng.random_range(1..4) {
+            let words = if rng.random() { 16 } else { 200 };
+            let at = start + 4 * rng.random_range(0..words);
+            let value = if rng.random() { values[rng.random_range(0..values.len())] } else { rng.random() };
+            bytes[at..at + 4].copy_from_slice(&value.to_le_bytes());
+        }
+        repair(&mut bytes);
+        let image = Image::new(&bytes).unwrap();
+        if let Ok(network) = CriticNetwork::new(&image) {
+            let (mut memory, mut scratch) =
+                (vec![0.0; scratch_len(&image)], vec![0.0; critic_scratch_len(&network.unwrap())]);
+            let mut critic = Critic::new(&image, &mut scratch).unwrap();
+            let mut map = [0.0; 24];
+            if Engine::new(image, &mut memory).unwrap().explain(&mut critic, &[0.5; 24], &mut map).is_ok() {
+                assert!(map.iter().all(|v| (0.0..=1.0).contains(v)));
+                whole += 1;
+            }
+        }
+    }
+    assert!(whole > 100, "{whole}");
+}
+
 /// Small files and such as fill huge pages, of lengths that fill neither words nor pages.
 #[test]
 fn files_of_any_length_are_read_whole() {
@@ -259,7 +458,7 @@ fn an_engine_begins_in_place() {
 
 #[test]
 fn every_truncation_is_refused() {
-    let bytes = Buffer::copy_of(&encode(&spec()));
+    let bytes = Buffer::copy_of(&encode(&ImageSpec { critic: Some(critic()), ..spec() }));
     for length in 0..bytes.len() {
         let found = Image::new(&bytes[..length]).unwrap_err();
         assert!(matches!(found, ImageError::Short { .. }), "{length}: {found}");
@@ -270,14 +469,16 @@ fn every_truncation_is_refused() {
 
 #[test]
 fn every_flipped_bit_is_noticed() {
-    let mut bytes = Buffer::copy_of(&small());
-    assert!(Image::new(&bytes).is_ok());
-    for bit in 0..bytes.len() * 8 {
-        bytes[bit / 8] ^= 1 << (bit % 8);
-        assert!(Image::new(&bytes).is_err(), "bit {bit}");
-        bytes[bit / 8] ^= 1 << (bit % 8);
+    for image in [small(), small_with_critic()] {
+        let mut bytes = Buffer::copy_of(&image);
+        assert!(Image::new(&bytes).is_ok());
+        for bit in 0..bytes.len() * 8 {
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            assert!(Image::new(&bytes).is_err(), "bit {bit}");
+            bytes[bit / 8] ^= 1 << (bit % 8);
+        }
+        assert!(Image::new(&bytes).is_ok());
     }
-    assert!(Image::new(&bytes).is_ok());
 }
 
 #[test]

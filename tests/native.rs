@@ -14,6 +14,7 @@ fn identity(rng: &mut ChaCha8Rng, [k, d]: [usize; 2], learned_head: bool) -> Ima
     let width = 2 * d + if learned_head { k } else { 0 };
     let weight = (0..width * width).map(|at| if at % (width + 1) == 0 { 1.0 } else { 0.0 }).collect();
     ImageSpec {
+        critic: None,
         shape: FrameShape { channels: 1, height: 1, width },
         scaling: None,
         convs: vec![],

@@ -96,6 +96,7 @@ fn random(settings: &[&str], shape: FrameShape) -> Result<Fitted, Error> {
     let mut init = Init { rng: ChaCha8Rng::seed_from_u64(1), device: &device };
     let model = ClusterVae::new(&config, shape, Likelihood::Bernoulli, &mut init);
     Ok(Fitted {
+        critic: None,
         config,
         model,
         shape,

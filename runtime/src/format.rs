@@ -9,6 +9,9 @@
 //! | initializer `head.mu_c` | `[K,D]` f32 |
 //! | initializer `head.log_var_c` | `[K]` f32 |
 //!
+//! `decoder.onnx` takes `z` `[N,D]` f32 and `cluster` `[N]` i64 and gives `reconstruction` `[N,C,H,W]` f32; `critic.onnx`
+//! takes `frame` and `mu` and gives `trust` `[N,C,H,W]` f32, H1 of every value.
+//!
 //! Nodes of the head have names that begin with `head/`, so that an engine can leave them to [`crate::Head`].
 
 /// Input tensor.
@@ -23,6 +26,8 @@ pub const CLUSTER_LOGITS: &str = "cluster_logits";
 pub const LOG_RESPONSIBILITIES: &str = "log_responsibilities";
 /// q(c|x).
 pub const RESPONSIBILITIES: &str = "responsibilities";
+/// H1 of every value, output of `critic.onnx`, which takes the frame and [`MU`].
+pub const TRUST: &str = "trust";
 /// -log p(z).
 pub const NOVELTY: &str = "novelty";
 /// Means of the mixture.

@@ -60,6 +60,13 @@ pub const fn padded(count: usize) -> usize {
     count.div_ceil(LANES) * LANES
 }
 
+impl Layout {
+    /// The layout of a layer whose shape alone tells it: panels from half a [`PANEL`] of outputs on.
+    pub const fn for_outputs(outputs: usize) -> Self {
+        if outputs >= PANEL / 2 { Self::Panels } else { Self::Rows }
+    }
+}
+
 impl<'a> Dense<'a> {
     /// A layer, if the lengths of bias and weights are those of its shape.
     pub fn new(

@@ -32,6 +32,8 @@ pub enum Purpose {
     Quality,
     /// Views of frames that a report compares.
     Report,
+    /// The amortised critic; 0 draws its frames, 1 its weights, 2 and on the batch of a step.
+    Critic,
 }
 
 /// The stream for `purpose` and `index` of a run with this seed.

@@ -8,6 +8,7 @@
 //! | `checkpoints/` | the last state of each stage, to go on from |
 //! | `weights.bpk` | all learned weights, Burn's own format |
 //! | `model.json` | shape, scaling, likelihood, novelty threshold, temperature, hash of the weights |
+//! | `critic.bpk`, `critic.json` | the amortised critic of `trainer critic`; whose it is, and its hash |
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -22,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::config::Config;
+use crate::critic::amortised::Amortised;
 use crate::data::FrameShape;
 use crate::data::scaling::Scaling;
 use crate::error::{Error, Result};
@@ -41,6 +43,14 @@ struct Saved {
     temperature: f32,
     data_sha256: String,
     weights_sha256: String,
+}
+
+/// Ties a critic to the model it was trained for.
+#[derive(Serialize, Deserialize)]
+struct SavedCritic {
+    version: u32,
+    weights_sha256: String,
+    critic_sha256: String,
 }
 
 /// What a line of `metrics.jsonl` says of its place; the mixture's has no step.
@@ -237,7 +247,7 @@ pub fn load(folder: &Path, device: &Device) -> Result<Fitted> {
     let mut init = Init { rng: ChaCha8Rng::seed_from_u64(0), device };
     let model = ClusterVae::new(&config, saved.shape, saved.likelihood, &mut init);
     let model = model.try_load_file(&path).map_err(|e| Error::model(&path, e))?;
-    Ok(Fitted {
+    let mut fitted = Fitted {
         config,
         model,
         shape: saved.shape,
@@ -245,7 +255,47 @@ pub fn load(folder: &Path, device: &Device) -> Result<Fitted> {
         likelihood: saved.likelihood,
         calibration: Calibration { novelty_threshold: saved.novelty_threshold, temperature: saved.temperature },
         data_sha256: saved.data_sha256,
-    })
+        critic: None,
+    };
+    fitted.critic = load_critic(folder, &fitted, &saved.weights_sha256, device)?;
+    Ok(fitted)
+}
+
+/// Saves the critic of a model beside it; the model's own files stay as they are.
+///
+/// # Errors
+/// [`Error::Resource`] if it cannot be written, [`Error::Model`] if the folder holds no model.
+pub fn save_critic(folder: &Path, critic: &Amortised) -> Result<()> {
+    let weights = folder.join("weights.bpk");
+    let path = folder.join("critic.bpk");
+    let record = critic.network.clone().into_record();
+    let bytes = record.into_bytes().map_err(|e| Error::resource(path.display(), e))?;
+    let saved = SavedCritic {
+        version: VERSION,
+        weights_sha256: sha256(&std::fs::read(&weights).map_err(|e| Error::model(&weights, e))?),
+        critic_sha256: sha256(&bytes),
+    };
+    write_atomically(&path, &bytes)?;
+    let text = serde_json::to_string_pretty(&saved).map_err(|e| Error::resource("critic.json", e))?;
+    write_atomically(&folder.join("critic.json"), text.as_bytes())
+}
+
+/// The critic of a run directory; None if it has none.
+fn load_critic(folder: &Path, fitted: &Fitted, weights_sha256: &str, device: &Device) -> Result<Option<Amortised>> {
+    let description = folder.join("critic.json");
+    let text = match std::fs::read(&description) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        text => text.map_err(|e| Error::model(&description, e))?,
+    };
+    let saved: SavedCritic = serde_json::from_slice(&text).map_err(|e| Error::model(&description, e))?;
+    if saved.version != VERSION || saved.weights_sha256 != weights_sha256 {
+        return Err(Error::model(&description, "not the critic of this model; train one with `trainer critic`"));
+    }
+    let path = folder.join("critic.bpk");
+    if sha256(&std::fs::read(&path).map_err(|e| Error::model(&path, e))?) != saved.critic_sha256 {
+        return Err(Error::model(&path, "damaged: its sha256 is not the one in critic.json; train it again"));
+    }
+    Amortised::load(fitted, &path, device).map(Some)
 }
 
 /// The model of a run directory as it was after a stage; the novelty threshold is that of the finished model.
@@ -260,7 +310,7 @@ pub fn load_stage(folder: &Path, stage: StageName, device: &Device) -> Result<Fi
     let config = fitted.config.with_clusters(checkpoint.clusters);
     let mut init = Init { rng: ChaCha8Rng::seed_from_u64(0), device };
     let model = checkpoint.model(ClusterVae::new(&config, fitted.shape, fitted.likelihood, &mut init))?;
-    Ok(Fitted { config, model, ..fitted })
+    Ok(Fitted { config, model, critic: None, ..fitted })
 }
 
 /// Writes a file under a temporary name, syncs it, renames it, and syncs the folder.

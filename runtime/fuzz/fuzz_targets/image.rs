@@ -4,8 +4,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use runtime::image::{Buffer, Image, repair};
-use runtime::native::{Batch, Engine, scratch_len};
+use runtime::image::{Buffer, CriticNetwork, Image, repair};
+use runtime::native::{Batch, Critic, Engine, critic_scratch_len, scratch_len};
 
 /// Larger models only take longer.
 const MOST_VALUES: usize = 1 << 16;
@@ -25,9 +25,15 @@ fn look(bytes: &[u8]) {
     }
     let length = image.shape().len();
     let mut scratch = vec![0.0; needed];
+    let critic = CriticNetwork::new(&image).ok().flatten();
+    let mut of_critic = vec![0.0; critic.as_ref().map_or(0, critic_scratch_len)];
+    let critic = Critic::new(&image, &mut of_critic);
     let Ok(mut engine) = Engine::new(image, &mut scratch) else { panic!("enough scratch memory was refused") };
     for value in [0.0, 0.5, -3.0, f32::MAX] {
         let _ = engine.assign(&vec![value; length]);
+    }
+    if let Ok(mut critic) = critic {
+        let _ = engine.explain(&mut critic, &vec![0.5; length], &mut vec![0.0; length]);
     }
     let _ = engine.self_test();
     let _ = Batch::from(&engine).assign(&vec![0.25; 3 * length]);

@@ -15,7 +15,7 @@
 //! | 3, 4, 5 | channels, height and width of a frame |
 //! | 6, 7 | clusters K, latent dimensions D |
 //! | 8 | 1 if values are standardised, 0 if not |
-//! | 9 | 1 if there is a learned cluster head, 0 if the mixture gives q(c\|x) |
+//! | 9 | 1 if there is a learned cluster head, 0 if the mixture gives q(c\|x); 2 more if there is a critic |
 //! | 10 | layers L |
 //! | 11 | novelty threshold, f32, nats |
 //! | 12, 13 | range of log v, f32 |
@@ -31,12 +31,18 @@
 //! | 2 scaling | shift `[P]`, factor `[P]`, f32, in the order of a frame; empty if not standardised |
 //! | 3 golden | a frame `[P]`, then its log q(c\|x) `[K]` and novelty, f32: the self-test after an update |
 //! | 4.. a layer each | bias f32 `[outputs padded to 16]`, then f16 weights in the layer's layout |
+//! | 4 + L critic | only if there is one: 16 words, bias f32 `[P]`, local kernels f32 `[C,side,side]`, then three dense layers as above, in panels from 64 outputs on |
+//!
+//! The words of the critic are the outputs of its first two layers, the factor of its grid, 1 if the decoder is Bernoulli
+//! and 0 if Gaussian, the sharpness f32, the side of its local kernels, and ten 0; [`CriticNetwork`] says what they are for. [`Image::new`] checks its checksum alone, so that a program
+//! that never explains carries no code for it; [`CriticNetwork::new`] checks the rest.
 //!
 //! Convolutions come first and hold values with channels last: `[row][column][channel]`. The last layer is dense, without
 //! ReLU, and gives m `[D]`, log v `[D]` and, with a learned head, logits `[K]`, side by side.
 
 #[cfg(feature = "std")]
 mod buffer;
+mod critic;
 mod error;
 mod read;
 #[cfg(feature = "std")]
@@ -44,10 +50,11 @@ mod write;
 
 #[cfg(feature = "std")]
 pub use buffer::Buffer;
+pub use critic::CriticNetwork;
 pub use error::ImageError;
 pub use read::{Golden, Image, MAX_LAYERS};
 #[cfg(feature = "std")]
-pub use write::{ConvSpec, DenseSpec, ImageSpec, encode, repair};
+pub use write::{ConvSpec, CriticSpec, DenseSpec, ImageSpec, encode, repair};
 #[cfg(feature = "tract")]
 pub(crate) use write::{conv_weights, dense_weights};
 
@@ -64,6 +71,8 @@ const HEADER: usize = 64;
 const SECTION: usize = 16;
 /// Bytes of an entry of the layer table.
 const LAYER: usize = 32;
+/// Bytes of the header of the critic's section.
+const CRITIC_HEADER: usize = 64;
 /// Sections before those of the layers.
 const FIXED_SECTIONS: usize = 4;
 
@@ -77,7 +86,7 @@ mod word {
     pub const CLUSTERS: usize = 6;
     pub const LATENT: usize = 7;
     pub const SCALED: usize = 8;
-    pub const LEARNED_HEAD: usize = 9;
+    pub const HEADS: usize = 9;
     pub const LAYERS: usize = 10;
     pub const THRESHOLD: usize = 11;
     pub const LOG_VAR_MIN: usize = 12;

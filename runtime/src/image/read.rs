@@ -24,6 +24,7 @@ pub struct Image<'a> {
     scaling: Option<[&'a [f32]; 2]>,
     golden: Golden<'a>,
     layers: Vec<Layer<'a>, MAX_LAYERS>,
+    critic: Option<&'a [u8]>,
 }
 
 /// A frame, and what the model said of it when it was exported.
@@ -59,6 +60,7 @@ impl<'a> Image<'a> {
             scaling: None,
             golden: Golden { frame: &[], log_responsibilities: &[], novelty: 0.0 },
             layers: Vec::new(),
+            critic: None,
         }
     }
 
@@ -69,8 +71,8 @@ impl<'a> Image<'a> {
         let shape = FrameShape { channels: of(word::CHANNELS), height: of(word::HEIGHT), width: of(word::WIDTH) };
         let (k, d, p) = (of(word::CLUSTERS), of(word::LATENT), shape.len());
         let in_range = (1..=MAX_CLUSTERS).contains(&k) && (1..=MAX_UNITS).contains(&d) && (1..=MAX_UNITS).contains(&p);
-        let flags = [of(word::SCALED), of(word::LEARNED_HEAD)];
-        if !in_range || flags.iter().any(|f| *f > 1) {
+        let (scaled, learned_head) = (of(word::SCALED), of(word::HEADS) & 1 == 1);
+        if !in_range || scaled > 1 {
             return Err(ImageError::Inconsistent("shapes or flags in the header are out of range"));
         }
         let [low, high] = [word::LOG_VAR_MIN, word::LOG_VAR_MAX].map(|w| file.float(w));
@@ -89,18 +91,18 @@ impl<'a> Image<'a> {
         self.head
             .init(mu_c, log_var_c, calibration)
             .map_err(|_| ImageError::Inconsistent("the head does not fit its shape"))?;
-        let scaled = flags[0] == 1;
+        let scaled = scaled == 1;
         let scaling = file.floats(section::SCALING, if scaled { 2 * p } else { 0 })?;
         let golden = file.floats(section::GOLDEN, p + k + 1)?;
         let (frame, answer) = golden.split_at_checked(p).ok_or(wrong)?;
         let (log_responsibilities, novelty) = answer.split_at_checked(k).ok_or(wrong)?;
-        let learned_head = flags[1] == 1;
         self.checksum = file.word(word::CHECKSUM);
         self.shape = shape;
         self.learned_head = learned_head;
         self.log_var_range = [low, high];
         self.scaling = if scaled { scaling.split_at_checked(p).map(|(shift, factor)| [shift, factor]) } else { None };
         self.golden = Golden { frame, log_responsibilities, novelty: novelty.first().copied().unwrap_or_default() };
+        self.critic = if file.critic { Some(file.section(FIXED_SECTIONS + file.layers)?) } else { None };
         read_layers(&mut self.layers, &file, shape, 2 * d + if learned_head { k } else { 0 })
     }
 
@@ -144,6 +146,11 @@ impl<'a> Image<'a> {
     /// The self-test.
     pub fn golden(&self) -> Golden<'a> {
         self.golden
+    }
+
+    /// The section of the critic, if there is one, for [`super::CriticNetwork`].
+    pub(super) fn critic(&self) -> Option<&'a [u8]> {
+        self.critic
     }
 
     /// The encoder, first layer first.
@@ -207,6 +214,7 @@ fn read_layers<'a>(
 struct File<'a> {
     bytes: &'a [u8],
     layers: usize,
+    critic: bool,
 }
 
 impl<'a> File<'a> {
@@ -236,12 +244,16 @@ impl<'a> File<'a> {
         if !(1..=MAX_LAYERS).contains(&layers) {
             return Err(ImageError::Inconsistent("the number of layers is out of range"));
         }
-        let sections = FIXED_SECTIONS + layers;
+        let critic = stated(word::HEADS) >> 1;
+        if critic > 1 {
+            return Err(ImageError::Inconsistent("shapes or flags in the header are out of range"));
+        }
+        let sections = FIXED_SECTIONS + layers + critic;
         let table = bytes.get(HEADER..HEADER + sections * SECTION).ok_or(short(HEADER + sections * SECTION))?;
         if header_checksum(bytes, table) != read_u32(bytes, word::CHECKSUM * 4) {
             return Err(ImageError::Damaged(Part::Header));
         }
-        let file = Self { bytes, layers };
+        let file = Self { bytes, layers, critic: critic == 1 };
         file.check_sections(HEADER + sections * SECTION)?;
         Ok(file)
     }
@@ -250,7 +262,7 @@ impl<'a> File<'a> {
     fn check_sections(&self, table_end: usize) -> Result<(), ImageError> {
         let out_of_place = ImageError::Inconsistent("a section is not where it belongs");
         let mut end = table_end;
-        for index in 0..FIXED_SECTIONS + self.layers {
+        for index in 0..FIXED_SECTIONS + self.layers + usize::from(self.critic) {
             let start = end.checked_next_multiple_of(ALIGNMENT).ok_or(out_of_place)?;
             let [offset, length, stated, reserved] = self.entry(index);
             let next = start.checked_add(length as usize).filter(|next| *next <= self.bytes.len());
@@ -312,19 +324,21 @@ impl<'a> File<'a> {
         let (bias, weights) = bytes.split_at_checked(outputs * size_of::<f32>()).ok_or(wrong)?;
         let bias: &[f32] = bytemuck::try_cast_slice(bias).map_err(|_| wrong)?;
         let weights: &[u16] = bytemuck::try_cast_slice(weights).map_err(|_| wrong)?;
-        /// All exponent bits of an f16: infinite or NaN.
-        const EXPONENT: u16 = 0x7c00;
-        // Looks at every value, which a compiler makes vectors of.
-        let infinite = weights.iter().fold(false, |infinite, w| infinite | (w & EXPONENT == EXPONENT));
-        if infinite || bias.iter().any(|v| !v.is_finite()) {
-            return Err(ImageError::NotFinite(Part::Section(index)));
-        }
-        Ok((bias, weights))
+        if finite(bias, weights) { Ok((bias, weights)) } else { Err(ImageError::NotFinite(Part::Section(index))) }
     }
 }
 
+/// Whether bias and f16 weights are finite.
+pub(super) fn finite(bias: &[f32], weights: &[u16]) -> bool {
+    /// All exponent bits of an f16: infinite or NaN.
+    const EXPONENT: u16 = 0x7c00;
+    // Looks at every value, which a compiler makes vectors of.
+    let infinite = weights.iter().fold(false, |infinite, w| infinite | (w & EXPONENT == EXPONENT));
+    !infinite && bias.iter().all(|v| v.is_finite())
+}
+
 /// The word at byte `at`, 0 past the end, where no caller reads.
-fn read_u32(bytes: &[u8], at: usize) -> u32 {
+pub(super) fn read_u32(bytes: &[u8], at: usize) -> u32 {
     bytes.get(at..at + 4).and_then(|b| b.try_into().ok()).map_or(0, u32::from_le_bytes)
 }
 

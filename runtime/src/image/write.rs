@@ -4,12 +4,11 @@ use std::vec::Vec;
 
 use half::f16;
 
-use super::{ALIGNMENT, FIXED_SECTIONS, HEADER, LAYER, MAGIC, SECTION, VERSION, checksum, header_checksum, word};
-use crate::layer::{Conv, Dense, Layout, PANEL, padded};
+use super::{
+    ALIGNMENT, CRITIC_HEADER, FIXED_SECTIONS, HEADER, LAYER, MAGIC, SECTION, VERSION, checksum, header_checksum, word,
+};
+use crate::layer::{Conv, Dense, Layout, padded};
 use crate::{Calibration, FrameShape};
-
-/// From this many outputs on a dense layer lies in panels.
-const PANELS_FROM: usize = PANEL / 2;
 
 /// A model in f32, to be written as an image.
 #[derive(Clone, Debug)]
@@ -39,6 +38,27 @@ pub struct ImageSpec {
     pub golden_log_responsibilities: Vec<f32>,
     /// and novelty.
     pub golden_novelty: f32,
+    /// The amortised critic, if there is one.
+    pub critic: Option<CriticSpec>,
+}
+
+/// An amortised critic, as [`super::CriticNetwork`] computes it.
+#[derive(Clone, Debug)]
+pub struct CriticSpec {
+    /// From m to the grid `[C,⌈H/factor⌉,⌈W/factor⌉]`.
+    pub dense: [DenseSpec; 3],
+    /// Added to the enlarged grid `[C,H,W]`.
+    pub bias: Vec<f32>,
+    /// Kernels of the local convolution `[C,side,side]`.
+    pub local: Vec<f32>,
+    /// Their side, odd.
+    pub side: usize,
+    /// Values of a frame, in each direction, for each of the grid.
+    pub factor: usize,
+    /// Whether the decoder is Bernoulli.
+    pub bernoulli: bool,
+    /// 1/(2s²), s the noise of a value.
+    pub sharpness: f32,
 }
 
 /// A convolution with zero padding of half its kernel.
@@ -91,7 +111,23 @@ pub fn encode(spec: &ImageSpec) -> Vec<u8> {
     let golden = [&spec.golden_frame[..], &spec.golden_log_responsibilities, &[spec.golden_novelty]].concat();
     let head = [&spec.mu_c[..], &spec.log_var_c].concat();
     let fixed = [table, floats(&head), floats(&[shift, factor].concat()), floats(&golden)];
-    assemble(spec, fixed.into_iter().chain(sections).collect())
+    let critic = spec.critic.as_ref().map(critic);
+    assemble(spec, fixed.into_iter().chain(sections).chain(critic).collect())
+}
+
+/// The section of the critic.
+fn critic(spec: &CriticSpec) -> Vec<u8> {
+    let [hidden, units] = [0, 1].map(|layer| spec.dense[layer].shape[1] as u32);
+    let [factor, bernoulli, side] = [spec.factor as u32, u32::from(spec.bernoulli), spec.side as u32];
+    let words = [hidden, units, factor, bernoulli, spec.sharpness.to_bits(), side];
+    let mut bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+    bytes.resize(CRITIC_HEADER, 0);
+    bytes.extend(floats(&spec.bias));
+    bytes.extend(floats(&spec.local));
+    for dense in &spec.dense {
+        bytes.extend(section(&dense.bias, &dense_weights(dense, None).1));
+    }
+    bytes
 }
 
 /// Makes the checksums of an image hold again after its content was changed, for tests that look past them; bytes that
@@ -99,7 +135,8 @@ pub fn encode(spec: &ImageSpec) -> Vec<u8> {
 pub fn repair(bytes: &mut [u8]) {
     let word = |bytes: &[u8], at: usize| bytes.get(at..at + 4).and_then(|b| b.try_into().ok()).map(u32::from_le_bytes);
     let Some(layers) = word(bytes, word::LAYERS * 4) else { return };
-    let sections = FIXED_SECTIONS.saturating_add(layers as usize);
+    let critic = word(bytes, word::HEADS * 4).unwrap_or_default() >> 1;
+    let sections = FIXED_SECTIONS.saturating_add(layers as usize).saturating_add(critic as usize);
     let Some(table_end) = sections.checked_mul(SECTION).and_then(|n| n.checked_add(HEADER)) else { return };
     if table_end > bytes.len() {
         return;
@@ -140,8 +177,9 @@ fn assemble(spec: &ImageSpec, sections: Vec<Vec<u8>>) -> Vec<u8> {
     words[word::CLUSTERS] = clusters as u32;
     words[word::LATENT] = (spec.mu_c.len() / clusters.max(1)) as u32;
     words[word::SCALED] = u32::from(spec.scaling.is_some());
-    words[word::LEARNED_HEAD] = u32::from(spec.learned_head);
-    words[word::LAYERS] = (sections.len() - FIXED_SECTIONS) as u32;
+    let critic = u32::from(spec.critic.is_some());
+    words[word::HEADS] = u32::from(spec.learned_head) | critic << 1;
+    words[word::LAYERS] = (sections.len() - FIXED_SECTIONS) as u32 - critic;
     words[word::THRESHOLD] = spec.calibration.novelty_threshold.to_bits();
     words[word::TEMPERATURE] = spec.calibration.temperature.to_bits();
     words[word::LOG_VAR_MIN] = spec.log_var_range[0].to_bits();
@@ -200,7 +238,7 @@ pub(crate) fn conv_weights(conv: &ConvSpec) -> Vec<f16> {
 /// `maps` are height, width and channels of what a convolution before the layer gives.
 pub(crate) fn dense_weights(dense: &DenseSpec, maps: Option<[usize; 3]>) -> (Layout, Vec<f16>) {
     let [inputs, outputs] = dense.shape;
-    let layout = if outputs >= PANELS_FROM { Layout::Panels } else { Layout::Rows };
+    let layout = Layout::for_outputs(outputs);
     let weights = dense.weight.iter().enumerate().map(|(at, &weight)| {
         let (input, output) = (at / outputs, at % outputs);
         let input = match maps {

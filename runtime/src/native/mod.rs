@@ -3,9 +3,11 @@
 
 #[cfg(feature = "std")]
 mod batch;
+mod critic;
 
 #[cfg(feature = "std")]
 pub use batch::Batch;
+pub use critic::{Critic, critic_scratch_len};
 
 use bytemuck::cast_slice_mut;
 
@@ -60,6 +62,9 @@ pub enum EngineError {
     /// The bytes are no flash image.
     #[error(transparent)]
     Image(#[from] ImageError),
+    /// The image has no critic.
+    #[error("the image has no critic; `trainer critic` makes one for the next export")]
+    NoCritic,
     /// The golden frame does not give what it gave at export.
     #[error("the self-test failed: the golden frame does not give its golden answer")]
     SelfTest,
@@ -266,6 +271,11 @@ fn load_values(image: &Image<'_>, row: &mut [f32], frame: impl Iterator<Item = f
     let pixels = shape.height.saturating_mul(shape.width);
     // Only convolutions know channels.
     let channels = if matches!(image.layers().first(), Some(Layer::Conv(_))) { shape.channels } else { 1 };
+    place_values(image, row, [pixels, channels], frame);
+}
+
+/// Writes a frame to `row`, standardised: channels last, `channels` places a pixel; in its own order if that is 1.
+fn place_values(image: &Image<'_>, row: &mut [f32], [pixels, channels]: [usize; 2], frame: impl Iterator<Item = f32>) {
     if channels == 1 {
         row.iter_mut().zip(frame).for_each(|(slot, value)| *slot = value);
     } else {

@@ -1,6 +1,7 @@
 //! One file a verb.
 
 mod benchmark;
+mod critic;
 mod demo;
 mod eval;
 mod explain;
@@ -48,6 +49,8 @@ enum Verb {
     Export(export::Args),
     /// Score a model: against labels, and by its bound
     Eval(eval::Args),
+    /// Train the amortised critic of a fitted model, and measure it
+    Critic(critic::Args),
     /// Label frames with an exported model
     Predict(predict::Args),
     /// Show why frames went to their clusters, as pictures and numbers
@@ -80,6 +83,7 @@ impl Cli {
             Verb::Fit(args) => args.run(),
             Verb::Export(args) => args.run(),
             Verb::Eval(args) => args.run(),
+            Verb::Critic(args) => args.run(),
             Verb::Predict(args) => args.run(),
             Verb::Explain(args) => args.run(),
             Verb::Quality(args) => args.run(),

@@ -9,6 +9,7 @@
 //! c₁ and c₂ are the two most probable clusters as the device ranks them. E is over q(z|x), at the points of
 //! [`expectation`].
 
+pub mod amortised;
 pub mod contrast;
 pub mod expectation;
 pub mod heatmap;

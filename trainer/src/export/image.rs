@@ -6,9 +6,10 @@ use burn::tensor::activation::sigmoid;
 use burn::tensor::{Int, Tensor, TensorData};
 use half::f16;
 use runtime::FrameShape;
-use runtime::image::{Buffer, ConvSpec, DenseSpec, Image, ImageSpec, encode};
+use runtime::image::{Buffer, ConvSpec, CriticSpec, DenseSpec, Image, ImageSpec, encode};
 
 use super::{Folded, FoldedDense};
+use crate::critic::amortised::Amortised;
 use crate::data::Frames;
 use crate::error::{Error, Result};
 use crate::eval::predict;
@@ -48,8 +49,10 @@ pub fn encode_image(fitted: &Fitted) -> Result<Vec<u8>> {
         golden_frame: frames.values,
         golden_log_responsibilities: answer.log_responsibilities,
         golden_novelty: answer.novelty[0],
+        critic: fitted.critic.as_ref().map(critic).transpose()?,
     };
-    let weights = spec.convs.iter().map(|c| &c.weight).chain(spec.dense.iter().map(|d| &d.weight));
+    let layers = spec.dense.iter().chain(spec.critic.iter().flat_map(|critic| &critic.dense));
+    let weights = spec.convs.iter().map(|c| &c.weight).chain(layers.map(|d| &d.weight));
     if weights.flatten().any(|w| !f16::from_f32(*w).is_finite()) {
         let problem = "a weight is beyond the range of f16; train with a lower learning rate";
         return Err(Error::model(Path::new("model.cvi"), problem));
@@ -57,6 +60,21 @@ pub fn encode_image(fitted: &Fitted) -> Result<Vec<u8>> {
     let bytes = encode(&spec);
     Image::new(&Buffer::copy_of(&bytes)).map_err(|e| Error::model(Path::new("model.cvi"), e))?;
     Ok(bytes)
+}
+
+/// The critic as the image has it.
+fn critic(critic: &Amortised) -> Result<CriticSpec> {
+    let network = &critic.network;
+    let layer = |linear| FoldedDense::of(linear).map(|layer| spec_of(&layer));
+    Ok(CriticSpec {
+        dense: [layer(&network.first)?, layer(&network.second)?, layer(&network.third)?],
+        bias: to_host(network.bias.val())?,
+        local: to_host(network.local.val())?,
+        side: critic.side(),
+        factor: critic.factor,
+        bernoulli: critic.bernoulli(),
+        sharpness: critic.sharpness(),
+    })
 }
 
 fn spec_of(layer: &FoldedDense) -> DenseSpec {

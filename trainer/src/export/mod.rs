@@ -1,6 +1,7 @@
 //! From a fitted model to the files the device needs: ONNX, flash image, card.
 
 mod card;
+mod critic;
 mod decoder;
 mod fold;
 mod graph;
@@ -8,6 +9,7 @@ mod image;
 mod onnx;
 
 pub use card::figures;
+pub use critic::encode_critic;
 pub use decoder::encode_decoder;
 pub use fold::{Folded, FoldedConv, FoldedDense};
 pub use image::encode_image;
@@ -41,11 +43,14 @@ pub struct Exported {
     pub image: PathBuf,
     /// The decoder's ONNX file, which the device does not need.
     pub decoder: PathBuf,
+    /// The critic's ONNX file, if the run has a critic.
+    pub critic: Option<PathBuf>,
     /// The model card.
     pub card: PathBuf,
 }
 
-/// Writes `model.onnx`, `model.cvi`, `decoder.onnx` and `MODEL_CARD.md`, with `figures` in it, into `folder`.
+/// Writes `model.onnx`, `model.cvi`, `decoder.onnx`, with a critic `critic.onnx`, and `MODEL_CARD.md`, with `figures` in
+/// it, into `folder`.
 ///
 /// # Errors
 /// [`Error::Model`] if a weight is not finite in the precision asked for, [`Error::Resource`] if a
@@ -59,9 +64,17 @@ pub fn export(fitted: &Fitted, precision: Precision, folder: &Path, figures: Opt
     write_atomically(&image, &encode_image(fitted)?)?;
     let decoder = folder.join("decoder.onnx");
     write_atomically(&decoder, &encode_decoder(fitted, precision)?)?;
+    let critic = match encode_critic(fitted, precision)? {
+        Some(bytes) => {
+            let path = folder.join("critic.onnx");
+            write_atomically(&path, &bytes)?;
+            Some(path)
+        }
+        None => None,
+    };
     let card = folder.join("MODEL_CARD.md");
     write_atomically(&card, card::text(fitted, precision, &bytes, figures)?.as_bytes())?;
-    Ok(Exported { onnx, onnx_bytes: bytes.len(), image, decoder, card })
+    Ok(Exported { onnx, onnx_bytes: bytes.len(), image, decoder, critic, card })
 }
 
 /// The model card of what [`export`] would write, as Markdown.

@@ -34,6 +34,7 @@ use rand::seq::SliceRandom;
 use runtime::Calibration;
 
 use crate::config::{self, AugmentConfig, AugmentKind, Checked};
+use crate::critic::amortised::Amortised;
 use crate::data::batches::Views;
 use crate::data::neighbours::Neighbours;
 use crate::data::scaling::Scaling;
@@ -98,6 +99,8 @@ pub struct Fitted {
     pub calibration: Calibration,
     /// SHA-256 of the values it was fitted to.
     pub data_sha256: String,
+    /// The amortised critic, once it is trained.
+    pub critic: Option<Amortised>,
 }
 
 impl Fitted {
@@ -221,6 +224,7 @@ pub fn fit_on(
         likelihood,
         calibration,
         data_sha256,
+        critic: None,
     }))
 }
 

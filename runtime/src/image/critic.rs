@@ -1,0 +1,152 @@
+//! The section of the critic, read only by who explains: [`super::Image`] checks its checksum and leaves it alone.
+
+use super::error::Part;
+use super::read::{finite, read_u32};
+use super::{CRITIC_HEADER, FIXED_SECTIONS, Image, ImageError};
+use crate::FrameShape;
+use crate::layer::{Dense, Layout, MAX_UNITS, padded};
+
+/// Words of the header that say something.
+const USED_WORDS: usize = 6;
+/// Largest side of a local kernel.
+const MAX_SIDE: usize = 31;
+const WRONG: ImageError = ImageError::Inconsistent("the critic does not fit the model");
+
+/// The amortised critic: from the latent mean m of a frame to what the model expects of each value, and from there to H1,
+/// how well the value agrees with it.
+///
+/// ```text
+/// grid = dense₃(relu(dense₂(relu(dense₁(m)))))          [C, ⌈H/factor⌉, ⌈W/factor⌉]
+/// x̂    = mean(enlarge(grid) + local(x) + bias)          [C,H,W]
+/// H1   = exp(-sharpness · (x - x̂)²)
+/// ```
+///
+/// `enlarge` interpolates linearly in both directions ([`CriticNetwork::tap`]); `local` is a convolution of each channel
+/// with a kernel of its own, zeros around the frame; `mean` is the logistic function where the
+/// decoder is Bernoulli, and nothing where it is Gaussian.
+#[derive(Clone, Debug)]
+pub struct CriticNetwork<'a> {
+    dense: [Dense<'a>; 3],
+    bias: &'a [f32],
+    local: &'a [f32],
+    side: usize,
+    factor: usize,
+    bernoulli: bool,
+    sharpness: f32,
+}
+
+impl<'a> CriticNetwork<'a> {
+    /// The critic of an image; None if it has none.
+    ///
+    /// # Errors
+    /// [`ImageError::Inconsistent`] or [`ImageError::NotFinite`] if the section makes no sense; never panics.
+    pub fn new(image: &Image<'a>) -> Result<Option<Self>, ImageError> {
+        let part = Part::Section(FIXED_SECTIONS + image.layers().len());
+        image.critic().map(|bytes| read(bytes, part, image.shape(), image.head().latent())).transpose()
+    }
+
+    /// The layers that make a grid of m, the last without ReLU.
+    pub fn dense(&self) -> &[Dense<'a>; 3] {
+        &self.dense
+    }
+
+    /// What is added to the enlarged grid `[C,H,W]`.
+    pub fn bias(&self) -> &'a [f32] {
+        self.bias
+    }
+
+    /// Kernels of the local convolution `[C,side,side]`.
+    pub fn local(&self) -> &'a [f32] {
+        self.local
+    }
+
+    /// Their side, odd.
+    pub fn side(&self) -> usize {
+        self.side
+    }
+
+    /// Values of a frame, in each direction, for each of the grid.
+    pub fn factor(&self) -> usize {
+        self.factor
+    }
+
+    /// Whether the decoder is Bernoulli.
+    pub fn bernoulli(&self) -> bool {
+        self.bernoulli
+    }
+
+    /// 1/(2s²), s the noise of a value.
+    pub fn sharpness(&self) -> f32 {
+        self.sharpness
+    }
+
+    /// The two places of a grid of `length` that a value at `at` lies between, and the share of the second.
+    ///
+    /// Both are divided into equal cells that have their value in the middle; past the middle of the last cell it stays.
+    pub fn tap(at: usize, factor: usize, length: usize) -> (usize, usize, f32) {
+        let last = length.saturating_sub(1);
+        let place = ((at as f32 + 0.5) / factor as f32 - 0.5).clamp(0.0, last as f32);
+        let first = (place as usize).min(last);
+        (first, (first + 1).min(last), place - first as f32)
+    }
+}
+
+fn read<'a>(bytes: &'a [u8], part: Part, shape: FrameShape, latent: usize) -> Result<CriticNetwork<'a>, ImageError> {
+    let (header, rest) = bytes.split_at_checked(CRITIC_HEADER).ok_or(WRONG)?;
+    let words: [u32; CRITIC_HEADER / 4] = core::array::from_fn(|i| read_u32(header, 4 * i));
+    let [hidden, units, factor, bernoulli] = [words[0], words[1], words[2], words[3]].map(|word| word as usize);
+    let sharpness = f32::from_bits(words[4]);
+    let side = words[5] as usize;
+    let zeros = words.iter().skip(USED_WORDS).all(|word| *word == 0);
+    if !zeros || !(1..=MAX_UNITS).contains(&factor) || bernoulli > 1 || side % 2 == 0 || side > MAX_SIDE {
+        return Err(WRONG);
+    }
+    if !sharpness.is_finite() || sharpness < 0.0 {
+        return Err(ImageError::NotFinite(part));
+    }
+    let grid = shape.channels * shape.height.div_ceil(factor) * shape.width.div_ceil(factor);
+    let mut rest = Rest { bytes: rest, part };
+    let bias = rest.floats(shape.len())?;
+    let local = rest.floats(shape.channels * side * side)?;
+    let dense =
+        [rest.dense([latent, hidden], true)?, rest.dense([hidden, units], true)?, rest.dense([units, grid], false)?];
+    if !rest.bytes.is_empty() {
+        return Err(WRONG);
+    }
+    Ok(CriticNetwork { dense, bias, local, side, factor, bernoulli: bernoulli == 1, sharpness })
+}
+
+/// What of the section is not read yet.
+struct Rest<'a> {
+    bytes: &'a [u8],
+    part: Part,
+}
+
+impl<'a> Rest<'a> {
+    fn dense(&mut self, widths: [usize; 2], relu: bool) -> Result<Dense<'a>, ImageError> {
+        // Longer ones cannot be counted, and are no layer's.
+        if widths.iter().any(|width| *width > MAX_UNITS) {
+            return Err(WRONG);
+        }
+        let layout = Layout::for_outputs(widths[1]);
+        let bias = self.floats(padded(widths[1]))?;
+        let count = Dense::weight_count(widths, layout).and_then(|count| count.checked_mul(size_of::<u16>()));
+        let weights = bytemuck::try_cast_slice(self.take(count)?).map_err(|_| WRONG)?;
+        if !finite(&[], weights) {
+            return Err(ImageError::NotFinite(self.part));
+        }
+        Dense::new(widths, layout, relu, bias, weights).ok_or(WRONG)
+    }
+
+    fn floats(&mut self, count: usize) -> Result<&'a [f32], ImageError> {
+        let bytes = self.take(count.checked_mul(size_of::<f32>()))?;
+        let values = bytemuck::try_cast_slice(bytes).map_err(|_| WRONG)?;
+        if finite(values, &[]) { Ok(values) } else { Err(ImageError::NotFinite(self.part)) }
+    }
+
+    fn take(&mut self, length: Option<usize>) -> Result<&'a [u8], ImageError> {
+        let (bytes, rest) = length.and_then(|length| self.bytes.split_at_checked(length)).ok_or(WRONG)?;
+        self.bytes = rest;
+        Ok(bytes)
+    }
+}

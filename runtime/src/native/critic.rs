@@ -1,0 +1,150 @@
+//! Why a frame went to its cluster, by the critic that was trained for it: one forward pass, no decoder.
+
+use bytemuck::cast_slice_mut;
+
+use super::{Engine, EngineError, place_values};
+use crate::head::exp;
+use crate::image::{CriticNetwork, Image};
+use crate::kernels::Kernel;
+use crate::layer::{Layer, padded};
+use crate::{Assignment, FrameError, FrameShape};
+
+/// The critic of an image, with memory to run in.
+#[derive(Debug)]
+pub struct Critic<'a> {
+    network: CriticNetwork<'a>,
+    kernel: Kernel,
+    scratch: &'a mut [f32],
+}
+
+/// Values of scratch memory that the critic needs on the fastest kernel of this machine: inputs and outputs of two
+/// layers, and the kernel's list of those inputs that are not 0.
+pub fn critic_scratch_len(network: &CriticNetwork<'_>) -> usize {
+    scratch_len(network, Kernel::best())
+}
+
+fn scratch_len(network: &CriticNetwork<'_>, kernel: Kernel) -> usize {
+    let list = network.dense().iter().map(|dense| kernel.list_len(&Layer::Dense(*dense))).max().unwrap_or(0);
+    ends(network).iter().sum::<usize>() + list
+}
+
+/// Values of the two parts of the memory that take turns as inputs and outputs of layers; the second then holds the frame.
+fn ends(network: &CriticNetwork<'_>) -> [usize; 2] {
+    let [hidden, units, grid] = network.dense().map(|dense| padded(dense.outputs()));
+    [hidden.max(grid), units.max(padded(network.bias().len()))]
+}
+
+impl<'a> Critic<'a> {
+    /// The critic of an image on the fastest kernel of this machine.
+    ///
+    /// # Errors
+    /// [`EngineError::NoCritic`] if the image has none, [`EngineError::Image`] if its section makes no sense,
+    /// [`EngineError::Scratch`] if `scratch` is shorter than [`critic_scratch_len`].
+    pub fn new(image: &Image<'a>, scratch: &'a mut [f32]) -> Result<Self, EngineError> {
+        Self::with_kernel(image, scratch, Kernel::best())
+    }
+
+    /// The critic on one kernel; scratch for the fastest is enough for any.
+    ///
+    /// # Errors
+    /// As [`Critic::new`].
+    pub fn with_kernel(image: &Image<'a>, scratch: &'a mut [f32], kernel: Kernel) -> Result<Self, EngineError> {
+        let network = CriticNetwork::new(image)?.ok_or(EngineError::NoCritic)?;
+        let (needed, found) = (scratch_len(&network, kernel), scratch.len());
+        if found < needed {
+            return Err(EngineError::Scratch { needed, found });
+        }
+        Ok(Self { network, kernel, scratch })
+    }
+
+    /// H1 of a frame with latent mean `mu`; `map` has as many values as the frame.
+    fn run(&mut self, image: &Image<'_>, frame: &[f32], mu: &[f32], map: &mut [f32]) -> Option<()> {
+        let (network, shape) = (&self.network, image.shape());
+        let [a, b, c] = network.dense();
+        if a.inputs() != mu.len() || network.bias().len() != map.len() {
+            return None;
+        }
+        let [first, second] = ends(network);
+        let (grid, rest) = self.scratch.split_at_mut_checked(first)?;
+        let (x, list) = rest.split_at_mut_checked(second)?;
+        let list: &mut [u32] = cast_slice_mut(list);
+        let kernel = self.kernel;
+        let done = kernel.dense(a, mu, grid, list) && kernel.dense(b, grid, x, list) && kernel.dense(c, x, grid, list);
+        done.then_some(())?;
+        let x = x.get_mut(..map.len())?;
+        place_values(image, x, [0, 1], frame.iter().copied());
+
+        let [rows, columns] = [shape.height, shape.width].map(|length| length.div_ceil(network.factor()));
+        let area = network.side() * network.side();
+        let lines = map.chunks_exact_mut(shape.width).zip(network.bias().chunks_exact(shape.width));
+        for (line, (map, bias)) in lines.enumerate() {
+            let (channel, row) = (line / shape.height, line % shape.height);
+            let (above, below, share) = CriticNetwork::tap(row, network.factor(), rows);
+            let of_grid = |row: usize| grid.get((channel * rows + row) * columns..)?.get(..columns);
+            let (above, below) = (of_grid(above)?, of_grid(below)?);
+            let plane = x.get(channel * shape.height * shape.width..)?;
+            let weights = network.local().get(channel * area..)?.get(..area)?;
+            for (column, (value, bias)) in map.iter_mut().zip(bias).enumerate() {
+                let (left, right, across) = CriticNetwork::tap(column, network.factor(), columns);
+                let between = |row: &[f32]| Some(lerp(*row.get(left)?, *row.get(right)?, across));
+                let mean = lerp(between(above)?, between(below)?, share) + bias;
+                let mean = mean + local(plane, shape, [row, column], weights, network.side());
+                let mean = if network.bernoulli() { 1.0 / (1.0 + exp(-mean)) } else { mean };
+                let error = *plane.get(row * shape.width + column)? - mean;
+                *value = exp(-network.sharpness() * error * error);
+            }
+        }
+        Some(())
+    }
+}
+
+/// The convolution of a channel at one place, zeros around it.
+fn local(plane: &[f32], shape: FrameShape, [row, column]: [usize; 2], weights: &[f32], side: usize) -> f32 {
+    let half = side / 2;
+    let mut sum = 0.0;
+    for (down, weights) in weights.chunks_exact(side).enumerate() {
+        // Above the frame the difference wraps around, to what is past it.
+        let row = (row + down).wrapping_sub(half);
+        if row >= shape.height {
+            continue;
+        }
+        let (from, skipped) = (column.saturating_sub(half), half.saturating_sub(column));
+        let to = (column + half + 1).min(shape.width);
+        let line = plane.get(row * shape.width + from..row * shape.width + to).unwrap_or_default();
+        let weights = weights.get(skipped..).unwrap_or_default();
+        sum += line.iter().zip(weights).map(|(x, weight)| x * weight).sum::<f32>();
+    }
+    sum
+}
+
+/// Between `a` and `b`, at a share of the way.
+fn lerp(a: f32, b: f32, share: f32) -> f32 {
+    a + (b - a) * share
+}
+
+impl Engine<'_> {
+    /// Assigns a frame as [`Engine::assign`] does, and writes to `trust` how well each of its values is what the model
+    /// expects of such a frame, as the critic sees it: H1 `[C·H·W]`, 0 to 1, low where frame and reconstruction disagree.
+    ///
+    /// `critic` is of the same image.
+    ///
+    /// # Errors
+    /// As [`Engine::assign`], and [`FrameError::Length`] for a map of another length than a frame,
+    /// [`FrameError::Engine`] for the critic of a model of another shape. Never panics.
+    pub fn explain(
+        &mut self,
+        critic: &mut Critic<'_>,
+        frame: &[f32],
+        trust: &mut [f32],
+    ) -> Result<Assignment, FrameError> {
+        let (expected, found) = (self.image.shape().len(), trust.len());
+        if found != expected {
+            return Err(FrameError::Length { expected, found });
+        }
+        self.load(frame)?;
+        let latent = super::run(&self.image, self.kernel, self.values, self.scratch)?;
+        let assignment = latent.assign(self.image.head())?;
+        critic.run(&self.image, frame, latent.mu, trust).ok_or(FrameError::Engine)?;
+        if trust.iter().all(|v| v.is_finite()) { Ok(assignment) } else { Err(FrameError::Overflow) }
+    }
+}

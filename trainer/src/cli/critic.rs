@@ -1,0 +1,51 @@
+//! `trainer critic`.
+
+use std::path::PathBuf;
+
+use burn::tensor::Device;
+use indicatif::ProgressBar;
+use trainer::critic::amortised::{Amortised, STEPS, agreement, exact, native};
+use trainer::data::{self, Role};
+use trainer::export::encode_image;
+use trainer::{Result, run};
+
+/// Train the amortised critic of a fitted model, and measure it
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Example:\n  trainer critic runs/mnist --data mnist/ && trainer export runs/mnist")]
+pub struct Args {
+    /// Run directory of a fit that has ended; gets critic.bpk and critic.json
+    run: PathBuf,
+    /// Frames to train on and to measure on, as `trainer fit` takes them [default: the embedded digits]
+    #[arg(long, value_name = "PATH")]
+    data: Option<PathBuf>,
+}
+
+impl Args {
+    /// Trains, saves and measures.
+    pub fn run(self) -> Result<()> {
+        let device = Device::flex();
+        let mut fitted = run::load(&self.run, &device)?;
+        let frames = data::open(self.data.as_deref(), Role::Fit)?;
+        let bar = ProgressBar::new(STEPS as u64);
+        let critic = Amortised::train(&fitted, &frames, &device, &mut |step| bar.set_position(step as u64))?;
+        bar.finish_and_clear();
+        run::save_critic(&self.run, &critic)?;
+        let frames = data::open(self.data.as_deref(), Role::Score)?;
+        let p = frames.shape.len();
+        let exact = exact(&fitted, &frames, &device)?;
+        let trained = agreement(&exact, &critic.maps(&fitted, &frames, &device)?, p);
+        let parameters = critic.parameters();
+        fitted.critic = Some(critic);
+        let on_device = agreement(&exact, &native(&encode_image(&fitted)?, &frames)?, p);
+        super::print_line(format!(
+            "critic of {parameters} parameters, against the exact H1 of {} frames\n\
+             R² over all values   {:.4} (f32), {:.4} (native engine, f16)\n\
+             mean R² of a frame   {:.4} (f32), {:.4} (native engine, f16)",
+            frames.len(),
+            trained.r_squared,
+            on_device.r_squared,
+            trained.mean_of_frames,
+            on_device.mean_of_frames
+        ))
+    }
+}
