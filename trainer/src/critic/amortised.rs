@@ -26,16 +26,16 @@ use crate::rng::{Purpose, stream};
 /// Most weights and biases together.
 pub const MAX_PARAMETERS: usize = 20_000;
 /// Units of the two hidden layers.
-const HIDDEN: [usize; 2] = [48, 72];
+const HIDDEN: [usize; 2] = [96, 60];
 /// Most values of a frame, in each direction, for each of the grid.
 const MAX_FACTOR: usize = 8;
 /// Most frames that it is trained on.
 const MAX_FRAMES: usize = 20_000;
 /// Steps of its training.
-pub const STEPS: usize = 6000;
+pub const STEPS: usize = 4000;
 const BATCH: usize = 256;
 /// Highest learning rate: it rises along a cosine for the first part of the steps, and falls to 0 along another.
-const LEARNING_RATE: f64 = 2e-2;
+const LEARNING_RATE: f64 = 5e-2;
 const RISE: usize = STEPS * 3 / 10;
 /// Side of the local kernels, where values that lie beside each other have to do with each other.
 const SIDE: usize = 5;
