@@ -138,7 +138,7 @@ pub fn native(image: &[u8], frames: &Frames) -> Result<Vec<f32>> {
     let bytes = Buffer::copy_of(image);
     let image = Image::new(&bytes).map_err(|e| fault(&e))?;
     let network =
-        CriticNetwork::new(&image).map_err(|e| fault(&e))?.ok_or_else(|| fault(&native::EngineError::NoCritic))?;
+        CriticNetwork::new(&image).map_err(|e| fault(&e))?.ok_or_else(|| fault(&native::CriticError::Absent))?;
     let mut memory = [native::scratch_len(&image), native::critic_scratch_len(&network)].map(|len| vec![0.0; len]);
     let [encoder, critic] = &mut memory;
     let mut critic = native::Critic::new(&image, critic).map_err(|e| fault(&e))?;
