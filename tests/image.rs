@@ -7,7 +7,7 @@ use runtime::image::{
     Buffer, ConvSpec, CriticNetwork, CriticSpec, DenseSpec, Image, ImageError, ImageSpec, encode, repair,
 };
 use runtime::kernels::Kernel;
-use runtime::native::{Batch, Critic, Engine, EngineError, critic_scratch_len, scratch_len};
+use runtime::native::{Batch, Critic, CriticError, Engine, EngineError, critic_scratch_len, scratch_len};
 use runtime::{Calibration, FrameError, FrameShape};
 
 fn floats(rng: &mut ChaCha8Rng, count: usize) -> Vec<f32> {
@@ -313,7 +313,7 @@ fn the_engine_explains_as_the_critic_says() {
         let network = CriticNetwork::new(&image).unwrap().unwrap();
         let needed = critic_scratch_len(&network);
         let mut short = vec![0.0; needed - 1];
-        assert_eq!(Critic::new(&image, &mut short).err(), Some(EngineError::Scratch { needed, found: needed - 1 }));
+        assert_eq!(Critic::new(&image, &mut short).err(), Some(CriticError::Scratch { needed, found: needed - 1 }));
         for kernel in Kernel::all() {
             let (mut memory, mut scratch) = (vec![f32::NAN; scratch_len(&image)], vec![f32::NAN; needed]);
             let mut critic = Critic::with_kernel(&image, &mut scratch, kernel).unwrap();
@@ -346,7 +346,7 @@ fn a_critic_that_does_not_fit_is_refused() {
     let (plain, small) = (Buffer::copy_of(&encode(&spec())), Buffer::copy_of(&small_with_critic()));
     let (plain, small) = (Image::new(&plain).unwrap(), Image::new(&small).unwrap());
     assert!(CriticNetwork::new(&plain).unwrap().is_none());
-    assert_eq!(Critic::new(&plain, &mut []).err(), Some(EngineError::NoCritic));
+    assert_eq!(Critic::new(&plain, &mut []).err(), Some(CriticError::Absent));
     let (mut memory, mut scratch) = (vec![0.0; scratch_len(&plain)], vec![0.0; 1000]);
     let mut other = Critic::new(&small, &mut scratch).unwrap();
     let mut engine = Engine::new(plain, &mut memory).unwrap();

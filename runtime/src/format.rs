@@ -37,6 +37,16 @@ pub const LOG_VAR_C: &str = "head.log_var_c";
 /// How the names of the head's nodes begin.
 pub const HEAD_NODES: &str = "head/";
 
+/// Output of the decoder: logits (Bernoulli) or means after scaling (Gaussian), `[N,P]` f32.
+pub const NATURAL: &str = "natural";
+/// Shift and factor of the standardisation, initializers of the shape of a frame.
+pub const SHIFT: &str = "scaling.shift";
+/// See [`SHIFT`].
+pub const FACTOR: &str = "scaling.factor";
+/// Key of the decoder's likelihood, `bernoulli` or `gaussian`.
+pub const LIKELIHOOD_KEY: &str = "cluster_vae.likelihood";
+/// Key of s², the noise of a value after scaling, a decimal number.
+pub const NOISE_KEY: &str = "cluster_vae.noise";
 /// Key and value of the format's version in `metadata_props`.
 pub const VERSION_KEY: &str = "cluster_vae.version";
 /// The version this crate reads.

@@ -22,6 +22,6 @@ pub mod format;
 
 pub use assignment::{Assignment, MAX_CLUSTERS};
 #[cfg(feature = "tract")]
-pub use engine::{Engine, LoadError, Precision};
+pub use engine::{Engine, ExplainError, Explanation, LoadError, Precision};
 pub use frame::{FrameError, FrameShape, check_frame};
 pub use head::{Calibration, Head, HeadError};

@@ -95,7 +95,6 @@ fn start(device: &mut SampleLoop<'static>, scratch: &'static mut [f32]) {
         Err(StartError::Engine(EngineError::Image(_))) => fail("the model in flash is damaged"),
         Err(StartError::Engine(EngineError::Scratch { .. })) => fail("too little scratch memory for this model"),
         Err(StartError::Engine(EngineError::SelfTest)) => fail("the golden frame does not give its golden answer"),
-        Err(StartError::Engine(EngineError::NoCritic)) => fail("a critic, which nobody asked for"),
         Err(StartError::Settings(_)) => fail("settings"),
     }
 }

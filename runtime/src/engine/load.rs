@@ -12,16 +12,17 @@ use crate::{Calibration, FrameShape, Head, format};
 
 /// Loads a model; see [`Engine::from_bytes`].
 pub fn load(bytes: &[u8], precision: Precision) -> Result<Engine, LoadError> {
-    if !format::checksum_holds(bytes) {
-        return Err(LoadError::Damaged);
-    }
     // tract panics on some graphs that are well-formed protobuf but make no sense.
     catch_unwind(AssertUnwindSafe(|| load_checked(bytes, precision)))
         .unwrap_or_else(|_| Err(LoadError::Graph("it panicked while reading the graph".into())))
 }
 
-fn load_checked(bytes: &[u8], precision: Precision) -> Result<Engine, LoadError> {
-    let mut model = onnx().proto_model_for_read(&mut Cursor::new(bytes)).map_err(graph_error)?;
+/// The protobuf of a file whose checksum and version hold.
+pub(super) fn opened(bytes: &[u8]) -> Result<ModelProto, LoadError> {
+    if !format::checksum_holds(bytes) {
+        return Err(LoadError::Damaged);
+    }
+    let model = onnx().proto_model_for_read(&mut Cursor::new(bytes)).map_err(graph_error)?;
     match metadata(&model, format::VERSION_KEY) {
         Some(format::VERSION) => {}
         found => {
@@ -32,13 +33,18 @@ fn load_checked(bytes: &[u8], precision: Precision) -> Result<Engine, LoadError>
             )));
         }
     }
+    Ok(model)
+}
+
+fn load_checked(bytes: &[u8], precision: Precision) -> Result<Engine, LoadError> {
+    let mut model = opened(bytes)?;
     let shape = frame_shape(&model)?;
     let head = read_head(&model)?;
     let has_logits = keep_encoder(&mut model);
     let clusters = head.log_var_c.len();
     let single = plan(&model, shape, Some(1), precision)?;
     let batch = plan(&model, shape, None, precision)?;
-    let mut engine = Engine { shape, head, has_logits, single, batch };
+    let mut engine = Engine { shape, head, has_logits, single, batch, decoder: None };
     // A trial run: outputs of another size than the head expects are found now, not on the first frame.
     let zeros = vec![0.0; shape.len()];
     match engine.assign(&zeros) {
@@ -48,11 +54,11 @@ fn load_checked(bytes: &[u8], precision: Precision) -> Result<Engine, LoadError>
     }
 }
 
-fn graph_error(error: TractError) -> LoadError {
+pub(super) fn graph_error(error: TractError) -> LoadError {
     LoadError::Graph(format!("{error:#}"))
 }
 
-fn metadata<'a>(model: &'a ModelProto, key: &str) -> Option<&'a str> {
+pub(super) fn metadata<'a>(model: &'a ModelProto, key: &str) -> Option<&'a str> {
     model.metadata_props.iter().find(|entry| entry.key == key).map(|entry| entry.value.as_str())
 }
 
@@ -86,8 +92,8 @@ fn frame_shape(model: &ModelProto) -> Result<FrameShape, LoadError> {
 const MAX_FRAME: usize = 1 << 24;
 
 fn read_head(model: &ModelProto) -> Result<OwnedHead, LoadError> {
-    let mu_c = initializer(model, format::MU_C)?;
-    let log_var_c = initializer(model, format::LOG_VAR_C)?;
+    let mu_c = read_initializer(model, format::MU_C)?;
+    let log_var_c = read_initializer(model, format::LOG_VAR_C)?;
     let number = |key: &str| {
         let value = metadata(model, key).and_then(|v| v.parse().ok());
         value.ok_or_else(|| LoadError::Incompatible(format!("{key} is no number")))
@@ -100,7 +106,7 @@ fn read_head(model: &ModelProto) -> Result<OwnedHead, LoadError> {
     Ok(OwnedHead { mu_c, log_var_c, calibration })
 }
 
-fn initializer(model: &ModelProto, name: &str) -> Result<Vec<f32>, LoadError> {
+pub(super) fn read_initializer(model: &ModelProto, name: &str) -> Result<Vec<f32>, LoadError> {
     let tensor: &TensorProto = model
         .graph
         .iter()

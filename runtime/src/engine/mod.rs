@@ -1,11 +1,14 @@
 //! The engine for machines with `std`: tract runs the encoder, [`Head`] does the rest.
 
+mod explain;
 mod fused;
 mod load;
 
 use std::path::Path;
 
 use tract_onnx::prelude::*;
+
+pub use explain::{ExplainError, Explanation};
 
 use crate::{Assignment, Calibration, FrameError, FrameShape, Head, check_frame};
 
@@ -56,6 +59,8 @@ pub struct Engine {
     single: Plan,
     /// Any number of frames.
     batch: Plan,
+    /// For explanations.
+    decoder: Option<explain::Decoder>,
 }
 
 struct OwnedHead {

@@ -2,9 +2,9 @@
 
 use bytemuck::cast_slice_mut;
 
-use super::{Engine, EngineError, place_values};
+use super::{Engine, place_values};
 use crate::head::exp;
-use crate::image::{CriticNetwork, Image};
+use crate::image::{CriticNetwork, Image, ImageError};
 use crate::kernels::Kernel;
 use crate::layer::{Layer, padded};
 use crate::{Assignment, FrameError, FrameShape};
@@ -15,6 +15,25 @@ pub struct Critic<'a> {
     network: CriticNetwork<'a>,
     kernel: Kernel,
     scratch: &'a mut [f32],
+}
+
+/// Why an image gives no critic to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CriticError {
+    /// The image has none.
+    #[error("the image has no critic; `trainer critic` makes one for the next export")]
+    Absent,
+    /// The scratch memory is too small.
+    #[error("{found} values of scratch memory, this critic needs {needed}")]
+    Scratch {
+        /// What [`critic_scratch_len`] gives.
+        needed: usize,
+        /// Values given.
+        found: usize,
+    },
+    /// Its section makes no sense.
+    #[error(transparent)]
+    Image(#[from] ImageError),
 }
 
 /// Values of scratch memory that the critic needs on the fastest kernel of this machine: inputs and outputs of two
@@ -38,9 +57,9 @@ impl<'a> Critic<'a> {
     /// The critic of an image on the fastest kernel of this machine.
     ///
     /// # Errors
-    /// [`EngineError::NoCritic`] if the image has none, [`EngineError::Image`] if its section makes no sense,
-    /// [`EngineError::Scratch`] if `scratch` is shorter than [`critic_scratch_len`].
-    pub fn new(image: &Image<'a>, scratch: &'a mut [f32]) -> Result<Self, EngineError> {
+    /// [`CriticError::Absent`] if the image has none, [`CriticError::Image`] if its section makes no sense,
+    /// [`CriticError::Scratch`] if `scratch` is shorter than [`critic_scratch_len`].
+    pub fn new(image: &Image<'a>, scratch: &'a mut [f32]) -> Result<Self, CriticError> {
         Self::with_kernel(image, scratch, Kernel::best())
     }
 
@@ -48,11 +67,11 @@ impl<'a> Critic<'a> {
     ///
     /// # Errors
     /// As [`Critic::new`].
-    pub fn with_kernel(image: &Image<'a>, scratch: &'a mut [f32], kernel: Kernel) -> Result<Self, EngineError> {
-        let network = CriticNetwork::new(image)?.ok_or(EngineError::NoCritic)?;
+    pub fn with_kernel(image: &Image<'a>, scratch: &'a mut [f32], kernel: Kernel) -> Result<Self, CriticError> {
+        let network = CriticNetwork::new(image)?.ok_or(CriticError::Absent)?;
         let (needed, found) = (scratch_len(&network, kernel), scratch.len());
         if found < needed {
-            return Err(EngineError::Scratch { needed, found });
+            return Err(CriticError::Scratch { needed, found });
         }
         Ok(Self { network, kernel, scratch })
     }

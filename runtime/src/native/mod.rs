@@ -7,7 +7,7 @@ mod critic;
 
 #[cfg(feature = "std")]
 pub use batch::Batch;
-pub use critic::{Critic, critic_scratch_len};
+pub use critic::{Critic, CriticError, critic_scratch_len};
 
 use bytemuck::cast_slice_mut;
 
@@ -62,9 +62,6 @@ pub enum EngineError {
     /// The bytes are no flash image.
     #[error(transparent)]
     Image(#[from] ImageError),
-    /// The image has no critic.
-    #[error("the image has no critic; `trainer critic` makes one for the next export")]
-    NoCritic,
     /// The golden frame does not give what it gave at export.
     #[error("the self-test failed: the golden frame does not give its golden answer")]
     SelfTest,

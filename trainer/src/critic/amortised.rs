@@ -138,7 +138,7 @@ pub fn native(image: &[u8], frames: &Frames) -> Result<Vec<f32>> {
     let bytes = Buffer::copy_of(image);
     let image = Image::new(&bytes).map_err(|e| fault(&e))?;
     let network =
-        CriticNetwork::new(&image).map_err(|e| fault(&e))?.ok_or_else(|| fault(&native::EngineError::NoCritic))?;
+        CriticNetwork::new(&image).map_err(|e| fault(&e))?.ok_or_else(|| fault(&native::CriticError::Absent))?;
     let mut memory = [native::scratch_len(&image), native::critic_scratch_len(&network)].map(|len| vec![0.0; len]);
     let [encoder, critic] = &mut memory;
     let mut critic = native::Critic::new(&image, critic).map_err(|e| fault(&e))?;
@@ -206,7 +206,7 @@ impl Amortised {
         let material = Material::new(fitted, frames, device)?;
         let tracking = device.clone().autodiff();
         let mut critic = Self {
-            network: begin(fitted, &material, factor, &tracking),
+            network: begin(fitted, &material, factor, &tracking)?,
             factor,
             noise: trust::noise(&fitted.model)?,
             shape,
@@ -242,7 +242,7 @@ impl Amortised {
         let shape = fitted.shape;
         let factor = factor(shape, fitted.config.frames.of(shape), fitted.config.latent)?;
         let empty = Material { mu: vec![0.0; fitted.config.latent], x: vec![0.0; shape.len()], map: Vec::new() };
-        let network = begin(fitted, &empty, factor, device);
+        let network = begin(fitted, &empty, factor, device)?;
         let network = network.try_load_file(path).map_err(|e| Error::model(path, e))?;
         let noise = trust::noise(&fitted.model)?;
         Ok(Self { network, factor, noise, shape, likelihood: fitted.likelihood })
@@ -334,19 +334,25 @@ fn learning_rate(step: usize) -> f64 {
     LEARNING_RATE * 0.5 * (1.0 - (std::f64::consts::PI * at as f64 / turns as f64).cos())
 }
 
-/// Random weights, with m standardised by the first layer and the mean frame as bias.
-fn begin(fitted: &Fitted, material: &Material, factor: usize, device: &Device) -> Network {
+/// Random weights, m standardised by the first layer, the mean frame as bias.
+///
+/// # Errors
+/// [`Error::Resource`] if the device fails.
+fn begin(fitted: &Fitted, material: &Material, factor: usize, device: &Device) -> Result<Network> {
     let mut init = Init { rng: stream(fitted.config.seed, Purpose::Critic, 1), device };
     let (d, p) = (fitted.config.latent, fitted.shape.len());
     let places = fitted.shape.channels * grid(fitted.shape, factor).iter().product::<usize>();
     let side = side(fitted.config.frames.of(fitted.shape));
     let (mean, deviation) = moments(&material.mu, d);
-    let mut first = init.linear(d, HIDDEN[0]);
-    let deviation = Tensor::<2>::from_data(TensorData::new(deviation, [d, 1]), device);
-    let mean = Tensor::<2>::from_data(TensorData::new(mean, [1, d]), device);
-    first.weight = first.weight.map(|weight| (weight / deviation.clone()).detach().require_grad());
-    let shift = mean.matmul(first.weight.val()).squeeze_dim::<1>(0);
-    first.bias = first.bias.map(|bias| bias.map(|bias| (bias - shift.clone()).detach().require_grad()));
+    let first = init.linear(d, HIDDEN[0]);
+    let (mut weight, mut bias) = (to_host(first.weight.val())?, vec![0.0; HIDDEN[0]]);
+    for ((row, deviation), mean) in weight.chunks_exact_mut(HIDDEN[0]).zip(&deviation).zip(&mean) {
+        for (weight, bias) in row.iter_mut().zip(&mut bias) {
+            *weight /= deviation;
+            *bias -= *weight * mean;
+        }
+    }
+    let first = Linear { weight: init.param(weight, [d, HIDDEN[0]]), bias: Some(init.param(bias, [HIDDEN[0]])) };
     let (typical, _) = moments(&material.x, p);
     let typical = typical.into_iter().map(|v| match fitted.likelihood {
         Likelihood::Bernoulli => {
@@ -355,13 +361,13 @@ fn begin(fitted: &Fitted, material: &Material, factor: usize, device: &Device) -
         }
         Likelihood::Gaussian => v,
     });
-    Network {
+    Ok(Network {
         first,
         second: init.linear(HIDDEN[0], HIDDEN[1]),
         third: init.linear(HIDDEN[1], places),
         local: init.param(vec![0.0; fitted.shape.channels * side * side], [fitted.shape.channels, 1, side, side]),
         bias: init.param(typical.collect(), [p]),
-    }
+    })
 }
 
 /// Mean and standard deviation of each column; a column without spread has deviation 1.

@@ -17,7 +17,7 @@ use crate::fit::{Fitted, to_host};
 /// [`crate::Error::Model`] if a weight is not finite in the precision asked for.
 pub fn encode_critic(fitted: &Fitted, precision: Precision) -> Result<Option<Vec<u8>>> {
     let Some(critic) = &fitted.critic else { return Ok(None) };
-    encode_graph(fitted, precision, graph(fitted, critic, precision)?).map(Some)
+    encode_graph(fitted, precision, graph(fitted, critic, precision)?, &[]).map(Some)
 }
 
 fn graph(fitted: &Fitted, critic: &Amortised, precision: Precision) -> Result<GraphProto> {

@@ -1,23 +1,31 @@
 //! `decoder.onnx`: z and c to the mean of p(x|z,c), for who wants to see what a cluster looks like.
 
+use runtime::format;
 use tract_onnx::pb::GraphProto;
 
 use super::graph::{Dim, GraphBuilder, integer};
 use super::onnx::{dense, encode_graph};
 use super::{FoldedDense, Precision};
+use crate::critic::trust;
 use crate::error::Result;
 use crate::fit::{Fitted, to_host};
 use crate::model::Likelihood;
 
 /// The bytes of the decoder's ONNX file, checksum included.
 ///
-/// Inputs `z` `[N,D]` f32 and `cluster` `[N]` i64, output `reconstruction` `[N,C,H,W]` f32 in the units of the
-/// training data.
+/// Inputs `z` `[N,D]` f32 and `cluster` `[N]` i64, outputs `reconstruction` `[N,C,H,W]` f32 in the units of the
+/// training data and `natural` `[N,P]` f32, logits or means before that.
 ///
 /// # Errors
 /// [`crate::Error::Model`] if a weight is not finite in the precision asked for.
 pub fn encode_decoder(fitted: &Fitted, precision: Precision) -> Result<Vec<u8>> {
-    encode_graph(fitted, precision, graph(fitted, precision)?)
+    let likelihood = match fitted.likelihood {
+        Likelihood::Bernoulli => "bernoulli",
+        Likelihood::Gaussian => "gaussian",
+    };
+    let noise = trust::noise(&fitted.model)?.to_string();
+    let more = [(format::LIKELIHOOD_KEY, likelihood.to_owned()), (format::NOISE_KEY, noise)];
+    encode_graph(fitted, precision, graph(fitted, precision)?, &more)
 }
 
 fn graph(fitted: &Fitted, precision: Precision) -> Result<GraphProto> {
@@ -42,8 +50,8 @@ fn graph(fitted: &Fitted, precision: Precision) -> Result<GraphProto> {
         last = format!("{out}.relu");
         g.node("Relu", &last, &[&out], &last, vec![]);
     }
-    dense(&mut g, "output", &FoldedDense::of(&decoder.output)?, &last, "output", precision);
-    last = "output".into();
+    dense(&mut g, "output", &FoldedDense::of(&decoder.output)?, &last, format::NATURAL, precision);
+    last = format::NATURAL.into();
     if fitted.likelihood == Likelihood::Bernoulli {
         g.node("Sigmoid", "mean", &[&last], "mean", vec![]);
         last = "mean".into();
@@ -53,12 +61,13 @@ fn graph(fitted: &Fitted, precision: Precision) -> Result<GraphProto> {
     let whole = if fitted.scaling.is_some() { "scaled" } else { "reconstruction" };
     g.node("Reshape", "reshape", &[&last, "frame.shape"], whole, vec![]);
     if let Some(scaling) = &fitted.scaling {
-        g.floats("scaling.shift", &frame, &scaling.shift);
-        g.floats("scaling.factor", &frame, &scaling.factor);
-        g.node("Div", "scaling/factor", &["scaled", "scaling.factor"], "shifted", vec![]);
-        g.node("Add", "scaling/shift", &["shifted", "scaling.shift"], "reconstruction", vec![]);
+        g.floats(format::SHIFT, &frame, &scaling.shift);
+        g.floats(format::FACTOR, &frame, &scaling.factor);
+        g.node("Div", "scaling/factor", &["scaled", format::FACTOR], "shifted", vec![]);
+        g.node("Add", "scaling/shift", &["shifted", format::SHIFT], "reconstruction", vec![]);
     }
     let [c, h, w] = frame.map(Dim::Fixed);
     g.output("reconstruction", &[Dim::Batch, c, h, w]);
+    g.output(format::NATURAL, &[Dim::Batch, Dim::Fixed(shape.len())]);
     Ok(g.finish())
 }

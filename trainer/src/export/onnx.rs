@@ -26,11 +26,16 @@ const IR_VERSION: i64 = 8;
 /// # Errors
 /// [`Error::Model`] if a weight is not finite in the precision asked for.
 pub fn encode(fitted: &Fitted, precision: Precision) -> Result<Vec<u8>> {
-    encode_graph(fitted, precision, graph(fitted, &Folded::new(fitted)?, precision))
+    encode_graph(fitted, precision, graph(fitted, &Folded::new(fitted)?, precision), &[])
 }
 
-/// The bytes of a file around `graph`.
-pub fn encode_graph(fitted: &Fitted, precision: Precision, graph: GraphProto) -> Result<Vec<u8>> {
+/// The bytes of a file around `graph`, with `more` entries of metadata.
+pub fn encode_graph(
+    fitted: &Fitted,
+    precision: Precision,
+    graph: GraphProto,
+    more: &[(&str, String)],
+) -> Result<Vec<u8>> {
     check_finite(&graph)?;
     let model = ModelProto {
         ir_version: IR_VERSION,
@@ -38,7 +43,7 @@ pub fn encode_graph(fitted: &Fitted, precision: Precision, graph: GraphProto) ->
         producer_name: "trainer".into(),
         producer_version: env!("CARGO_PKG_VERSION").into(),
         graph: Some(graph),
-        metadata_props: metadata(fitted, precision)?,
+        metadata_props: metadata(fitted, precision, more)?,
         ..Default::default()
     };
     let mut bytes = model.encode_to_vec();
@@ -179,7 +184,7 @@ fn head(g: &mut GraphBuilder, folded: &Folded, latent: usize, clusters: usize, t
     node("Exp", &[format::LOG_RESPONSIBILITIES], format::RESPONSIBILITIES, vec![]);
 }
 
-fn metadata(fitted: &Fitted, precision: Precision) -> Result<Vec<StringStringEntryProto>> {
+fn metadata(fitted: &Fitted, precision: Precision, more: &[(&str, String)]) -> Result<Vec<StringStringEntryProto>> {
     let config = &fitted.config;
     let weights = if precision == Precision::F16 { "f16" } else { "f32" };
     let scaling = if fitted.scaling.is_some() { "standardised inside the graph" } else { "bytes / 255" };
@@ -197,8 +202,9 @@ fn metadata(fitted: &Fitted, precision: Precision) -> Result<Vec<StringStringEnt
         ("cluster_vae.seed", config.seed.to_string()),
         ("cluster_vae.config_sha256", crate::run::sha256(config.to_toml()?.as_bytes())),
         ("cluster_vae.data_sha256", fitted.data_sha256.clone()),
-        // Last, so that its digits are found from the end of the file.
-        (format::CHECKSUM_KEY, "0".repeat(format::CHECKSUM_DIGITS)),
     ];
-    Ok(entries.into_iter().map(|(key, value)| StringStringEntryProto { key: key.into(), value }).collect())
+    // Last, so that its digits are found from the end of the file.
+    let checksum = (format::CHECKSUM_KEY, "0".repeat(format::CHECKSUM_DIGITS));
+    let entries = entries.into_iter().chain(more.iter().cloned()).chain([checksum]);
+    Ok(entries.map(|(key, value)| StringStringEntryProto { key: key.into(), value }).collect())
 }
