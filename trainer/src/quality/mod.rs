@@ -17,6 +17,7 @@ pub use planted::{Planted, occluder, stroke};
 use burn::tensor::Device;
 use serde::{Serialize, Serializer};
 
+use crate::critic::amortised as critic;
 use crate::data::Frames;
 use crate::error::{Error, Result};
 use crate::fit::Fitted;
@@ -121,8 +122,18 @@ impl<'a> Subject<'a> {
 /// [`Error::Data`] if the frames do not fit the model.
 pub fn measure(subject: &Subject<'_>, progress: &mut dyn FnMut(&str)) -> Result<Vec<Row>> {
     let mut rows = maps::rows(subject, progress)?;
+    rows.extend(amortised(subject)?);
     rows.extend(novelty::rows(subject, progress)?);
     Ok(rows)
+}
+
+/// How near the amortised critic, if there is one, comes to the exact map.
+fn amortised(subject: &Subject<'_>) -> Result<Option<Row>> {
+    let Subject { fitted, frames, device, .. } = subject;
+    let Some(critic) = &fitted.critic else { return Ok(None) };
+    let exact = critic::exact(fitted, frames, device)?;
+    let found = critic::agreement(&exact, &critic.maps(fitted, frames, device)?, frames.shape.len());
+    Ok(Some(Row::new("amortised critic: R² against the exact trust map", Bar::AtLeast(0.9), found.r_squared)))
 }
 
 /// The rows as a Markdown table.
