@@ -1,5 +1,4 @@
 //! The program through its command line: verbs, files, exit codes.
-#![expect(clippy::unwrap_used, reason = "a helper that fails is the test's own message")]
 
 #[path = "common/command.rs"]
 mod command;

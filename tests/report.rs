@@ -2,7 +2,7 @@
 //!
 //! The browser's tests need Debian's `chromium`, or a Chromium or Chrome named in CHROMIUM; `.ci/run` installs it and
 //! sets REQUIRE_BROWSER, without which they are skipped where there is none.
-#![expect(clippy::unwrap_used, reason = "a helper that fails is the test's own message")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a helper that fails is the test's own message")]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -70,7 +70,7 @@ fn write_features(path: &Path) {
 
 /// Slow and fast waves of 32 samples, without labels.
 fn write_windows(path: &Path) {
-    let wave = |i: usize, t: usize| ((t as f32 * if i % 2 == 0 { 0.2 } else { 0.9 }) + i as f32 * 0.7).sin();
+    let wave = |i: usize, t: usize| ((t as f32 * if i.is_multiple_of(2) { 0.2 } else { 0.9 }) + i as f32 * 0.7).sin();
     let values: Vec<f32> = (0..200).flat_map(|i| (0..32).map(move |t| wave(i, t))).collect();
     std::fs::write(path, trainer::data::write_npy(&values, 32).unwrap()).unwrap();
 }

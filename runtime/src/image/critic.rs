@@ -98,7 +98,7 @@ fn read<'a>(bytes: &'a [u8], part: Part, shape: FrameShape, latent: usize) -> Re
     let sharpness = f32::from_bits(words[4]);
     let side = words[5] as usize;
     let zeros = words.iter().skip(USED_WORDS).all(|word| *word == 0);
-    if !zeros || !(1..=MAX_UNITS).contains(&factor) || bernoulli > 1 || side % 2 == 0 || side > MAX_SIDE {
+    if !zeros || !(1..=MAX_UNITS).contains(&factor) || bernoulli > 1 || side.is_multiple_of(2) || side > MAX_SIDE {
         return Err(WRONG);
     }
     if !sharpness.is_finite() || sharpness < 0.0 {

@@ -122,7 +122,7 @@ impl Args {
 
 /// The frames, over and over until they make enough batches.
 fn repeated(frames: &Frames, batch: usize) -> Result<Frames> {
-    if frames.len() == 0 {
+    if frames.is_empty() {
         return Err(Error::config("--data", "holds no frames"));
     }
     let count = frames.len().max(BATCHES * batch);

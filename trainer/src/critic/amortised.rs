@@ -307,7 +307,7 @@ impl Amortised {
         let [rows, columns] = grid(self.shape, self.factor);
         let area = self.shape.height * self.shape.width;
         let mut matrix = vec![0.0; rows * columns * area];
-        for (at, (down, across)) in self.taps().iter().enumerate() {
+        for (at, [down, across]) in self.taps().iter().enumerate() {
             for (row, share) in down {
                 for (column, part) in across {
                     matrix[(row * columns + column) * area + at] += share * part;
@@ -318,16 +318,19 @@ impl Amortised {
     }
 
     /// For each value of a channel, the rows and the columns of the grid it lies between, and their shares.
-    pub fn taps(&self) -> Vec<([(usize, f32); 2], [(usize, f32); 2])> {
+    fn taps(&self) -> Vec<[Taps; 2]> {
         let [rows, columns] = grid(self.shape, self.factor);
         let of = |at, length| {
             let (first, second, share) = CriticNetwork::tap(at, self.factor, length);
             [(first, 1.0 - share), (second, share)]
         };
         let places = (0..self.shape.height).flat_map(|row| (0..self.shape.width).map(move |column| (row, column)));
-        places.map(|(row, column)| (of(row, rows), of(column, columns))).collect()
+        places.map(|(row, column)| [of(row, rows), of(column, columns)]).collect()
     }
 }
+
+/// The two places of a grid that a value lies between along one side, and their shares.
+type Taps = [(usize, f32); 2];
 
 fn learning_rate(step: usize) -> f64 {
     let (at, turns) = if step < RISE { (step, RISE) } else { (STEPS - step, STEPS - RISE) };

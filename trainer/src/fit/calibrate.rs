@@ -76,7 +76,7 @@ const TEMPERATURES: [f64; 2] = [1.0, 20.0];
 /// Halvings of the range, to one part in 10⁸.
 const HALVINGS: usize = 30;
 
-/// The T in [`TEMPERATURES`] that minimises the mean of -log softmax(log q / T) at `clusters`, a convex function of 1/T
+/// The T in its range (1 to 20) that minimises the mean of -log softmax(log q / T) at `clusters`, a convex function of 1/T
 /// (temperature scaling: C. Guo et al., On Calibration of Modern Neural Networks, 2017).
 ///
 /// # Shapes

@@ -1,6 +1,6 @@
 //! The report of a run: one HTML file that needs no network and no script.
 //!
-//! [`Material`] gathers what is shown, [`page`] and `sections/` put it into words, [`chart`] and [`pictures`] draw it.
+//! `Material` gathers what is shown, `page` and `sections` put it into words, `chart` and `pictures` draw it.
 //! Everything that goes into the page passes through maud, which escapes it.
 
 mod chart;
