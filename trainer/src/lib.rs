@@ -3,8 +3,8 @@
 //!
 //! The modules follow the dataflow: [`data`] → [`model`] → [`elbo`] → [`fit`]
 //! (with [`gmm`] for the start of the prior) → [`eval`] → [`export`];
-//! [`critic`] says why a frame went to its cluster, and
-//! [`quality`] measures what is claimed.
+//! [`critic`] says why a frame went to its cluster, [`prototypes`] what a cluster
+//! stands for, [`quality`] what is claimed of both, and [`report`] shows it all.
 //!
 //! Symbols, as in the seed paper: `x` frame, `z` latent, `c` cluster;
 //! B batch, K clusters, D latent dimensions, P values per frame.

@@ -8,6 +8,7 @@
 //! | `checkpoints/` | the last state of each stage, to go on from |
 //! | `weights.bpk` | all learned weights, Burn's own format |
 //! | `model.json` | shape, scaling, likelihood, novelty threshold, temperature, hash of the weights |
+//! | `report.html` | the page of `trainer report` and of `trainer demo` |
 //! | `critic.bpk`, `critic.json` | the amortised critic of `trainer critic`; whose it is, and its hash |
 
 use std::fs::{File, OpenOptions};
