@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Training steps of this project and of PyTorch, in turn: same network, loss, optimiser, batch and augmentation.
 
-    benches/training.py TRAINER [--engine flex|gpu] [--torch cpu|cuda] [--mnist FOLDER] [--out FOLDER]
+    benches/training.py TRAINER [--engine cpu|wgpu|vulkan|cuda] [--torch cpu|cuda] [--mnist FOLDER] [--out FOLDER]
 
 Needs PyTorch and a built trainer, no compiler but the one that torch.compile brings along, and no network. Writes
 training.json and training.md to --out. With --mnist, the complete default fit is timed and scored as well. Frames a
