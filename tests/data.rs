@@ -4,14 +4,15 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use burn::tensor::{Device, Tensor};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use rand::SeedableRng;
+use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tempfile::TempDir;
 use trainer::Error;
 use trainer::config::AugmentConfig;
-use trainer::data::augment::Augmentation;
+use trainer::data::augment::{Augmentation, ImageMap, ImageMapper};
 use trainer::data::scaling::Scaling;
 use trainer::data::{FrameKind, FrameShape, Frames, Role, digits, open};
 
@@ -346,4 +347,30 @@ fn augmentation_without_range_changes_nothing_and_stays_finite_with_it() {
         columns[brightest] = true;
     }
     assert_eq!(columns, [true, true, true, false]);
+}
+
+#[test]
+fn a_device_maps_many_images_as_the_cpu_maps_one() {
+    let mut rng = ChaCha8Rng::seed_from_u64(4);
+    let device = Device::flex();
+    let shapes = [FrameShape { channels: 1, height: 28, width: 28 }, FrameShape { channels: 3, height: 9, width: 14 }];
+    for shape in shapes {
+        // A Gaussian's frames may be negative; strength 2 brings in much background.
+        let frames: Vec<f32> = (0..40 * shape.len()).map(|_| rng.random_range(-1.0..1.0)).collect();
+        for (elastic, thickness) in [(0.0, 0.0), (0.1, 0.0), (0.0, 0.5), (0.1, 0.5)] {
+            let ranges = AugmentConfig { elastic, thickness, ..AugmentConfig::default() };
+            let family = Augmentation::new(&ranges, shape, shape.kind(), 2.0);
+            let maps: Vec<ImageMap> = (0..40).map(|_| ImageMap::draw(&family, &mut rng)).collect();
+            let mut expected = vec![f32::NAN; frames.len()];
+            let rows = frames.chunks_exact(shape.len()).zip(expected.chunks_exact_mut(shape.len()));
+            rows.zip(&maps).for_each(|((frame, out), map)| map.apply(shape, frame, out));
+            let tensor = Tensor::<1>::from_floats(&frames[..], &device).reshape([40, shape.len()]);
+            let found = ImageMapper::new(shape, &device).apply(tensor, &maps);
+            let found = found.try_into_vec_as::<f32>().unwrap();
+            assert!(expected.iter().filter(|v| **v == 0.0).count() > 40, "no background came in");
+            // A coordinate is off by its rounding, a few 1e-6 pixels.
+            let off = found.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(off < 1e-4, "{shape}, elastic {elastic}, thickness {thickness}: {off}");
+        }
+    }
 }

@@ -17,14 +17,19 @@ use common::{IMAGE, patterns, small};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
-use trainer::device::{Choice, choose};
+use trainer::config::AugmentConfig;
+use trainer::data::FrameKind;
+use trainer::data::augment::{Augmentation, ImageMap};
+use trainer::data::batches::{Drawn, DrawnViews, Views};
+use trainer::data::store::Store;
+use trainer::device::{Kind, choose, choose_many};
 use trainer::elbo::Terms;
 use trainer::fit::{Event, fit};
 use trainer::model::{ClusterVae, Init, Likelihood};
 
 /// The GPU, or None where there is none and none is required.
 fn gpu() -> Option<Device> {
-    match choose(Choice::Gpu) {
+    match choose(Kind::Gpu.into()) {
         Ok(gpu) => {
             eprintln!("comparing {} with the CPU", gpu.name);
             Some(gpu.device)
@@ -35,6 +40,19 @@ fn gpu() -> Option<Device> {
         }
         Err(error) => panic!("{error}"),
     }
+}
+
+#[test]
+fn more_gpus_than_there_are_are_refused() {
+    if gpu().is_none() {
+        return;
+    }
+    let refused = |choice: &str, count| choose_many(choice.parse().unwrap(), count).unwrap_err();
+    for error in [refused("gpu", 1000), refused("gpu:999", 1)] {
+        assert_eq!(error.exit_code(), 7);
+        assert!(error.to_string().contains("found"), "{error}");
+    }
+    assert!(choose_many("gpu:0".parse().unwrap(), 1).is_ok());
 }
 
 /// Minus the bound of a batch and its gradient by every parameter, in the order of the model.
@@ -48,7 +66,8 @@ fn loss_and_gradients(device: &Device) -> (f32, Vec<Vec<f32>>) {
         }
     }
     let device = &device.clone().autodiff();
-    let config = small().check().unwrap();
+    // Two convolutions, as in the default: Burn has a kernel of its own for all but the first.
+    let config = small().set(&["encoder.channels=[4,6]".to_owned()]).unwrap().check().unwrap();
     let mut init = Init { rng: ChaCha8Rng::seed_from_u64(7), device };
     let model = ClusterVae::new(&config, IMAGE, Likelihood::Bernoulli, &mut init);
     let frames = patterns(64, IMAGE, 3).values;
@@ -89,6 +108,37 @@ fn loss_and_gradients_are_those_of_the_cpu() {
         let nothing = 1e-6 * whole;
         let most = if size < nothing { nothing } else { 1e-3 * size.max(1e-4 * whole) };
         assert!(difference < most, "parameter {i}: differs by {difference}, norm {size}");
+    }
+}
+
+#[test]
+fn batches_made_on_the_gpu_are_those_of_the_cpu() {
+    let Some(gpu) = gpu() else { return };
+    let frames = patterns(50, IMAGE, 1);
+    let family = Augmentation::new(&AugmentConfig::default(), IMAGE, FrameKind::Image, 1.0);
+    let maps = Views::Maps(family.clone());
+    let (on_gpu, on_cpu) = (Store::new(&frames, &gpu), Store::new(&frames, &Device::flex()));
+    assert!(on_gpu.makes(&maps) && !on_cpu.makes(&maps));
+    let values = |store: &Store, views: DrawnViews| {
+        let drawn = Drawn { frames: vec![7, 49, 0, 7], views, noise: Vec::new(), gumbel: Vec::new() };
+        let batch = store.batch(&frames, drawn);
+        [Some(batch.frames), batch.views].map(|rows| rows.map(|rows| rows.try_into_vec_as::<f32>().unwrap()))
+    };
+    let map = |seed| ImageMap::draw(&family, &mut ChaCha8Rng::seed_from_u64(seed));
+    let drawn: [&dyn Fn() -> DrawnViews; 4] = [
+        &|| DrawnViews::None,
+        &|| DrawnViews::Frames(vec![3, 4, 5, 6]),
+        &|| DrawnViews::Values(frames.values[..4 * IMAGE.len()].to_vec()),
+        &|| DrawnViews::Maps((0..8).map(map).collect()),
+    ];
+    for (case, drawn) in drawn.iter().enumerate() {
+        let (gpu, cpu) = (values(&on_gpu, drawn()), values(&on_cpu, drawn()));
+        assert_eq!(gpu[1].is_some(), case > 0);
+        assert_eq!(gpu[0], cpu[0]);
+        for (a, b) in gpu[1].iter().flatten().zip(cpu[1].iter().flatten()) {
+            assert!((a - b).abs() < 1e-4, "case {case}: {a}, CPU {b}");
+        }
+        assert_eq!(gpu[1].as_ref().map(Vec::len), cpu[1].as_ref().map(Vec::len));
     }
 }
 

@@ -11,6 +11,7 @@ pub mod augment;
 pub mod batches;
 pub mod neighbours;
 pub mod scaling;
+pub mod store;
 
 pub use npy::{write_npy, write_npy_frames};
 pub use open::{Role, open, open_table, parts};

@@ -96,14 +96,19 @@ impl Sums {
     /// # Errors
     /// [`Error::Diverged`] with the first value, and its step, that is not finite.
     pub fn totals(&mut self) -> Result<&Totals> {
-        for (step, row) in self.pending.drain(..) {
-            let row = to_host(row)?;
+        if self.pending.is_empty() {
+            return Ok(&self.totals);
+        }
+        let (steps, rows): (Vec<usize>, Vec<Tensor<1>>) = self.pending.drain(..).unzip();
+        // One read for all of them.
+        let values = to_host(Tensor::stack::<2>(rows, 0))?;
+        for (&step, row) in steps.iter().zip(values.chunks_exact(values.len() / steps.len())) {
             if let Some(at) = row.iter().position(|v| !v.is_finite()) {
                 let what = self.names.get(at).copied().unwrap_or("responsibilities").to_owned();
                 return Err(Error::Diverged { what, stage: self.stage, step: step + 1, kept: None });
             }
             self.totals.sums.resize(row.len(), 0.0);
-            self.totals.sums.iter_mut().zip(row).for_each(|(sum, v)| *sum += f64::from(v));
+            self.totals.sums.iter_mut().zip(row).for_each(|(sum, v)| *sum += f64::from(*v));
             self.totals.steps += 1;
         }
         Ok(&self.totals)

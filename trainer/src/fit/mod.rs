@@ -38,6 +38,7 @@ use crate::critic::amortised::Amortised;
 use crate::data::batches::Views;
 use crate::data::neighbours::Neighbours;
 use crate::data::scaling::Scaling;
+use crate::data::store::Store;
 use crate::data::{FrameShape, Frames};
 use crate::error::{Error, Result};
 use crate::model::{ClusterVae, Init, Likelihood, Posterior};
@@ -298,6 +299,8 @@ struct Material {
     held_out: Frames,
     /// For every training frame those near it, if they stand for views.
     neighbours: Option<Neighbours>,
+    /// Where batches of them are made.
+    store: Store,
     /// What a step computes on, with gradient tracking; at least one.
     devices: Vec<Device>,
     /// Whether stage 3 reports the bounds of held-out frames.
@@ -317,8 +320,9 @@ impl Material {
         let wanted = config.augment.kind == AugmentKind::Neighbours;
         let neighbours =
             wanted.then(|| Neighbours::find(&training, config.augment.neighbours, &devices[0])).transpose()?;
-        let devices = devices.iter().map(|device| device.clone().autodiff()).collect();
-        Ok(Self { training, held_out, neighbours, devices, reports_bounds: true })
+        let devices: Vec<Device> = devices.iter().map(|device| device.clone().autodiff()).collect();
+        let store = Store::new(&training, &devices[0]);
+        Ok(Self { training, held_out, neighbours, store, devices, reports_bounds: true })
     }
 
     /// What makes the views of a stage.

@@ -5,10 +5,11 @@ use burn::tensor::Tensor;
 
 use super::checkpoint::StageName;
 use super::spread::Spread;
-use super::stage::{Outcome, Stage, Start, to_tensor};
+use super::stage::{Outcome, Stage, Start};
 use super::{Material, Observer};
 use crate::config::Checked;
 use crate::data::batches::{Batch, BatchPlan};
+use crate::data::store::to_tensor;
 use crate::elbo::standard;
 use crate::error::Result;
 use crate::model::ClusterVae;
@@ -32,6 +33,7 @@ pub fn run(
     let views_from = data.views(config, &augment, c.strength);
     // All views are the same frame if nothing changes it.
     let views = if views_from.are_frames() { 1 } else { VIEWS };
+    let views_on_device = data.store.makes(&views_from);
     let stage = Stage {
         name: StageName::Pretrain,
         steps: c.steps,
@@ -40,12 +42,14 @@ pub fn run(
             views_from,
             batch: c.batch,
             views,
+            views_on_device,
             noise_rows: views,
             latent: config.latent,
             clusters: 0,
             seed: config.seed,
             purposes: (Purpose::PretrainOrder, Purpose::PretrainStep),
         },
+        store: &data.store,
         learning_rate: &|step| c.schedule.at(c.learning_rate, step, c.steps),
         objective: &|_, spread, batch, _| objective(config, spread, batch),
         held_out: None,
@@ -54,13 +58,12 @@ pub fn run(
 }
 
 fn objective(config: &Checked, spread: &Spread<'_>, batch: &Batch) -> Outcome {
-    let device = spread.home();
-    let p = batch.frames.len() / config.pretrain.batch;
     let b = config.pretrain.batch;
-    let views = batch.views.len() / batch.frames.len();
-    let frames = to_tensor(&batch.frames, p, device);
-    let posterior = spread.encode(to_tensor(&batch.views, p, device));
-    let z = posterior.sample(to_tensor(&batch.noise, config.latent, device));
+    let frames = batch.frames.clone();
+    let seen = batch.views.clone().unwrap_or_else(|| frames.clone());
+    let views = seen.dims()[0] / b;
+    let posterior = spread.encode(seen);
+    let z = posterior.sample(to_tensor(&batch.noise, config.latent, spread.home()));
     let targets = Tensor::cat(vec![frames; views], 0);
     let reconstruction = spread.log_likelihood(targets, z).mean();
     let kl = standard::kl_to_standard_normal(posterior.mu_z.clone(), posterior.log_var_z.clone()).mean();

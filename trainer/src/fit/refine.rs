@@ -10,10 +10,11 @@ use burn::tensor::Tensor;
 use super::bound::bound;
 use super::checkpoint::StageName;
 use super::spread::Spread;
-use super::stage::{Bounds, Outcome, Stage, Start, to_tensor};
+use super::stage::{Bounds, Outcome, Stage, Start};
 use super::{Material, Observer};
 use crate::config::{Checked, ClusterPosterior, DecoderPasses, Schedule};
 use crate::data::batches::{Batch, BatchPlan};
+use crate::data::store::to_tensor;
 use crate::elbo::reconstruction::TwoClusters;
 use crate::elbo::{self, Terms, information, optimum};
 use crate::error::Result;
@@ -38,6 +39,7 @@ pub fn run(
     let inner = data.devices[0].clone().inner();
     let views_from = data.views(config, &config.augment, c.strength);
     let views = usize::from(!views_from.are_frames());
+    let views_on_device = data.store.makes(&views_from);
     let report = |model: &ClusterVae| bound(&model.valid(), config, &looked_at, BOUND_SAMPLES, &inner);
     let stage = Stage {
         name: StageName::Refine,
@@ -47,12 +49,14 @@ pub fn run(
             views_from,
             batch: c.batch,
             views,
+            views_on_device,
             noise_rows: 1,
             latent: config.latent,
             clusters: config.clusters(),
             seed: config.seed,
             purposes: (Purpose::RefineOrder, Purpose::RefineStep),
         },
+        store: &data.store,
         learning_rate: &|step| Schedule::Cosine.at(c.learning_rate, step, c.steps),
         objective: &|model, spread, batch, step| objective(config, model, spread, batch, step),
         held_out: data.reports_bounds.then_some(&report as &Bounds<'_>),
@@ -64,14 +68,10 @@ fn objective(config: &Checked, model: &ClusterVae, spread: &Spread<'_>, batch: &
     let device = spread.home();
     let c = &config.refine;
     let b = c.batch;
-    let p = batch.frames.len() / b;
-    let frames = to_tensor(&batch.frames, p, device);
-    // 0 or 1; without any, a frame is its own view.
-    let views = batch.views.len() / batch.frames.len();
-    let input = match views {
-        0 => frames.clone(),
-        _ => Tensor::cat(vec![frames.clone(), to_tensor(&batch.views, p, device)], 0),
-    };
+    let frames = batch.frames.clone();
+    // Without a view, a frame is its own.
+    let views = usize::from(batch.views.is_some());
+    let input = Tensor::cat(std::iter::once(frames.clone()).chain(batch.views.clone()).collect(), 0);
     let both = spread.encode(input);
     let log_gamma = model.log_responsibilities(&both);
     let (log_gamma, log_gamma_view) = (log_gamma.clone().narrow(0, 0, b), log_gamma.narrow(0, views * b, b));

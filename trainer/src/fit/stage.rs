@@ -2,7 +2,7 @@
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 
 use super::bound::BoundReport;
 use super::checkpoint::{Checkpoint, Place, StageName};
@@ -11,6 +11,7 @@ use super::spread::Spread;
 use super::{Event, Observer};
 use crate::data::Frames;
 use crate::data::batches::{Batch, BatchPlan};
+use crate::data::store::{Store, to_tensor};
 use crate::error::{Error, Result};
 use crate::kernels::optimizer;
 use crate::model::{ClusterVae, Posterior};
@@ -53,6 +54,8 @@ pub struct Stage<'a> {
     pub steps: usize,
     /// Batches.
     pub plan: BatchPlan<'a>,
+    /// Where they are made.
+    pub store: &'a Store,
     /// Learning rate of a step.
     pub learning_rate: &'a dyn Fn(usize) -> f64,
     /// The objective of a step.
@@ -80,7 +83,8 @@ impl Stage<'_> {
             let (batches, _worker) = self.plan.spawn(scope, first..self.steps);
             for step in first..self.steps {
                 // The worker only stops early if it panicked, which the scope passes on.
-                let Ok(batch) = batches.recv() else { return Ok(None) };
+                let Ok(drawn) = batches.recv() else { return Ok(None) };
+                let batch = self.store.batch(self.plan.frames, drawn);
                 let mut outcome = (self.objective)(&model, &Spread::new(&model, devices), &batch, step);
                 let gradients = GradientsParams::from_grads(outcome.loss.backward(), &model);
                 outcome.values.push(("gradient_norm", norm(&model, &gradients)));
@@ -130,12 +134,6 @@ fn norm(model: &ClusterVae, gradients: &GradientsParams) -> Tensor<1> {
     let mut squares = Squares { gradients, sum: Tensor::zeros([1], &device) };
     model.visit(&mut squares);
     squares.sum.sqrt()
-}
-
-/// A tensor `[rows, columns]` of row-major values.
-pub fn to_tensor(values: &[f32], columns: usize, device: &Device) -> Tensor<2> {
-    let rows = values.len() / columns;
-    Tensor::from_data(TensorData::new(values.to_vec(), [rows, columns]), device)
 }
 
 /// Encodes frames that are already scaled, a thousand at a time, and hands each part to `visit`
