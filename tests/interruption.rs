@@ -129,6 +129,26 @@ fn ctrl_c_in_any_stage_saves_and_exits_with_130() {
     }
 }
 
+/// EM looks at no signal until it is done, but a second Ctrl-C ends it.
+#[test]
+fn a_second_ctrl_c_waits_for_nothing_and_leaves_the_last_checkpoint() {
+    let dir = TempDir::new().unwrap();
+    let at = |name: &str| dir.path().join(name).display().to_string();
+    let (data, run) = (at("data.csv"), at("run"));
+    write_csv(Path::new(&data));
+    let mut child = start(&[&arguments(&data, &run)[..], &["--set", "mixture.restarts=10000"]].concat());
+    while last_place(&run).is_none() {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    for _ in 0..2 {
+        assert_eq!(child.try_wait().unwrap(), None);
+        assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert_eq!(last_place(&run).unwrap().stage, StageName::Pretrain);
+}
+
 /// Runs a line of shell with the program as `$TRAINER`; its exit code and what it said.
 fn shell(mut command: Command, script: &str, variables: &[(&str, &str)]) -> (Option<i32>, String) {
     command.args(["-c", script]).env("TRAINER", env!("CARGO_BIN_EXE_trainer")).envs(variables.iter().copied());

@@ -14,7 +14,7 @@ use runtime::format::{INPUT as FRAME, NOVELTY, RESPONSIBILITIES};
 use runtime::image::{Buffer, Image};
 use runtime::{Assignment, Engine, Precision, native};
 use trainer::data::Frames;
-use trainer::device::{self, Choice};
+use trainer::device::{self, Kind};
 use trainer::eval::{Predictions, predict};
 use trainer::fit::Fitted;
 
@@ -44,7 +44,7 @@ pub fn all(shape: &Shape) -> (Vec<Box<dyn Peer>>, Vec<String>) {
     let mut peers: Vec<Box<dyn Peer>> =
         vec![Box::new(Burn { fitted: shape.fitted.clone(), device: Device::flex(), name: "Burn flex".into() })];
     let mut missing = Vec::new();
-    match device::choose(Choice::Gpu) {
+    match device::choose(Kind::Gpu.into()) {
         Ok(gpu) => {
             let mut fitted = shape.fitted.clone();
             fitted.model = fitted.model.to_device(&gpu.device);

@@ -1,12 +1,13 @@
 //! Where training runs.
 
 use burn::tensor::Device;
+use clap::ValueEnum;
 
 use crate::error::{Error, Result};
 
-/// What the user asked for.
+/// What kind of device.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum Choice {
+pub enum Kind {
     /// A GPU if there is one, else the CPU.
     #[default]
     Auto,
@@ -22,16 +23,45 @@ pub enum Choice {
     Wgpu,
 }
 
+impl std::fmt::Display for Kind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.to_possible_value().map_or(Ok(()), |value| f.write_str(value.get_name()))
+    }
+}
+
+/// What the user asked for: `cuda`, or `cuda:1` for the second of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Choice {
+    /// What kind.
+    pub kind: Kind,
+    /// Which of that kind, from 0.
+    pub first: usize,
+}
+
+impl From<Kind> for Choice {
+    fn from(kind: Kind) -> Self {
+        Self { kind, first: 0 }
+    }
+}
+
 impl std::fmt::Display for Choice {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Auto => "auto",
-            Self::Cpu => "cpu",
-            Self::Gpu => "gpu",
-            Self::Cuda => "cuda",
-            Self::Vulkan => "vulkan",
-            Self::Wgpu => "wgpu",
-        })
+        match self.first {
+            0 => self.kind.fmt(f),
+            first => write!(f, "{}:{first}", self.kind),
+        }
+    }
+}
+
+impl std::str::FromStr for Choice {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        let (kind, first) = text.split_once(':').unwrap_or((text, "0"));
+        let known = || Kind::value_variants().iter().map(Kind::to_string).collect::<Vec<_>>().join(", ");
+        let kind = Kind::from_str(kind, false).map_err(|_| format!("expected one of {}, or cuda:1", known()))?;
+        let first = first.parse().map_err(|_| format!("{first:?} is not a device's number, as in cuda:1"))?;
+        Ok(Self { kind, first })
     }
 }
 
@@ -52,49 +82,53 @@ pub fn choose(choice: Choice) -> Result<Chosen> {
     Ok(choose_many(choice, 1)?.0)
 }
 
-/// Picks the first of several devices of one kind, and all of them.
+/// Picks several devices of one kind, from the one that was asked for on: the first, and all of them.
 ///
 /// # Errors
 /// [`Error::Resource`] if there are fewer.
 pub fn choose_many(choice: Choice, count: usize) -> Result<(Chosen, Vec<Device>)> {
+    let Choice { kind, first } = choice;
     // The backends in the order of preference; the same GPU may be behind several of them.
-    let backends = match choice {
-        Choice::Cpu => Vec::new(),
-        Choice::Auto | Choice::Gpu => vec![Choice::Cuda, Choice::Vulkan, Choice::Wgpu],
+    let backends = match kind {
+        Kind::Cpu => Vec::new(),
+        Kind::Auto | Kind::Gpu => vec![Kind::Cuda, Kind::Vulkan, Kind::Wgpu],
         one => vec![one],
     };
     let found: Vec<Gpu> = backends.into_iter().map(gpus).find(|gpus| !gpus.is_empty()).unwrap_or_default();
     let (on_cpu, real): (Vec<Gpu>, Vec<Gpu>) = found.into_iter().partition(|gpu| gpu.computes_on_cpu);
-    let gpus = match choice {
-        Choice::Auto => real,
+    let gpus = match kind {
+        Kind::Auto => real,
         _ if real.is_empty() => on_cpu,
         _ => real,
     };
-    if gpus.is_empty() && matches!(choice, Choice::Auto | Choice::Cpu) {
-        return match count {
-            1 => Ok((cpu(), vec![Device::flex()])),
-            _ => {
-                Err(Error::resource("--devices", "the CPU is one device, which uses all threads; leave --devices out"))
-            }
+    if gpus.is_empty() && matches!(kind, Kind::Auto | Kind::Cpu) {
+        return match (first, count) {
+            (0, 1) => Ok((cpu(), vec![Device::flex()])),
+            _ => Err(Error::resource(
+                "--device, --devices",
+                "the CPU is one device, which uses all threads; leave the number out",
+            )),
         };
     }
-    if gpus.len() < count.max(1) {
-        return Err(Error::resource(
-            choice,
-            match gpus.len() {
-                0 => "no such GPU found; install its driver, build with the feature for it (default: wgpu; cuda, \
-                      vulkan), or use --device cpu"
-                    .to_owned(),
-                there => format!("{there} found, --devices asks for {count}"),
-            },
-        ));
+    if gpus.len() < first + count.max(1) {
+        let problem = match (gpus.len(), first) {
+            (0, _) => {
+                "no such GPU found; install its driver (for cuda also the toolkit, or name its folder in CUDA_PATH), \
+                       build with the feature for it (default: wgpu; cuda, vulkan), or use --device cpu"
+                    .to_owned()
+            }
+            (there, 0) => format!("{there} found, {count} asked for"),
+            (there, _) => format!("{there} found, {count} asked for from number {first} on, counted from 0"),
+        };
+        return Err(Error::resource(format!("--device {choice}"), problem));
     }
-    let devices = gpus.iter().take(count).map(|gpu| gpu.chosen.device.clone()).collect();
-    let mut first = gpus.into_iter().next().map_or_else(cpu, |gpu| gpu.chosen);
+    let mut chosen = gpus.into_iter().skip(first).map(|gpu| gpu.chosen);
+    let mut one = chosen.next().unwrap_or_else(cpu);
+    let devices = std::iter::once(one.device.clone()).chain(chosen.map(|gpu| gpu.device)).take(count).collect();
     if count > 1 {
-        first.name = format!("{count} of {}", first.name);
+        one.name = format!("{count} of {}", one.name);
     }
-    Ok((first, devices))
+    Ok((one, devices))
 }
 
 fn cpu() -> Chosen {
@@ -108,20 +142,28 @@ struct Gpu {
 }
 
 /// What a backend finds; nothing if it is not built in.
-fn gpus(backend: Choice) -> Vec<Gpu> {
+fn gpus(backend: Kind) -> Vec<Gpu> {
     match backend {
         #[cfg(feature = "cuda")]
-        Choice::Cuda => found(burn::tensor::DeviceType::Cuda, backend),
+        Kind::Cuda if has_cuda_headers() => found(burn::tensor::DeviceType::Cuda, backend),
         #[cfg(feature = "vulkan")]
-        Choice::Vulkan => found(burn::tensor::DeviceType::Vulkan, backend),
+        Kind::Vulkan => found(burn::tensor::DeviceType::Vulkan, backend),
         #[cfg(feature = "wgpu")]
-        Choice::Wgpu => found(burn::tensor::DeviceType::Wgpu, backend),
+        Kind::Wgpu => found(burn::tensor::DeviceType::Wgpu, backend),
         _ => Vec::new(),
     }
 }
 
+/// Whether the headers are where Burn looks for them; it panics at the first kernel if they are not.
+#[cfg(feature = "cuda")]
+fn has_cuda_headers() -> bool {
+    let usual = || ["/usr/local/cuda", "/opt/cuda", "/usr"].map(Into::into).to_vec();
+    let roots = std::env::var_os("CUDA_PATH").map_or_else(usual, |path| vec![std::path::PathBuf::from(path)]);
+    roots.iter().any(|root| root.join("include/cuda_runtime.h").exists())
+}
+
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
-fn found(kind: burn::tensor::DeviceType, backend: Choice) -> Vec<Gpu> {
+fn found(kind: burn::tensor::DeviceType, backend: Kind) -> Vec<Gpu> {
     Device::enumerate(kind)
         .into_vec()
         .into_iter()

@@ -12,7 +12,7 @@ use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use trainer::config::Config;
 use trainer::data::{self, Frames, Role};
-use trainer::device::Choice;
+use trainer::device::{self, Choice};
 use trainer::eval::{Scores, predict, scores};
 use trainer::run::{self, write_atomically};
 use trainer::{Error, Result};
@@ -35,14 +35,17 @@ pub struct Args {
     /// Number of seeds, from 0
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
     seeds: u64,
-    /// Fits at once; the CPU's threads are shared out
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=256))]
-    jobs: u64,
+    /// Fits at once; the CPU's threads are shared out [default: one a device]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=256))]
+    jobs: Option<u64>,
+    /// GPUs that the fits are dealt out to, each fit to one
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=64))]
+    devices: u64,
     /// Where the runs go
     #[arg(long, value_name = "DIR", default_value = "runs/benchmark")]
     out: PathBuf,
-    /// Where to train
-    #[arg(long, value_enum, default_value_t)]
+    /// Where to train: auto, cpu, gpu, cuda, vulkan or wgpu; cuda:1 is the second GPU
+    #[arg(long, value_name = "KIND[:N]", default_value_t)]
     device: Choice,
     /// Change a setting, keys dotted as in config.toml; may be given more than once
     #[arg(long = "set", value_name = "KEY=VALUE")]
@@ -80,19 +83,24 @@ impl Args {
             let path = self.data.as_deref().unwrap_or(Path::new("--data"));
             return Err(Error::data(path, "has no labels, and without them there is nothing to score against"));
         }
+        if self.devices > 1 || self.device.first > 0 {
+            device::choose_many(self.device, self.devices as usize)?;
+        }
         std::fs::create_dir_all(&self.out).map_err(|e| Error::resource(self.out.display(), e))?;
         let done = Mutex::new(BTreeMap::new());
         let next = Mutex::new(0..self.seeds);
-        let work = || -> Result<()> {
+        let work = |worker: u64| -> Result<()> {
+            let device = Choice { first: self.device.first + (worker % self.devices) as usize, ..self.device };
             loop {
                 let Some(seed) = locked(&next).next() else { return Ok(()) };
-                let outcome = self.seed(seed, &held_out)?;
+                let outcome = self.seed(seed, device, &held_out)?;
                 eprintln!("seed {seed}: ACC {:.4}  NMI {:.4}", outcome.acc, outcome.nmi);
                 locked(&done).insert(seed, outcome);
             }
         };
         std::thread::scope(|scope| {
-            let workers: Vec<_> = (0..self.jobs.min(self.seeds)).map(|_| scope.spawn(work)).collect();
+            let workers: Vec<_> =
+                (0..self.jobs().min(self.seeds)).map(|worker| scope.spawn(move || work(worker))).collect();
             // Every worker ends before the first fault is told, so that no fit is left alone.
             let panicked = |_| Err(Error::resource("benchmark", "a worker panicked; its seed is not in the table"));
             let ends: Vec<Result<()>> =
@@ -104,8 +112,13 @@ impl Args {
         if self.json { super::print_json(&report) } else { super::print_line(table(&report)) }
     }
 
+    /// Fits at once.
+    fn jobs(&self) -> u64 {
+        self.jobs.unwrap_or(self.devices)
+    }
+
     /// The outcome of a seed, from its folder if it is there.
-    fn seed(&self, seed: u64, held_out: &Frames) -> Result<Outcome> {
+    fn seed(&self, seed: u64, device: Choice, held_out: &Frames) -> Result<Outcome> {
         let folder = self.out.join(format!("seed-{seed}"));
         self.check_settings(&folder, seed)?;
         let path = folder.join("score.json");
@@ -114,7 +127,7 @@ impl Args {
         }
         let started = Instant::now();
         if !folder.join("model.json").exists() {
-            self.fit(seed, &folder)?;
+            self.fit(seed, device, &folder)?;
         }
         let device = Device::flex();
         let fitted = run::load(&folder, &device)?;
@@ -146,7 +159,7 @@ impl Args {
     }
 
     /// Runs `fit`, or goes on with it, as a process that writes to a log of its own.
-    fn fit(&self, seed: u64, folder: &Path) -> Result<()> {
+    fn fit(&self, seed: u64, device: Choice, folder: &Path) -> Result<()> {
         let fault = |problem: String| Error::resource(format!("seed {seed}"), problem);
         let program = std::env::current_exe().map_err(|e| fault(e.to_string()))?;
         let log = self.out.join(format!("seed-{seed}.log"));
@@ -154,7 +167,7 @@ impl Args {
             File::options().create(true).append(true).open(&log).map_err(|e| Error::resource(log.display(), e))?;
         let mut command = Command::new(program);
         command.arg("fit").stdout(file.try_clone().map_err(|e| fault(e.to_string()))?).stderr(file);
-        command.arg("--device").arg(self.device.to_string());
+        command.arg("--device").arg(device.to_string());
         if let Some(data) = &self.data {
             command.arg("--data").arg(data);
         }
@@ -172,9 +185,9 @@ impl Args {
                 command.arg("--set").arg(setting);
             }
         }
-        if self.jobs > 1 && std::env::var_os("RAYON_NUM_THREADS").is_none() {
+        if self.jobs() > 1 && std::env::var_os("RAYON_NUM_THREADS").is_none() {
             let threads = std::thread::available_parallelism().map_or(1, usize::from);
-            command.env("RAYON_NUM_THREADS", (threads / self.jobs as usize).max(1).to_string());
+            command.env("RAYON_NUM_THREADS", (threads / self.jobs() as usize).max(1).to_string());
         }
         eprintln!("seed {seed}: fitting, see {}", log.display());
         match command.status() {

@@ -57,8 +57,8 @@ pub struct Training {
     /// Run directory to create [default: the next free one in runs/]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Where to train
-    #[arg(long, value_enum, default_value_t)]
+    /// Where to train: auto, cpu, gpu, cuda, vulkan or wgpu; cuda:1 is the second GPU
+    #[arg(long, value_name = "KIND[:N]", default_value_t)]
     device: Choice,
     /// Seed of every random number [default: 0]
     #[arg(long, value_name = "N")]

@@ -35,11 +35,20 @@ pub struct Progress<'a> {
 
 impl<'a> Progress<'a> {
     /// Starts watching for Ctrl-C; a stage leaves a checkpoint at its end, and `checkpoint_every` so long.
+    ///
+    /// A second Ctrl-C waits for nothing: files are renamed into place, so the last checkpoint is whole.
     pub fn new(run: &'a Run, checkpoint_every: Duration) -> Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let handler = stop.clone();
-        ctrlc::set_handler(move || handler.store(true, Ordering::SeqCst))
-            .map_err(|e| Error::resource("Ctrl-C handler", e))?;
+        let interrupted = Error::Interrupted { run: run.folder().to_owned() };
+        ctrlc::set_handler(move || {
+            if handler.swap(true, Ordering::SeqCst) {
+                eprintln!("error: {interrupted}");
+                std::process::exit(interrupted.exit_code().into());
+            }
+            eprintln!("stopping after this step, or after EM; once more: at once, with the last checkpoint");
+        })
+        .map_err(|e| Error::resource("Ctrl-C handler", e))?;
         let terminal = std::io::stderr().is_terminal();
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
         let style = ProgressStyle::with_template("{prefix:>8} {wide_bar} {pos}/{len} {eta} left  {msg}");

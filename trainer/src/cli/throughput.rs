@@ -37,8 +37,8 @@ pub struct Args {
     /// As for fit, images of 28x28 [default: embedded digits]
     #[arg(long, value_name = "PATH")]
     data: Option<PathBuf>,
-    /// Where to train
-    #[arg(long, value_enum, default_value_t)]
+    /// Where to train: auto, cpu, gpu, cuda, vulkan or wgpu; cuda:1 is the second GPU
+    #[arg(long, value_name = "KIND[:N]", default_value_t)]
     device: Choice,
     /// Change a setting of every network
     #[arg(long = "set", value_name = "KEY=VALUE")]
