@@ -4,8 +4,9 @@
     benches/training.py TRAINER [--engine cpu|wgpu|vulkan|cuda] [--torch cpu|cuda] [--mnist FOLDER] [--out FOLDER]
 
 Needs PyTorch and a built trainer, no compiler but the one that torch.compile brings along, and no network. Writes
-training.json and training.md to --out. With --mnist, the complete default fit is timed and scored as well. Frames a
-second are medians over the rounds of all turns; the ratio is ours to the faster of PyTorch's two.
+training.json and training.md to --out. With --mnist, the complete default fit is timed and scored as well; with --seeds,
+several of them at once on one device. Frames a second are medians over the rounds of all turns; the ratio is ours to the
+faster of PyTorch's two.
 """
 
 import argparse
@@ -270,13 +271,13 @@ def theirs(arguments, compiled, network, stage, batch):
     command += ["--steps", str(steps_of(arguments, batch))]
     command += ["--compile"] * compiled + ["--tf32"] * arguments.tf32
     text, used = watched(command)
-    return json.loads(text.splitlines()[-1]), used
+    return json.loads(text.splitlines()[-1]), used, arguments.torch
 
 
 def compare(arguments, network, stage, batch):
     """All engines in turn; a column that cannot run says why."""
     row = {"network": network, "stage": stage, "batch": batch, "engines": {}, "faults": {}}
-    engines = {f"trainer {device}": lambda d=device: ours(arguments, d, network, stage, batch)[:2]
+    engines = {f"trainer {device}": lambda d=device: ours(arguments, d, network, stage, batch)
                for device in arguments.engine}
     for name, compiled in [("eager", False), ("compile", True)]:
         if name in arguments.modes:
@@ -286,12 +287,12 @@ def compare(arguments, network, stage, batch):
             if name in row["faults"]:
                 continue
             try:
-                rounds, used = measure()
+                rounds, used, where = measure()
             except RuntimeError as fault:
                 row["faults"][name] = str(fault)
                 print(f"{name}: {fault}", file=sys.stderr)
                 continue
-            found = row["engines"].setdefault(name, {"rounds": [], "utilisation": []})
+            found = row["engines"].setdefault(name, {"device": where, "rounds": [], "utilisation": []})
             found["rounds"] += rounds
             found["utilisation"] += [used] if used is not None else []
     for found in row["engines"].values():
@@ -312,7 +313,7 @@ def table(rows):
         for name in names:
             found = row["engines"].get(name)
             used = statistics.median(found["utilisation"]) if found and found["utilisation"] else None
-            share = f" ({used:.0f} % of the GPU)" if used is not None else ""
+            share = f" ({of_gpu(used)[2:]})" if used is not None else ""
             cells.append(f"{found['median']:,.0f}{share}" if found else "failed")
             if found and "ratio" in found:
                 ratios.append(f"{found['ratio']:.2f}")
@@ -322,14 +323,47 @@ def table(rows):
 
 
 def whole_fit(arguments, device):
-    """Time and accuracy of the default fit of complete MNIST."""
-    run = Path(arguments.out) / f"fit-{device}"
-    shutil.rmtree(run, ignore_errors=True)
+    """Time from start to exported model, and accuracy, of the default fit of complete MNIST."""
+    run, model = Path(arguments.out) / f"fit-{device}", Path(arguments.out) / f"model-{device}"
+    for folder in (run, model):
+        shutil.rmtree(folder, ignore_errors=True)
     started = time.perf_counter()
     _, used = watched([arguments.trainer, "fit", "--device", device, "--data", arguments.mnist, "--out", str(run)])
+    watched([arguments.trainer, "export", str(run), "--out", str(model)])
     seconds = time.perf_counter() - started
     text, _ = watched([arguments.trainer, "eval", str(run), "--data", arguments.mnist, "--json"])
     return {"device": device, "seconds": seconds, "acc": json.loads(text)["scores"]["acc"], "utilisation": used}
+
+
+def several_fits(arguments, device):
+    """The same under several seeds, `--jobs` at once on one device."""
+    out = Path(arguments.out) / f"seeds-{device}"
+    shutil.rmtree(out, ignore_errors=True)
+    command = [arguments.trainer, "benchmark", "--device", device, "--data", arguments.mnist, "--out", str(out)]
+    started = time.perf_counter()
+    text, used = watched([*command, "--seeds", str(arguments.seeds), "--jobs", str(arguments.jobs), "--json"])
+    seconds, report = time.perf_counter() - started, json.loads(text)
+    return {"device": device, "jobs": arguments.jobs, "seconds": seconds, "utilisation": used, "benchmark": report}
+
+
+def of_gpu(used):
+    return f", {used:.0f} % of the GPU" if used is not None else ""
+
+
+def machine(arguments):
+    """What the figures come from."""
+    import platform
+
+    cpu = [line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line]
+    found = {"processor": f"{cpu[0] if cpu else platform.machine()}, {os.cpu_count()} threads"}
+    found["date"] = time.strftime("%Y-%m-%d")
+    if arguments.modes:
+        command = [sys.executable, "-c", "import torch; print(torch.__version__)"]
+        found["PyTorch"] = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    if shutil.which("nvidia-smi"):
+        query = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
+        found["GPU"] = subprocess.run(query, capture_output=True, text=True).stdout.strip()
+    return found
 
 
 def main():
@@ -337,8 +371,8 @@ def main():
     parser.add_argument("trainer", help="the program")
     parser.add_argument("--engine", nargs="+", default=["cpu"], help="what trainer's --device takes")
     parser.add_argument("--torch", choices=["cpu", "cuda"], default="cpu")
-    parser.add_argument("--modes", nargs="+", choices=["eager", "compile"], default=["eager", "compile"])
-    parser.add_argument("--network", nargs="+", choices=NETWORKS, default=NETWORKS)
+    parser.add_argument("--modes", nargs="*", choices=["eager", "compile"], default=["eager", "compile"])
+    parser.add_argument("--network", nargs="*", choices=NETWORKS, default=NETWORKS)
     parser.add_argument("--stage", nargs="+", choices=STAGES, default=STAGES)
     parser.add_argument("--batch", nargs="+", type=int, default=[256, 4096])
     parser.add_argument("--threads", type=int, default=2, help="on the CPU")
@@ -347,6 +381,8 @@ def main():
     parser.add_argument("--rounds", type=int, default=5, help="of a turn")
     parser.add_argument("--frames", type=int, default=8192, help="of a round")
     parser.add_argument("--mnist", help="folder of complete MNIST: time the default fit, too")
+    parser.add_argument("--seeds", type=int, default=0, help="of that fit in all, besides")
+    parser.add_argument("--jobs", type=int, default=4, help="of those at once on one device")
     parser.add_argument("--out", default="training")
     parser.add_argument("--peer", help=argparse.SUPPRESS)
     parser.add_argument("--steps", type=int, help=argparse.SUPPRESS)
@@ -356,18 +392,27 @@ def main():
         return peer(arguments)
     out = Path(arguments.out)
     out.mkdir(parents=True, exist_ok=True)
-    report = {"rows": [], "fits": []}
+    report = {"machine": machine(arguments), "rows": [], "fits": [], "seeds": []}
     for network in arguments.network:
         for stage in arguments.stage:
             for batch in arguments.batch:
                 report["rows"].append(compare(arguments, network, stage, batch))
                 (out / "training.json").write_text(json.dumps(report, indent=2))
                 print(table(report["rows"][-1:]).splitlines()[-1], file=sys.stderr)
-    text = table(report["rows"])
-    if arguments.mnist:
-        report["fits"] = [whole_fit(arguments, device) for device in arguments.engine]
-        for fit in report["fits"]:
-            text += f"\n\nDefault fit of complete MNIST on {fit['device']}: {fit['seconds']:.0f} s, ACC {fit['acc']:.4f}"
+    told = dict(report["machine"])
+    told |= {name: found["device"] for row in report["rows"] for name, found in row["engines"].items()}
+    text = "; ".join(f"{name}: {value}" for name, value in told.items()) + "\n\n" + table(report["rows"])
+    for device in arguments.engine if arguments.mnist else []:
+        fit = whole_fit(arguments, device)
+        report["fits"].append(fit)
+        text += f"\n\nDefault fit of complete MNIST on {device}, export included: {fit['seconds']:.0f} s, "
+        text += f"ACC {fit['acc']:.4f}{of_gpu(fit['utilisation'])}"
+        if arguments.seeds:
+            many = several_fits(arguments, device)
+            report["seeds"].append(many)
+            found = many["benchmark"]
+            text += f"\n\n{arguments.seeds} seeds of it, {arguments.jobs} at once: {many['seconds']:.0f} s, ACC "
+            text += f"{found['mean']:.4f}, minimum {found['minimum']:.4f}{of_gpu(many['utilisation'])}"
         (out / "training.json").write_text(json.dumps(report, indent=2))
     (out / "training.md").write_text(text + "\n")
     print(text)
