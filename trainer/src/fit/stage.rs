@@ -13,7 +13,7 @@ use crate::data::Frames;
 use crate::data::batches::{Batch, BatchPlan};
 use crate::data::store::{Store, to_tensor};
 use crate::error::{Error, Result};
-use crate::kernels::optimizer;
+use crate::kernels::{on_cpu, optimizer};
 use crate::model::{ClusterVae, Posterior};
 
 /// Steps between two looks at whether every value is still finite.
@@ -118,22 +118,27 @@ impl Stage<'_> {
 
 /// Euclidean norm of all gradients `[1]`.
 fn norm(model: &ClusterVae, gradients: &GradientsParams) -> Tensor<1> {
-    struct Squares<'a> {
+    struct Flat<'a> {
         gradients: &'a GradientsParams,
-        sum: Tensor<1>,
+        parts: Vec<Tensor<1>>,
     }
-    impl ModuleVisitor for Squares<'_> {
+    impl ModuleVisitor for Flat<'_> {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            if let Some(gradient) = self.gradients.get::<D>(param.id) {
-                self.sum = self.sum.clone() + gradient.square().sum();
-            }
+            self.parts.extend(self.gradients.get::<D>(param.id).map(|gradient| gradient.flatten(0, D - 1)));
         }
     }
     // Gradients live on the device without tracking.
     let device = model.prior.mu_c.val().inner().device();
-    let mut squares = Squares { gradients, sum: Tensor::zeros([1], &device) };
-    model.visit(&mut squares);
-    squares.sum.sqrt()
+    let mut flat = Flat { gradients, parts: Vec::new() };
+    model.visit(&mut flat);
+    let square = |gradient: Tensor<1>| gradient.square().sum();
+    let total = if on_cpu(&device) {
+        flat.parts.into_iter().map(square).fold(Tensor::zeros([1], &device), |sum, part| sum + part)
+    } else {
+        // One copy and one sum, rather than three kernels a parameter.
+        square(Tensor::cat(flat.parts, 0))
+    };
+    total.sqrt()
 }
 
 /// Encodes frames that are already scaled, a thousand at a time, and hands each part to `visit`

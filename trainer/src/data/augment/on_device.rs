@@ -120,16 +120,15 @@ fn thicken(images: Tensor<4>, maps: &[ImageMap]) -> Tensor<4> {
     images.clone() + shares.abs() * (extremum - images)
 }
 
-/// The largest of each pixel and its two neighbours along `axis`; the edge has one.
+/// The largest of each pixel and its two neighbours along `axis`.
 ///
 /// Burn's pooling would do, but 0.22.1 mixes up the layout of its output where fusion blends it with another tensor.
 fn dilate(images: Tensor<4>, axis: usize) -> Tensor<4> {
     let size = images.dims()[axis];
-    if size == 1 {
-        return images;
-    }
-    let part = |from: usize, count: usize| images.clone().narrow(axis, from, count);
-    let before = Tensor::cat(vec![part(0, 1), part(0, size - 1)], axis);
-    let after = Tensor::cat(vec![part(1, size - 1), part(size - 1, 1)], axis);
-    images.clone().max_pair(before).max_pair(after)
+    let mut rim = [(0, 0); 4];
+    rim[axis] = (1, 1);
+    // Less than any pixel, and no infinity, which some shaders do not compare.
+    let rimmed = images.pad(rim, f32::MIN);
+    let part = |from: usize| rimmed.clone().narrow(axis, from, size);
+    part(0).max_pair(part(1)).max_pair(part(2))
 }
