@@ -9,6 +9,7 @@ mod export;
 mod fit;
 mod gmm;
 mod latents;
+pub mod memory;
 mod predict;
 mod progress;
 mod quality;
