@@ -136,8 +136,15 @@ fn a_second_ctrl_c_waits_for_nothing_and_leaves_the_last_checkpoint() {
     let at = |name: &str| dir.path().join(name).display().to_string();
     let (data, run) = (at("data.csv"), at("run"));
     write_csv(Path::new(&data));
-    let mut child = start(&[&arguments(&data, &run)[..], &["--set", "mixture.restarts=10000"]].concat());
+    let mut fit = Command::new(env!("CARGO_BIN_EXE_trainer"));
+    fit.args(arguments(&data, &run))
+        .args(["--set", "mixture.restarts=10000"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    // So many starts take one thread many seconds.
+    let mut child = fit.env("RAYON_NUM_THREADS", "1").spawn().unwrap();
     while last_place(&run).is_none() {
+        assert_eq!(child.try_wait().unwrap(), None);
         std::thread::sleep(Duration::from_millis(2));
     }
     for _ in 0..2 {

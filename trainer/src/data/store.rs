@@ -1,9 +1,11 @@
 //! Where the frames of training live: on the device if it is not the CPU, so that a step brings over no pixels.
 
+use std::cell::OnceCell;
+
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::Frames;
-use super::augment::{Augmentation, ImageMapper};
+use super::augment::ImageMapper;
 use super::batches::{Batch, Drawn, DrawnViews, Views};
 use crate::kernels::on_cpu;
 
@@ -16,7 +18,8 @@ pub struct Store {
     device: Device,
     /// All frames `[N,P]`, if they are on the device.
     resident: Option<Tensor<2>>,
-    mapper: ImageMapper,
+    /// Made for the first batch that needs it; the CPU never does.
+    mapper: OnceCell<ImageMapper>,
 }
 
 impl Store {
@@ -25,14 +28,14 @@ impl Store {
         let device = device.clone().inner();
         let fits = frames.values.len() * size_of::<f32>() <= MOST_BYTES;
         let resident = (fits && !on_cpu(&device)).then(|| to_tensor(&frames.values, frames.shape.len(), &device));
-        Self { mapper: ImageMapper::new(frames.shape, &device), resident, device }
+        Self { device, resident, mapper: OnceCell::new() }
     }
 
     /// Whether views are made on the device, rather than by the thread that draws the batches.
     ///
     /// Windows and rows of features are not: most of such a view is noise, which is drawn on the host anyway.
     pub fn makes(&self, views: &Views<'_>) -> bool {
-        let on_device = !matches!(views, Views::Maps(maps) if !Augmentation::maps_images(maps));
+        let on_device = !matches!(views, Views::Maps(maps) if !maps.maps_images());
         self.resident.is_some() && on_device
     }
 
@@ -45,7 +48,8 @@ impl Store {
             DrawnViews::Frames(indices) => Some(self.select(frames, &indices)),
             DrawnViews::Maps(maps) => {
                 let repeated = chosen.clone().repeat_dim(0, maps.len() / drawn.frames.len());
-                Some(self.mapper.apply(repeated, &maps))
+                let mapper = self.mapper.get_or_init(|| ImageMapper::new(frames.shape, &self.device));
+                Some(mapper.apply(repeated, &maps))
             }
         };
         Batch {
