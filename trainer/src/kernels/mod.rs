@@ -1,7 +1,7 @@
 //! The hot layers of training on the CPU: one pass over memory where Burn's CPU backend takes many.
 //!
 //! Each has the value and the gradient of the same thing written with Burn's own operations, which GPUs run
-//! (`tests/cpu_layers.rs` compares them). Work is cut into parts of a fixed size and their sums are added in order, so
+//! (`tests/trainer/cpu_layers.rs` compares them). Work is cut into parts of a fixed size and their sums are added in order, so
 //! results do not depend on the number of threads.
 
 mod adam;

@@ -54,7 +54,7 @@ fn write_npy<T: npyz::AutoSerialize + Copy>(path: PathBuf, shape: &[u64], values
 
 /// A source file of this folder, wherever the clone is.
 fn source(name: &str) -> PathBuf {
-    PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap()).join("../tests/interop").join(name)
+    PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap()).join("../tests/together/interop").join(name)
 }
 
 /// The Python of `tests/run`, or None where there is none.
@@ -133,7 +133,7 @@ fn burn_reimports_the_file_with_the_same_numbers() {
     }
     assert!(
         code == std::fs::read_to_string(&committed).unwrap(),
-        "tests/interop/reimported.rs is not what burn-onnx gives today; if the architecture changed, run this test \
+        "tests/together/interop/reimported.rs is not what burn-onnx gives today; if the architecture changed, run this test \
          twice, first with UPDATE=1"
     );
     let device = Device::flex();

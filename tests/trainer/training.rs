@@ -1,6 +1,7 @@
 //! Training as a whole: that it can be interrupted anywhere, and what keeps the clusters from collapsing.
 #![expect(clippy::unwrap_used, reason = "a helper that fails is the test's own message")]
 
+#[path = "../common/mod.rs"]
 mod common;
 
 use std::ops::ControlFlow;

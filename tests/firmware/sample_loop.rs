@@ -9,7 +9,7 @@ use runtime::image::{Aligned, Image};
 use runtime::native::{Engine, Scratch};
 use runtime::{Assignment, FrameError};
 
-static MODEL: &Aligned<[u8]> = &Aligned(*include_bytes!("../models/digits.cvi"));
+static MODEL: &Aligned<[u8]> = &Aligned(*include_bytes!("../../models/digits.cvi"));
 const PIXELS: usize = 784;
 
 fn assignment(cluster: usize, is_novel: bool) -> Assignment {

@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a helper that fails is the test's own message")]
 
+#[path = "../common/mod.rs"]
 mod common;
 
 use std::collections::BTreeMap;

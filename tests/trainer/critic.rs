@@ -1,6 +1,7 @@
 //! The amortised critic: near the exact map on frames it never saw, and the same in every engine.
 #![expect(clippy::unwrap_used, reason = "a helper that fails is the test's own message")]
 
+#[path = "../common/mod.rs"]
 mod common;
 
 use std::io::Cursor;

@@ -1,7 +1,7 @@
 //! Updates of the model in flash while power is cut: the device boots the old or the new model, whole.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a failure in a helper is the test's own message")]
 
-#[path = "common/device.rs"]
+#[path = "../common/device.rs"]
 mod device;
 
 use device::{Device, Done, model};

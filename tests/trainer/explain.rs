@@ -1,7 +1,7 @@
 //! The maps against closed forms, and their pictures.
 #![expect(clippy::unwrap_used, reason = "a helper that fails is the test's own message")]
 
-#[path = "common/tiny.rs"]
+#[path = "../common/tiny.rs"]
 mod tiny;
 
 use burn::tensor::{Device, Tensor, TensorData};

@@ -1,7 +1,7 @@
 //! Slots of models: trial, confirmation, versions, and what is damaged or out of order.
 #![expect(clippy::unwrap_used, reason = "a failure in a helper is the test's own message")]
 
-#[path = "common/device.rs"]
+#[path = "../common/device.rs"]
 mod device;
 
 use device::{Device, SCRATCH, model};

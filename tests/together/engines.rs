@@ -1,6 +1,7 @@
 //! One suite for every engine: the Burn model, tract on f32 and on f16 weights, tract in whole-graph f16.
 #![expect(clippy::unwrap_used, reason = "a helper that fails is the test's own message")]
 
+#[path = "../common/mod.rs"]
 mod common;
 
 use std::ops::ControlFlow;

@@ -11,7 +11,7 @@ use runtime::image::{Aligned, Image};
 use runtime::native::{Engine, Latent, Scratch};
 use runtime::{Calibration, Head, HeadError};
 
-static MODEL: &Aligned<[u8]> = &Aligned(*include_bytes!("../models/digits.cvi"));
+static MODEL: &Aligned<[u8]> = &Aligned(*include_bytes!("../../models/digits.cvi"));
 
 const K: usize = 3;
 const D: usize = 2;

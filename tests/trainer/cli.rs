@@ -1,6 +1,6 @@
 //! The program through its command line: verbs, files, exit codes.
 
-#[path = "common/command.rs"]
+#[path = "../common/command.rs"]
 mod command;
 
 use std::path::Path;

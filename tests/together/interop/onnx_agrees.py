@@ -1,6 +1,6 @@
 """Checks exported ONNX files with onnx and runs them with ONNX Runtime against what the Burn model gave.
 
-Usage: onnx_agrees.py FOLDER, where tests/interop.rs left the files and Burn's numbers.
+Usage: onnx_agrees.py FOLDER, where tests/together/interop.rs left the files and Burn's numbers.
 """
 
 import sys

@@ -1,7 +1,7 @@
 //! What quality is measured with, against known values: statistics, curves, planted changes, the model as exported.
 #![expect(clippy::unwrap_used, reason = "a helper that fails is the test's own message")]
 
-#[path = "common/tiny.rs"]
+#[path = "../common/tiny.rs"]
 mod tiny;
 
 use burn::tensor::Device;

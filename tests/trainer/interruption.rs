@@ -2,7 +2,7 @@
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a helper that fails is the test's own message")]
 
-#[path = "common/command.rs"]
+#[path = "../common/command.rs"]
 mod command;
 
 use std::path::Path;
