@@ -16,7 +16,7 @@ use runtime::{Assignment, Engine, Precision, native};
 use trainer::data::Frames;
 use trainer::device::{self, Kind};
 use trainer::eval::{Predictions, predict};
-use trainer::fit::Fitted;
+use trainer::fitted::Fitted;
 
 use crate::shapes::Shape;
 

@@ -8,9 +8,10 @@ use rand_chacha::ChaCha8Rng;
 use runtime::Calibration;
 use trainer::Error;
 use trainer::config::Config;
-use trainer::data::{FrameShape, digits};
+use trainer::data::digits;
 use trainer::export::{Precision, encode, encode_image};
-use trainer::fit::Fitted;
+use trainer::fitted::Fitted;
+use trainer::frame::FrameShape;
 use trainer::model::{ClusterVae, Init, Likelihood};
 use trainer::run;
 
@@ -72,7 +73,7 @@ fn shape(name: &'static str, what: &'static str, fitted: Fitted, frames: Vec<f32
         what,
         onnx: encode(&fitted, Precision::F32)?,
         onnx_f16: encode(&fitted, Precision::F16)?,
-        image: encode_image(&fitted)?,
+        image: encode_image(&fitted, None)?,
         fitted,
         frames,
     })

@@ -5,7 +5,8 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 use trainer::config::Config;
-use trainer::data::{FrameShape, Frames};
+use trainer::data::Frames;
+use trainer::frame::FrameShape;
 
 pub const IMAGE: FrameShape = FrameShape { channels: 1, height: 8, width: 8 };
 

@@ -7,9 +7,10 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use runtime::Calibration;
 use trainer::config::Config;
+use trainer::data::Frames;
 use trainer::data::scaling::Scaling;
-use trainer::data::{FrameShape, Frames};
-use trainer::fit::Fitted;
+use trainer::fitted::Fitted;
+use trainer::frame::FrameShape;
 use trainer::model::{ClusterVae, Init, Likelihood};
 
 pub const SHAPE: FrameShape = FrameShape { channels: 1, height: 6, width: 5 };
@@ -29,7 +30,7 @@ pub fn random(likelihood: Likelihood, scaling: Option<Scaling>) -> Fitted {
     model.decoder.log_noise = Param::from_tensor(tensor(vec![-1.3], [1]));
     model.prior.log_var_c = Param::from_tensor(tensor(vec![0.3, -0.4, 0.1], [3]));
     let calibration = Calibration::threshold(0.0);
-    Fitted { config, model, shape: SHAPE, scaling, likelihood, calibration, data_sha256: String::new(), critic: None }
+    Fitted { config, model, shape: SHAPE, scaling, likelihood, calibration, data_sha256: String::new() }
 }
 
 pub fn scaling() -> Scaling {

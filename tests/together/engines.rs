@@ -15,10 +15,12 @@ use runtime::{Engine, FrameError, LoadError, Precision, format, native};
 use tract_onnx::pb::ModelProto;
 use tract_onnx::prelude::*;
 use trainer::config::{ClusterPosterior, Config};
-use trainer::data::{FrameShape, Frames};
+use trainer::data::Frames;
 use trainer::eval::{Predictions, predict, scores};
 use trainer::export::{self, encode, encode_image};
-use trainer::fit::{self, Fitted};
+use trainer::fit;
+use trainer::fitted::Fitted;
+use trainer::frame::FrameShape;
 
 /// Largest difference of a responsibility from the Burn model, by how weights and arithmetic are.
 const F32: f32 = 1e-4;
@@ -66,7 +68,7 @@ fn check_engines(model: &Fitted, frames: &Frames) {
 
 /// The flash image on every kernel of this machine.
 fn check_native(model: &Fitted, frames: &Frames, burn: &Predictions) {
-    let bytes = Buffer::copy_of(&encode_image(model).unwrap());
+    let bytes = Buffer::copy_of(&encode_image(model, None).unwrap());
     for kernel in Kernel::all() {
         let image = Image::new(&bytes).unwrap();
         let mut scratch = vec![0.0; native::scratch_len(&image)];

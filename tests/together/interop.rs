@@ -17,7 +17,8 @@ use trainer::config::Config;
 use trainer::data::{Frames, Role, open};
 use trainer::eval::{Predictions, predict};
 use trainer::export::{Precision, export};
-use trainer::fit::{Fitted, fit};
+use trainer::fit::fit;
+use trainer::fitted::Fitted;
 
 /// What burn-onnx makes of `model.onnx`. Its weights are a file, so it changes only with the architecture.
 mod reimported {
@@ -87,8 +88,8 @@ fn onnx_runtime_agrees_with_the_trained_model() {
     let Digits { model, frames, expected } = &*DIGITS;
     let dir = tempfile::tempdir().unwrap();
     let at = |name: &str| dir.path().join(name);
-    export(model, Precision::F32, &at("f32"), None).unwrap();
-    export(model, Precision::F16, &at("f16"), None).unwrap();
+    export(model, None, Precision::F32, &at("f32"), None).unwrap();
+    export(model, None, Precision::F16, &at("f16"), None).unwrap();
     let n = FRAMES as u64;
     write_npy(at("frames.npy"), &[n, 1, 28, 28], &frames.values);
     let q: Vec<f32> = expected.log_responsibilities.iter().map(|l| l.exp()).collect();
@@ -125,7 +126,7 @@ fn reimport(model: &Path, folder: &Path) -> String {
 fn burn_reimports_the_file_with_the_same_numbers() {
     let Digits { model, frames, expected } = &*DIGITS;
     let dir = tempfile::tempdir().unwrap();
-    let exported = export(model, Precision::F32, dir.path(), None).unwrap();
+    let exported = export(model, None, Precision::F32, dir.path(), None).unwrap();
     let code = reimport(&exported.onnx, &dir.path().join("burn"));
     let committed = source("reimported.rs");
     if std::env::var_os("UPDATE").is_some() {

@@ -10,8 +10,8 @@ use burn::tensor::module::batch_norm_train;
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use trainer::cpu;
 use trainer::elbo::reconstruction::log_bernoulli;
-use trainer::kernels;
 
 const EPSILON: f64 = 1e-5;
 
@@ -47,7 +47,7 @@ fn outcome([b, h, w, c, o, k]: [usize; 6], own: bool) -> Vec<Vec<f32>> {
     let pixels = h.div_ceil(2) * w.div_ceil(2);
     let (output, mean, variance) = if own {
         let affine = [gamma.clone(), beta.clone()];
-        let done = kernels::conv_block(maps.clone(), [h, w], weight.clone(), bias, affine, EPSILON);
+        let done = cpu::conv_block(maps.clone(), [h, w], weight.clone(), bias, affine, EPSILON);
         (done.output, done.mean, done.variance)
     } else {
         let pad = k / 2;
@@ -103,7 +103,7 @@ fn the_likelihood_is_that_of_its_definition() {
         let logits = (random(&mut rng, [n * repeat, p], &device) * 20.0).require_grad();
         let direction = random(&mut rng, [n * repeat], &device);
 
-        let found = kernels::bernoulli(frames.clone(), logits.clone());
+        let found = cpu::bernoulli(frames.clone(), logits.clone());
         let by_logits = logits.grad(&(found.clone() * direction.clone()).sum().backward()).unwrap();
 
         let repeated = frames.unsqueeze_dim::<3>(1).repeat_dim(1, repeat).reshape([n * repeat, p]);
@@ -122,7 +122,7 @@ fn normalised([b, w]: [usize; 2], own: bool) -> Vec<Vec<f32>> {
     let gamma = random(&mut rng, [w], &device).require_grad();
     let beta = random(&mut rng, [w], &device).require_grad();
     let (output, mean, variance) = if own {
-        let done = kernels::norm_block(input.clone(), [gamma.clone(), beta.clone()], EPSILON);
+        let done = cpu::norm_block(input.clone(), [gamma.clone(), beta.clone()], EPSILON);
         (done.output, done.mean, done.variance)
     } else {
         let done = batch_norm_train(input.clone(), gamma.clone(), beta.clone(), EPSILON);
@@ -154,7 +154,7 @@ fn the_optimiser_is_burns_adam() {
     own.weight = Param::from_tensor(random(&mut rng, [300, 70], &device));
     own.bias = Some(Param::from_tensor(random(&mut rng, [70], &device)));
     let mut burns = own.clone();
-    let (mut a, mut b) = (kernels::optimizer(), AdamConfig::new().init());
+    let (mut a, mut b) = (cpu::optimizer(), AdamConfig::new().init());
     for step in 0..20 {
         let x = random(&mut rng, [9, 300], &device);
         let gradients = |layer: &Linear| {
@@ -166,7 +166,7 @@ fn the_optimiser_is_burns_adam() {
         if step == 9 {
             // The moments are saved in the same form.
             (a, b) = (
-                kernels::optimizer().from_bytes(b.into_bytes().unwrap()).unwrap(),
+                cpu::optimizer().from_bytes(b.into_bytes().unwrap()).unwrap(),
                 AdamConfig::new().init().from_bytes(a.into_bytes().unwrap()).unwrap(),
             );
         }

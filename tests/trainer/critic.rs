@@ -12,11 +12,13 @@ use common::{IMAGE, patterns, small};
 use runtime::format;
 use runtime::image::{Buffer, CriticNetwork, Image};
 use tract_onnx::prelude::*;
-use trainer::critic::amortised::{Amortised, MAX_PARAMETERS, agreement, exact, factor, native};
-use trainer::data::{FrameKind, FrameShape, Frames};
+use trainer::critic::{Critic, MAX_PARAMETERS, agreement, exact, factor, native, train};
+use trainer::data::Frames;
 use trainer::eval::latents;
 use trainer::export::{Precision, encode_critic, encode_image};
-use trainer::fit::{self, Fitted};
+use trainer::fit;
+use trainer::fitted::Fitted;
+use trainer::frame::{FrameKind, FrameShape};
 
 /// What the shipped critic has to reach on digits.
 const R_SQUARED: f64 = 0.9;
@@ -25,17 +27,17 @@ const F32: f32 = 1e-4;
 const F16_WEIGHTS: f32 = 2e-2;
 
 /// A fitted model with its critic.
-fn model(frames: &Frames) -> Fitted {
+fn model(frames: &Frames) -> (Fitted, Critic) {
     let device = Device::flex();
     let config = small().check().unwrap();
-    let mut fitted = fit::fit(&config, frames, &device, None, &mut |_| ControlFlow::Continue(())).unwrap().unwrap();
-    fitted.critic = Some(Amortised::train(&fitted, frames, &device, &mut |_| ()).unwrap());
-    fitted
+    let fitted = fit::fit(&config, frames, &device, None, &mut |_| ControlFlow::Continue(())).unwrap().unwrap();
+    let critic = train(&fitted, frames, &device, &mut |_| ()).unwrap();
+    (fitted, critic)
 }
 
 /// What tract makes of `critic.onnx`.
-fn by_tract(fitted: &Fitted, frames: &Frames, precision: Precision) -> Vec<f32> {
-    let bytes = encode_critic(fitted, precision).unwrap().unwrap();
+fn by_tract(fitted: &Fitted, critic: &Critic, frames: &Frames, precision: Precision) -> Vec<f32> {
+    let bytes = encode_critic(fitted, critic, precision).unwrap();
     assert!(format::checksum_holds(&bytes));
     let (n, shape) = (frames.len(), frames.shape);
     let mu = latents(fitted, frames, &Device::flex()).unwrap();
@@ -56,9 +58,8 @@ fn difference(a: &[f32], b: &[f32]) -> f32 {
 }
 
 fn check(training: &Frames, held_out: &Frames) {
-    let fitted = model(training);
+    let (fitted, critic) = model(training);
     let device = Device::flex();
-    let critic = fitted.critic.as_ref().unwrap();
     assert!(critic.parameters() <= MAX_PARAMETERS, "{}", critic.parameters());
     let exact = exact(&fitted, held_out, &device).unwrap();
     let burn = critic.maps(&fitted, held_out, &device).unwrap();
@@ -69,12 +70,12 @@ fn check(training: &Frames, held_out: &Frames) {
     shifted.rotate_left(held_out.shape.len());
     assert!(agreement(&exact, &shifted, held_out.shape.len()).r_squared < 0.5);
 
-    assert!(difference(&burn, &by_tract(&fitted, held_out, Precision::F32)) < F32);
-    assert!(difference(&burn, &by_tract(&fitted, held_out, Precision::F16)) < F16_WEIGHTS);
-    let image = encode_image(&fitted).unwrap();
+    assert!(difference(&burn, &by_tract(&fitted, &critic, held_out, Precision::F32)) < F32);
+    assert!(difference(&burn, &by_tract(&fitted, &critic, held_out, Precision::F16)) < F16_WEIGHTS);
+    let image = encode_image(&fitted, Some(&critic)).unwrap();
     assert!(difference(&burn, &native(&image, held_out).unwrap()) < F16_WEIGHTS);
     // Without it the image is the one it was.
-    let plain = encode_image(&Fitted { critic: None, ..fitted.clone() }).unwrap();
+    let plain = encode_image(&fitted, None).unwrap();
     let (bytes, plain) = (Buffer::copy_of(&image), Buffer::copy_of(&plain));
     let (with, without) = (Image::new(&bytes).unwrap(), Image::new(&plain).unwrap());
     assert_eq!(with.layers().len(), without.layers().len());

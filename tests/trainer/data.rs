@@ -12,9 +12,10 @@ use rand_chacha::ChaCha8Rng;
 use tempfile::TempDir;
 use trainer::Error;
 use trainer::config::AugmentConfig;
-use trainer::data::augment::{Augmentation, ImageMap, ImageMapper};
 use trainer::data::scaling::Scaling;
-use trainer::data::{FrameKind, FrameShape, Frames, Role, digits, open};
+use trainer::data::views::{Augmentation, ImageMap, ImageMapper};
+use trainer::data::{Frames, Role, digits, open};
+use trainer::frame::{FrameKind, FrameShape};
 
 fn write(dir: &TempDir, name: &str, bytes: &[u8]) -> PathBuf {
     let path = dir.path().join(name);

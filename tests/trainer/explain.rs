@@ -10,12 +10,13 @@ use rand_chacha::ChaCha8Rng;
 use runtime::{Engine, ExplainError, FrameError, LoadError};
 use tiny::{SHAPE, close, frames, random, scaling, tensor};
 use trainer::config::Config;
-use trainer::critic::expectation::{Expectation, nodes};
-use trainer::critic::{Map, explain, explain_between, heatmap, trust};
-use trainer::data::{FrameKind, FrameShape, Frames};
+use trainer::data::Frames;
 use trainer::elbo::optimum;
+use trainer::explain::expectation::{Expectation, nodes};
+use trainer::explain::{Map, explain, explain_between, heatmap, trust};
 use trainer::export::{Precision, encode, encode_decoder};
-use trainer::fit::{Fitted, to_host};
+use trainer::fitted::{Fitted, to_host};
+use trainer::frame::{FrameKind, FrameShape};
 use trainer::model::{ClusterVae, Init, Likelihood, Posterior};
 use trainer::{Error, eval};
 

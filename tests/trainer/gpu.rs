@@ -19,13 +19,14 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 use trainer::config::AugmentConfig;
-use trainer::data::FrameKind;
-use trainer::data::augment::{Augmentation, ImageMap};
-use trainer::data::batches::{Drawn, DrawnViews, Views};
-use trainer::data::store::Store;
+use trainer::data::batches::Store;
+use trainer::data::batches::{Drawn, DrawnViews};
+use trainer::data::views::Views;
+use trainer::data::views::{Augmentation, ImageMap};
 use trainer::device::{Kind, choose, choose_many};
 use trainer::elbo::Terms;
 use trainer::fit::{Event, fit};
+use trainer::frame::FrameKind;
 use trainer::model::{ClusterVae, Init, Likelihood};
 
 /// The GPU, or None where there is none and none is required.
@@ -143,7 +144,7 @@ fn batches_made_on_the_gpu_are_those_of_the_cpu() {
     }
 }
 
-type Epochs = Vec<(trainer::fit::StageName, BTreeMap<&'static str, f32>)>;
+type Epochs = Vec<(trainer::stage::StageName, BTreeMap<&'static str, f32>)>;
 
 fn epochs(device: &Device) -> Epochs {
     let mut config = small();

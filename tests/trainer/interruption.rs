@@ -13,7 +13,8 @@ use command::{SMALL, fails, stdout, trainer, write_csv};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tempfile::TempDir;
-use trainer::fit::{Checkpoint, Place, StageName};
+use trainer::fit::{Checkpoint, Place};
+use trainer::stage::StageName;
 
 /// Longer than it takes to interrupt it.
 const STEPS: [&str; 4] = ["--set", "pretrain.steps=60", "--set", "refine.steps=600"];

@@ -14,9 +14,11 @@ use rand_chacha::ChaCha8Rng;
 use trainer::Error;
 use trainer::config::{AugmentKind, Clusters, CollapseConfig, Config, DecoderPasses, Preset};
 use trainer::data::Frames;
-use trainer::data::neighbours::Neighbours;
+use trainer::data::views::Neighbours;
 use trainer::export::{Precision, encode};
-use trainer::fit::{Balance, Checkpoint, Event, Fitted, Place, StageName, fit, fit_on};
+use trainer::fit::{Balance, Checkpoint, Event, Place, fit, fit_on};
+use trainer::fitted::Fitted;
+use trainer::stage::StageName;
 
 /// Few steps, in epochs of nine.
 fn short() -> Config {

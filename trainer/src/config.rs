@@ -7,8 +7,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::data::{FrameKind, FrameShape};
 use crate::error::{Error, Result};
+use crate::frame::{FrameKind, FrameShape};
 
 /// All settings of a run. `config.toml` in a run directory is this, every default written out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::fit::StageName;
+use crate::stage::StageName;
 
 /// Result with the trainer's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;

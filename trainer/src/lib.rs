@@ -3,28 +3,45 @@
 //!
 //! The modules follow the dataflow: [`data`] → [`model`] → [`elbo`] → [`fit`]
 //! (with [`gmm`] for the start of the prior) → [`eval`] → [`export`];
-//! [`critic`] says why a frame went to its cluster, [`prototypes`] what a cluster
+//! [`explain`] says why a frame went to its cluster, [`prototypes`] what a cluster
 //! stands for, [`quality`] what is claimed of both, and [`report`] shows it all.
 //!
 //! Symbols, as in the seed paper: `x` frame, `z` latent, `c` cluster;
 //! B batch, K clusters, D latent dimensions, P values per frame.
 
-pub mod config;
-pub mod critic;
-pub mod data;
-pub mod device;
-pub mod elbo;
+pub mod frame;
+pub mod ranking;
+pub mod rng;
+pub mod stage;
+
 pub mod error;
-pub mod eval;
-pub mod export;
-pub mod fit;
+
+pub mod device;
+pub mod files;
+
+pub mod config;
+pub mod cpu;
+pub mod elbo;
 pub mod gmm;
-pub mod kernels;
+
+pub mod data;
+
 pub mod model;
+
+pub mod fitted;
+
+pub mod explain;
+pub mod fit;
+
+pub mod critic;
+pub mod eval;
 pub mod prototypes;
+
+pub mod run;
+
+pub mod export;
+
 pub mod quality;
 pub mod report;
-pub mod rng;
-pub mod run;
 
 pub use error::{Error, Result};

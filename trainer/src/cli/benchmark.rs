@@ -14,7 +14,8 @@ use trainer::config::Config;
 use trainer::data::{self, Frames, Role};
 use trainer::device::{self, Choice};
 use trainer::eval::{Scores, predict, scores};
-use trainer::run::{self, write_atomically};
+use trainer::files::write_atomically;
+use trainer::run;
 use trainer::{Error, Result};
 
 use super::fit::Base;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use burn::tensor::Device;
 use indicatif::ProgressBar;
-use trainer::critic::amortised::{Amortised, STEPS, agreement, exact, native};
+use trainer::critic::{STEPS, agreement, exact, native, train};
 use trainer::data::{self, Role};
 use trainer::export::encode_image;
 use trainer::{Result, run};
@@ -24,10 +24,10 @@ impl Args {
     /// Trains, saves and measures.
     pub fn run(self) -> Result<()> {
         let device = Device::flex();
-        let mut fitted = run::load(&self.run, &device)?;
+        let fitted = run::load(&self.run, &device)?;
         let frames = data::open(self.data.as_deref(), Role::Fit)?;
         let bar = ProgressBar::new(STEPS as u64);
-        let critic = Amortised::train(&fitted, &frames, &device, &mut |step| bar.set_position(step as u64))?;
+        let critic = train(&fitted, &frames, &device, &mut |step| bar.set_position(step as u64))?;
         bar.finish_and_clear();
         run::save_critic(&self.run, &critic)?;
         let frames = data::open(self.data.as_deref(), Role::Score)?;
@@ -35,8 +35,7 @@ impl Args {
         let exact = exact(&fitted, &frames, &device)?;
         let trained = agreement(&exact, &critic.maps(&fitted, &frames, &device)?, p);
         let parameters = critic.parameters();
-        fitted.critic = Some(critic);
-        let on_device = agreement(&exact, &native(&encode_image(&fitted)?, &frames)?, p);
+        let on_device = agreement(&exact, &native(&encode_image(&fitted, Some(&critic))?, &frames)?, p);
         super::print_line(format!(
             "critic of {parameters} parameters, against the exact H1 of {} frames\n\
              R² over all values   {:.4} (f32), {:.4} (native engine, f16)\n\

@@ -6,7 +6,7 @@ use burn::tensor::Device;
 use serde::Serialize;
 use trainer::data::{self, Role};
 use trainer::eval::{Predictions, Scores, assign, bound, predict, scores};
-use trainer::fit::BoundReport;
+use trainer::fitted::BoundReport;
 use trainer::{Result, run};
 
 /// Score a model: against labels, and by its bound

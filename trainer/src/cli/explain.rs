@@ -4,9 +4,12 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use image::RgbImage;
-use trainer::critic::{Explanation, Map, explain, heatmap};
-use trainer::data::{self, FrameKind, FrameShape, Frames, Role, write_npy_frames};
-use trainer::run::{load, write_atomically};
+use trainer::data;
+use trainer::data::{Frames, Role, write_npy_frames};
+use trainer::explain::{Explanation, Map, explain, heatmap};
+use trainer::files::write_atomically;
+use trainer::frame::{FrameKind, FrameShape};
+use trainer::run::load;
 use trainer::{Error, Result};
 
 /// Show why frames went to their clusters, as pictures and numbers

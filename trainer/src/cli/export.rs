@@ -23,10 +23,12 @@ pub struct Args {
 impl Args {
     /// Exports.
     pub fn run(self) -> Result<()> {
-        let fitted = run::load(&self.run, &Device::flex())?;
+        let device = Device::flex();
+        let fitted = run::load(&self.run, &device)?;
+        let critic = run::load_critic(&self.run, &fitted, &device)?;
         let folder = self.out.unwrap_or_else(|| self.run.join("export"));
         let figures = run::metrics(&self.run)?.as_ref().and_then(figures);
-        let exported = export(&fitted, self.precision, &folder, figures.as_deref())?;
+        let exported = export(&fitted, critic.as_ref(), self.precision, &folder, figures.as_deref())?;
         eprintln!("{} bytes; card: {}", exported.onnx_bytes, exported.card.display());
         super::print_line(exported.onnx.display())
     }

@@ -7,7 +7,9 @@ use serde::Serialize;
 use trainer::config::{Checked, Config, Preset};
 use trainer::data::{self, Frames, Role};
 use trainer::device::{self, Choice, Chosen};
-use trainer::fit::{self, Checkpoint, Epoch, Event, Fitted, Place};
+use trainer::fit;
+use trainer::fit::{Checkpoint, Epoch, Event, Place};
+use trainer::fitted::Fitted;
 use trainer::run::Run;
 use trainer::{Error, Result};
 

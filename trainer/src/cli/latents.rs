@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use burn::tensor::Device;
 use trainer::data::{self, Role};
 use trainer::eval::latents;
-use trainer::fit::StageName;
-use trainer::run::{load, load_stage, write_atomically};
+use trainer::files::write_atomically;
+use trainer::run::{load, load_stage};
+use trainer::stage::StageName;
 use trainer::{Result, data::write_npy};
 
 /// Write the latent means of frames, for a look or for other clustering programs

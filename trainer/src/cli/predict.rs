@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use runtime::Assignment;
 use trainer::data::{self, Role};
 use trainer::eval::assign;
-use trainer::run::write_atomically;
+use trainer::files::write_atomically;
 use trainer::{Error, Result};
 
 /// Label frames with an exported model

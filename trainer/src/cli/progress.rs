@@ -8,8 +8,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use trainer::fit::{Candidate, Checkpoint, Epoch, Event, Fitted, StageName};
+use trainer::fit::{Candidate, Checkpoint, Epoch, Event};
+use trainer::fitted::Fitted;
 use trainer::run::Run;
+use trainer::stage::StageName;
 use trainer::{Error, Result};
 
 /// Time between two plain lines.

@@ -36,13 +36,21 @@ impl Args {
         let all = data::open(self.data.as_deref(), Role::Score)?;
         let device = Device::flex();
         let fitted = run::load(&self.run, &device)?;
+        let critic = run::load_critic(&self.run, &fitted, &device)?;
         let frames = Subject::draw(&fitted, &all, usize::try_from(self.frames).unwrap_or(usize::MAX));
         let novel = self.novel.iter().map(|path| {
             let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
             Ok((name, data::open(Some(path), Role::Score)?))
         });
         let novel = novel.collect::<Result<Vec<_>>>()?;
-        let subject = Subject { fitted: &fitted, frames: &frames, all: &all, novel: &novel, device: &device };
+        let subject = Subject {
+            fitted: &fitted,
+            critic: critic.as_ref(),
+            frames: &frames,
+            all: &all,
+            novel: &novel,
+            device: &device,
+        };
         let rows = measure(&subject, &mut |what| eprintln!("measuring {what}"))?;
         if self.json {
             super::print_json(&rows)?;

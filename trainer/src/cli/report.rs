@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use trainer::Result;
-use trainer::fit::Fitted;
+use trainer::files::write_atomically;
+use trainer::fitted::Fitted;
 use trainer::report::report;
-use trainer::run::{load, write_atomically};
+use trainer::run::load;
 
 /// Write a page about a run: one HTML file, without network and without script
 #[derive(clap::Args, Debug)]

@@ -7,7 +7,8 @@ use serde::Serialize;
 use trainer::config::{Checked, Config, Preset};
 use trainer::data::{self, Frames, Role};
 use trainer::device::{self, Choice};
-use trainer::fit::{StageName, throughput};
+use trainer::fit::throughput;
+use trainer::stage::StageName;
 use trainer::{Error, Result};
 
 /// Batches that the frames must make, or they are repeated.

@@ -1,74 +1,13 @@
-//! Frames from files: every reader checks its file completely and returns [`Frames`].
+//! The frames: read from files, scaled, seen in random views, dealt out in batches.
 
-mod csv;
-pub mod digits;
-mod idx;
-mod images;
-mod npy;
-mod open;
-
-pub mod augment;
 pub mod batches;
-pub mod neighbours;
+mod readers;
 pub mod scaling;
-pub mod store;
+pub mod views;
 
-pub use npy::{write_npy, write_npy_frames};
-pub use open::{Role, open, open_table, parts};
+pub use readers::{Role, digits, open, open_table, parts, write_npy, write_npy_frames};
 
-/// Shape of one frame, channels first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct FrameShape {
-    /// Channels C.
-    pub channels: usize,
-    /// Rows H; 1 for windows and feature rows.
-    pub height: usize,
-    /// Columns W.
-    pub width: usize,
-}
-
-/// What a frame is; it decides standardisation, the default augmentation and the encoder.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FrameKind {
-    /// `[C,H,W]`: C colours of H rows and W columns.
-    Image,
-    /// `[C,1,W]` or `[1,C,W]`: W samples in time of C sensor channels.
-    Window,
-    /// `[1,1,F]`: one row of features without order.
-    Features,
-}
-
-/// An image this many times wider than high, or more, is taken for a window whose rows are sensor channels.
-const WINDOW_ASPECT: usize = 4;
-
-impl FrameShape {
-    /// Values per frame, P = C·H·W.
-    pub fn len(&self) -> usize {
-        self.channels * self.height * self.width
-    }
-
-    /// True if a frame holds no value at all.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// The kind of frame this shape stands for, unless one is told.
-    pub fn kind(&self) -> FrameKind {
-        let wide = self.channels == 1 && self.width >= WINDOW_ASPECT * self.height;
-        match (self.channels, self.height, self.width) {
-            (_, _, 1) | (1, 1, _) => FrameKind::Features,
-            (_, 1, _) => FrameKind::Window,
-            _ if wide => FrameKind::Window,
-            _ => FrameKind::Image,
-        }
-    }
-}
-
-impl std::fmt::Display for FrameShape {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}x{}x{}", self.channels, self.height, self.width)
-    }
-}
+use crate::frame::FrameShape;
 
 /// N frames of one shape, every value finite.
 #[derive(Clone, Debug)]

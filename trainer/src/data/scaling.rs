@@ -1,6 +1,7 @@
 //! Standardisation fitted on the training frames and carried in the model.
 
-use super::{FrameKind, Frames};
+use super::Frames;
+use crate::frame::FrameKind;
 
 /// Per value: scaled = (x - shift) · factor. Applied inside the exported graph too.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]

@@ -7,9 +7,9 @@ use serde::Serialize;
 use super::{Predictions, matching, predict};
 use crate::config::{AugmentConfig, AugmentKind};
 use crate::data::Frames;
-use crate::data::augment::Augmentation;
+use crate::data::views::Augmentation;
 use crate::error::Result;
-use crate::fit::Fitted;
+use crate::fitted::Fitted;
 
 /// Bins of equal width that the calibration error is computed with, as in Guo et al. (2017).
 pub const BINS: usize = 15;

@@ -12,7 +12,8 @@ use runtime::{Assignment, Engine, Precision};
 
 use crate::data::Frames;
 use crate::error::{Error, Result};
-use crate::fit::{BoundReport, Fitted, encode, novelty, to_host};
+use crate::fitted::{BoundReport, Fitted, encode, novelty, to_host};
+use crate::ranking::argmax;
 
 /// What a model says of every frame.
 #[derive(Clone, Debug, Default)]
@@ -55,7 +56,7 @@ impl Predictions {
 /// # Errors
 /// [`Error::Data`] if the frames have another shape than the model takes.
 pub fn bound(fitted: &Fitted, frames: &Frames, samples: usize, device: &Device) -> Result<BoundReport> {
-    crate::fit::bound(&fitted.model, &fitted.config, &fitted.scale(frames)?, samples, device)
+    crate::fitted::bound(&fitted.model, &fitted.config, &fitted.scale(frames)?, samples, device)
 }
 
 /// Predictions of the training framework's model.
@@ -124,9 +125,4 @@ impl From<&[Assignment]> for Predictions {
             novelty: assignments.iter().map(|a| a.novelty).collect(),
         }
     }
-}
-
-/// The place of the largest value, of equals the first.
-pub(crate) fn argmax(values: &[f32]) -> usize {
-    values.iter().enumerate().fold(0, |best, (i, v)| if *v > values[best] { i } else { best })
 }

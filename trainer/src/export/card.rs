@@ -2,7 +2,8 @@
 
 use super::{Folded, Precision, device_posterior};
 use crate::error::Result;
-use crate::fit::Fitted;
+use crate::files::sha256;
+use crate::fitted::Fitted;
 
 /// The card as Markdown; `figures` is what [`figures`] gives, if there is any.
 pub fn text(fitted: &Fitted, precision: Precision, onnx: &[u8], figures: Option<&str>) -> Result<String> {
@@ -32,7 +33,7 @@ pub fn text(fitted: &Fitted, precision: Precision, onnx: &[u8], figures: Option<
          {figures}\
          ## Configuration\n\n```toml\n{toml}```\n",
         bytes = onnx.len(),
-        sha = crate::run::sha256(onnx),
+        sha = sha256(onnx),
         parameters = folded.parameters(),
         c = fitted.shape.channels,
         h = fitted.shape.height,

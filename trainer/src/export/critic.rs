@@ -7,20 +7,19 @@ use tract_onnx::pb::GraphProto;
 use super::graph::{Dim, GraphBuilder, integer, integers};
 use super::onnx::{dense, encode_graph};
 use super::{FoldedDense, Precision};
-use crate::critic::amortised::Amortised;
+use crate::critic::Critic;
 use crate::error::Result;
-use crate::fit::{Fitted, to_host};
+use crate::fitted::{Fitted, to_host};
 
-/// The bytes of the critic's ONNX file, checksum included; None if the model has no critic.
+/// The bytes of the ONNX file of a model's critic, checksum included.
 ///
 /// # Errors
 /// [`crate::Error::Model`] if a weight is not finite in the precision asked for.
-pub fn encode_critic(fitted: &Fitted, precision: Precision) -> Result<Option<Vec<u8>>> {
-    let Some(critic) = &fitted.critic else { return Ok(None) };
-    encode_graph(fitted, precision, graph(fitted, critic, precision)?, &[]).map(Some)
+pub fn encode_critic(fitted: &Fitted, critic: &Critic, precision: Precision) -> Result<Vec<u8>> {
+    encode_graph(fitted, precision, graph(fitted, critic, precision)?, &[])
 }
 
-fn graph(fitted: &Fitted, critic: &Amortised, precision: Precision) -> Result<GraphProto> {
+fn graph(fitted: &Fitted, critic: &Critic, precision: Precision) -> Result<GraphProto> {
     let shape = fitted.shape;
     let frame = [shape.channels, shape.height, shape.width];
     let network = &critic.network;

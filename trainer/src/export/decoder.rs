@@ -6,9 +6,9 @@ use tract_onnx::pb::GraphProto;
 use super::graph::{Dim, GraphBuilder, integer};
 use super::onnx::{dense, encode_graph};
 use super::{FoldedDense, Precision};
-use crate::critic::trust;
 use crate::error::Result;
-use crate::fit::{Fitted, to_host};
+use crate::explain::trust;
+use crate::fitted::{Fitted, to_host};
 use crate::model::Likelihood;
 
 /// The bytes of the decoder's ONNX file, checksum included.

@@ -4,7 +4,7 @@ use burn::nn::{BatchNorm, Linear};
 use burn::tensor::Tensor;
 
 use crate::error::Result;
-use crate::fit::{Fitted, to_host};
+use crate::fitted::{Fitted, to_host};
 use crate::model::Encoder;
 
 /// A convolution with stride 2 and zero padding of half the kernel, followed by ReLU.

@@ -9,21 +9,21 @@ use runtime::FrameShape;
 use runtime::image::{Buffer, ConvSpec, CriticSpec, DenseSpec, Image, ImageSpec, encode};
 
 use super::{Folded, FoldedDense};
-use crate::critic::amortised::Amortised;
+use crate::critic::Critic;
 use crate::data::Frames;
 use crate::error::{Error, Result};
 use crate::eval::predict;
-use crate::fit::{Fitted, to_host};
+use crate::fitted::{Fitted, to_host};
 use crate::model::{LOG_VAR_RANGE, Likelihood};
 
 /// Convolutions of the encoder halve the image.
 const STRIDE: usize = 2;
 
-/// The bytes of the flash image: f16 weights, everything else f32.
+/// The bytes of the flash image, with a section for the critic if there is one: f16 weights, everything else f32.
 ///
 /// # Errors
 /// [`Error::Model`] if a weight is not finite in f16, or the model is larger than an image may be.
-pub fn encode_image(fitted: &Fitted) -> Result<Vec<u8>> {
+pub fn encode_image(fitted: &Fitted, critic: Option<&Critic>) -> Result<Vec<u8>> {
     let folded = Folded::new(fitted)?;
     let shape = fitted.shape;
     let frames = Frames { shape, values: typical_frame(fitted)?, labels: None };
@@ -49,7 +49,7 @@ pub fn encode_image(fitted: &Fitted) -> Result<Vec<u8>> {
         golden_frame: frames.values,
         golden_log_responsibilities: answer.log_responsibilities,
         golden_novelty: answer.novelty[0],
-        critic: fitted.critic.as_ref().map(critic).transpose()?,
+        critic: critic.map(critic_spec).transpose()?,
     };
     let layers = spec.dense.iter().chain(spec.critic.iter().flat_map(|critic| &critic.dense));
     let weights = spec.convs.iter().map(|c| &c.weight).chain(layers.map(|d| &d.weight));
@@ -63,7 +63,7 @@ pub fn encode_image(fitted: &Fitted) -> Result<Vec<u8>> {
 }
 
 /// The critic as the image has it.
-fn critic(critic: &Amortised) -> Result<CriticSpec> {
+fn critic_spec(critic: &Critic) -> Result<CriticSpec> {
     let network = &critic.network;
     let layer = |linear| FoldedDense::of(linear).map(|layer| spec_of(&layer));
     Ok(CriticSpec {

@@ -18,9 +18,10 @@ pub use onnx::encode;
 use std::path::{Path, PathBuf};
 
 use crate::config::ClusterPosterior;
+use crate::critic::Critic;
 use crate::error::{Error, Result};
-use crate::fit::Fitted;
-use crate::run::write_atomically;
+use crate::files::write_atomically;
+use crate::fitted::Fitted;
 
 /// How the weights are stored. Arithmetic is the engine's choice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -55,19 +56,25 @@ pub struct Exported {
 /// # Errors
 /// [`Error::Model`] if a weight is not finite in the precision asked for, [`Error::Resource`] if a
 /// file cannot be written.
-pub fn export(fitted: &Fitted, precision: Precision, folder: &Path, figures: Option<&str>) -> Result<Exported> {
+pub fn export(
+    fitted: &Fitted,
+    critic: Option<&Critic>,
+    precision: Precision,
+    folder: &Path,
+    figures: Option<&str>,
+) -> Result<Exported> {
     std::fs::create_dir_all(folder).map_err(|e| Error::resource(folder.display(), e))?;
     let bytes = encode(fitted, precision)?;
     let onnx = folder.join("model.onnx");
     write_atomically(&onnx, &bytes)?;
     let image = folder.join("model.cvi");
-    write_atomically(&image, &encode_image(fitted)?)?;
+    write_atomically(&image, &encode_image(fitted, critic)?)?;
     let decoder = folder.join("decoder.onnx");
     write_atomically(&decoder, &encode_decoder(fitted, precision)?)?;
-    let critic = match encode_critic(fitted, precision)? {
-        Some(bytes) => {
+    let critic = match critic {
+        Some(critic) => {
             let path = folder.join("critic.onnx");
-            write_atomically(&path, &bytes)?;
+            write_atomically(&path, &encode_critic(fitted, critic, precision)?)?;
             Some(path)
         }
         None => None,

@@ -15,7 +15,8 @@ use tract_onnx::pb::{GraphProto, ModelProto, OperatorSetIdProto, StringStringEnt
 use super::graph::{Dim, GraphBuilder, integer, integers};
 use super::{Folded, FoldedDense, Precision, device_posterior};
 use crate::error::{Error, Result};
-use crate::fit::Fitted;
+use crate::files::sha256;
+use crate::fitted::Fitted;
 use crate::model::LOG_VAR_RANGE;
 
 const OPSET: i64 = 17;
@@ -200,7 +201,7 @@ fn metadata(fitted: &Fitted, precision: Precision, more: &[(&str, String)]) -> R
         ("cluster_vae.false_alarm_rate", config.novelty.false_alarm_rate.to_string()),
         ("cluster_vae.weights", weights.to_owned()),
         ("cluster_vae.seed", config.seed.to_string()),
-        ("cluster_vae.config_sha256", crate::run::sha256(config.to_toml()?.as_bytes())),
+        ("cluster_vae.config_sha256", sha256(config.to_toml()?.as_bytes())),
         ("cluster_vae.data_sha256", fitted.data_sha256.clone()),
     ];
     // Last, so that its digits are found from the end of the file.

@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 
-use super::stage::{encode, to_host};
 use crate::config::CollapseConfig;
 use crate::data::Frames;
 use crate::error::Result;
+use crate::fitted::{encode, to_host};
 use crate::model::ClusterVae;
 
 /// A cluster with a smaller share of the frames than this, relative to 1/K, counts as inactive.

@@ -1,33 +1,25 @@
 //! The novelty threshold and the temperature of q(c|x), from frames that training did not see, without a label.
 
-use burn::tensor::Tensor;
 use runtime::Calibration;
 
-use super::Material;
-use super::stage::{encode, to_host};
+use super::training_data::{MAX_CALIBRATION, TrainingData};
 use crate::config::Checked;
 use crate::data::Frames;
-use crate::elbo;
 use crate::error::Result;
-use crate::model::{ClusterVae, Posterior};
+use crate::fitted::{encode, novelty, to_host};
+use crate::model::ClusterVae;
+use crate::ranking::argmax;
 use crate::rng::{Purpose, stream};
 
+/// The stream of random numbers that draws the views; the split of the frames has stream 0.
+const VIEWS_STREAM: u64 = 1;
+
 /// Both, at the false-alarm rate of the settings.
-pub fn calibrate(model: &ClusterVae, config: &Checked, data: &Material) -> Result<Calibration> {
+pub fn calibrate(model: &ClusterVae, config: &Checked, data: &TrainingData) -> Result<Calibration> {
     Ok(Calibration {
         novelty_threshold: novelty_threshold(model, &data.held_out, config.novelty.false_alarm_rate)?,
         temperature: temperature_of_views(model, config, data)?,
     })
-}
-
-/// Novelty: -log Σ_c p(c) exp(E_q(z|x) log p(z|c)), the negative log-likelihood of the latent under
-/// the mixture prior.
-///
-/// # Shapes
-/// - output: `[B]`, nats
-pub fn novelty(model: &ClusterVae, posterior: &Posterior) -> Tensor<1> {
-    let k = model.prior.clusters() as f64;
-    -elbo::log_sum_exp(model.alignment(posterior)) + k.ln()
 }
 
 /// The novelty that a share `rate` of the frames exceeds.
@@ -44,20 +36,20 @@ fn novelty_threshold(model: &ClusterVae, frames: &Frames, rate: f64) -> Result<f
 }
 
 /// The temperature at which q(c|x) says best where a random view of x goes, the views being those of stage 3.
-fn temperature_of_views(model: &ClusterVae, config: &Checked, data: &Material) -> Result<f32> {
+fn temperature_of_views(model: &ClusterVae, config: &Checked, data: &TrainingData) -> Result<f32> {
     let views_from = data.views(config, &config.augment, config.refine.strength);
     // Neighbours are known of training frames alone.
     let frames = if data.neighbours.is_some() { &data.training } else { &data.held_out };
-    let frames = frames.select(&(0..frames.len().min(super::MAX_CALIBRATION)).collect::<Vec<_>>());
+    let frames = frames.select(&(0..frames.len().min(MAX_CALIBRATION)).collect::<Vec<_>>());
     let mut views = Frames { labels: None, ..frames.clone() };
-    let mut rng = stream(config.seed, Purpose::Calibration, 1);
+    let mut rng = stream(config.seed, Purpose::Calibration, VIEWS_STREAM);
     for (n, view) in views.values.chunks_exact_mut(frames.shape.len()).enumerate() {
         views_from.draw(&data.training, frames.frame(n), n, view, &mut rng);
     }
     let k = model.prior.clusters();
     let log_q = log_responsibilities(model, &frames)?;
     let of_views = log_responsibilities(model, &views)?;
-    let clusters: Vec<usize> = of_views.chunks_exact(k).map(crate::eval::argmax).collect();
+    let clusters: Vec<usize> = of_views.chunks_exact(k).map(argmax).collect();
     Ok(temperature(&log_q, &clusters) as f32)
 }
 

@@ -13,42 +13,11 @@ use serde::{Deserialize, Serialize};
 
 use super::metrics::Totals;
 use crate::error::{Error, Result};
+use crate::files::sha256;
 use crate::model::ClusterVae;
-use crate::run::sha256;
+use crate::stage::StageName;
 
 const VERSION: u32 = 2;
-
-/// The stages of training, in their order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum StageName {
-    /// A VAE without clusters.
-    Pretrain,
-    /// EM on its latents.
-    Mixture,
-    /// The cluster VAE.
-    Refine,
-}
-
-impl StageName {
-    /// Every stage.
-    pub const ALL: [Self; 3] = [Self::Pretrain, Self::Mixture, Self::Refine];
-
-    /// Its name, which is also its table in the configuration.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pretrain => "pretrain",
-            Self::Mixture => "mixture",
-            Self::Refine => "refine",
-        }
-    }
-}
-
-impl std::fmt::Display for StageName {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
 
 /// A place in a training.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

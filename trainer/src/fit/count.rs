@@ -13,6 +13,7 @@ use serde::Serialize;
 use super::balance::Balance;
 use crate::error::{Error, Result};
 use crate::gmm::{self, Expectation, Fit, Points, Settings};
+use crate::ranking::argmax;
 use crate::rng::{Purpose, stream};
 
 /// Latents that take part.
@@ -105,7 +106,7 @@ fn compare(fits: [Fit; 2], halves: &[Vec<f64>; 2], dim: usize, clusters: usize) 
         seen.push(points.iter().map(of).collect::<Result<Vec<Expectation>>>()?);
     }
     let labels = |fit: &[Expectation]| -> Vec<usize> {
-        fit.iter().flat_map(|e| e.responsibilities.chunks_exact(clusters).map(most)).collect()
+        fit.iter().flat_map(|e| e.responsibilities.chunks_exact(clusters).map(argmax)).collect()
     };
     let held_out = [&seen[0][1], &seen[1][0]];
     let frames: usize = held_out.iter().map(|e| e.log_densities.len()).sum();
@@ -116,11 +117,6 @@ fn compare(fits: [Fit; 2], halves: &[Vec<f64>; 2], dim: usize, clusters: usize) 
         held_out: held_out.iter().map(|e| e.log_likelihood()).sum::<f64>() / frames as f64,
         balance: balance(&fits[0]).min(balance(&fits[1])),
     })
-}
-
-/// Index of the largest value.
-fn most(values: &[f64]) -> usize {
-    values.iter().enumerate().fold(0, |best, (i, v)| if *v > values[best] { i } else { best })
 }
 
 /// Mutual information of two cuts into `k` clusters over the mean of their entropies, in `[0, 1]`.

@@ -6,11 +6,10 @@ use burn::tensor::Tensor;
 use serde::Serialize;
 
 use super::balance::Balance;
-use super::bound::BoundReport;
-use super::checkpoint::StageName;
 use super::count::Candidate;
-use super::stage::{Outcome, to_host};
 use crate::error::{Error, Result};
+use crate::fitted::{BoundReport, to_host};
+use crate::stage::StageName;
 
 /// Averages over an epoch.
 #[derive(Clone, Debug, Serialize)]
@@ -57,6 +56,16 @@ pub struct MixtureReport {
     /// What every count of clusters was worth, where their number was to be found.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub candidates: Option<Vec<Candidate>>,
+}
+
+/// One step's objective and what is worth reporting of it.
+pub struct Outcome {
+    /// To be minimised `[1]`.
+    pub loss: Tensor<1>,
+    /// Named values `[1]`, averaged over the epoch; the first that is not finite is blamed.
+    pub values: Vec<(&'static str, Tensor<1>)>,
+    /// Mean cluster distribution of the batch `[K]`.
+    pub shares: Option<Tensor<1>>,
 }
 
 /// Sums over the steps of an epoch so far: of every value, then of every cluster's share.

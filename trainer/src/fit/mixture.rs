@@ -4,15 +4,19 @@ use burn::module::Module;
 use rand::seq::SliceRandom;
 
 use super::balance::Balance;
-use super::checkpoint::{Checkpoint, Place, StageName};
+use super::checkpoint::{Checkpoint, Place};
+use super::count;
+use super::event::{Event, Observer};
 use super::metrics::{MixtureReport, Totals};
-use super::stage::{Start, latents};
-use super::{Ended, Event, Observer, count};
+use super::stage::{Ended, Start};
 use crate::config::{Checked, Clusters};
-use crate::data::{FrameKind, FrameShape, Frames};
+use crate::data::Frames;
 use crate::error::{Error, Result};
+use crate::fitted::latents;
+use crate::frame::{FrameKind, FrameShape};
 use crate::gmm::{self, CovarianceType, Estimator, Fit, Moments, Points, Settings};
 use crate::rng::{Purpose, stream};
+use crate::stage::StageName;
 
 /// The stream that picks the frames EM looks at; restarts count up from 0.
 const SUBSET: u64 = u32::MAX as u64;

@@ -3,17 +3,19 @@
 
 use burn::tensor::Tensor;
 
-use super::checkpoint::StageName;
+use super::event::Observer;
+use super::metrics::Outcome;
 use super::spread::Spread;
-use super::stage::{Outcome, Stage, Start};
-use super::{Material, Observer};
+use super::stage::{Stage, Start};
+use super::training_data::TrainingData;
 use crate::config::Checked;
+use crate::data::batches::to_tensor;
 use crate::data::batches::{Batch, BatchPlan};
-use crate::data::store::to_tensor;
 use crate::elbo::standard;
 use crate::error::Result;
 use crate::model::ClusterVae;
 use crate::rng::Purpose;
+use crate::stage::StageName;
 
 /// Views of a frame, whose means are pulled together.
 const VIEWS: usize = 2;
@@ -22,7 +24,7 @@ const VIEWS: usize = 2;
 pub fn run(
     config: &Checked,
     start: Start<'_>,
-    data: &Material,
+    data: &TrainingData,
     observer: &mut Observer<'_>,
 ) -> Result<Option<ClusterVae>> {
     let c = &config.pretrain;

@@ -7,19 +7,21 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
 
-use super::bound::bound;
-use super::checkpoint::StageName;
+use super::event::Observer;
+use super::metrics::Outcome;
 use super::spread::Spread;
-use super::stage::{Bounds, Outcome, Stage, Start};
-use super::{Material, Observer};
+use super::stage::{Bounds, Stage, Start};
+use super::training_data::TrainingData;
 use crate::config::{Checked, ClusterPosterior, DecoderPasses, Schedule};
+use crate::data::batches::to_tensor;
 use crate::data::batches::{Batch, BatchPlan};
-use crate::data::store::to_tensor;
 use crate::elbo::reconstruction::TwoClusters;
 use crate::elbo::{self, Terms, information, optimum};
 use crate::error::Result;
+use crate::fitted::bound;
 use crate::model::ClusterVae;
 use crate::rng::Purpose;
+use crate::stage::StageName;
 
 /// Share of the stage in which an amortised head is also taught the mixture's responsibilities.
 const TEACHING_SHARE: f64 = 0.2;
@@ -31,7 +33,7 @@ const BOUND_SAMPLES: usize = 4;
 pub fn run(
     config: &Checked,
     start: Start<'_>,
-    data: &Material,
+    data: &TrainingData,
     observer: &mut Observer<'_>,
 ) -> Result<Option<ClusterVae>> {
     let c = &config.refine;

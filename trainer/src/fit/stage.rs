@@ -4,32 +4,19 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
 
-use super::bound::BoundReport;
-use super::checkpoint::{Checkpoint, Place, StageName};
-use super::metrics::{Epoch, Sums, Totals};
+use super::checkpoint::{Checkpoint, Place};
+use super::event::{Event, Observer};
+use super::metrics::{Epoch, Outcome, Sums, Totals};
 use super::spread::Spread;
-use super::{Event, Observer};
-use crate::data::Frames;
-use crate::data::batches::{Batch, BatchPlan};
-use crate::data::store::{Store, to_tensor};
-use crate::error::{Error, Result};
-use crate::kernels::{on_cpu, optimizer};
-use crate::model::{ClusterVae, Posterior};
+use crate::cpu::{on_cpu, optimizer};
+use crate::data::batches::{Batch, BatchPlan, Store};
+use crate::error::Result;
+use crate::fitted::BoundReport;
+use crate::model::ClusterVae;
+use crate::stage::StageName;
 
 /// Steps between two looks at whether every value is still finite.
 const CHECK_EVERY: usize = 50;
-/// Frames encoded at once.
-const ENCODE_BATCH: usize = 1000;
-
-/// One step's objective and what is worth reporting of it.
-pub struct Outcome {
-    /// To be minimised `[1]`.
-    pub loss: Tensor<1>,
-    /// Named values `[1]`, averaged over the epoch; the first that is not finite is blamed.
-    pub values: Vec<(&'static str, Tensor<1>)>,
-    /// Mean cluster distribution of the batch `[K]`.
-    pub shares: Option<Tensor<1>>,
-}
 
 /// Where a stage begins.
 pub struct Start<'a> {
@@ -141,36 +128,18 @@ fn norm(model: &ClusterVae, gradients: &GradientsParams) -> Tensor<1> {
     total.sqrt()
 }
 
-/// Encodes frames that are already scaled, a thousand at a time, and hands each part to `visit`
-/// with the index of its first frame.
-pub fn encode(
-    model: &ClusterVae,
-    frames: &Frames,
-    device: &Device,
-    mut visit: impl FnMut(usize, Tensor<2>, Posterior) -> Result<()>,
-) -> Result<()> {
-    let p = frames.shape.len();
-    for (part, values) in frames.values.chunks(ENCODE_BATCH * p).enumerate() {
-        let x = to_tensor(values, p, device);
-        let posterior = model.encoder.forward(x.clone());
-        visit(part * ENCODE_BATCH, x, posterior)?;
+/// How a stage, or all of them, ended.
+pub enum Ended {
+    /// With a model.
+    Model(Box<ClusterVae>),
+    /// With a reason to start again from other weights.
+    Again(String),
+    /// The observer broke off.
+    Stopped,
+}
+
+impl From<Option<ClusterVae>> for Ended {
+    fn from(model: Option<ClusterVae>) -> Self {
+        model.map_or(Self::Stopped, |model| Self::Model(Box::new(model)))
     }
-    Ok(())
-}
-
-/// Values of a tensor on the host.
-pub fn to_host<const R: usize>(tensor: Tensor<R>) -> Result<Vec<f32>> {
-    tensor.try_into_vec_as::<f32>().map_err(|e| Error::resource("device", format!("{e:?}")))
-}
-
-/// m `[N,D]` and Σ_d v_d `[N]` of all frames, in f64 as EM wants them.
-pub fn latents(model: &ClusterVae, frames: &Frames, device: &Device) -> Result<(Vec<f64>, Vec<f64>)> {
-    let (mut means, mut total_variances) = (Vec::new(), Vec::new());
-    let model = model.valid();
-    encode(&model, frames, &device.clone().inner(), |_, _, posterior| {
-        means.extend(to_host(posterior.mu_z)?.into_iter().map(f64::from));
-        total_variances.extend(to_host(posterior.log_var_z.exp().sum_dim(1))?.into_iter().map(f64::from));
-        Ok(())
-    })?;
-    Ok((means, total_variances))
 }

@@ -5,14 +5,17 @@ use std::time::Instant;
 
 use burn::tensor::Device;
 
+use super::event::Event;
 use super::stage::Start;
-use super::{Event, Material, StageName, likelihood, pretrain, refine};
+use super::training_data::{TrainingData, likelihood};
+use super::{pretrain, refine};
 use crate::config::Checked;
 use crate::data::Frames;
 use crate::data::scaling::Scaling;
 use crate::error::{Error, Result};
 use crate::model::{ClusterVae, Init};
 use crate::rng::{Purpose, stream};
+use crate::stage::StageName;
 
 /// Frames a second in each of `rounds` rounds of `steps` steps, after one more that warms up.
 ///
@@ -34,9 +37,9 @@ pub fn throughput(
     let config = config.check()?;
     let scaling = Scaling::fit(frames, config.frames.of(frames.shape));
     let likelihood = likelihood(&config, scaling.is_some())?;
-    let data = Material {
+    let data = TrainingData {
         reports_bounds: false,
-        ..Material::new(&config, frames, scaling.as_ref(), std::slice::from_ref(device))?
+        ..TrainingData::new(&config, frames, scaling.as_ref(), std::slice::from_ref(device))?
     };
     let mut init = Init { rng: stream(config.seed, Purpose::Weights, 0), device: &data.devices[0] };
     let model = ClusterVae::new(&config, frames.shape, likelihood, &mut init);

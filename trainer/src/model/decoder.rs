@@ -6,9 +6,9 @@ use burn::tensor::activation::{relu, sigmoid};
 use burn::tensor::{Int, Tensor};
 
 use super::Init;
-use crate::data::FrameShape;
+use crate::cpu;
 use crate::elbo::reconstruction;
-use crate::kernels;
+use crate::frame::FrameShape;
 
 /// Distribution of a value of the frame, decided once the data are known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -96,9 +96,9 @@ impl Decoder {
     /// - output: `[B,K]`, nats
     pub fn log_likelihood_all(&self, frames: Tensor<2>, z: Tensor<2>) -> Tensor<2> {
         let out = self.forward_all(z);
-        if self.likelihood == Likelihood::Bernoulli && kernels::on_cpu(&out.device()) {
+        if self.likelihood == Likelihood::Bernoulli && cpu::on_cpu(&out.device()) {
             let [b, k, p] = out.dims();
-            return kernels::bernoulli(frames, out.reshape([b * k, p])).reshape([b, k]);
+            return cpu::bernoulli(frames, out.reshape([b * k, p])).reshape([b, k]);
         }
         let frames = frames.unsqueeze_dim::<3>(1);
         self.log_density(frames, out).sum_dim(2).squeeze_dim::<2>(2)
@@ -124,8 +124,8 @@ impl Decoder {
 
     /// Σ_p log p(x_p) of each row `[B]`.
     fn log_likelihood_of_rows(&self, frames: Tensor<2>, out: Tensor<2>) -> Tensor<1> {
-        if self.likelihood == Likelihood::Bernoulli && kernels::on_cpu(&out.device()) {
-            return kernels::bernoulli(frames, out);
+        if self.likelihood == Likelihood::Bernoulli && cpu::on_cpu(&out.device()) {
+            return cpu::bernoulli(frames, out);
         }
         self.log_density(frames, out).sum_dim(1).squeeze_dim::<1>(1)
     }

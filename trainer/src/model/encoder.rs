@@ -8,8 +8,8 @@ use burn::tensor::activation::relu;
 
 use super::Init;
 use crate::config::EncoderConfig;
-use crate::data::{FrameKind, FrameShape};
-use crate::kernels;
+use crate::cpu;
+use crate::frame::{FrameKind, FrameShape};
 
 /// Range that log v is clamped to, so that exp(log v) stays in what f16 can hold.
 pub const LOG_VAR_RANGE: (f32, f32) = (-8.0, 4.0);
@@ -99,7 +99,7 @@ impl Encoder {
     pub fn forward(&self, frames: Tensor<2>) -> Posterior {
         let b = frames.dims()[0];
         let mut hidden = frames;
-        let trains_on_cpu = kernels::on_cpu(&hidden.device()) && hidden.device().is_autodiff();
+        let trains_on_cpu = cpu::on_cpu(&hidden.device()) && hidden.device().is_autodiff();
         if !self.convs.is_empty() && trains_on_cpu {
             hidden = self.conv_blocks_on_cpu(hidden);
         } else if !self.convs.is_empty() {
@@ -171,7 +171,7 @@ impl Encoder {
             let [outputs, _, _, _] = conv.weight.dims();
             let bias = conv.bias.as_ref().map_or_else(|| Tensor::zeros([outputs], &maps.device()), |bias| bias.val());
             let affine = [norm.gamma.val(), norm.beta.val()];
-            let done = kernels::conv_block(maps, [h, w], conv.weight.val(), bias, affine, norm.epsilon);
+            let done = cpu::conv_block(maps, [h, w], conv.weight.val(), bias, affine, norm.epsilon);
             (c, h, w) = (outputs, h.div_ceil(2), w.div_ceil(2));
             maps = with_running(norm, done);
         }
@@ -181,10 +181,10 @@ impl Encoder {
 
 /// Normalisation and ReLU in training on the CPU.
 fn norm_on_cpu(norm: &BatchNorm, input: Tensor<2>) -> Tensor<2> {
-    with_running(norm, kernels::norm_block(input, [norm.gamma.val(), norm.beta.val()], norm.epsilon))
+    with_running(norm, cpu::norm_block(input, [norm.gamma.val(), norm.beta.val()], norm.epsilon))
 }
 
-fn with_running(norm: &BatchNorm, done: kernels::Normalised) -> Tensor<2> {
+fn with_running(norm: &BatchNorm, done: cpu::Normalised) -> Tensor<2> {
     update_running(norm, done.mean, done.variance);
     done.output
 }

@@ -18,8 +18,8 @@ use burn::tensor::Tensor;
 use burn::tensor::activation::log_softmax;
 
 use crate::config::{Checked, ClusterPosterior};
-use crate::data::FrameShape;
 use crate::elbo;
+use crate::frame::FrameShape;
 
 /// All learned parts.
 #[derive(Module, Debug)]

@@ -4,7 +4,8 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::data::Frames;
 use crate::error::Result;
-use crate::fit::{Fitted, encode, novelty, to_host};
+use crate::fitted::{Fitted, encode, novelty, to_host};
+use crate::ranking::best_two;
 
 /// q(z|x), q(c|x) and novelty of N frames.
 #[derive(Clone, Debug)]
@@ -84,13 +85,7 @@ impl Latents {
 
     /// The most probable cluster of frame `n`, and the second; the lower number of equals comes first.
     pub fn best_two(&self, n: usize) -> [usize; 2] {
-        let log_q = self.log_q(n);
-        let best = |without: Option<usize>| {
-            let of = (0..log_q.len()).filter(|c| Some(*c) != without);
-            of.reduce(|best, c| if log_q[c] > log_q[best] { c } else { best }).unwrap_or_default()
-        };
-        let first = best(None);
-        [first, best(Some(first))]
+        best_two(self.log_q(n))
     }
 
     /// The frames of which `cluster` is the most probable one.

@@ -14,7 +14,7 @@ use burn::tensor::Device;
 
 use crate::data::Frames;
 use crate::error::Result;
-use crate::fit::Fitted;
+use crate::fitted::Fitted;
 
 /// Real frames shown beside a decoded mean.
 pub const NEAREST: usize = 3;

@@ -2,11 +2,11 @@
 
 use burn::tensor::Device;
 
-use crate::critic::expectation::nodes;
 use crate::data::Frames;
 use crate::elbo::optimum;
 use crate::error::Result;
-use crate::fit::{Fitted, encode, to_host};
+use crate::explain::expectation::nodes;
+use crate::fitted::{Fitted, encode, to_host};
 
 /// Of one frame, nats.
 pub struct Ratio {

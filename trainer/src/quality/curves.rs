@@ -3,10 +3,11 @@
 
 use burn::tensor::Device;
 
-use crate::data::{FrameShape, Frames};
+use crate::data::Frames;
 use crate::error::Result;
 use crate::eval::predict;
-use crate::fit::Fitted;
+use crate::fitted::Fitted;
+use crate::frame::FrameShape;
 
 /// Steps from the whole frame to the whole baseline.
 const STEPS: usize = 28;

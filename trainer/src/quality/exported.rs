@@ -7,7 +7,7 @@ use half::f16;
 
 use crate::error::Result;
 use crate::export::{Folded, FoldedDense};
-use crate::fit::{Fitted, to_host};
+use crate::fitted::{Fitted, to_host};
 
 /// The model that `model.onnx` and `decoder.onnx` with f16 weights compute, every product in f32.
 ///

@@ -1,4 +1,4 @@
-//! Rows about the maps of [`crate::critic`].
+//! Rows about the maps of [`crate::explain`].
 
 use burn::tensor::Device;
 use rand::seq::SliceRandom;
@@ -6,11 +6,12 @@ use rand::seq::SliceRandom;
 use super::completeness::ratios;
 use super::statistics::spearman;
 use super::{Bar, Planted, Row, Subject, as_exported, curves, occluder, order, sobel, stroke};
-use crate::critic::{Explanation, explain, explain_between, heatmap, indices};
-use crate::data::{FrameShape, Frames};
+use crate::data::Frames;
 use crate::error::Result;
 use crate::eval::auroc;
-use crate::fit::{Fitted, to_host};
+use crate::explain::{Explanation, explain, explain_between, heatmap, indices};
+use crate::fitted::{Fitted, to_host};
+use crate::frame::FrameShape;
 use crate::model::{ClusterVae, Init};
 use crate::rng::{Purpose, stream};
 

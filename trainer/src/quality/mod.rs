@@ -17,10 +17,10 @@ pub use planted::{Planted, occluder, stroke};
 use burn::tensor::Device;
 use serde::{Serialize, Serializer};
 
-use crate::critic::amortised as critic;
+use crate::critic::{self, Critic};
 use crate::data::Frames;
 use crate::error::{Error, Result};
-use crate::fit::Fitted;
+use crate::fitted::Fitted;
 use crate::rng::{Purpose, stream};
 
 /// What a measured value has to be.
@@ -95,9 +95,11 @@ impl Row {
 pub struct Subject<'a> {
     /// The model.
     pub fitted: &'a Fitted,
-    /// Frames it was not fitted to, in the units of the data, for what takes long,
+    /// Its amortised critic, if it has one.
+    pub critic: Option<&'a Critic>,
+    /// Some of the frames it was not fitted to, in the units of the data, for what takes long.
     pub frames: &'a Frames,
-    /// and all of them for the rest.
+    /// All frames it was not fitted to, in the units of the data, for the rest.
     pub all: &'a Frames,
     /// Frames of other kinds, which should be novel, by name.
     pub novel: &'a [(String, Frames)],
@@ -129,8 +131,7 @@ pub fn measure(subject: &Subject<'_>, progress: &mut dyn FnMut(&str)) -> Result<
 
 /// How near the amortised critic, if there is one, comes to the exact map.
 fn amortised(subject: &Subject<'_>) -> Result<Option<Row>> {
-    let Subject { fitted, frames, device, .. } = subject;
-    let Some(critic) = &fitted.critic else { return Ok(None) };
+    let Subject { fitted, critic: Some(critic), frames, device, .. } = subject else { return Ok(None) };
     let exact = critic::exact(fitted, frames, device)?;
     let found = critic::agreement(&exact, &critic.maps(fitted, frames, device)?, frames.shape.len());
     Ok(Some(Row::new("amortised critic: R² against the exact trust map", Bar::AtLeast(0.9), found.r_squared)))

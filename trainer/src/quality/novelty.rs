@@ -5,10 +5,11 @@ use rand::RngExt;
 use rand::seq::SliceRandom;
 
 use super::{Bar, Row, Subject};
-use crate::data::{FrameKind, Frames};
+use crate::data::Frames;
 use crate::error::Result;
 use crate::eval::{Predictions, against_labels, against_views, auroc, predict};
-use crate::fit::Fitted;
+use crate::fitted::Fitted;
+use crate::frame::FrameKind;
 use crate::rng::{Purpose, stream};
 
 /// Streams of [`Purpose::Quality`].
@@ -112,7 +113,7 @@ fn turned([row, column]: [isize; 2], [_, w]: [isize; 2]) -> [isize; 2] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::FrameShape;
+    use crate::frame::FrameShape;
 
     #[test]
     fn images_are_shifted_and_turned() {

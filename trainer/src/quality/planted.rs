@@ -2,7 +2,7 @@
 
 use rand::{Rng, RngExt};
 
-use crate::data::FrameShape;
+use crate::frame::FrameShape;
 
 /// Share of the data's range by which a value must have changed to count as planted: what lies on ink of its own
 /// brightness is not novel.

@@ -8,11 +8,11 @@ use base64::engine::general_purpose::STANDARD;
 use image::{ImageFormat, Rgba, RgbaImage};
 use maud::{Markup, html};
 
-use crate::critic::{Map, heatmap};
 use crate::data::scaling::Scaling;
-use crate::data::{FrameKind, FrameShape};
 use crate::error::{Error, Result};
-use crate::fit::Fitted;
+use crate::explain::{Map, heatmap};
+use crate::fitted::Fitted;
+use crate::frame::{FrameKind, FrameShape};
 
 /// Transparent pixels between two pictures of a strip, a share of a picture's width.
 const GAP: f64 = 0.08;

@@ -5,13 +5,13 @@ use pulldown_cmark::{Event, Options, Parser};
 
 use crate::error::Result;
 use crate::export::{Precision, card, figures};
-use crate::report::Material;
-use crate::report::page::Section;
+use crate::report::material::Findings;
+use crate::report::parts::Section;
 
 /// The card as HTML, without its title.
-pub fn section(material: &Material<'_>) -> Result<Section> {
-    let figures = material.metrics.as_ref().and_then(figures);
-    let markdown = card(material.fitted, Precision::F16, figures.as_deref())?;
+pub fn section(findings: &Findings<'_>) -> Result<Section> {
+    let figures = findings.metrics.as_ref().and_then(figures);
+    let markdown = card(findings.fitted, Precision::F16, figures.as_deref())?;
     let markdown = markdown.trim_start_matches("# Model card").replace("\n## ", "\n### ");
     // The card is ours, but what it quotes is not: HTML in it stays text.
     let events = Parser::new_ext(&markdown, Options::ENABLE_TABLES).map(|event| match event {

@@ -3,13 +3,13 @@
 use maud::html;
 
 use crate::eval::calibration::BINS;
-use crate::report::Material;
 use crate::report::chart::{Titles, reliability};
-use crate::report::page::{Section, count, figure, percent};
+use crate::report::material::Findings;
+use crate::report::parts::{Section, count, figure, percent};
 
 /// The reliability diagram, or a sentence where nothing can be compared.
-pub fn section(material: &Material<'_>) -> Section {
-    let body = match &material.confidence {
+pub fn section(findings: &Findings<'_>) -> Section {
+    let body = match &findings.confidence {
         None => html! {
             p {
                 "These frames carry no labels and this model was trained without views of a frame, so there is nothing to compare \

@@ -2,17 +2,17 @@
 
 use maud::{Markup, html};
 
-use crate::critic::{Map, heatmap};
 use crate::error::Result;
+use crate::explain::{Map, heatmap};
 use crate::prototypes::Change;
-use crate::report::page::{Section, percent};
+use crate::report::material::{Findings, Part};
+use crate::report::parts::{Section, percent};
 use crate::report::pictures::Tile;
-use crate::report::{Material, Part};
 
 /// A card a frame.
-pub fn section(material: &Material<'_>) -> Result<Section> {
-    let last = material.last();
-    let cards: Vec<Markup> = material.changes.iter().map(|c| card(material, last, c)).collect::<Result<_>>()?;
+pub fn section(findings: &Findings<'_>) -> Result<Section> {
+    let last = findings.last();
+    let cards: Vec<Markup> = findings.changes.iter().map(|c| card(findings, last, c)).collect::<Result<_>>()?;
     let body = if cards.is_empty() {
         html! { p { "No step in the latent makes a doubtful frame's two best clusters equal." } }
     } else {
@@ -32,7 +32,7 @@ pub fn section(material: &Material<'_>) -> Result<Section> {
     Ok(Section { id: "changes", short: "Changes", title: "What would change the answer", body })
 }
 
-fn card(material: &Material<'_>, part: &Part, change: &Change) -> Result<Markup> {
+fn card(findings: &Findings<'_>, part: &Part, change: &Change) -> Result<Markup> {
     let [first, second] = change.clusters;
     let [one, two] = change.probabilities;
     let difference: Vec<f32> = change.after.iter().zip(&change.before).map(|(after, before)| after - before).collect();
@@ -49,7 +49,7 @@ fn card(material: &Material<'_>, part: &Part, change: &Change) -> Result<Markup>
             div class="four" aria-hidden="true" {
                 span { "input" } span { "in " (first) } span { "in " (second) } span { "difference" }
             }
-            (material.look.strip(&tiles, tiles.len(), &spoken)?)
+            (findings.look.strip(&tiles, tiles.len(), &spoken)?)
             p class="small" {
                 strong { "Cluster " (first) } ", " (percent(one)) "; then " (second) ", " (percent(two))
                 "; step of " (format!("{:.2}", change.length))

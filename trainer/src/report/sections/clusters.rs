@@ -4,21 +4,21 @@ use maud::{Markup, html};
 
 use crate::error::Result;
 use crate::prototypes::{PLACES, Prototype};
-use crate::report::page::{Section, count, percent};
+use crate::report::material::{Findings, Part};
+use crate::report::parts::{Section, count, percent};
 use crate::report::pictures::Tile;
-use crate::report::{Material, Part};
 
 /// Pictures that a row has room for.
 const COLUMNS: usize = PLACES.len();
 
 /// A card a cluster.
-pub fn section(material: &Material<'_>) -> Result<Section> {
-    let first = &material.parts[0];
-    let cards: Vec<Markup> = material.prototypes.iter().map(|p| card(material, first, p)).collect::<Result<_>>()?;
-    let most = material.prototypes.iter().map(|p| p.share).fold(0.0, f64::max);
+pub fn section(findings: &Findings<'_>) -> Result<Section> {
+    let first = &findings.parts[0];
+    let cards: Vec<Markup> = findings.prototypes.iter().map(|p| card(findings, first, p)).collect::<Result<_>>()?;
+    let most = findings.prototypes.iter().map(|p| p.share).fold(0.0, f64::max);
     let body = html! {
         figure {
-            (shares(material, most))
+            (shares(findings, most))
             figcaption {
                 "Share of the " (first.name()) " that each cluster holds, the mean of q(c|x); the line is an equal share, 1/K."
             }
@@ -30,19 +30,19 @@ pub fn section(material: &Material<'_>) -> Result<Section> {
                 " of the cluster nearest to it. " strong { "Typical" } ": the largest E log p(z|c). " strong { "Doubtful" }
                 ": the smallest q(c|x). " strong { "Walks" } ": decoded from \u{2212}3 to +3 standard deviations through \u{3bc}"
                 sub { "c" } " along the two directions in which the latents of the cluster vary most, the first two \
-                eigenvectors of Cov(m) + E diag v over its frames. " (material.look.legend())
+                eigenvectors of Cov(m) + E diag v over its frames. " (findings.look.legend())
             }
         }
     };
     Ok(Section { id: "clusters", short: "Clusters", title: "Clusters and what they stand for", body })
 }
 
-fn shares(material: &Material<'_>, most: f64) -> Markup {
-    let equal = 1.0 / material.prototypes.len().max(1) as f64;
+fn shares(findings: &Findings<'_>, most: f64) -> Markup {
+    let equal = 1.0 / findings.prototypes.len().max(1) as f64;
     let scale = most.max(equal) * 1.02;
     html! {
         div class="shares" role="img" aria-label="Share of the frames in each cluster" {
-            @for p in &material.prototypes {
+            @for p in &findings.prototypes {
                 div class="row" {
                     span class="name" { (p.cluster) }
                     span class="track" style=(format!("--equal:{:.2}%", 100.0 * equal / scale)) {
@@ -56,8 +56,8 @@ fn shares(material: &Material<'_>, most: f64) -> Markup {
     }
 }
 
-fn card(material: &Material<'_>, part: &Part, p: &Prototype) -> Result<Markup> {
-    let look = &material.look;
+fn card(findings: &Findings<'_>, part: &Part, p: &Prototype) -> Result<Markup> {
+    let look = &findings.look;
     let frames = |which: &[usize]| which.iter().map(|&n| Tile::Frame(part.frames.frame(n))).collect::<Vec<_>>();
     let row = |name: &str, tiles: &[Tile<'_>]| -> Result<Markup> {
         let strip = look.strip(tiles, COLUMNS, &format!("Cluster {}: {name}", p.cluster))?;
@@ -70,7 +70,7 @@ fn card(material: &Material<'_>, part: &Part, p: &Prototype) -> Result<Markup> {
         rows.push(row("doubtful", &frames(&p.doubtful))?);
     }
     for (rank, walk) in p.traversals.iter().enumerate() {
-        let tiles: Vec<Tile<'_>> = walk.decoded.chunks_exact(material.fitted.shape.len()).map(Tile::Frame).collect();
+        let tiles: Vec<Tile<'_>> = walk.decoded.chunks_exact(findings.fitted.shape.len()).map(Tile::Frame).collect();
         let name = format!("walk {}, a step is {:.2} in the latent", rank + 1, walk.direction.deviation);
         rows.push(row(&name, &tiles)?);
     }
@@ -79,7 +79,7 @@ fn card(material: &Material<'_>, part: &Part, p: &Prototype) -> Result<Markup> {
             h3 {
                 span class={ "swatch " (crate::report::chart::colour(p.cluster)) } {}
                 "Cluster " (p.cluster)
-                @if let Some(class) = material.labelled.as_ref().and_then(|l| l.class(p.cluster)) {
+                @if let Some(class) = findings.labelled.as_ref().and_then(|l| l.class(p.cluster)) {
                     span class="aside" { "class " (class) }
                 }
             }

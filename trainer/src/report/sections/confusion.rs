@@ -2,15 +2,15 @@
 
 use maud::html;
 
-use crate::report::page::{Section, count};
-use crate::report::{Labelled, Material};
+use crate::report::material::{Findings, Labelled};
+use crate::report::parts::{Section, count};
 
 /// A table of counts, or a sentence where there are no labels.
-pub fn section(material: &Material<'_>) -> Section {
-    let part = material.last();
-    let body = match (&material.labelled, &part.frames.labels) {
+pub fn section(findings: &Findings<'_>) -> Section {
+    let part = findings.last();
+    let body = match (&findings.labelled, &part.frames.labels) {
         (Some(labelled), Some(labels)) => {
-            let counts = counts(labelled, &part.latents.clusters, labels, material.fitted.config.clusters());
+            let counts = counts(labelled, &part.latents.clusters, labels, findings.fitted.config.clusters());
             let mut order: Vec<usize> = (0..counts.len()).collect();
             order.sort_by_key(|&c| (labelled.class(c).is_none(), labelled.class(c), c));
             let s = labelled.scores;

@@ -2,29 +2,29 @@
 
 use maud::{Markup, html};
 
-use crate::critic::{Explanation, Map, heatmap};
 use crate::data::Role;
 use crate::error::Result;
-use crate::report::page::{Section, figure, percent};
+use crate::explain::{Explanation, Map, heatmap};
+use crate::report::material::{Findings, Part};
+use crate::report::parts::{Section, figure, percent};
 use crate::report::pictures::{Tile, scale, span};
-use crate::report::{Material, Part};
 
 /// Both figures, under a legend of the maps.
-pub fn section(material: &Material<'_>) -> Result<Section> {
+pub fn section(findings: &Findings<'_>) -> Result<Section> {
     let maps = |map: Map| {
-        let shape = material.fitted.shape;
-        let kind = material.fitted.config.frames.of(shape);
-        let all = material.parts.iter().flat_map(|part| &part.explained);
+        let shape = findings.fitted.shape;
+        let kind = findings.fitted.config.frames.of(shape);
+        let all = findings.parts.iter().flat_map(|part| &part.explained);
         let joined: Vec<Vec<f32>> = all.map(|(_, e)| heatmap::joined(map, e.map(map), shape, kind)).collect();
         span(map, joined.iter().map(Vec::as_slice))
     };
     let spans = Map::ALL.map(maps);
     let figures: Vec<Markup> =
-        material.parts.iter().map(|part| of_part(material, part, spans)).collect::<Result<_>>()?;
+        findings.parts.iter().map(|part| of_part(findings, part, spans)).collect::<Result<_>>()?;
     let body = html! {
         p {
             "Each frame with its reconstruction, the mean of p(x|m,c" sub { "1" } ") under its most probable cluster c"
-            sub { "1" } ", and three maps that say, value by value, what the decision rests on. " (material.look.legend()) " The colours of a map are the same throughout \
+            sub { "1" } ", and three maps that say, value by value, what the decision rests on. " (findings.look.legend()) " The colours of a map are the same throughout \
             the page; the outermost half percent of its values takes the last colour."
         }
         (legend(spans)?)
@@ -83,9 +83,9 @@ fn signed(value: f32) -> String {
     if value < 0.0 { format!("\u{2212}{text}") } else { text }
 }
 
-fn of_part(material: &Material<'_>, part: &Part, spans: [[f32; 2]; 3]) -> Result<Markup> {
+fn of_part(findings: &Findings<'_>, part: &Part, spans: [[f32; 2]; 3]) -> Result<Markup> {
     let cards: Vec<Markup> =
-        part.explained.iter().map(|(n, e)| card(material, part, *n, e, spans)).collect::<Result<_>>()?;
+        part.explained.iter().map(|(n, e)| card(findings, part, *n, e, spans)).collect::<Result<_>>()?;
     let (title, caption) = match part.role {
         None => ("Frames", "As figures 2 and 3 of the paper, for the frames given."),
         Some(Role::Fit) => ("Training frames", "As figure 2 of the paper."),
@@ -99,7 +99,7 @@ fn of_part(material: &Material<'_>, part: &Part, spans: [[f32; 2]; 3]) -> Result
     Ok(figure(title, &body, &caption))
 }
 
-fn card(material: &Material<'_>, part: &Part, n: usize, e: &Explanation, spans: [[f32; 2]; 3]) -> Result<Markup> {
+fn card(findings: &Findings<'_>, part: &Part, n: usize, e: &Explanation, spans: [[f32; 2]; 3]) -> Result<Markup> {
     let tiles = [
         Tile::Frame(part.frames.frame(n)),
         Tile::Frame(&e.reconstruction),
@@ -114,7 +114,7 @@ fn card(material: &Material<'_>, part: &Part, n: usize, e: &Explanation, spans: 
             div class="five" aria-hidden="true" {
                 span { "input" } span { "recon." } span { "trust" } span { "contrast" } span { "surprise" }
             }
-            (material.look.strip(&tiles, tiles.len(), &spoken)?)
+            (findings.look.strip(&tiles, tiles.len(), &spoken)?)
             p class="small" {
                 strong { "Cluster " (e.cluster) } ", " (sure(e.cluster)) "; then " (e.runner_up) ", " (sure(e.runner_up))
                 @if let Some(labels) = &part.frames.labels { "; label " (labels[n]) }

@@ -4,21 +4,21 @@ use maud::html;
 
 use crate::error::Result;
 use crate::prototypes::components;
-use crate::report::Material;
 use crate::report::chart::{Group, Titles, histogram, scatter};
-use crate::report::page::{Section, count, figure, percent};
+use crate::report::material::Findings;
+use crate::report::parts::{Section, count, figure, percent};
 use crate::report::projection::Discriminant;
 
 /// Frames on the map: more would hide each other.
 const ON_MAP: usize = 3000;
 
 /// Both figures.
-pub fn section(material: &Material<'_>) -> Result<Section> {
-    let (means, _) = components(material.fitted)?;
-    let threshold = material.fitted.calibration.novelty_threshold;
-    let part = material.last();
+pub fn section(findings: &Findings<'_>) -> Result<Section> {
+    let (means, _) = components(findings.fitted)?;
+    let threshold = findings.fitted.calibration.novelty_threshold;
+    let part = findings.last();
     let latents = &part.latents;
-    let k = material.fitted.config.clusters();
+    let k = findings.fitted.config.clusters();
     let map = Discriminant::new(latents.means(), latents.log_qs(), latents.dim, k).map(|plane| {
         let on_map = || (0..latents.len().min(ON_MAP)).map(|n| (latents.clusters[n], plane.place(latents.mean(n))));
         let groups: Vec<Group> = (0..k)
@@ -42,7 +42,7 @@ pub fn section(material: &Material<'_>) -> Result<Section> {
     });
     let titles =
         Titles { spoken: "Histogram of the novelty of frames, with the threshold", x: "novelty, nats", y: "frames" };
-    let rate = material.fitted.config.novelty.false_alarm_rate;
+    let rate = findings.fitted.config.novelty.false_alarm_rate;
     let caption = html! {
         "Novelty \u{2212}log \u{3a3}" sub { "c" } " p(c) exp E log p(z|c) of the " (part.name()) ". Past the threshold of "
         (format!("{threshold:.1}")) " nats a frame is called novel: " (percent(part.novel(threshold)))

@@ -2,9 +2,9 @@
 
 use maud::html;
 
-use crate::report::Material;
 use crate::report::chart::{Titles, lines};
-use crate::report::page::{Section, figure};
+use crate::report::material::Findings;
+use crate::report::parts::{Section, figure};
 
 /// Key of `metrics.jsonl`, heading, unit, what to look for.
 const CURVES: [(&str, &str, &str, &str); 8] = [
@@ -50,8 +50,8 @@ const CURVES: [(&str, &str, &str, &str); 8] = [
 ];
 
 /// A chart a quantity.
-pub fn section(material: &Material<'_>) -> Section {
-    let body = match &material.history {
+pub fn section(findings: &Findings<'_>) -> Section {
+    let body = match &findings.history {
         None => html! { p { "This run directory keeps no metrics.jsonl, so there are no curves." } },
         Some(history) => html! {
             p {

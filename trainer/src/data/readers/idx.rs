@@ -1,0 +1,100 @@
+//! The IDX format of the MNIST files, gzipped or not.
+//!
+//! | bytes | content |
+//! |---|---|
+//! | 0..2 | zero |
+//! | 2 | element type; 0x08 is u8, the only one read here |
+//! | 3 | number of dimensions R |
+//! | 4..4+4R | sizes, big-endian u32 |
+//! | rest | values, row-major |
+
+use std::io::Read;
+use std::path::Path;
+
+use crate::data::Frames;
+use crate::error::{Error, Result};
+use crate::frame::FrameShape;
+
+const U8_ELEMENTS: u8 = 0x08;
+const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+
+/// Sizes and values of an IDX file of bytes.
+pub struct IdxArray {
+    /// Size of each dimension.
+    pub sizes: Vec<usize>,
+    /// Values, row-major.
+    pub values: Vec<u8>,
+}
+
+/// True if `bytes` start like a gzip or an IDX file.
+pub fn looks_like_idx(bytes: &[u8]) -> bool {
+    bytes.starts_with(&GZIP_MAGIC) || bytes.starts_with(&[0, 0, U8_ELEMENTS])
+}
+
+/// Reads an IDX file; `path` only names it in errors.
+pub fn parse(path: &Path, bytes: &[u8]) -> Result<IdxArray> {
+    let unzipped;
+    let bytes = if bytes.starts_with(&GZIP_MAGIC) {
+        let mut out = Vec::new();
+        flate2::read::MultiGzDecoder::new(bytes)
+            .read_to_end(&mut out)
+            .map_err(|e| Error::data(path, format!("gzip stream is damaged after {} bytes: {e}", out.len())))?;
+        unzipped = out;
+        &unzipped[..]
+    } else {
+        bytes
+    };
+    let header = bytes
+        .get(..4)
+        .ok_or_else(|| Error::data(path, format!("{} bytes, expected an IDX header of at least 4", bytes.len())))?;
+    if header[..2] != [0, 0] || header[2] != U8_ELEMENTS {
+        return Err(Error::data(
+            path,
+            format!("byte 0: magic {header:02x?}, expected [00, 00, 08, dimensions] (IDX of bytes)"),
+        ));
+    }
+    let rank = usize::from(header[3]);
+    let sizes = bytes
+        .get(4..4 + 4 * rank)
+        .ok_or_else(|| Error::data(path, format!("file ends inside the {rank} sizes of its header")))?
+        .chunks_exact(4)
+        .map(|b| u32::from_be_bytes([b[0], b[1], b[2], b[3]]) as usize)
+        .collect::<Vec<_>>();
+    let values = &bytes[4 + 4 * rank..];
+    let expected = sizes.iter().try_fold(1usize, |a, &b| a.checked_mul(b));
+    if expected != Some(values.len()) {
+        return Err(Error::data(
+            path,
+            format!(
+                "byte {}: {} values, expected {} for sizes {sizes:?}",
+                4 + 4 * rank,
+                values.len(),
+                expected.map_or("more than memory holds".into(), |e| e.to_string()),
+            ),
+        ));
+    }
+    Ok(IdxArray { sizes, values: values.to_vec() })
+}
+
+/// Frames of an IDX file of images, `[N,H,W]` or `[N,C,H,W]`.
+pub fn frames(path: &Path, bytes: &[u8]) -> Result<Frames> {
+    let array = parse(path, bytes)?;
+    let (channels, height, width) = match array.sizes[..] {
+        [_, h, w] => (1, h, w),
+        [_, c, h, w] => (c, h, w),
+        _ => {
+            return Err(Error::data(path, format!("sizes {:?}, expected images [N,H,W] or [N,C,H,W]", array.sizes)));
+        }
+    };
+    let values = array.values.iter().map(|&v| f32::from(v) / 255.0).collect();
+    Ok(Frames { shape: FrameShape { channels, height, width }, values, labels: None })
+}
+
+/// Labels of an IDX file `[N]`.
+pub fn labels(path: &Path, bytes: &[u8]) -> Result<Vec<u32>> {
+    let array = parse(path, bytes)?;
+    match array.sizes[..] {
+        [_] => Ok(array.values.iter().map(|&v| u32::from(v)).collect()),
+        _ => Err(Error::data(path, format!("sizes {:?}, expected labels [N]", array.sizes))),
+    }
+}

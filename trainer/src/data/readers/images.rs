@@ -1,0 +1,84 @@
+//! A folder of PNG or JPEG files, all of one size; sub-folders, if any, name the classes.
+
+use std::path::{Path, PathBuf};
+
+use crate::data::Frames;
+use crate::error::{Error, Result};
+use crate::frame::FrameShape;
+
+const EXTENSIONS: [&str; 3] = ["png", "jpg", "jpeg"];
+
+/// True if `folder` or one of its sub-folders holds an image.
+pub fn holds_images(folder: &Path) -> Result<bool> {
+    Ok(!list(folder)?.is_empty())
+}
+
+/// Reads the images in the order of their names.
+///
+/// Grey images give one channel, all others three. The name of the sub-folder an image lies in is
+/// its class; images directly in `folder` have none.
+pub fn read(folder: &Path) -> Result<Frames> {
+    let files = list(folder)?;
+    let mut shape = None;
+    let mut values = Vec::new();
+    let mut classes: Vec<&Path> = Vec::new();
+    let mut labels = Vec::new();
+    for file in &files {
+        let decoded = image::open(file).map_err(|e| Error::data(file, e))?;
+        let grey = !decoded.color().has_color();
+        let (width, height) = (decoded.width() as usize, decoded.height() as usize);
+        let found = FrameShape { channels: if grey { 1 } else { 3 }, height, width };
+        match shape {
+            None => shape = Some(found),
+            Some(first) if first != found => {
+                return Err(Error::data(file, format!("shape {found}, expected {first} as in {}", files[0].display())));
+            }
+            Some(_) => {}
+        }
+        if grey {
+            values.extend(decoded.to_luma32f().into_raw());
+        } else {
+            let rgb = decoded.to_rgb32f().into_raw();
+            for channel in 0..3 {
+                values.extend(rgb.iter().skip(channel).step_by(3));
+            }
+        }
+        if let Some(class) = file.parent().filter(|parent| *parent != folder) {
+            if classes.last() != Some(&class) {
+                classes.push(class);
+            }
+            labels.push((classes.len() - 1) as u32);
+        }
+    }
+    let shape = shape.ok_or_else(|| Error::data(folder, "no PNG or JPEG file"))?;
+    let labels = match labels.len() {
+        0 => None,
+        n if n == files.len() => Some(labels),
+        _ => return Err(Error::data(folder, "images lie both in sub-folders (classes) and beside them")),
+    };
+    Ok(Frames { shape, values, labels })
+}
+
+fn list(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in entries(folder)? {
+        if entry.is_dir() {
+            files.extend(entries(&entry)?.into_iter().filter(|p| is_image(p)));
+        } else if is_image(&entry) {
+            files.push(entry);
+        }
+    }
+    Ok(files)
+}
+
+fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut paths = std::fs::read_dir(folder)
+        .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>())
+        .map_err(|e| Error::data(folder, e))?;
+    paths.sort();
+    Ok(paths)
+}
+
+fn is_image(path: &Path) -> bool {
+    path.extension().and_then(|e| e.to_str()).is_some_and(|e| EXTENSIONS.contains(&e.to_ascii_lowercase().as_str()))
+}

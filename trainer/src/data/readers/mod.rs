@@ -1,0 +1,11 @@
+//! Frames from files, a reader a format.
+
+mod csv;
+pub mod digits;
+mod idx;
+mod images;
+mod npy;
+mod open;
+
+pub use npy::{write_npy, write_npy_frames};
+pub use open::{Role, open, open_table, parts};

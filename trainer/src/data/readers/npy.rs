@@ -1,0 +1,138 @@
+//! NumPy arrays: `.npy`, and `.npz` with the frames under `x` (or its only array) and labels under `y`.
+
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::path::Path;
+
+use npyz::{DType, NpyFile, TypeChar};
+
+use crate::data::Frames;
+use crate::error::{Error, Result};
+use crate::frame::FrameShape;
+
+/// Frames of an `.npy` file.
+pub fn read_npy(path: &Path) -> Result<Frames> {
+    let file = File::open(path).map_err(|e| Error::data(path, e))?;
+    frames(path, "array", BufReader::new(file))
+}
+
+/// Frames, and labels if there are any, of an `.npz` file.
+pub fn read_npz(path: &Path) -> Result<Frames> {
+    let mut archive = npyz::npz::NpzArchive::open(path).map_err(|e| Error::data(path, e))?;
+    let names: Vec<String> = archive.array_names().map(str::to_owned).collect();
+    let x = pick(&names, &["x", "X", "images", "data", "arr_0"])
+        .or_else(|| (names.len() == 1).then(|| names[0].clone()))
+        .ok_or_else(|| {
+            Error::data(
+                path,
+                format!("arrays {names:?}, expected the frames under \"x\" (labels, if any, under \"y\")"),
+            )
+        })?;
+    let mut result = match archive.by_name(&x).map_err(|e| Error::data(path, e))? {
+        Some(npy) => convert(path, &x, npy)?,
+        None => return Err(Error::data(path, format!("array \"{x}\" is missing"))),
+    };
+    if let Some(y) = pick(&names, &["y", "Y", "labels"])
+        && let Some(npy) = archive.by_name(&y).map_err(|e| Error::data(path, e))?
+    {
+        result.labels = Some(labels(path, &y, npy)?);
+    }
+    Ok(result)
+}
+
+/// The bytes of an `.npy` file of f32 `[N,columns]`, from row-major values.
+///
+/// # Errors
+/// [`Error::Resource`] if the values do not make whole rows.
+pub fn write_npy(values: &[f32], columns: usize) -> Result<Vec<u8>> {
+    write_rows(values, &[columns])
+}
+
+/// The bytes of an `.npy` file of f32 `[N,C,H,W]`, from the values of whole frames.
+///
+/// # Errors
+/// [`Error::Resource`] if the values do not make whole frames.
+pub fn write_npy_frames(values: &[f32], shape: FrameShape) -> Result<Vec<u8>> {
+    write_rows(values, &[shape.channels, shape.height, shape.width])
+}
+
+fn write_rows(values: &[f32], row: &[usize]) -> Result<Vec<u8>> {
+    use npyz::WriterBuilder;
+    let fault = |e: std::io::Error| Error::resource("npy", e);
+    let mut bytes = Vec::new();
+    let rows = values.len() / row.iter().product::<usize>();
+    let shape: Vec<u64> = [rows].iter().chain(row).map(|&size| size as u64).collect();
+    let mut writer =
+        npyz::WriteOptions::new().default_dtype().shape(&shape).writer(&mut bytes).begin_nd().map_err(fault)?;
+    writer.extend(values).map_err(fault)?;
+    writer.finish().map_err(fault)?;
+    Ok(bytes)
+}
+
+fn pick(names: &[String], wanted: &[&str]) -> Option<String> {
+    wanted.iter().find_map(|w| names.iter().find(|n| n == w)).cloned()
+}
+
+fn frames(path: &Path, name: &str, reader: impl Read) -> Result<Frames> {
+    let npy = NpyFile::new(reader).map_err(|e| Error::data(path, e))?;
+    convert(path, name, npy)
+}
+
+fn convert<R: Read>(path: &Path, name: &str, npy: NpyFile<R>) -> Result<Frames> {
+    let sizes = npy.shape().to_vec();
+    if npy.order() != npyz::Order::C {
+        return Err(Error::data(path, format!("{name} is in Fortran order; save it with numpy.ascontiguousarray")));
+    }
+    let values = floats(path, name, npy)?;
+    let dims: Vec<usize> = sizes.iter().map(|&s| s as usize).collect();
+    let (channels, height, width) = match dims[..] {
+        [_, f] => (1, 1, f),
+        [_, h, w] => (1, h, w),
+        [_, c, h, w] => (c, h, w),
+        _ => {
+            return Err(Error::data(path, format!("{name} has shape {dims:?}, expected [N,F], [N,H,W] or [N,C,H,W]")));
+        }
+    };
+    Ok(Frames { shape: FrameShape { channels, height, width }, values, labels: None })
+}
+
+fn floats<R: Read>(path: &Path, name: &str, npy: NpyFile<R>) -> Result<Vec<f32>> {
+    let kind = match npy.dtype() {
+        DType::Plain(t) => (t.type_char(), t.size_field()),
+        other => return Err(wrong_type(path, name, &other.descr())),
+    };
+    let fault = |e: std::io::Error| Error::data(path, format!("{name}: {e}"));
+    match kind {
+        (TypeChar::Uint, 1) => {
+            let bytes = npy.into_vec::<u8>().map_err(fault)?;
+            Ok(bytes.into_iter().map(|b| f32::from(b) / 255.0).collect())
+        }
+        (TypeChar::Float, 4) => npy.into_vec::<f32>().map_err(fault),
+        (TypeChar::Float, 8) => Ok(npy.into_vec::<f64>().map_err(fault)?.into_iter().map(|v| v as f32).collect()),
+        _ => Err(wrong_type(path, name, &npy.dtype().descr())),
+    }
+}
+
+fn labels<R: Read>(path: &Path, name: &str, npy: NpyFile<R>) -> Result<Vec<u32>> {
+    let kind = match npy.dtype() {
+        DType::Plain(t) => (t.type_char(), t.size_field()),
+        other => return Err(wrong_type(path, name, &other.descr())),
+    };
+    let fault = |e: std::io::Error| Error::data(path, format!("{name}: {e}"));
+    let wide: Vec<i64> = match kind {
+        (TypeChar::Uint, 1) => npy.into_vec::<u8>().map_err(fault)?.into_iter().map(i64::from).collect(),
+        (TypeChar::Int, 4) => npy.into_vec::<i32>().map_err(fault)?.into_iter().map(i64::from).collect(),
+        (TypeChar::Int, 8) => npy.into_vec::<i64>().map_err(fault)?,
+        _ => return Err(wrong_type(path, name, &npy.dtype().descr())),
+    };
+    wide.into_iter()
+        .enumerate()
+        .map(|(n, v)| {
+            u32::try_from(v).map_err(|_| Error::data(path, format!("{name}[{n}] = {v}, expected a class of 0 or more")))
+        })
+        .collect()
+}
+
+fn wrong_type(path: &Path, name: &str, found: &str) -> Error {
+    Error::data(path, format!("{name} has element type {found}, expected u8, f32 or f64"))
+}

@@ -1,0 +1,89 @@
+//! Families of random maps: of images, of windows of samples, of rows of features.
+
+use std::f32::consts::PI;
+
+use rand::{Rng, RngExt};
+use rand_distr::StandardNormal;
+
+use super::ImageMap;
+use crate::config::{AugmentConfig, AugmentKind};
+use crate::frame::{FrameKind, FrameShape};
+
+/// A family of random maps of frames, its ranges multiplied by `strength`.
+#[derive(Clone, Debug)]
+pub struct Augmentation {
+    kind: Option<FrameKind>,
+    pub(super) ranges: AugmentConfig,
+    shape: FrameShape,
+    strength: f32,
+}
+
+impl Augmentation {
+    /// The maps that `config` asks for; `auto` goes by the kind of frame.
+    pub fn new(config: &AugmentConfig, shape: FrameShape, kind: FrameKind, strength: f64) -> Self {
+        let kind = match config.kind {
+            AugmentKind::Auto => Some(kind),
+            AugmentKind::None | AugmentKind::Neighbours => None,
+            AugmentKind::Image => Some(FrameKind::Image),
+            AugmentKind::Window => Some(FrameKind::Window),
+            AugmentKind::Features => Some(FrameKind::Features),
+        };
+        Self { kind, ranges: config.clone(), shape, strength: strength as f32 }
+    }
+
+    /// Writes a random view of `frame` `[P]` to `out` `[P]`.
+    pub fn apply(&self, frame: &[f32], out: &mut [f32], rng: &mut impl Rng) {
+        match self.kind {
+            None => out.copy_from_slice(frame),
+            Some(FrameKind::Image) => ImageMap::draw(self, rng).apply(self.shape, frame, out),
+            Some(FrameKind::Window) => self.window(frame, out, rng),
+            Some(FrameKind::Features) => self.features(frame, out, rng),
+        }
+    }
+
+    /// True if all it does is to map images, which [`ImageMapper`] does on a device.
+    pub fn maps_images(&self) -> bool {
+        self.kind == Some(FrameKind::Image)
+    }
+
+    pub(super) fn range(&self, half_width: f64, rng: &mut impl Rng) -> f32 {
+        (rng.random::<f32>() * 2.0 - 1.0) * half_width as f32 * self.strength
+    }
+
+    /// Shift and smooth warp in time (edges repeat), the same for all channels; gain a channel; additive noise.
+    fn window(&self, frame: &[f32], out: &mut [f32], rng: &mut impl Rng) {
+        let width = self.shape.width;
+        let half = width as f32 / 2.0;
+        let shift = self.range(self.ranges.shift, rng) * half;
+        let limit = |warp: f32| warp.clamp(-MAX_WARP, MAX_WARP) * half;
+        let warp = [limit(self.range(self.ranges.warp, rng)), limit(self.range(self.ranges.warp, rng))];
+        for (source, target) in frame.chunks_exact(width).zip(out.chunks_exact_mut(width)) {
+            let gain = 1.0 + self.range(self.ranges.scale, rng);
+            for (i, value) in target.iter_mut().enumerate() {
+                let phase = PI * i as f32 / width as f32;
+                let warped = warp[0] * phase.sin() + 0.5 * warp[1] * (2.0 * phase).sin();
+                let at = (i as f32 + shift + warped).clamp(0.0, (width - 1) as f32);
+                let (low, part) = (at as usize, at.fract());
+                let high = (low + 1).min(width - 1);
+                *value = gain * (source[low] * (1.0 - part) + source[high] * part) + self.noise(rng);
+            }
+        }
+    }
+
+    /// Additive noise, and some features set to 0, their mean after scaling.
+    fn features(&self, frame: &[f32], out: &mut [f32], rng: &mut impl Rng) {
+        let dropout = self.ranges.dropout as f32 * self.strength;
+        for (source, target) in frame.iter().zip(out) {
+            let keep = rng.random::<f32>() >= dropout;
+            *target = if keep { source + self.noise(rng) } else { 0.0 };
+        }
+    }
+
+    fn noise(&self, rng: &mut impl Rng) -> f32 {
+        rng.sample::<f32, _>(StandardNormal) * self.ranges.noise as f32 * self.strength
+    }
+}
+
+/// Largest warp, as a share of half the width: the derivative of the displacement then stays below 1, so that
+/// time never runs backwards.
+const MAX_WARP: f32 = 0.3;

@@ -1,0 +1,83 @@
+//! The nearest frames of every frame: views for data of which no meaning-keeping map is known.
+
+use burn::tensor::{Device, Tensor, TensorData};
+use rand::{Rng, RngExt};
+use rayon::prelude::*;
+
+use crate::data::Frames;
+use crate::error::{Error, Result};
+
+/// Frames whose distances to all others are held at once.
+const CHUNK: usize = 256;
+
+/// For every frame the indices of the frames nearest to it.
+#[derive(Clone, Debug)]
+pub struct Neighbours {
+    indices: Vec<u32>,
+    count: usize,
+}
+
+impl Neighbours {
+    /// Finds the `count` nearest frames of each by Euclidean distance, exactly; of equals the first.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if there are not more than `count` frames.
+    pub fn find(frames: &Frames, count: usize, device: &Device) -> Result<Self> {
+        let (n, p) = (frames.len(), frames.shape.len());
+        if n <= count {
+            let problem = format!("{count} neighbours of {n} frames, expected fewer neighbours than frames");
+            return Err(Error::config("augment.neighbours", problem));
+        }
+        let tensor = |values: &[f32]| -> Tensor<2> {
+            Tensor::from_data(TensorData::new(values.to_vec(), [values.len() / p, p]), device)
+        };
+        let all = tensor(&frames.values);
+        let squares = all.clone().square().sum_dim(1).transpose();
+        let all = all.transpose();
+        let mut indices = Vec::with_capacity(n * count);
+        for (chunk, values) in frames.values.chunks(CHUNK * p).enumerate() {
+            // ‖a - b‖² less ‖a‖², which is the same for every b.
+            let distances = squares.clone() - tensor(values).matmul(all.clone()) * 2.0;
+            let distances =
+                distances.try_into_vec_as::<f32>().map_err(|e| Error::resource("device", format!("{e:?}")))?;
+            let nearest: Vec<Vec<u32>> = distances
+                .par_chunks_exact(n)
+                .enumerate()
+                .map(|(row, distances)| smallest(distances, count, chunk * CHUNK + row))
+                .collect();
+            indices.extend(nearest.into_iter().flatten());
+        }
+        Ok(Self { indices, count })
+    }
+
+    /// The neighbours of frame `n`, nearest first.
+    ///
+    /// # Panics
+    /// If there is no frame `n`.
+    pub fn of(&self, n: usize) -> &[u32] {
+        &self.indices[n * self.count..(n + 1) * self.count]
+    }
+
+    /// One of the neighbours of frame `n`, each as probable.
+    ///
+    /// # Panics
+    /// If there is no frame `n`.
+    pub fn draw(&self, n: usize, rng: &mut impl Rng) -> usize {
+        self.of(n)[rng.random_range(0..self.count)] as usize
+    }
+}
+
+/// Indices of the `count` smallest values but `own`, in their order.
+fn smallest(values: &[f32], count: usize, own: usize) -> Vec<u32> {
+    let mut found: Vec<(f32, u32)> = Vec::with_capacity(count + 1);
+    for (index, &value) in values.iter().enumerate() {
+        let full = found.len() == count;
+        if index == own || (full && value >= found[count - 1].0) {
+            continue;
+        }
+        let place = found.partition_point(|(other, _)| *other <= value);
+        found.insert(place, (value, index as u32));
+        found.truncate(count);
+    }
+    found.into_iter().map(|(_, index)| index).collect()
+}

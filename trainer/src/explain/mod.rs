@@ -1,0 +1,194 @@
+//! Why a frame went to its cluster: three maps over its values, each from forward passes alone.
+//!
+//! | map | of a value x_p | question |
+//! |---|---|---|
+//! | H1 [`trust`] | exp(-½ E(x_p - x̂_p)²/s²) | where does the reconstruction hold? the paper's critic, in closed form |
+//! | H2 [`contrast`] | E log p(x_p\|z,c₁) - E log p(x_p\|z,c₂), nats | why c₁ and not c₂, the second best? |
+//! | H3 [`surprise`] | -log p(x_p\|x,c₁), standardised | where is what the model does not expect? |
+//!
+//! c₁ and c₂ are the two most probable clusters as the device ranks them. E is over q(z|x), at the points of
+//! [`expectation`].
+
+pub mod contrast;
+pub mod expectation;
+pub mod heatmap;
+pub mod surprise;
+pub mod trust;
+
+use std::path::Path;
+
+use burn::tensor::{Device, Int, Tensor, TensorData};
+
+use crate::data::Frames;
+use crate::error::{Error, Result};
+use crate::fitted::{Fitted, encode, to_host};
+use crate::model::{ClusterVae, Posterior};
+use crate::ranking::best_two;
+use expectation::{Expectation, nodes};
+
+/// Which map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Map {
+    /// H1: where the reconstruction holds, 0 to 1
+    Trust,
+    /// H2: what speaks for the cluster and against the runner-up, nats
+    Contrast,
+    /// H3: where the frame is not what the cluster expects, standard deviations
+    Surprise,
+}
+
+impl Map {
+    /// All of them, H1 to H3.
+    pub const ALL: [Self; 3] = [Self::Trust, Self::Contrast, Self::Surprise];
+}
+
+impl std::fmt::Display for Map {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Trust => "trust",
+            Self::Contrast => "contrast",
+            Self::Surprise => "surprise",
+        })
+    }
+}
+
+/// Why a frame went to its cluster, as the decoder sees it; values are in the frame's order `[P]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Explanation {
+    /// c₁, the most probable cluster.
+    pub cluster: usize,
+    /// c₂, the second; c₁ again in a model of one cluster, whose contrast is 0.
+    pub runner_up: usize,
+    /// log q(c|x) `[K]`, nats, as the device computes it.
+    pub log_q: Vec<f32>,
+    /// Mean of p(x|m,c₁) `[P]`, in the units of the data.
+    pub reconstruction: Vec<f32>,
+    /// H1 `[P]`, in (0, 1].
+    pub trust: Vec<f32>,
+    /// H2 `[P]`, nats.
+    pub contrast: Vec<f32>,
+    /// H3 `[P]`, standard deviations.
+    pub surprise: Vec<f32>,
+    /// H2 against the frame's counterpart in c₂ instead of against c₂ at the same z `[P]`, nats; see [`contrast::map`].
+    pub counterfactual: Vec<f32>,
+}
+
+impl Explanation {
+    /// One of the maps `[P]`.
+    pub fn map(&self, map: Map) -> &[f32] {
+        match map {
+            Map::Trust => &self.trust,
+            Map::Contrast => &self.contrast,
+            Map::Surprise => &self.surprise,
+        }
+    }
+}
+
+/// Explains frames in the units of the data.
+///
+/// # Errors
+/// [`Error::Data`] if they have another shape than the model takes, or lie so far out that a map is not finite.
+pub fn explain(fitted: &Fitted, frames: &Frames, device: &Device) -> Result<Vec<Explanation>> {
+    explain_as(fitted, frames, None, device)
+}
+
+/// [`explain`] with the clusters c₁ and c₂ of each frame given.
+///
+/// # Errors
+/// As for [`explain`].
+///
+/// # Panics
+/// If there are not as many pairs as frames, or a cluster is not below K.
+pub fn explain_between(
+    fitted: &Fitted,
+    frames: &Frames,
+    pairs: &[[usize; 2]],
+    device: &Device,
+) -> Result<Vec<Explanation>> {
+    assert_eq!(pairs.len(), frames.len(), "a pair of clusters for each frame");
+    assert!(pairs.iter().flatten().all(|c| *c < fitted.model.prior.clusters()), "clusters below K");
+    explain_as(fitted, frames, Some(pairs), device)
+}
+
+fn explain_as(
+    fitted: &Fitted,
+    frames: &Frames,
+    pairs: Option<&[[usize; 2]]>,
+    device: &Device,
+) -> Result<Vec<Explanation>> {
+    let scaled = fitted.scale(frames)?;
+    let noise = trust::noise(&fitted.model)?;
+    let mut explanations = Vec::with_capacity(frames.len());
+    encode(&fitted.model, &scaled, device, |first, x, posterior| {
+        let pairs = pairs.map(|pairs| &pairs[first..first + x.dims()[0]]);
+        let part = of_part(fitted, x, &posterior, pairs, noise)?;
+        if let Some(at) = part.iter().position(|e| !is_finite(e)) {
+            let problem = format!("frame {} lies too far from what the model was fitted to: no map", first + at);
+            return Err(Error::data(Path::new("frames"), problem));
+        }
+        explanations.extend(part);
+        Ok(())
+    })?;
+    Ok(explanations)
+}
+
+fn of_part(
+    fitted: &Fitted,
+    x: Tensor<2>,
+    posterior: &Posterior,
+    pairs: Option<&[[usize; 2]]>,
+    noise: f32,
+) -> Result<Vec<Explanation>> {
+    let model = &fitted.model;
+    let log_q = to_host(fitted.log_responsibilities(posterior))?;
+    let pairs = pairs.map_or_else(|| log_q.chunks_exact(model.prior.clusters()).map(best_two).collect(), <[_]>::to_vec);
+    let [first, second] = [0, 1].map(|rank| indices(pairs.iter().map(|pair| pair[rank]), &x.device()));
+
+    let of_first = Expectation::new(&model.decoder, x.clone(), nodes(posterior), first.clone());
+    let of_second = Expectation::new(&model.decoder, x.clone(), nodes(posterior), second.clone());
+    let shift = contrast::shift(&model.prior, first.clone(), second.clone());
+    let moved = nodes(posterior).map(|z| z + shift.clone());
+    let of_counterpart = Expectation::new(&model.decoder, x.clone(), moved, second);
+    let p = x.dims()[1];
+    let trust = to_host(trust::map(&of_first, noise))?;
+    let contrast = to_host(contrast::map(&of_first, &of_second))?;
+    let counterfactual = to_host(contrast::map(&of_first, &of_counterpart))?;
+    let surprise = to_host(surprise::map(&of_first, x, &model.decoder))?;
+    let mut reconstruction = to_host(reconstruct(model, posterior, first))?;
+    if let Some(scaling) = &fitted.scaling {
+        scaling.undo(&mut reconstruction);
+    }
+    let row = |values: &[f32], n: usize, width: usize| values[n * width..(n + 1) * width].to_vec();
+    Ok(pairs
+        .into_iter()
+        .enumerate()
+        .map(|(n, [cluster, runner_up])| Explanation {
+            cluster,
+            runner_up,
+            log_q: row(&log_q, n, model.prior.clusters()),
+            reconstruction: row(&reconstruction, n, p),
+            trust: row(&trust, n, p),
+            contrast: row(&contrast, n, p),
+            surprise: row(&surprise, n, p),
+            counterfactual: row(&counterfactual, n, p),
+        })
+        .collect())
+}
+
+/// Mean of p(x|m,c) `[B,P]`, for one c a frame.
+fn reconstruct(model: &ClusterVae, posterior: &Posterior, cluster: Tensor<1, Int>) -> Tensor<2> {
+    model.decoder.mean(model.decoder.forward_of(posterior.mu_z.clone(), cluster))
+}
+
+/// Clusters as a tensor `[B]`.
+pub(crate) fn indices(clusters: impl Iterator<Item = usize>, device: &Device) -> Tensor<1, Int> {
+    let values: Vec<i64> = clusters.map(|c| c as i64).collect();
+    let count = values.len();
+    Tensor::from_data(TensorData::new(values, [count]), device)
+}
+
+fn is_finite(explanation: &Explanation) -> bool {
+    let e = explanation;
+    let maps = [&e.trust, &e.contrast, &e.surprise, &e.counterfactual, &e.reconstruction];
+    maps.into_iter().flatten().all(|v| v.is_finite())
+}

@@ -1,0 +1,74 @@
+//! What the stages of a training look at: its frames, already scaled, and where batches of them are made.
+
+use burn::tensor::Device;
+use rand::seq::SliceRandom;
+
+use crate::config::{self, AugmentConfig, AugmentKind, Checked};
+use crate::data::Frames;
+use crate::data::batches::Store;
+use crate::data::scaling::Scaling;
+use crate::data::views::{Neighbours, Views};
+use crate::error::{Error, Result};
+use crate::model::Likelihood;
+use crate::rng::{Purpose, stream};
+
+/// One in this many frames is kept from training, to calibrate novelty.
+pub const CALIBRATION_SHARE: usize = 20;
+/// Most frames that are kept from training.
+pub const MAX_CALIBRATION: usize = 3000;
+
+/// What the stages look at, already scaled.
+pub struct TrainingData {
+    /// Frames to train on.
+    pub training: Frames,
+    /// Frames that only calibrate, and whose bounds are reported.
+    pub held_out: Frames,
+    /// For every training frame those near it, if they stand for views.
+    pub neighbours: Option<Neighbours>,
+    /// Where batches of them are made.
+    pub store: Store,
+    /// What a step computes on, with gradient tracking; at least one.
+    pub devices: Vec<Device>,
+    /// Whether stage 3 reports the bounds of held-out frames.
+    pub reports_bounds: bool,
+}
+
+impl TrainingData {
+    /// Splits the frames, scales both parts, looks for neighbours where they stand for views.
+    pub fn new(config: &Checked, frames: &Frames, scaling: Option<&Scaling>, devices: &[Device]) -> Result<Self> {
+        let mut order: Vec<usize> = (0..frames.len()).collect();
+        order.shuffle(&mut stream(config.seed, Purpose::Calibration, 0));
+        let count = (frames.len() / CALIBRATION_SHARE).clamp(1, MAX_CALIBRATION);
+        let (mut training, mut held_out) = (frames.select(&order[count..]), frames.select(&order[..count]));
+        if let Some(scaling) = scaling {
+            scaling.apply(&mut training.values);
+            scaling.apply(&mut held_out.values);
+        }
+        let wanted = config.augment.kind == AugmentKind::Neighbours;
+        let neighbours =
+            wanted.then(|| Neighbours::find(&training, config.augment.neighbours, &devices[0])).transpose()?;
+        let devices: Vec<Device> = devices.iter().map(|device| device.clone().autodiff()).collect();
+        let store = Store::new(&training, &devices[0]);
+        Ok(Self { training, held_out, neighbours, store, devices, reports_bounds: true })
+    }
+
+    /// What makes the views of a stage.
+    pub fn views(&self, config: &Checked, augment: &AugmentConfig, strength: f64) -> Views<'_> {
+        let shape = self.training.shape;
+        Views::new(augment, shape, config.frames.of(shape), self.neighbours.as_ref(), strength)
+    }
+}
+
+/// The distribution of a value: what the settings ask for, or what values that needed scaling allow.
+pub fn likelihood(config: &Checked, scaled: bool) -> Result<Likelihood> {
+    match config.decoder.likelihood {
+        config::Likelihood::Bernoulli if scaled => Err(Error::config(
+            "decoder.likelihood",
+            "bernoulli needs every value in [0, 1]; use gaussian or auto for these frames",
+        )),
+        config::Likelihood::Bernoulli => Ok(Likelihood::Bernoulli),
+        config::Likelihood::Gaussian => Ok(Likelihood::Gaussian),
+        config::Likelihood::Auto if scaled => Ok(Likelihood::Gaussian),
+        config::Likelihood::Auto => Ok(Likelihood::Bernoulli),
+    }
+}

@@ -1,0 +1,164 @@
+//! The bounds of the paper on a data set, every term, with the exact sum over c.
+
+use burn::tensor::{Device, Tensor, TensorData};
+use rand::RngExt;
+use rand_distr::StandardNormal;
+use serde::Serialize;
+
+use super::encode::{encode, to_host};
+use crate::config::{Checked, ClusterPosterior};
+use crate::data::Frames;
+use crate::elbo::sampled::{AtSample, log_posterior};
+use crate::elbo::{Terms, alignment, optimum};
+use crate::error::Result;
+use crate::model::{ClusterVae, Posterior};
+use crate::rng::{Purpose, stream};
+
+/// Means over the frames, nats.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct BoundReport {
+    /// Eq. (6.1).
+    pub elbo: f64,
+    /// Its term 1, estimated with `samples` samples of z, as is all below that sees z.
+    pub reconstruction: f64,
+    /// Term 2.
+    pub alignment: f64,
+    /// Term 3 without its sign.
+    pub cluster_kl: f64,
+    /// Term 4.
+    pub latent_entropy: f64,
+    /// H(q̄), the entropy of the mean cluster distribution.
+    pub marginal_entropy: f64,
+    /// I(x;c) = H(q̄) - mean H(q(c|x)), the first part of term 3 (E12).
+    pub mutual_information: f64,
+    /// KL(q̄ ‖ p(c)), its second part.
+    pub imbalance: f64,
+    /// Eq. (1.10) with c summed out: p(z) is the mixture, p(x|z) = Σ_c p(c|z) p(x|z,c).
+    pub marginal_bound: f64,
+    /// The bound of §2, with q(c|z) the responsibilities of the mixture for z (E10).
+    pub nested_bound: f64,
+    /// §3: E_q(z|x) KL(q(c|z) ‖ p(c)) - KL(q(c|x) ‖ p(c)) with q(c|x) the mean of q(c|z); never negative (E11).
+    pub jensen_gap: f64,
+    /// §4: what q(c|z) gains over that q(c|x), L - L̂; of either sign.
+    pub nested_gain: f64,
+    /// Estimate of log p(x) by importance weighting; grows with `samples`.
+    pub importance_weighted: f64,
+    /// Samples of z a frame.
+    pub samples: usize,
+}
+
+/// Evaluates the bounds on frames that are already scaled; the samples of z come from the run's seed.
+pub fn bound(
+    model: &ClusterVae,
+    config: &Checked,
+    frames: &Frames,
+    samples: usize,
+    device: &Device,
+) -> Result<BoundReport> {
+    let mut sums = [0.0; SUMS];
+    let mut shares = vec![0.0f64; config.clusters()];
+    let mut part = 0;
+    encode(model, frames, device, |_, x, posterior| {
+        let mut rng = stream(config.seed, Purpose::Evaluation, part);
+        part += 1;
+        let [b, d] = posterior.mu_z.dims();
+        let mut noise = || {
+            let values: Vec<f32> = (0..b * d).map(|_| rng.sample(StandardNormal)).collect();
+            Tensor::from_data(TensorData::new(values, [b, d]), device)
+        };
+        let found = of_part(model, config.cluster_posterior, x, &posterior, samples, &mut noise)?;
+        sums.iter_mut().zip(found.0).for_each(|(sum, value)| *sum += value);
+        shares.iter_mut().zip(found.1).for_each(|(sum, value)| *sum += f64::from(value));
+        Ok(())
+    })?;
+    let n = frames.len() as f64;
+    let [elbo, reconstruction, alignment, cluster_kl, latent_entropy, marginal, nested, jensen_gap, gain, weighted] =
+        sums.map(|s| s / n);
+    let marginal_entropy = shares.iter().map(|s| s / n).filter(|p| *p > 0.0).map(|p| -p * p.ln()).sum();
+    let log_k = (config.clusters() as f64).ln();
+    Ok(BoundReport {
+        elbo,
+        reconstruction,
+        alignment,
+        cluster_kl,
+        latent_entropy,
+        marginal_entropy,
+        mutual_information: marginal_entropy - (log_k - cluster_kl),
+        imbalance: log_k - marginal_entropy,
+        marginal_bound: marginal,
+        nested_bound: nested,
+        jensen_gap,
+        nested_gain: gain,
+        importance_weighted: weighted,
+        samples,
+    })
+}
+
+const SUMS: usize = 10;
+
+/// Sums over a part of the frames, in the order of [`BoundReport`], and Σ q(c|x) `[K]`.
+fn of_part(
+    model: &ClusterVae,
+    cluster_posterior: ClusterPosterior,
+    x: Tensor<2>,
+    posterior: &Posterior,
+    samples: usize,
+    noise: &mut dyn FnMut() -> Tensor<2>,
+) -> Result<([f64; SUMS], Vec<f32>)> {
+    let scale = 1.0 / samples as f64;
+    let mut at_samples = Vec::with_capacity(samples);
+    for _ in 0..samples {
+        let noise = noise();
+        let z = posterior.sample(noise.clone());
+        at_samples.push(AtSample {
+            log_posterior: log_posterior(noise, posterior.log_var_z.clone()),
+            log_prior: alignment::at_sample(z.clone(), model.prior.mu_c.val(), model.prior.log_var_c.val()),
+            log_likelihood: model.decoder.log_likelihood_all(x.clone(), z),
+        });
+    }
+    let mean = |f: &dyn Fn(&AtSample) -> Tensor<2>| -> Tensor<2> {
+        let [b, k] = at_samples[0].log_prior.dims();
+        let zeros = Tensor::zeros([b, k], &x.device());
+        at_samples.iter().fold(zeros, |sum, at| sum + f(at) * scale)
+    };
+    let total = |f: &dyn Fn(&AtSample) -> Tensor<1>| -> Result<f64> {
+        at_samples.iter().map(|at| sum(f(at))).sum::<Result<f64>>().map(|sum| sum * scale)
+    };
+
+    let expected_likelihood = mean(&|at| at.log_likelihood.clone());
+    let alignment = model.alignment(posterior);
+    let log_q = match cluster_posterior {
+        ClusterPosterior::MeanField => optimum::log_responsibilities(expected_likelihood.clone() + alignment.clone()),
+        ClusterPosterior::Gmm | ClusterPosterior::Amortised => model.log_responsibilities(posterior),
+    };
+    let shares = to_host(log_q.clone().exp().sum_dim(0))?;
+    let terms = Terms::new(log_q, expected_likelihood, alignment, posterior.log_var_z.clone());
+
+    // The floor is far below what f32 resolves in a sum of probabilities.
+    let marginal_q = mean(&|at| at.log_cluster_posterior().exp()).clamp_min(1e-30).log();
+    let nested = total(&|at| at.bound(at.log_cluster_posterior()))?;
+    let modified = total(&|at| at.bound(marginal_q.clone()))?;
+    let kl = |log_q: Tensor<2>| crate::elbo::cluster_kl::to_uniform(log_q);
+    let jensen_gap = total(&|at| kl(at.log_cluster_posterior()))? - sum(kl(marginal_q.clone()))?;
+    let weights = Tensor::stack::<2>(at_samples.iter().map(AtSample::log_weight).collect(), 1);
+    let b = weights.dims()[0] as f64;
+    let weighted = sum(crate::elbo::log_sum_exp(weights))? - b * (samples as f64).ln();
+    let values = [
+        sum(terms.total())?,
+        sum(terms.reconstruction)?,
+        sum(terms.alignment)?,
+        sum(terms.cluster_kl)?,
+        sum(terms.latent_entropy)?,
+        total(&AtSample::log_weight)?,
+        nested,
+        jensen_gap,
+        nested - modified,
+        weighted,
+    ];
+    Ok((values, shares))
+}
+
+/// Sum over the frames, in f64.
+fn sum(values: Tensor<1>) -> Result<f64> {
+    Ok(to_host(values)?.into_iter().map(f64::from).sum())
+}

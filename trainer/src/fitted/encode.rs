@@ -1,0 +1,46 @@
+//! Frames through the encoder, part by part, and tensors back to the host.
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+
+use crate::data::Frames;
+use crate::data::batches::to_tensor;
+use crate::error::{Error, Result};
+use crate::model::{ClusterVae, Posterior};
+
+/// Frames encoded at once.
+const ENCODE_BATCH: usize = 1000;
+
+/// Encodes frames that are already scaled, a thousand at a time, and hands each part to `visit`
+/// with the index of its first frame.
+pub fn encode(
+    model: &ClusterVae,
+    frames: &Frames,
+    device: &Device,
+    mut visit: impl FnMut(usize, Tensor<2>, Posterior) -> Result<()>,
+) -> Result<()> {
+    let p = frames.shape.len();
+    for (part, values) in frames.values.chunks(ENCODE_BATCH * p).enumerate() {
+        let x = to_tensor(values, p, device);
+        let posterior = model.encoder.forward(x.clone());
+        visit(part * ENCODE_BATCH, x, posterior)?;
+    }
+    Ok(())
+}
+
+/// Values of a tensor on the host.
+pub fn to_host<const R: usize>(tensor: Tensor<R>) -> Result<Vec<f32>> {
+    tensor.try_into_vec_as::<f32>().map_err(|e| Error::resource("device", format!("{e:?}")))
+}
+
+/// m `[N,D]` and Σ_d v_d `[N]` of all frames, in f64 as EM wants them.
+pub fn latents(model: &ClusterVae, frames: &Frames, device: &Device) -> Result<(Vec<f64>, Vec<f64>)> {
+    let (mut means, mut total_variances) = (Vec::new(), Vec::new());
+    let model = model.valid();
+    encode(&model, frames, &device.clone().inner(), |_, _, posterior| {
+        means.extend(to_host(posterior.mu_z)?.into_iter().map(f64::from));
+        total_variances.extend(to_host(posterior.log_var_z.exp().sum_dim(1))?.into_iter().map(f64::from));
+        Ok(())
+    })?;
+    Ok((means, total_variances))
+}

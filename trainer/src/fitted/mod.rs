@@ -1,0 +1,68 @@
+//! A trained model, and what can be asked of it: latents, responsibilities, novelty, bounds.
+
+mod bound;
+mod encode;
+mod novelty;
+
+pub use bound::{BoundReport, bound};
+pub use encode::{encode, latents, to_host};
+pub use novelty::novelty;
+
+use std::path::Path;
+
+use burn::tensor::Tensor;
+use burn::tensor::activation::log_softmax;
+use runtime::Calibration;
+
+use crate::config::Checked;
+use crate::data::Frames;
+use crate::data::scaling::Scaling;
+use crate::error::{Error, Result};
+use crate::frame::FrameShape;
+use crate::model::{ClusterVae, Likelihood, Posterior};
+
+/// A trained model with all that inference and export need.
+#[derive(Clone, Debug)]
+pub struct Fitted {
+    /// The settings it was trained with.
+    pub config: Checked,
+    /// Weights, without gradient tracking.
+    pub model: ClusterVae,
+    /// Shape of a frame.
+    pub shape: FrameShape,
+    /// Standardisation of the input, if any.
+    pub scaling: Option<Scaling>,
+    /// Distribution of a value.
+    pub likelihood: Likelihood,
+    /// Novelty threshold and temperature.
+    pub calibration: Calibration,
+    /// SHA-256 of the values it was fitted to.
+    pub data_sha256: String,
+}
+
+impl Fitted {
+    /// log q(c|x) as the device gives it: the model's own, at the calibrated temperature.
+    ///
+    /// # Shapes
+    /// - `posterior`: of B frames
+    /// - output: `[B,K]`, each row sums to 1 in probability
+    pub fn log_responsibilities(&self, posterior: &Posterior) -> Tensor<2> {
+        log_softmax(self.model.log_responsibilities(posterior) / f64::from(self.calibration.temperature), 1)
+    }
+
+    /// The frames as the model takes them.
+    ///
+    /// # Errors
+    /// [`Error::Data`] if they have another shape.
+    pub fn scale(&self, frames: &Frames) -> Result<Frames> {
+        if frames.shape != self.shape {
+            let problem = format!("frames of shape {}, the model takes {}", frames.shape, self.shape);
+            return Err(Error::data(Path::new("frames"), problem));
+        }
+        let mut scaled = frames.clone();
+        if let Some(scaling) = &self.scaling {
+            scaling.apply(&mut scaled.values);
+        }
+        Ok(scaled)
+    }
+}

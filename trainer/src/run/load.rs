@@ -1,0 +1,68 @@
+//! A fitted model from its run directory.
+
+use std::path::Path;
+
+use burn::module::Module;
+use burn::tensor::Device;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use runtime::Calibration;
+
+use super::{Saved, VERSION, checkpoint_path};
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::files::sha256;
+use crate::fit::Checkpoint;
+use crate::fitted::Fitted;
+use crate::model::{ClusterVae, Init};
+use crate::stage::StageName;
+
+/// Loads the model of a run directory.
+///
+/// # Errors
+/// [`Error::Model`] if a file is missing, damaged, or of another version.
+pub fn load(folder: &Path, device: &Device) -> Result<Fitted> {
+    let read = |name: &str| {
+        let path = folder.join(name);
+        std::fs::read(&path)
+            .map_err(|e| Error::model(&path, format!("{e}; is this a run of `trainer fit` that has ended?")))
+    };
+    let description = folder.join("model.json");
+    let saved: Saved = serde_json::from_slice(&read("model.json")?).map_err(|e| Error::model(&description, e))?;
+    if saved.version != VERSION {
+        return Err(Error::model(&description, format!("version {}, expected {VERSION}", saved.version)));
+    }
+    let path = folder.join("weights.bpk");
+    if sha256(&read("weights.bpk")?) != saved.weights_sha256 {
+        return Err(Error::model(&path, "damaged: its sha256 is not the one in model.json"));
+    }
+    let config = Config::default().merge_file(&folder.join("config.toml"))?.check()?.with_clusters(saved.clusters);
+    // Random weights of the right shapes, all replaced by the file's.
+    let mut init = Init { rng: ChaCha8Rng::seed_from_u64(0), device };
+    let model = ClusterVae::new(&config, saved.shape, saved.likelihood, &mut init);
+    let model = model.try_load_file(&path).map_err(|e| Error::model(&path, e))?;
+    Ok(Fitted {
+        config,
+        model,
+        shape: saved.shape,
+        scaling: saved.scaling,
+        likelihood: saved.likelihood,
+        calibration: Calibration { novelty_threshold: saved.novelty_threshold, temperature: saved.temperature },
+        data_sha256: saved.data_sha256,
+    })
+}
+
+/// The model of a run directory as it was after a stage; the novelty threshold is that of the finished model.
+///
+/// # Errors
+/// [`Error::Model`] as for [`load`], or if the checkpoint of the stage is missing or damaged.
+pub fn load_stage(folder: &Path, stage: StageName, device: &Device) -> Result<Fitted> {
+    let fitted = load(folder, device)?;
+    let path = checkpoint_path(folder, stage);
+    let bytes = std::fs::read(&path).map_err(|e| Error::model(&path, e))?;
+    let checkpoint = Checkpoint::decode(&bytes).map_err(|e| Error::model(&path, e))?;
+    let config = fitted.config.with_clusters(checkpoint.clusters);
+    let mut init = Init { rng: ChaCha8Rng::seed_from_u64(0), device };
+    let model = checkpoint.model(ClusterVae::new(&config, fitted.shape, fitted.likelihood, &mut init))?;
+    Ok(Fitted { config, model, ..fitted })
+}

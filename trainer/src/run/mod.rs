@@ -1,0 +1,218 @@
+//! The run directory of a training: what it holds, and how a run begins, goes on and ends.
+//!
+//! | file | content |
+//! |---|---|
+//! | `config.toml` | every setting, defaults written out |
+//! | `metrics.jsonl` | one line an epoch, one for EM, one for a restart |
+//! | `metrics.json` | the end of training: the last epoch; the same bytes for the same seed on the same CPU |
+//! | `checkpoints/` | the last state of each stage, to go on from |
+//! | `weights.bpk` | all learned weights, Burn's own format |
+//! | `model.json` | shape, scaling, likelihood, novelty threshold, temperature, hash of the weights |
+//! | `report.html` | the page of `trainer report` and of `trainer demo` |
+//! | `critic.bpk`, `critic.json` | the amortised critic of `trainer critic`; whose it is, and its hash |
+
+mod critic;
+mod load;
+
+pub use critic::{load_critic, save_critic};
+pub use load::{load, load_stage};
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use burn::module::Module;
+use serde::{Deserialize, Serialize};
+
+use crate::config::Config;
+use crate::data::scaling::Scaling;
+use crate::error::{Error, Result};
+use crate::files::{UNFINISHED, sha256, write_atomically};
+use crate::fit::{Checkpoint, Place};
+use crate::fitted::Fitted;
+use crate::frame::FrameShape;
+use crate::model::Likelihood;
+use crate::stage::StageName;
+
+const VERSION: u32 = 3;
+
+#[derive(Serialize, Deserialize)]
+struct Saved {
+    version: u32,
+    shape: FrameShape,
+    clusters: usize,
+    scaling: Option<Scaling>,
+    likelihood: Likelihood,
+    novelty_threshold: f32,
+    temperature: f32,
+    data_sha256: String,
+    weights_sha256: String,
+}
+
+/// What a line of `metrics.jsonl` says of its place; the mixture's has no step.
+#[derive(Deserialize)]
+struct Line {
+    stage: Option<StageName>,
+    #[serde(default)]
+    step: usize,
+    restarts: Option<usize>,
+}
+
+const CHECKPOINTS: &str = "checkpoints";
+
+fn checkpoint_path(folder: &Path, stage: StageName) -> PathBuf {
+    folder.join(CHECKPOINTS).join(format!("{stage}.ckpt"))
+}
+
+/// A directory with everything about one training.
+#[derive(Clone, Debug)]
+pub struct Run {
+    folder: PathBuf,
+}
+
+impl Run {
+    /// Starts a run in `folder`, which may exist but must not hold a run.
+    ///
+    /// # Errors
+    /// [`Error::Resource`] if it holds one, or cannot be written.
+    pub fn create(folder: &Path, config: &Config) -> Result<Self> {
+        if folder.join("config.toml").exists() {
+            return Err(Error::resource(folder.display(), "holds a run already; choose another --out or remove it"));
+        }
+        let checkpoints = folder.join(CHECKPOINTS);
+        std::fs::create_dir_all(&checkpoints).map_err(|e| Error::resource(checkpoints.display(), e))?;
+        write_atomically(&folder.join("config.toml"), config.to_toml()?.as_bytes())?;
+        Ok(Self { folder: folder.to_owned() })
+    }
+
+    /// Opens a run that was interrupted: its settings, and its last checkpoint if it got that far.
+    ///
+    /// What `metrics.jsonl` says of later steps is dropped, since they will be done again.
+    ///
+    /// # Errors
+    /// [`Error::Model`] if it is no run, has ended, or its checkpoint is damaged.
+    pub fn resume(folder: &Path) -> Result<(Self, Config, Option<Checkpoint>)> {
+        let path = folder.join("config.toml");
+        if !path.exists() {
+            return Err(Error::model(folder, "no config.toml in it; is this a run directory of `trainer fit`?"));
+        }
+        if folder.join("model.json").exists() {
+            return Err(Error::model(folder, "this run has ended; there is nothing to resume"));
+        }
+        let config = Config::default().merge_file(&path)?;
+        let mut last: Option<Checkpoint> = None;
+        for stage in StageName::ALL {
+            let path = checkpoint_path(folder, stage);
+            if !path.exists() {
+                continue;
+            }
+            let bytes = std::fs::read(&path).map_err(|e| Error::model(&path, e))?;
+            let checkpoint = Checkpoint::decode(&bytes).map_err(|e| Error::model(&path, e))?;
+            if last.as_ref().is_none_or(|last| last.place < checkpoint.place) {
+                last = Some(checkpoint);
+            }
+        }
+        let run = Self { folder: folder.to_owned() };
+        run.remove_unfinished()?;
+        run.forget_after(last.as_ref().map(|checkpoint| checkpoint.place))?;
+        Ok((run, config, last))
+    }
+
+    /// Removes what a kill or a power cut left of files that were being written.
+    fn remove_unfinished(&self) -> Result<()> {
+        for folder in [self.folder.clone(), self.folder.join(CHECKPOINTS)] {
+            let fault = |e: std::io::Error| Error::resource(folder.display(), e);
+            for entry in std::fs::read_dir(&folder).map_err(fault)? {
+                let entry = entry.map_err(fault)?;
+                if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
+                    std::fs::remove_file(entry.path()).map_err(fault)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps the lines of `metrics.jsonl` up to `place`, none without one.
+    fn forget_after(&self, place: Option<Place>) -> Result<()> {
+        let path = self.folder.join("metrics.jsonl");
+        if !path.exists() {
+            return Ok(());
+        }
+        let text = std::fs::read_to_string(&path).map_err(|e| Error::model(&path, e))?;
+        let mut attempt = 0;
+        let mut kept = String::new();
+        for line in text.lines() {
+            // A line that was cut off while it was written says nothing.
+            let Ok(said) = serde_json::from_str::<Line>(line) else { continue };
+            attempt = said.restarts.unwrap_or(attempt);
+            let of = Place { attempt, stage: said.stage.unwrap_or(StageName::Pretrain), step: said.step };
+            if place.is_some_and(|place| of <= place) {
+                kept.push_str(line);
+                kept.push('\n');
+            }
+        }
+        write_atomically(&path, kept.as_bytes())
+    }
+
+    /// Writes the checkpoint of a stage over its last one, and returns where it is.
+    pub fn checkpoint(&self, checkpoint: &Checkpoint) -> Result<PathBuf> {
+        let path = checkpoint_path(&self.folder, checkpoint.place.stage);
+        write_atomically(&path, &checkpoint.encode()?)?;
+        Ok(path)
+    }
+
+    /// Where it is.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Appends a line to `metrics.jsonl`.
+    pub fn log(&self, line: &impl Serialize) -> Result<()> {
+        let path = self.folder.join("metrics.jsonl");
+        let fault = |e: &dyn std::fmt::Display| Error::resource(path.display(), e);
+        let text = serde_json::to_string(line).map_err(|e| fault(&e))?;
+        let mut file = OpenOptions::new().create(true).append(true).open(&path).map_err(|e| fault(&e))?;
+        writeln!(file, "{text}").map_err(|e| fault(&e))
+    }
+
+    /// Writes `metrics.json`.
+    pub fn summary(&self, summary: &impl Serialize) -> Result<()> {
+        let path = self.folder.join("metrics.json");
+        let text = serde_json::to_string_pretty(summary).map_err(|e| Error::resource(path.display(), e))?;
+        write_atomically(&path, text.as_bytes())
+    }
+
+    /// Saves a fitted model.
+    pub fn save(&self, fitted: &Fitted) -> Result<()> {
+        let path = self.folder.join("weights.bpk");
+        let record = fitted.model.clone().into_record();
+        let bytes = record.into_bytes().map_err(|e| Error::resource(path.display(), e))?;
+        write_atomically(&path, &bytes)?;
+        let saved = Saved {
+            version: VERSION,
+            shape: fitted.shape,
+            clusters: fitted.model.prior.clusters(),
+            scaling: fitted.scaling.clone(),
+            likelihood: fitted.likelihood,
+            novelty_threshold: fitted.calibration.novelty_threshold,
+            temperature: fitted.calibration.temperature,
+            data_sha256: fitted.data_sha256.clone(),
+            weights_sha256: sha256(&bytes),
+        };
+        let text = serde_json::to_string_pretty(&saved).map_err(|e| Error::resource("model.json", e))?;
+        write_atomically(&self.folder.join("model.json"), text.as_bytes())
+    }
+}
+
+/// What `metrics.json` of a run directory says; None if there is none.
+///
+/// # Errors
+/// [`Error::Model`] if it cannot be read.
+pub fn metrics(folder: &Path) -> Result<Option<serde_json::Value>> {
+    let path = folder.join("metrics.json");
+    match std::fs::read(&path) {
+        Ok(text) => serde_json::from_slice(&text).map(Some).map_err(|e| Error::model(&path, e)),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(Error::model(&path, e)),
+    }
+}
