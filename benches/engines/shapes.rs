@@ -92,12 +92,11 @@ fn shipped() -> Result<(Fitted, &'static str), Error> {
 
 fn random(settings: &[&str], shape: FrameShape) -> Result<Fitted, Error> {
     let settings: Vec<String> = settings.iter().map(|s| (*s).to_owned()).collect();
-    let config = Config::default().set(&settings)?.check()?;
+    let config = Config::default().set(&settings)?.check(shape)?;
     let device = Device::flex();
     let mut init = Init { rng: ChaCha8Rng::seed_from_u64(1), device: &device };
     let model = ClusterVae::new(&config, shape, Likelihood::Bernoulli, &mut init);
     Ok(Fitted {
-        critic: None,
         config,
         model,
         shape,

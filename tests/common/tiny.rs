@@ -23,7 +23,7 @@ pub fn tensor<const R: usize>(values: Vec<f32>, shape: [usize; R]) -> Tensor<R> 
 pub fn random(likelihood: Likelihood, scaling: Option<Scaling>) -> Fitted {
     let device = Device::flex();
     let settings = ["clusters=3", "latent=4", "encoder.channels=[4]", "encoder.hidden=[16]", "decoder.hidden=[16]"];
-    let config = Config::default().set(&settings.map(str::to_owned)).unwrap().check().unwrap();
+    let config = Config::default().set(&settings.map(str::to_owned)).unwrap().check(SHAPE).unwrap();
     let mut init = Init { rng: ChaCha8Rng::seed_from_u64(5), device: &device };
     let mut model = ClusterVae::new(&config, SHAPE, likelihood, &mut init);
     model.decoder.output.weight = model.decoder.output.weight.map(|w| w * 6.0);

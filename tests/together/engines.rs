@@ -29,8 +29,8 @@ const F16_ARITHMETIC: f32 = 5e-2;
 
 /// Fits on the CPU.
 fn fitted(config: Config, frames: &Frames) -> Fitted {
-    let config = config.check().unwrap();
-    fit::fit(&config, frames, &Device::flex(), None, &mut |_| ControlFlow::Continue(())).unwrap().unwrap()
+    let config = config.check(frames.shape).unwrap();
+    fit(&config, frames, &Device::flex(), None, &mut |_| ControlFlow::Continue(())).unwrap().unwrap()
 }
 
 fn assigned(engine: &mut Engine, frames: &Frames) -> Predictions {

@@ -37,8 +37,8 @@ struct Digits {
 /// A model of the default architecture, barely trained, so that few responsibilities are close to 0 or 1.
 static DIGITS: LazyLock<Digits> = LazyLock::new(|| {
     let settings = ["pretrain.steps=60", "refine.steps=30", "mixture.restarts=2", "mixture.moves=0"];
-    let config = Config::demo().set(&settings.map(str::to_owned)).unwrap().check().unwrap();
     let train = open(None, Role::Fit).unwrap();
+    let config = Config::demo().set(&settings.map(str::to_owned)).unwrap().check(train.shape).unwrap();
     let device = Device::flex();
     let model = fit(&config, &train, &device, None, &mut |_| ControlFlow::Continue(())).unwrap().unwrap();
     let frames = open(None, Role::Score).unwrap().select(&(0..FRAMES).collect::<Vec<_>>());

@@ -29,8 +29,8 @@ const F16_WEIGHTS: f32 = 2e-2;
 /// A fitted model with its critic.
 fn model(frames: &Frames) -> (Fitted, Critic) {
     let device = Device::flex();
-    let config = small().check().unwrap();
-    let fitted = fit::fit(&config, frames, &device, None, &mut |_| ControlFlow::Continue(())).unwrap().unwrap();
+    let config = small().check(frames.shape).unwrap();
+    let fitted = fit(&config, frames, &device, None, &mut |_| ControlFlow::Continue(())).unwrap().unwrap();
     let critic = train(&fitted, frames, &device, &mut |_| ()).unwrap();
     (fitted, critic)
 }

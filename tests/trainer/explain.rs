@@ -323,7 +323,7 @@ fn the_runtime_explains_as_the_trainer_does() {
         // What is no decoder of this model is refused, and so is a frame that `assign` refuses.
         assert!(matches!(engine.decoder_from_bytes(&onnx), Err(LoadError::Incompatible(_))));
         assert!(matches!(engine.decoder_from_bytes(&decoder[..decoder.len() - 1]), Err(LoadError::Damaged)));
-        let other = Config::default().set(&["latent=3".to_owned()]).unwrap().check().unwrap();
+        let other = Config::default().set(&["latent=3".to_owned()]).unwrap().check(SHAPE).unwrap();
         let mut init = Init { rng: ChaCha8Rng::seed_from_u64(1), device: &Device::flex() };
         let other = ClusterVae::new(&other, SHAPE, likelihood, &mut init);
         let other = encode_decoder(&Fitted { model: other, ..model.clone() }, Precision::F32).unwrap();

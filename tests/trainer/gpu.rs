@@ -69,7 +69,7 @@ fn loss_and_gradients(device: &Device) -> (f32, Vec<Vec<f32>>) {
     }
     let device = &device.clone().autodiff();
     // Two convolutions, as in the default: Burn has a kernel of its own for all but the first.
-    let config = small().set(&["encoder.channels=[4,6]".to_owned()]).unwrap().check().unwrap();
+    let config = small().set(&["encoder.channels=[4,6]".to_owned()]).unwrap().check(IMAGE).unwrap();
     let mut init = Init { rng: ChaCha8Rng::seed_from_u64(7), device };
     let model = ClusterVae::new(&config, IMAGE, Likelihood::Bernoulli, &mut init);
     let frames = patterns(64, IMAGE, 3).values;
@@ -149,7 +149,7 @@ type Epochs = Vec<(trainer::stage::StageName, BTreeMap<&'static str, f32>)>;
 fn epochs(device: &Device) -> Epochs {
     let mut config = small();
     (config.pretrain.steps, config.refine.steps) = (8, 8);
-    let config = config.check().unwrap();
+    let config = config.check(IMAGE).unwrap();
     let mut epochs = Vec::new();
     let fitted = fit(&config, &patterns(130, IMAGE, 1), device, None, &mut |event| {
         if let Event::Epoch(epoch) = event {

@@ -36,7 +36,7 @@ fn run(
 ) -> (Option<Fitted>, Option<Checkpoint>, Vec<String>) {
     let mut left = None;
     let mut epochs = Vec::new();
-    let fitted = fit(&config.check().unwrap(), frames, &Device::flex(), resume, &mut |event| {
+    let fitted = fit(&config.check(frames.shape).unwrap(), frames, &Device::flex(), resume, &mut |event| {
         match event {
             Event::Epoch(epoch) => epochs.push(serde_json::to_string(epoch).unwrap()),
             Event::Step { checkpoint, .. } if until.is_some() => {
@@ -64,7 +64,7 @@ struct Written {
 fn written(resume: Option<Checkpoint>, places: &[Place]) -> (Written, Vec<(Place, Vec<u8>, usize)>) {
     let mut epochs = Vec::new();
     let mut taken = Vec::new();
-    let config = short().check().unwrap();
+    let config = short().check(IMAGE).unwrap();
     let fitted = fit(&config, &patterns(304, IMAGE, 1), &Device::flex(), resume, &mut |event| {
         match event {
             Event::Epoch(epoch) => epochs.push(serde_json::to_string(epoch).unwrap()),
@@ -128,7 +128,7 @@ fn a_batch_spread_over_devices_trains_as_on_one() {
         (config.pretrain.steps, config.refine.steps, config.refine.decoder_passes) = (12, 12, passes);
         // Parts of 11, 11 and 10 rows.
         let mut epochs = Vec::new();
-        fit_on(&config.check().unwrap(), &frames, &vec![Device::flex(); devices], None, &mut |event| {
+        fit_on(&config.check(frames.shape).unwrap(), &frames, &vec![Device::flex(); devices], None, &mut |event| {
             if let Event::Epoch(epoch) = event {
                 epochs.push((epoch.stage, epoch.values.clone(), epoch.held_out.map(|bound| bound.elbo)));
             }
@@ -175,7 +175,7 @@ fn a_checkpoint_that_is_damaged_or_of_other_frames_is_refused() {
         assert!(Checkpoint::decode(&bytes).is_err(), "{at}");
     }
     let other =
-        fit(&short().check().unwrap(), &patterns(304, IMAGE, 2), &Device::flex(), Some(checkpoint), &mut |_| {
+        fit(&short().check(IMAGE).unwrap(), &patterns(304, IMAGE, 2), &Device::flex(), Some(checkpoint), &mut |_| {
             ControlFlow::Continue(())
         });
     assert!(matches!(other, Err(Error::Data { .. })));
@@ -236,7 +236,7 @@ fn an_unbalanced_mixture_starts_again_and_the_last_attempt_goes_on() {
     let mut config = short();
     (config.clusters, config.mixture.balance, config.collapse.restarts) = (Clusters::Count(2), 1.0, 2);
     let (mut restarts, mut refined) = (Vec::new(), 0);
-    let fitted = fit(&config.check().unwrap(), &frames, &Device::flex(), None, &mut |event| {
+    let fitted = fit(&config.check(frames.shape).unwrap(), &frames, &Device::flex(), None, &mut |event| {
         match event {
             Event::Restart { restarts: count, why } => {
                 assert!(why.contains("mixture.balance"), "{why}");

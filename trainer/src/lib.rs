@@ -44,4 +44,12 @@ pub mod export;
 pub mod quality;
 pub mod report;
 
+pub use config::{CheckedConfig, Config};
+pub use data::Frames;
 pub use error::{Error, Result};
+pub use eval::evaluate;
+pub use explain::explain;
+pub use export::export;
+pub use fit::fit;
+pub use fitted::Fitted;
+pub use frame::FrameShape;

@@ -145,7 +145,7 @@ impl Args {
     fn settings(&self, seed: u64) -> Result<Config> {
         let mut config = self.base.config(self.data.as_deref())?.set(&self.settings)?;
         config.seed = seed;
-        config.clone().check()?;
+        config.check_ranges()?;
         Ok(config)
     }
 

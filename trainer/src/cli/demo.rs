@@ -24,10 +24,12 @@ impl Args {
     pub fn run(self) -> Result<()> {
         let started = Instant::now();
         let config = self.training.configure(Config::demo())?;
-        let device = self.training.device()?;
+        let devices = self.training.devices()?;
+        let device = &devices.0;
         let frames = data::open(None, Role::Fit)?;
         let held_out = data::open(None, Role::Score)?;
-        let (fitted, run) = self.training.train(&config, &frames, &device, "demo")?;
+        let config = config.check(frames.shape)?;
+        let (fitted, run) = self.training.train(&config, &frames, &devices, "demo")?;
         let trained = started.elapsed();
 
         let figures = metrics(run.folder())?.as_ref().and_then(figures);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use burn::tensor::Device;
 use serde::Serialize;
 use trainer::data::{self, Role};
-use trainer::eval::{Predictions, Scores, assign, bound, predict, scores};
+use trainer::eval::{Evaluation, Predictions, Scores, assign, evaluate, scores};
 use trainer::fitted::BoundReport;
 use trainer::{Result, run};
 
@@ -29,7 +29,7 @@ pub struct Args {
 }
 
 #[derive(Serialize)]
-struct Report {
+struct Scored {
     n: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     scores: Option<Scores>,
@@ -41,27 +41,28 @@ impl Args {
     /// Scores.
     pub fn run(self) -> Result<()> {
         let frames = data::open(self.data.as_deref(), Role::Score)?;
-        let (predictions, bound) = if self.model.is_dir() {
+        let (scores, bound) = if self.model.is_dir() {
             let device = Device::flex();
             let fitted = run::load(&self.model, &device)?;
             eprintln!("evaluating the bounds of {} frames with {} samples each", frames.len(), self.samples);
-            (predict(&fitted, &frames, &device)?, Some(bound(&fitted, &frames, self.samples as usize, &device)?))
+            let Evaluation { scores, bound, .. } = evaluate(&fitted, &frames, self.samples as usize, &device)?;
+            (scores, Some(bound))
         } else {
-            (Predictions::from(&assign(&self.model, &frames)?[..]), None)
+            let predictions = Predictions::from(&assign(&self.model, &frames)?[..]);
+            (frames.labels.as_ref().map(|labels| scores(&predictions.clusters, labels)), None)
         };
-        let scores = frames.labels.as_ref().map(|labels| scores(&predictions.clusters, labels));
-        let report = Report { n: frames.len(), scores, bound };
-        if self.json { super::print_json(&report) } else { print(&report) }
+        let scored = Scored { n: frames.len(), scores, bound };
+        if self.json { super::print_json(&scored) } else { print(&scored) }
     }
 }
 
-fn print(report: &Report) -> Result<()> {
-    super::print_line(format!("n    {}", report.n))?;
-    match &report.scores {
+fn print(scored: &Scored) -> Result<()> {
+    super::print_line(format!("n    {}", scored.n))?;
+    match &scored.scores {
         Some(s) => super::print_line(format!("ACC  {:.4}\nNMI  {:.4}\nARI  {:.4}", s.acc, s.nmi, s.ari))?,
         None => super::print_line("no labels, so no ACC, NMI, ARI")?,
     }
-    match &report.bound {
+    match &scored.bound {
         Some(b) => super::print_line(format!("{}\n{}", terms(b), others(b))),
         None => super::print_line("no decoder in an ONNX file, so no ELBO: give the run directory"),
     }

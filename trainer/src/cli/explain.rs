@@ -58,7 +58,7 @@ impl Args {
         let frames = all.select(&self.index);
         let explanations = explain(&fitted, &frames, &device)?;
         std::fs::create_dir_all(&self.out).map_err(|e| Error::resource(self.out.display(), e))?;
-        let view = View { shape: frames.shape, kind: fitted.config.frames.of(frames.shape), maps: &self.map };
+        let view = View { shape: frames.shape, kind: fitted.config.kind(), maps: &self.map };
         for (n, (index, explanation)) in self.index.iter().zip(&explanations).enumerate() {
             eprintln!("frame {index}: {}", summary(explanation));
             self.pictures(*index, &view.pictures(frames.frame(n), explanation))?;

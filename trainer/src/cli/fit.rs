@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use burn::tensor::Device;
 use serde::Serialize;
-use trainer::config::{Checked, Config, Preset};
+use trainer::config::{CheckedConfig, Config, Preset};
 use trainer::data::{self, Frames, Role};
 use trainer::device::{self, Choice, Chosen};
 use trainer::fit;
@@ -77,39 +78,44 @@ pub struct Training {
 }
 
 impl Training {
-    /// `base` with `--set` and then `--seed` applied.
+    /// `base` with `--set` and then `--seed` applied; mistakes are told before data are read or a directory is made.
     pub fn configure(&self, base: Config) -> Result<Config> {
         let mut config = base.set(&self.settings)?;
         if let Some(seed) = self.seed {
             config.seed = seed;
         }
+        config.check_ranges()?;
         Ok(config)
     }
 
-    /// The device asked for, the first if there are several.
-    pub fn device(&self) -> Result<Chosen> {
-        Ok(device::choose_many(self.device, self.devices as usize)?.0)
+    /// The devices asked for: the first with the name of them all, and every one.
+    pub fn devices(&self) -> Result<(Chosen, Vec<Device>)> {
+        device::choose_many(self.device, self.devices as usize)
     }
 
     /// Trains into `--out`, or else the next free `runs/{name}N`, with progress.
-    pub fn train(&self, config: &Config, frames: &Frames, device: &Chosen, name: &str) -> Result<(Fitted, Run)> {
-        // Mistakes in the settings are told before a directory is made.
-        let checked = config.clone().check()?;
+    pub fn train(
+        &self,
+        config: &CheckedConfig,
+        frames: &Frames,
+        devices: &(Chosen, Vec<Device>),
+        name: &str,
+    ) -> Result<(Fitted, Run)> {
         let folder = match &self.out {
             Some(folder) => folder.clone(),
             None => next_free(Path::new("runs"), name)?,
         };
         let run = Run::create(&folder, config)?;
-        self.train_in(run, &checked, frames, device, None)
+        self.train_in(run, config, frames, devices, None)
     }
 
     /// Trains in a run directory, with progress.
     fn train_in(
         &self,
         run: Run,
-        config: &Checked,
+        config: &CheckedConfig,
         frames: &Frames,
-        device: &Chosen,
+        (device, devices): &(Chosen, Vec<Device>),
         resume: Option<Checkpoint>,
     ) -> Result<(Fitted, Run)> {
         eprintln!("fitting {} frames of {} on {}", frames.len(), frames.shape, device.name);
@@ -118,8 +124,7 @@ impl Training {
         }
         let mut progress = Progress::new(&run, Duration::from_secs(self.checkpoint_every))?;
         let mut last_epoch = None;
-        let (_, devices) = device::choose_many(self.device, self.devices as usize)?;
-        let fitted = fit::fit_on(config, frames, &devices, resume, &mut |event| {
+        let fitted = fit::fit_on(config, frames, devices, resume, &mut |event| {
             if let Event::Epoch(epoch) = &event {
                 last_epoch = Some((*epoch).clone());
             }
@@ -147,20 +152,20 @@ impl Args {
             return self.go_on(folder);
         }
         let config = self.training.configure(self.base.config(self.data.as_deref())?)?;
-        // Mistakes in the settings are told before the data are read.
-        config.clone().check()?;
         let frames = data::open(self.data.as_deref(), Role::Fit)?;
-        let device = self.training.device()?;
-        let (_, run) = self.training.train(&config, &frames, &device, "")?;
+        let config = config.check(frames.shape)?;
+        let devices = self.training.devices()?;
+        let (_, run) = self.training.train(&config, &frames, &devices, "")?;
         tell(&run)
     }
 
     fn go_on(&self, folder: &Path) -> Result<()> {
         let (run, config, checkpoint) = Run::resume(folder)?;
-        let config = config.check()?;
+        config.check_ranges()?;
         let frames = data::open(self.data.as_deref(), Role::Fit)?;
-        let device = self.training.device()?;
-        let (_, run) = self.training.train_in(run, &config, &frames, &device, checkpoint)?;
+        let config = config.check(frames.shape)?;
+        let devices = self.training.devices()?;
+        let (_, run) = self.training.train_in(run, &config, &frames, &devices, checkpoint)?;
         tell(&run)
     }
 }

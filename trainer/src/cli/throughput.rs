@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 use serde::Serialize;
-use trainer::config::{Checked, Config, Preset};
+use trainer::config::{CheckedConfig, Config, Preset};
 use trainer::data::{self, Frames, Role};
 use trainer::device::{self, Choice};
 use trainer::fit::throughput;
+use trainer::frame::FrameShape;
 use trainer::stage::StageName;
 use trainer::{Error, Result};
 
@@ -97,7 +98,7 @@ impl Args {
         for &network in &self.network {
             for &stage in &self.stage {
                 for &batch in &self.batch {
-                    let config = self.config(network, batch)?;
+                    let config = self.config(network, batch, frames.shape)?;
                     let frames = repeated(&frames, batch)?;
                     let (rounds, steps) = (self.rounds as usize, self.steps as usize);
                     let rounds = throughput(&config, &frames, &device.device, stage, rounds, steps)?;
@@ -113,11 +114,11 @@ impl Args {
         if self.json { super::print_json(&report) } else { super::print_line(table(&report)) }
     }
 
-    fn config(&self, network: Network, batch: usize) -> Result<Checked> {
+    fn config(&self, network: Network, batch: usize, shape: FrameShape) -> Result<CheckedConfig> {
         let mut config: Config = Preset::Default.config();
         config = config.set(&network.settings().iter().map(|&setting| setting.to_owned()).collect::<Vec<_>>())?;
         (config.pretrain.batch, config.refine.batch) = (batch, batch);
-        config.set(&self.settings)?.check()
+        config.set(&self.settings)?.check(shape)
     }
 }
 

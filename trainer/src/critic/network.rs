@@ -127,7 +127,7 @@ impl Critic {
 
     /// A critic of the shape that suits a model, with the network that `make` gives.
     pub(super) fn of(fitted: &Fitted, make: impl FnOnce(&Layout) -> Result<Network>) -> Result<Self> {
-        let (shape, kind, latent) = (fitted.shape, fitted.config.frames.of(fitted.shape), fitted.config.latent);
+        let (shape, kind, latent) = (fitted.shape, fitted.config.kind(), fitted.config.latent);
         let factor = factor(shape, kind, latent)?;
         let places = shape.channels * grid(shape, factor).iter().product::<usize>();
         let network = make(&Layout { latent, shape, places, side: side(kind) })?;

@@ -94,7 +94,7 @@ pub fn against_views(
         AugmentKind::Neighbours => AugmentConfig { kind: AugmentKind::Auto, ..config.augment.clone() },
         _ => config.augment.clone(),
     };
-    let maps = Augmentation::new(&augment, fitted.shape, config.frames.of(fitted.shape), config.refine.strength);
+    let maps = Augmentation::new(&augment, fitted.shape, config.kind(), config.refine.strength);
     let scaled = fitted.scale(frames)?;
     let mut values = vec![0.0; scaled.values.len()];
     let p = scaled.shape.len();

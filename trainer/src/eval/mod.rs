@@ -51,6 +51,28 @@ impl Predictions {
     }
 }
 
+/// What [`evaluate`] finds.
+#[derive(Clone, Debug)]
+pub struct Evaluation {
+    /// Cluster, log q(c|x) and novelty of every frame.
+    pub predictions: Predictions,
+    /// Agreement of the clusters with the labels of the frames; None without labels.
+    pub scores: Option<Scores>,
+    /// The bounds of the paper, means over the frames, nats.
+    pub bound: BoundReport,
+}
+
+/// Labels frames with a fitted model, scores that against their labels if they have any, and evaluates the bounds of the
+/// paper with `samples` samples of z a frame.
+///
+/// # Errors
+/// [`Error::Data`] if the frames have another shape than the model takes.
+pub fn evaluate(fitted: &Fitted, frames: &Frames, samples: usize, device: &Device) -> Result<Evaluation> {
+    let predictions = predict(fitted, frames, device)?;
+    let scores = frames.labels.as_ref().map(|labels| scores(&predictions.clusters, labels));
+    Ok(Evaluation { predictions, scores, bound: bound(fitted, frames, samples, device)? })
+}
+
 /// The bounds of the paper, each z sampled `samples` times.
 ///
 /// # Errors

@@ -3,7 +3,7 @@
 use runtime::Calibration;
 
 use super::training_data::{MAX_CALIBRATION, TrainingData};
-use crate::config::Checked;
+use crate::config::CheckedConfig;
 use crate::data::Frames;
 use crate::error::Result;
 use crate::fitted::{encode, novelty, to_host};
@@ -15,7 +15,7 @@ use crate::rng::{Purpose, stream};
 const VIEWS_STREAM: u64 = 1;
 
 /// Both, at the false-alarm rate of the settings.
-pub fn calibrate(model: &ClusterVae, config: &Checked, data: &TrainingData) -> Result<Calibration> {
+pub fn calibrate(model: &ClusterVae, config: &CheckedConfig, data: &TrainingData) -> Result<Calibration> {
     Ok(Calibration {
         novelty_threshold: novelty_threshold(model, &data.held_out, config.novelty.false_alarm_rate)?,
         temperature: temperature_of_views(model, config, data)?,
@@ -36,7 +36,7 @@ fn novelty_threshold(model: &ClusterVae, frames: &Frames, rate: f64) -> Result<f
 }
 
 /// The temperature at which q(c|x) says best where a random view of x goes, the views being those of stage 3.
-fn temperature_of_views(model: &ClusterVae, config: &Checked, data: &TrainingData) -> Result<f32> {
+fn temperature_of_views(model: &ClusterVae, config: &CheckedConfig, data: &TrainingData) -> Result<f32> {
     let views_from = data.views(config, &config.augment, config.refine.strength);
     // Neighbours are known of training frames alone.
     let frames = if data.neighbours.is_some() { &data.training } else { &data.held_out };

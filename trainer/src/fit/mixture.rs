@@ -9,11 +9,11 @@ use super::count;
 use super::event::{Event, Observer};
 use super::metrics::{MixtureReport, Totals};
 use super::stage::{Ended, Start};
-use crate::config::{Checked, Clusters};
+use crate::config::{CheckedConfig, Clusters};
 use crate::data::Frames;
 use crate::error::{Error, Result};
 use crate::fitted::latents;
-use crate::frame::{FrameKind, FrameShape};
+use crate::frame::FrameKind;
 use crate::gmm::{self, CovarianceType, Estimator, Fit, Moments, Points, Settings};
 use crate::rng::{Purpose, stream};
 use crate::stage::StageName;
@@ -25,7 +25,7 @@ const SUBSET: u64 = u32::MAX as u64;
 const ACTIVE_VARIANCE: f64 = 0.01;
 
 /// Runs the stage.
-pub fn run(config: &Checked, start: Start<'_>, frames: &Frames, observer: &mut Observer<'_>) -> Result<Ended> {
+pub fn run(config: &CheckedConfig, start: Start<'_>, frames: &Frames, observer: &mut Observer<'_>) -> Result<Ended> {
     if observer(Event::Stage { name: StageName::Mixture, steps: 1 }).is_break() {
         return Ok(Ended::Stopped);
     }
@@ -59,7 +59,7 @@ pub fn run(config: &Checked, start: Start<'_>, frames: &Frames, observer: &mut O
     if observer(Event::Mixture(&report)).is_break() {
         return Ok(Ended::Stopped);
     }
-    if let Some(why) = fault(config, &report, frames.shape).filter(|_| attempt < config.collapse.restarts) {
+    if let Some(why) = fault(config, &report).filter(|_| attempt < config.collapse.restarts) {
         return Ok(Ended::Again(why));
     }
     let place = Place { attempt, stage: StageName::Mixture, step: 1 };
@@ -69,9 +69,9 @@ pub fn run(config: &Checked, start: Start<'_>, frames: &Frames, observer: &mut O
 }
 
 /// Why stage 1 should begin again, if it should.
-fn fault(config: &Checked, report: &MixtureReport, shape: FrameShape) -> Option<String> {
+fn fault(config: &CheckedConfig, report: &MixtureReport) -> Option<String> {
     let (c, balance, units) = (&config.mixture, report.clusters.balance, report.active_units);
-    let image = config.frames.of(shape) == FrameKind::Image;
+    let image = config.kind() == FrameKind::Image;
     if balance < c.balance {
         Some(format!("H(q̄) / log K of EM is {balance:.3}, below mixture.balance = {}", c.balance))
     } else if image && (units as f64) < c.active_units * config.latent as f64 {
@@ -91,7 +91,7 @@ fn active_units(points: Points<'_>) -> usize {
 
 /// Fits the mixture to latent means `[N,D]`: the start with the highest likelihood, then split-and-merge
 /// moves, which free it where one component holds two modes.
-pub fn latent_mixture(config: &Checked, means: &[f64]) -> Result<(Fit, MixtureReport)> {
+pub fn latent_mixture(config: &CheckedConfig, means: &[f64]) -> Result<(Fit, MixtureReport)> {
     let c = &config.mixture;
     let subset = subset(means, config.latent, c.max_frames, config.seed);
     let points = Points::new(&subset, config.latent)?;
@@ -121,7 +121,7 @@ pub fn latent_mixture(config: &Checked, means: &[f64]) -> Result<(Fit, MixtureRe
     Ok((fit, report))
 }
 
-fn settings(config: &Checked) -> Settings {
+fn settings(config: &CheckedConfig) -> Settings {
     let c = &config.mixture;
     Settings {
         components: config.clusters(),

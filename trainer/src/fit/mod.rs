@@ -29,7 +29,7 @@ use std::path::Path;
 use burn::module::Module;
 use burn::tensor::Device;
 
-use crate::config::{AugmentKind, Checked};
+use crate::config::{AugmentKind, CheckedConfig};
 use crate::data::Frames;
 use crate::data::scaling::Scaling;
 use crate::error::{Error, Result};
@@ -48,7 +48,7 @@ use training_data::{CALIBRATION_SHARE, TrainingData, likelihood};
 /// frames, [`Error::Diverged`] if a value is not finite, [`Error::Collapsed`] if the clusters are below the
 /// bounds after every restart; None as the result if the observer broke off.
 pub fn fit(
-    config: &Checked,
+    config: &CheckedConfig,
     frames: &Frames,
     device: &Device,
     resume: Option<Checkpoint>,
@@ -67,7 +67,7 @@ pub fn fit(
 /// # Panics
 /// Without a device.
 pub fn fit_on(
-    config: &Checked,
+    config: &CheckedConfig,
     frames: &Frames,
     devices: &[Device],
     mut resume: Option<Checkpoint>,
@@ -88,7 +88,7 @@ pub fn fit_on(
     if resume.as_ref().is_some_and(|checkpoint| checkpoint.data_sha256 != data_sha256) {
         return Err(Error::data(Path::new("--data"), "not the frames that the interrupted run was fitted to"));
     }
-    let scaling = Scaling::fit(frames, config.frames.of(frames.shape));
+    let scaling = Scaling::fit(frames, config.kind());
     let likelihood = likelihood(config, scaling.is_some())?;
     if config.augment.kind == AugmentKind::Neighbours && observer(Event::Neighbours { frames: frames.len() }).is_break()
     {
@@ -135,7 +135,7 @@ pub fn fit_on(
 }
 
 /// Runs the stages that the checkpoint, if there is one, has not behind it.
-fn stages(config: &Checked, start: Start<'_>, data: &TrainingData, observer: &mut Observer<'_>) -> Result<Ended> {
+fn stages(config: &CheckedConfig, start: Start<'_>, data: &TrainingData, observer: &mut Observer<'_>) -> Result<Ended> {
     let Start { mut model, attempt, data_sha256, mut checkpoint } = start;
     let mut config = config.clone();
     let mut first = StageName::Pretrain;

@@ -8,7 +8,7 @@ use super::metrics::Outcome;
 use super::spread::Spread;
 use super::stage::{Stage, Start};
 use super::training_data::TrainingData;
-use crate::config::Checked;
+use crate::config::CheckedConfig;
 use crate::data::batches::to_tensor;
 use crate::data::batches::{Batch, BatchPlan};
 use crate::elbo::standard;
@@ -22,7 +22,7 @@ const VIEWS: usize = 2;
 
 /// Runs the stage; None if the observer broke off.
 pub fn run(
-    config: &Checked,
+    config: &CheckedConfig,
     start: Start<'_>,
     data: &TrainingData,
     observer: &mut Observer<'_>,
@@ -59,7 +59,7 @@ pub fn run(
     stage.run(start, &data.devices, observer)
 }
 
-fn objective(config: &Checked, spread: &Spread<'_>, batch: &Batch) -> Outcome {
+fn objective(config: &CheckedConfig, spread: &Spread<'_>, batch: &Batch) -> Outcome {
     let b = config.pretrain.batch;
     let frames = batch.frames.clone();
     let seen = batch.views.clone().unwrap_or_else(|| frames.clone());

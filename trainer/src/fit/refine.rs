@@ -12,7 +12,7 @@ use super::metrics::Outcome;
 use super::spread::Spread;
 use super::stage::{Bounds, Stage, Start};
 use super::training_data::TrainingData;
-use crate::config::{Checked, ClusterPosterior, DecoderPasses, Schedule};
+use crate::config::{CheckedConfig, ClusterPosterior, DecoderPasses, Schedule};
 use crate::data::batches::to_tensor;
 use crate::data::batches::{Batch, BatchPlan};
 use crate::elbo::reconstruction::TwoClusters;
@@ -31,7 +31,7 @@ const BOUND_SAMPLES: usize = 4;
 
 /// Runs the stage; None if the observer broke off.
 pub fn run(
-    config: &Checked,
+    config: &CheckedConfig,
     start: Start<'_>,
     data: &TrainingData,
     observer: &mut Observer<'_>,
@@ -66,7 +66,7 @@ pub fn run(
     stage.run(start, &data.devices, observer)
 }
 
-fn objective(config: &Checked, model: &ClusterVae, spread: &Spread<'_>, batch: &Batch, step: usize) -> Outcome {
+fn objective(config: &CheckedConfig, model: &ClusterVae, spread: &Spread<'_>, batch: &Batch, step: usize) -> Outcome {
     let device = spread.home();
     let c = &config.refine;
     let b = c.batch;

@@ -9,7 +9,7 @@ use super::event::Event;
 use super::stage::Start;
 use super::training_data::{TrainingData, likelihood};
 use super::{pretrain, refine};
-use crate::config::Checked;
+use crate::config::CheckedConfig;
 use crate::data::Frames;
 use crate::data::scaling::Scaling;
 use crate::error::{Error, Result};
@@ -25,7 +25,7 @@ use crate::stage::StageName;
 /// # Errors
 /// As [`fit`](super::fit()); [`Error::Config`] for the mixture, which has no steps.
 pub fn throughput(
-    config: &Checked,
+    config: &CheckedConfig,
     frames: &Frames,
     device: &Device,
     stage: StageName,
@@ -34,8 +34,8 @@ pub fn throughput(
 ) -> Result<Vec<f64>> {
     let mut config = (**config).clone();
     (config.pretrain.steps, config.refine.steps) = (steps * (rounds + 1), steps * (rounds + 1));
-    let config = config.check()?;
-    let scaling = Scaling::fit(frames, config.frames.of(frames.shape));
+    let config = config.check(frames.shape)?;
+    let scaling = Scaling::fit(frames, config.kind());
     let likelihood = likelihood(&config, scaling.is_some())?;
     let data = TrainingData {
         reports_bounds: false,

@@ -3,7 +3,7 @@
 use burn::tensor::Device;
 use rand::seq::SliceRandom;
 
-use crate::config::{self, AugmentConfig, AugmentKind, Checked};
+use crate::config::{AugmentConfig, AugmentKind, CheckedConfig, LikelihoodChoice};
 use crate::data::Frames;
 use crate::data::batches::Store;
 use crate::data::scaling::Scaling;
@@ -35,7 +35,7 @@ pub struct TrainingData {
 
 impl TrainingData {
     /// Splits the frames, scales both parts, looks for neighbours where they stand for views.
-    pub fn new(config: &Checked, frames: &Frames, scaling: Option<&Scaling>, devices: &[Device]) -> Result<Self> {
+    pub fn new(config: &CheckedConfig, frames: &Frames, scaling: Option<&Scaling>, devices: &[Device]) -> Result<Self> {
         let mut order: Vec<usize> = (0..frames.len()).collect();
         order.shuffle(&mut stream(config.seed, Purpose::Calibration, 0));
         let count = (frames.len() / CALIBRATION_SHARE).clamp(1, MAX_CALIBRATION);
@@ -53,22 +53,22 @@ impl TrainingData {
     }
 
     /// What makes the views of a stage.
-    pub fn views(&self, config: &Checked, augment: &AugmentConfig, strength: f64) -> Views<'_> {
+    pub fn views(&self, config: &CheckedConfig, augment: &AugmentConfig, strength: f64) -> Views<'_> {
         let shape = self.training.shape;
-        Views::new(augment, shape, config.frames.of(shape), self.neighbours.as_ref(), strength)
+        Views::new(augment, shape, config.kind(), self.neighbours.as_ref(), strength)
     }
 }
 
 /// The distribution of a value: what the settings ask for, or what values that needed scaling allow.
-pub fn likelihood(config: &Checked, scaled: bool) -> Result<Likelihood> {
+pub fn likelihood(config: &CheckedConfig, scaled: bool) -> Result<Likelihood> {
     match config.decoder.likelihood {
-        config::Likelihood::Bernoulli if scaled => Err(Error::config(
+        LikelihoodChoice::Bernoulli if scaled => Err(Error::config(
             "decoder.likelihood",
             "bernoulli needs every value in [0, 1]; use gaussian or auto for these frames",
         )),
-        config::Likelihood::Bernoulli => Ok(Likelihood::Bernoulli),
-        config::Likelihood::Gaussian => Ok(Likelihood::Gaussian),
-        config::Likelihood::Auto if scaled => Ok(Likelihood::Gaussian),
-        config::Likelihood::Auto => Ok(Likelihood::Bernoulli),
+        LikelihoodChoice::Bernoulli => Ok(Likelihood::Bernoulli),
+        LikelihoodChoice::Gaussian => Ok(Likelihood::Gaussian),
+        LikelihoodChoice::Auto if scaled => Ok(Likelihood::Gaussian),
+        LikelihoodChoice::Auto => Ok(Likelihood::Bernoulli),
     }
 }

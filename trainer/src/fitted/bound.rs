@@ -6,7 +6,7 @@ use rand_distr::StandardNormal;
 use serde::Serialize;
 
 use super::encode::{encode, to_host};
-use crate::config::{Checked, ClusterPosterior};
+use crate::config::{CheckedConfig, ClusterPosterior};
 use crate::data::Frames;
 use crate::elbo::sampled::{AtSample, log_posterior};
 use crate::elbo::{Terms, alignment, optimum};
@@ -50,7 +50,7 @@ pub struct BoundReport {
 /// Evaluates the bounds on frames that are already scaled; the samples of z come from the run's seed.
 pub fn bound(
     model: &ClusterVae,
-    config: &Checked,
+    config: &CheckedConfig,
     frames: &Frames,
     samples: usize,
     device: &Device,

@@ -14,7 +14,7 @@ use burn::tensor::Tensor;
 use burn::tensor::activation::log_softmax;
 use runtime::Calibration;
 
-use crate::config::Checked;
+use crate::config::CheckedConfig;
 use crate::data::Frames;
 use crate::data::scaling::Scaling;
 use crate::error::{Error, Result};
@@ -25,7 +25,7 @@ use crate::model::{ClusterVae, Likelihood, Posterior};
 #[derive(Clone, Debug)]
 pub struct Fitted {
     /// The settings it was trained with.
-    pub config: Checked,
+    pub config: CheckedConfig,
     /// Weights, without gradient tracking.
     pub model: ClusterVae,
     /// Shape of a frame.

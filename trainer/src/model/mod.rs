@@ -17,7 +17,7 @@ use burn::nn::Linear;
 use burn::tensor::Tensor;
 use burn::tensor::activation::log_softmax;
 
-use crate::config::{Checked, ClusterPosterior};
+use crate::config::{CheckedConfig, ClusterPosterior};
 use crate::elbo;
 use crate::frame::FrameShape;
 
@@ -36,8 +36,8 @@ pub struct ClusterVae {
 
 impl ClusterVae {
     /// A model with random weights for frames of `shape`.
-    pub fn new(config: &Checked, shape: FrameShape, likelihood: Likelihood, init: &mut Init<'_>) -> Self {
-        let encoder = Encoder::new(&config.encoder, shape, config.frames.of(shape), config.latent, init);
+    pub fn new(config: &CheckedConfig, shape: FrameShape, likelihood: Likelihood, init: &mut Init<'_>) -> Self {
+        let encoder = Encoder::new(&config.encoder, shape, config.kind(), config.latent, init);
         let decoder = Decoder::new(&config.decoder.hidden, shape, config.latent, config.clusters(), likelihood, init);
         let prior = Prior::new(config.clusters(), config.latent, init);
         let cluster_head = (config.cluster_posterior == ClusterPosterior::Amortised)

@@ -40,7 +40,7 @@ pub fn rows(subject: &Subject<'_>, progress: &mut dyn FnMut(&str)) -> Result<Vec
     };
     against("uniform noise", Bar::None, &noise(fitted, all))?;
     against("frames with shuffled values", Bar::None, &shuffled(fitted, all))?;
-    if fitted.config.frames.of(fitted.shape) == FrameKind::Image {
+    if fitted.config.kind() == FrameKind::Image {
         against("frames shifted by a quarter", Bar::None, &moved(all, shifted))?;
         if fitted.shape.height == fitted.shape.width {
             against("frames turned by 90 degrees", Bar::None, &moved(all, turned))?;

@@ -43,7 +43,7 @@ impl<'a> Look<'a> {
     pub fn new(fitted: &'a Fitted) -> Self {
         Self {
             shape: fitted.shape,
-            kind: fitted.config.frames.of(fitted.shape),
+            kind: fitted.config.kind(),
             scaling: fitted.scaling.as_ref(),
             range: if fitted.scaling.is_some() { [-3.0, 3.0] } else { [0.0, 1.0] },
         }

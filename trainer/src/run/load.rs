@@ -36,7 +36,8 @@ pub fn load(folder: &Path, device: &Device) -> Result<Fitted> {
     if sha256(&read("weights.bpk")?) != saved.weights_sha256 {
         return Err(Error::model(&path, "damaged: its sha256 is not the one in model.json"));
     }
-    let config = Config::default().merge_file(&folder.join("config.toml"))?.check()?.with_clusters(saved.clusters);
+    let config =
+        Config::default().merge_file(&folder.join("config.toml"))?.check(saved.shape)?.with_clusters(saved.clusters);
     // Random weights of the right shapes, all replaced by the file's.
     let mut init = Init { rng: ChaCha8Rng::seed_from_u64(0), device };
     let model = ClusterVae::new(&config, saved.shape, saved.likelihood, &mut init);

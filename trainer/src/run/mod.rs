@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 use burn::module::Module;
 use serde::{Deserialize, Serialize};
 
-use crate::config::Config;
+use crate::config::{CheckedConfig, Config};
 use crate::data::scaling::Scaling;
 use crate::error::{Error, Result};
 use crate::files::{UNFINISHED, sha256, write_atomically};
@@ -75,7 +75,7 @@ impl Run {
     ///
     /// # Errors
     /// [`Error::Resource`] if it holds one, or cannot be written.
-    pub fn create(folder: &Path, config: &Config) -> Result<Self> {
+    pub fn create(folder: &Path, config: &CheckedConfig) -> Result<Self> {
         if folder.join("config.toml").exists() {
             return Err(Error::resource(folder.display(), "holds a run already; choose another --out or remove it"));
         }

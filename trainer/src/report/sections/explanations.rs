@@ -13,7 +13,7 @@ use crate::report::pictures::{Tile, scale, span};
 pub fn section(findings: &Findings<'_>) -> Result<Section> {
     let maps = |map: Map| {
         let shape = findings.fitted.shape;
-        let kind = findings.fitted.config.frames.of(shape);
+        let kind = findings.fitted.config.kind();
         let all = findings.parts.iter().flat_map(|part| &part.explained);
         let joined: Vec<Vec<f32>> = all.map(|(_, e)| heatmap::joined(map, e.map(map), shape, kind)).collect();
         span(map, joined.iter().map(Vec::as_slice))

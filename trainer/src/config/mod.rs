@@ -1,0 +1,182 @@
+//! Every hyperparameter with its default and its range, a file a group.
+//!
+//! A [`Config`] may hold anything; only [`Config::check`] makes the [`CheckedConfig`] that can be fitted.
+
+mod clusters;
+mod networks;
+mod presets;
+mod ranges;
+mod stages;
+mod text;
+mod verdicts;
+mod views;
+
+pub use clusters::Clusters;
+pub use networks::{ClusterPosterior, DecoderConfig, EncoderConfig, LikelihoodChoice};
+pub use presets::Preset;
+pub use stages::{DecoderPasses, MixtureConfig, PretrainConfig, RefineConfig, Schedule};
+pub use verdicts::{CollapseConfig, NoveltyConfig};
+pub use views::{AugmentConfig, AugmentKind};
+
+use std::ops::Deref;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Result;
+use crate::frame::{FrameKind, FrameShape};
+use ranges::{at_least, at_most};
+
+/// All settings of a run. `config.toml` in a run directory is this, every default written out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Seed of every random number of the run, below 2^63; default 0.
+    pub seed: u64,
+    /// What a frame is; default `auto`, by its shape.
+    pub frames: FrameChoice,
+    /// Clusters K, 2 to 64, or `"auto"` to find K between 2 and `mixture.most_clusters`; default 10.
+    pub clusters: Clusters,
+    /// Latent dimensions D, 1 to 1024; default 10.
+    pub latent: usize,
+    /// How q(c|x) is computed; default `gmm`.
+    pub cluster_posterior: ClusterPosterior,
+    /// q(z|x).
+    pub encoder: EncoderConfig,
+    /// p(x|z,c).
+    pub decoder: DecoderConfig,
+    /// Random views of a frame.
+    pub augment: AugmentConfig,
+    /// Stage 1: a VAE without clusters.
+    pub pretrain: PretrainConfig,
+    /// Stage 2: EM on the latent means.
+    pub mixture: MixtureConfig,
+    /// Stage 3: the cluster VAE.
+    pub refine: RefineConfig,
+    /// When a clustering counts as collapsed.
+    pub collapse: CollapseConfig,
+    /// Novelty threshold.
+    pub novelty: NoveltyConfig,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            seed: 0,
+            frames: FrameChoice::Auto,
+            clusters: Clusters::Count(10),
+            latent: 10,
+            cluster_posterior: ClusterPosterior::Gmm,
+            encoder: EncoderConfig::default(),
+            decoder: DecoderConfig::default(),
+            augment: AugmentConfig::default(),
+            pretrain: PretrainConfig::default(),
+            mixture: MixtureConfig::default(),
+            refine: RefineConfig::default(),
+            collapse: CollapseConfig::default(),
+            novelty: NoveltyConfig::default(),
+        }
+    }
+}
+
+/// What a frame is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FrameChoice {
+    /// By its shape: see [`FrameShape::kind`].
+    Auto,
+    /// `[C,H,W]`.
+    Image,
+    /// `[C,1,W]` or `[1,C,W]`: C sensor channels.
+    Window,
+    /// Values without order.
+    Features,
+}
+
+impl FrameChoice {
+    /// The kind of frames of this shape.
+    pub fn of(self, shape: FrameShape) -> FrameKind {
+        match self {
+            Self::Auto => shape.kind(),
+            Self::Image => FrameKind::Image,
+            Self::Window => FrameKind::Window,
+            Self::Features => FrameKind::Features,
+        }
+    }
+}
+
+impl Config {
+    /// K; the most that there may be as long as it is to be found.
+    pub fn clusters(&self) -> usize {
+        match self.clusters {
+            Clusters::Count(k) => k,
+            Clusters::Auto => self.mixture.most_clusters,
+        }
+    }
+
+    /// Checks every range, for who wants to know before there are frames.
+    ///
+    /// # Errors
+    /// [`crate::Error::Config`] with the key, its value and what is accepted.
+    pub fn check_ranges(&self) -> Result<()> {
+        if let Clusters::Count(k) = self.clusters {
+            at_least("clusters", k, 2)?;
+            at_most("clusters", k, runtime::MAX_CLUSTERS)?;
+        }
+        at_least("latent", self.latent, 1)?;
+        at_most("latent", self.latent, 1024)?;
+        at_most("seed", self.seed as usize, i64::MAX as usize)?;
+        self.encoder.check()?;
+        self.decoder.check()?;
+        self.augment.check()?;
+        self.pretrain.check()?;
+        self.mixture.check(self.clusters())?;
+        self.refine.check()?;
+        self.collapse.check()?;
+        self.novelty.check()
+    }
+
+    /// The settings for frames of a shape, every range checked.
+    ///
+    /// # Errors
+    /// As for [`Config::check_ranges`].
+    pub fn check(self, shape: FrameShape) -> Result<CheckedConfig> {
+        self.check_ranges()?;
+        Ok(CheckedConfig { kind: self.frames.of(shape), config: self })
+    }
+}
+
+/// A [`Config`] whose every value is in range, for frames of a known kind.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CheckedConfig {
+    config: Config,
+    kind: FrameKind,
+}
+
+impl Deref for CheckedConfig {
+    type Target = Config;
+
+    fn deref(&self) -> &Config {
+        &self.config
+    }
+}
+
+impl CheckedConfig {
+    /// What a frame is: as the settings say, else by its shape.
+    pub fn kind(&self) -> FrameKind {
+        self.kind
+    }
+
+    /// The same settings for a start from other weights; attempt 0 is the run's own seed.
+    pub fn attempt(&self, attempt: usize) -> Self {
+        let mut config = self.clone();
+        // Seeds of users are small numbers; this keeps attempts apart from them and from each other.
+        config.config.seed ^= (attempt as u64) << 48;
+        config
+    }
+
+    /// The same settings once K is known.
+    pub fn with_clusters(&self, k: usize) -> Self {
+        let config = Config { clusters: Clusters::Count(k), ..self.config.clone() };
+        Self { config, ..*self }
+    }
+}

@@ -1,0 +1,89 @@
+//! Settings of the networks: q(z|x), p(x|z,c) and how q(c|x) is computed.
+
+use serde::{Deserialize, Serialize};
+
+use super::ranges::at_least;
+use crate::error::{Error, Result};
+
+/// How q(c|x) is computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClusterPosterior {
+    /// Responsibilities of the latent mixture: softmax over c of E_q(z|x) log N(z; μ_c, σ_c² I).
+    Gmm,
+    /// The best q(c|x) given the rest (E7): the decoder's reconstruction of x takes part.
+    MeanField,
+    /// A learned softmax on the encoder's last hidden layer.
+    Amortised,
+}
+
+/// q(z|x): convolutions with stride 2 (images only), then dense layers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EncoderConfig {
+    /// Output channels of each convolution, each at least 1; empty for none, and ignored unless frames are images;
+    /// default 16, 32.
+    pub channels: Vec<usize>,
+    /// Side of the square kernel of every convolution, an odd number; default 5.
+    pub kernel: usize,
+    /// Units of each dense layer, at least one layer of at least one unit; default 128.
+    pub hidden: Vec<usize>,
+}
+
+impl Default for EncoderConfig {
+    fn default() -> Self {
+        Self { channels: vec![16, 32], kernel: 5, hidden: vec![128] }
+    }
+}
+
+impl EncoderConfig {
+    pub(super) fn check(&self) -> Result<()> {
+        for &units in self.channels.iter().chain(&self.hidden) {
+            at_least("encoder.channels, encoder.hidden", units, 1)?;
+        }
+        if self.hidden.is_empty() {
+            return Err(Error::config("encoder.hidden", "is empty, expected at least one layer"));
+        }
+        if self.kernel.is_multiple_of(2) {
+            return Err(Error::config("encoder.kernel", format!("{}, expected an odd number", self.kernel)));
+        }
+        Ok(())
+    }
+}
+
+/// p(x|z,c): dense layers; c is a bias of the first.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DecoderConfig {
+    /// Units of each dense layer, at least one layer of at least one unit; default 256, 256.
+    pub hidden: Vec<usize>,
+    /// Distribution of a value of the frame; default `auto`.
+    pub likelihood: LikelihoodChoice,
+}
+
+impl Default for DecoderConfig {
+    fn default() -> Self {
+        Self { hidden: vec![256, 256], likelihood: LikelihoodChoice::Auto }
+    }
+}
+
+impl DecoderConfig {
+    pub(super) fn check(&self) -> Result<()> {
+        if self.hidden.is_empty() || self.hidden.contains(&0) {
+            return Err(Error::config("decoder.hidden", "expected at least one layer, each of 1 or more units"));
+        }
+        Ok(())
+    }
+}
+
+/// Distribution of a value of the frame given z and c.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LikelihoodChoice {
+    /// Bernoulli where every value lies in `[0, 1]`, else Gaussian.
+    Auto,
+    /// Bernoulli; values are means in `[0, 1]`.
+    Bernoulli,
+    /// Gaussian with one learned variance.
+    Gaussian,
+}

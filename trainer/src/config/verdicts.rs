@@ -1,0 +1,52 @@
+//! Settings of what is judged after training: a collapsed clustering, a novel frame.
+
+use serde::{Deserialize, Serialize};
+
+use super::ranges::{at_most, within};
+use crate::error::Result;
+
+/// Bounds under which training starts again from other weights, and at last gives up.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CollapseConfig {
+    /// Least I(x;c) / log K, 0 to 1; default 0.1.
+    pub information: f64,
+    /// Least H(q̄) / log K, 0 to 1; default 0.5.
+    pub balance: f64,
+    /// How often training may start again, at most 100; default 2.
+    pub restarts: usize,
+}
+
+impl Default for CollapseConfig {
+    fn default() -> Self {
+        Self { information: 0.1, balance: 0.5, restarts: 2 }
+    }
+}
+
+impl CollapseConfig {
+    pub(super) fn check(&self) -> Result<()> {
+        within("collapse.information", self.information, 0.0, 1.0)?;
+        within("collapse.balance", self.balance, 0.0, 1.0)?;
+        at_most("collapse.restarts", self.restarts, 100)
+    }
+}
+
+/// The threshold past which a frame is called novel.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NoveltyConfig {
+    /// Share of ordinary frames that may be called novel, 1e-4 to 0.5; default 0.01.
+    pub false_alarm_rate: f64,
+}
+
+impl Default for NoveltyConfig {
+    fn default() -> Self {
+        Self { false_alarm_rate: 0.01 }
+    }
+}
+
+impl NoveltyConfig {
+    pub(super) fn check(&self) -> Result<()> {
+        within("novelty.false_alarm_rate", self.false_alarm_rate, 1e-4, 0.5)
+    }
+}

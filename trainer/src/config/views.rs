@@ -1,0 +1,89 @@
+//! Settings of the random views of a frame.
+
+use serde::{Deserialize, Serialize};
+
+use super::ranges::{at_least, at_most, within};
+use crate::error::Result;
+
+/// Which family of random maps makes the views.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AugmentKind {
+    /// By what a frame is.
+    Auto,
+    /// No change.
+    None,
+    /// Rotation, scale, shear, shift, elastic displacement, thickness of strokes.
+    Image,
+    /// Shift, gain, noise, time-warp.
+    Window,
+    /// Noise, dropout.
+    Features,
+    /// No map: another frame near it stands for a view, which asks for no knowledge of what a frame is.
+    Neighbours,
+}
+
+/// Half-widths of the uniform ranges that views are drawn from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AugmentConfig {
+    /// Family of maps; default `auto`, by the kind of frame.
+    pub kind: AugmentKind,
+    /// Rotation of an image, degrees, 0 to 180; default 20.
+    pub rotation: f64,
+    /// Relative change of size of an image, or of the gain of a window, 0 to 0.9; default 0.15.
+    pub scale: f64,
+    /// Shear of an image, columns a row, 0 to 2; default 0.3.
+    pub shear: f64,
+    /// Shift of an image or a window, as a share of half the width (and height), 0 to 1; default 0.15.
+    pub shift: f64,
+    /// Elastic displacement of an image, as a share of half the width (and height), 0 to 0.5; default
+    /// 0.07.
+    pub elastic: f64,
+    /// How far an image is blended with its dilation or its erosion over 3x3 pixels, 0 to 1, which is all
+    /// the way; default 0.3.
+    pub thickness: f64,
+    /// Warp in time of a window, as a share of half the width, 0 to 0.3; default 0.1.
+    pub warp: f64,
+    /// Standard deviation of additive noise on windows and features, which are standardised, 0 to 10;
+    /// default 0.1.
+    pub noise: f64,
+    /// Share of the features that are set to their mean, 0 to 0.99; default 0.1.
+    pub dropout: f64,
+    /// How many of the nearest frames may stand for a view, 1 to 1000; default 10.
+    pub neighbours: usize,
+}
+
+impl Default for AugmentConfig {
+    fn default() -> Self {
+        Self {
+            kind: AugmentKind::Auto,
+            rotation: 20.0,
+            scale: 0.15,
+            shear: 0.3,
+            shift: 0.15,
+            elastic: 0.07,
+            thickness: 0.3,
+            warp: 0.1,
+            noise: 0.1,
+            dropout: 0.1,
+            neighbours: 10,
+        }
+    }
+}
+
+impl AugmentConfig {
+    pub(super) fn check(&self) -> Result<()> {
+        within("augment.rotation", self.rotation, 0.0, 180.0)?;
+        within("augment.scale", self.scale, 0.0, 0.9)?;
+        within("augment.shear", self.shear, 0.0, 2.0)?;
+        within("augment.shift", self.shift, 0.0, 1.0)?;
+        within("augment.elastic", self.elastic, 0.0, 0.5)?;
+        within("augment.thickness", self.thickness, 0.0, 1.0)?;
+        within("augment.warp", self.warp, 0.0, 0.3)?;
+        within("augment.noise", self.noise, 0.0, 10.0)?;
+        within("augment.dropout", self.dropout, 0.0, 0.99)?;
+        at_least("augment.neighbours", self.neighbours, 1)?;
+        at_most("augment.neighbours", self.neighbours, 1000)
+    }
+}
