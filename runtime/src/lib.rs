@@ -1,6 +1,6 @@
 //! Cluster inference on the device: which cluster a frame belongs to, how sure that is, how novel it is.
 //!
-//! The core needs neither `std` nor a heap: [`native::Engine`] runs a flash image ([`image`]) where it lies. With the
+//! The core needs neither `std` nor a heap: [`native::Engine`] runs a flash image ([`flash`]) where it lies. With the
 //! feature `tract` (the default) [`Engine`] runs the ONNX file that `trainer export` writes. Both give the same
 //! [`Assignment`].
 //!
@@ -8,9 +8,9 @@
 #![cfg_attr(not(any(feature = "std", test)), no_std)]
 
 mod assignment;
+pub mod flash;
 mod frame;
 mod head;
-pub mod image;
 pub mod kernels;
 pub mod layer;
 pub mod native;

@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use burn::tensor::Device;
 use common::{IMAGE, patterns, small};
 use prost::Message;
-use runtime::image::{Buffer, Image};
+use runtime::flash::{Buffer, FlashModel};
 use runtime::kernels::Kernel;
 use runtime::{Engine, FrameError, LoadError, Precision, format, native};
 use tract_onnx::pb::ModelProto;
@@ -17,7 +17,7 @@ use tract_onnx::prelude::*;
 use trainer::config::{ClusterPosterior, Config};
 use trainer::data::{FrameShape, Frames};
 use trainer::eval::{Predictions, predict, scores};
-use trainer::export::{self, encode, encode_image};
+use trainer::export::{self, encode, encode_flash};
 use trainer::fit::{self, Fitted};
 
 /// Largest difference of a responsibility from the Burn model, by how weights and arithmetic are.
@@ -66,9 +66,9 @@ fn check_engines(model: &Fitted, frames: &Frames) {
 
 /// The flash image on every kernel of this machine.
 fn check_native(model: &Fitted, frames: &Frames, burn: &Predictions) {
-    let bytes = Buffer::copy_of(&encode_image(model).unwrap());
+    let bytes = Buffer::copy_of(&encode_flash(model).unwrap());
     for kernel in Kernel::all() {
-        let image = Image::new(&bytes).unwrap();
+        let image = FlashModel::new(&bytes).unwrap();
         let mut scratch = vec![0.0; native::scratch_len(&image)];
         let mut engine = native::Engine::with_kernel(image, &mut scratch, kernel).unwrap();
         engine.self_test().unwrap();

@@ -9,13 +9,13 @@ use std::ops::ControlFlow;
 
 use burn::tensor::Device;
 use common::{IMAGE, patterns, small};
+use runtime::flash::{Buffer, CriticNetwork, FlashModel};
 use runtime::format;
-use runtime::image::{Buffer, CriticNetwork, Image};
 use tract_onnx::prelude::*;
 use trainer::critic::amortised::{Amortised, MAX_PARAMETERS, agreement, exact, factor, native};
 use trainer::data::{FrameKind, FrameShape, Frames};
 use trainer::eval::latents;
-use trainer::export::{Precision, encode_critic, encode_image};
+use trainer::export::{Precision, encode_critic, encode_flash};
 use trainer::fit::{self, Fitted};
 
 /// What the shipped critic has to reach on digits.
@@ -71,12 +71,12 @@ fn check(training: &Frames, held_out: &Frames) {
 
     assert!(difference(&burn, &by_tract(&fitted, held_out, Precision::F32)) < F32);
     assert!(difference(&burn, &by_tract(&fitted, held_out, Precision::F16)) < F16_WEIGHTS);
-    let image = encode_image(&fitted).unwrap();
+    let image = encode_flash(&fitted).unwrap();
     assert!(difference(&burn, &native(&image, held_out).unwrap()) < F16_WEIGHTS);
     // Without it the image is the one it was.
-    let plain = encode_image(&Fitted { critic: None, ..fitted.clone() }).unwrap();
+    let plain = encode_flash(&Fitted { critic: None, ..fitted.clone() }).unwrap();
     let (bytes, plain) = (Buffer::copy_of(&image), Buffer::copy_of(&plain));
-    let (with, without) = (Image::new(&bytes).unwrap(), Image::new(&plain).unwrap());
+    let (with, without) = (FlashModel::new(&bytes).unwrap(), FlashModel::new(&plain).unwrap());
     assert_eq!(with.layers().len(), without.layers().len());
     assert!(CriticNetwork::new(&with).unwrap().is_some() && CriticNetwork::new(&without).unwrap().is_none());
     assert!(native(&plain, held_out).is_err());

@@ -8,7 +8,7 @@ use core::ffi::c_char;
 use core::mem::{MaybeUninit, align_of, size_of};
 use core::slice;
 
-use runtime::image::Image;
+use runtime::flash::FlashModel;
 use runtime::native::{Engine, scratch_len};
 use runtime::{Assignment, FrameError, MAX_CLUSTERS};
 
@@ -82,10 +82,10 @@ pub unsafe extern "C" fn cvr_scratch_len(image: *const u8, image_len: usize, nee
     }
     // SAFETY: the caller's promise.
     let bytes = unsafe { slice::from_raw_parts(image, image_len) };
-    match Image::new(bytes) {
+    match FlashModel::new(bytes) {
         // SAFETY: the caller's promise.
-        Ok(image) => unsafe {
-            needed.write(scratch_len(&image));
+        Ok(model) => unsafe {
+            needed.write(scratch_len(&model));
             cvr_status::Ok
         },
         Err(_) => cvr_status::Image,
@@ -115,8 +115,8 @@ pub unsafe extern "C" fn cvr_open(
     // SAFETY: the caller's promise, for as long as the engine is used.
     let (bytes, scratch): (&'static [u8], &'static mut [f32]) =
         unsafe { (slice::from_raw_parts(image, image_len), slice::from_raw_parts_mut(scratch, scratch_len)) };
-    let Ok(image) = Image::new(bytes) else { return cvr_status::Image };
-    let Ok(mut opened) = Engine::new(image, scratch) else { return cvr_status::Scratch };
+    let Ok(model) = FlashModel::new(bytes) else { return cvr_status::Image };
+    let Ok(mut opened) = Engine::new(model, scratch) else { return cvr_status::Scratch };
     if opened.self_test().is_err() {
         return cvr_status::SelfTest;
     }

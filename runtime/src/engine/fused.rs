@@ -16,7 +16,7 @@ use tract_onnx::tract_core::ops::einsum::EinSum;
 use tract_onnx::tract_core::ops::math::{Add, Max};
 use tract_onnx::tract_core::ops::nn::DataFormat;
 
-use crate::image::{ConvSpec, DenseSpec, conv_weights, dense_weights};
+use crate::flash::{ConvSpec, DenseSpec, conv_weights, dense_weights};
 use crate::kernels::Kernel;
 use crate::layer::{self, Dense, Layout, padded};
 

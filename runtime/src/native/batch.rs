@@ -3,8 +3,8 @@
 use std::vec::Vec;
 
 use super::Engine;
+use crate::flash::FlashModel;
 use crate::head::Outputs;
-use crate::image::Image;
 use crate::kernels::Kernel;
 use crate::layer::{Dense, Layer, Layout, padded};
 use crate::{Assignment, FrameError, check_frame};
@@ -21,7 +21,7 @@ const LEAST_SHARE: usize = 16;
 /// A model in a flash image, ready to assign many frames at once.
 #[derive(Clone, Debug)]
 pub struct Batch<'a> {
-    image: Image<'a>,
+    model: FlashModel<'a>,
     kernel: Kernel,
     #[cfg(not(feature = "threads"))]
     memory: Memory,
@@ -29,14 +29,14 @@ pub struct Batch<'a> {
 
 impl<'a> Batch<'a> {
     /// An engine on the fastest kernel of this machine.
-    pub fn new(image: Image<'a>) -> Self {
-        Self::with_kernel(image, Kernel::best())
+    pub fn new(model: FlashModel<'a>) -> Self {
+        Self::with_kernel(model, Kernel::best())
     }
 
     /// An engine on one kernel.
-    pub fn with_kernel(image: Image<'a>, kernel: Kernel) -> Self {
+    pub fn with_kernel(model: FlashModel<'a>, kernel: Kernel) -> Self {
         Self {
-            image,
+            model,
             kernel,
             #[cfg(not(feature = "threads"))]
             memory: Memory::default(),
@@ -48,7 +48,7 @@ impl<'a> Batch<'a> {
     /// # Errors
     /// As [`Engine::assign`]; the index of a value counts from the first frame's first.
     pub fn assign(&mut self, frames: &[f32]) -> Result<Vec<Assignment>, FrameError> {
-        let length = self.image.shape().len();
+        let length = self.model.shape().len();
         check_frame(frames, frames.len().next_multiple_of(length))?;
         let block = (BLOCK_VALUES / self.units()).clamp(BLOCK[0], BLOCK[1]);
         #[cfg(feature = "threads")]
@@ -75,24 +75,24 @@ impl<'a> Batch<'a> {
 
     /// Most values of a frame between two layers.
     fn units(&self) -> usize {
-        let outputs = self.image.layers().iter().map(|layer| padded(layer.outputs())).max().unwrap_or(0);
-        outputs.max(self.image.shape().len())
+        let outputs = self.model.layers().iter().map(|layer| padded(layer.outputs())).max().unwrap_or(0);
+        outputs.max(self.model.shape().len())
     }
 
     /// Assigns the frames of one block.
     fn block(&self, frames: &[f32], memory: &mut Memory, assignments: &mut Vec<Assignment>) -> Result<(), FrameError> {
-        let length = self.image.shape().len();
+        let length = self.model.shape().len();
         let count = frames.len() / length;
         let units = self.units();
         let Memory { values: [from, to], wide, list } = memory;
         from.resize(count * units, 0.0);
         to.resize(count * units, 0.0);
-        wide.resize(self.image.layers().iter().map(Kernel::wide_len).max().unwrap_or(0), 0.0);
+        wide.resize(self.model.layers().iter().map(Kernel::wide_len).max().unwrap_or(0), 0.0);
         for (frame, row) in frames.chunks_exact(length).zip(from.chunks_exact_mut(length)) {
-            super::load(&self.image, row, frame);
+            super::load(&self.model, row, frame);
         }
         let mut stride = length;
-        for layer in self.image.layers() {
+        for layer in self.model.layers() {
             let (done, next) = match layer {
                 Layer::Dense(dense) => {
                     let next = padded(dense.outputs());
@@ -119,10 +119,10 @@ impl<'a> Batch<'a> {
         let outputs = Outputs {
             values: &from[..count * stride],
             stride,
-            log_var_range: self.image.log_var_range(),
-            learned_head: self.image.learned_head(),
+            log_var_range: self.model.log_var_range(),
+            learned_head: self.model.learned_head(),
         };
-        self.image.head().assign_batch(self.kernel, outputs, assignments)
+        self.model.head().assign_batch(self.kernel, outputs, assignments)
     }
 }
 
@@ -157,6 +157,6 @@ const SAMPLE: usize = 8;
 impl<'a> From<&Engine<'a>> for Batch<'a> {
     /// The same model on the same kernel.
     fn from(engine: &Engine<'a>) -> Self {
-        Self::with_kernel(engine.image().clone(), engine.kernel())
+        Self::with_kernel(engine.model().clone(), engine.kernel())
     }
 }

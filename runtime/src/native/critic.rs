@@ -3,8 +3,8 @@
 use bytemuck::cast_slice_mut;
 
 use super::{Engine, place_values};
+use crate::flash::{CriticNetwork, FlashError, FlashModel};
 use crate::head::exp;
-use crate::image::{CriticNetwork, Image, ImageError};
 use crate::kernels::Kernel;
 use crate::layer::{Layer, padded};
 use crate::{Assignment, FrameError, FrameShape};
@@ -33,7 +33,7 @@ pub enum CriticError {
     },
     /// Its section makes no sense.
     #[error(transparent)]
-    Image(#[from] ImageError),
+    Flash(#[from] FlashError),
 }
 
 /// Values of scratch memory that the critic needs on the fastest kernel of this machine: inputs and outputs of two
@@ -57,18 +57,18 @@ impl<'a> Critic<'a> {
     /// The critic of an image on the fastest kernel of this machine.
     ///
     /// # Errors
-    /// [`CriticError::Absent`] if the image has none, [`CriticError::Image`] if its section makes no sense,
+    /// [`CriticError::Absent`] if the image has none, [`CriticError::Flash`] if its section makes no sense,
     /// [`CriticError::Scratch`] if `scratch` is shorter than [`critic_scratch_len`].
-    pub fn new(image: &Image<'a>, scratch: &'a mut [f32]) -> Result<Self, CriticError> {
-        Self::with_kernel(image, scratch, Kernel::best())
+    pub fn new(model: &FlashModel<'a>, scratch: &'a mut [f32]) -> Result<Self, CriticError> {
+        Self::with_kernel(model, scratch, Kernel::best())
     }
 
     /// The critic on one kernel; scratch for the fastest is enough for any.
     ///
     /// # Errors
     /// As [`Critic::new`].
-    pub fn with_kernel(image: &Image<'a>, scratch: &'a mut [f32], kernel: Kernel) -> Result<Self, CriticError> {
-        let network = CriticNetwork::new(image)?.ok_or(CriticError::Absent)?;
+    pub fn with_kernel(model: &FlashModel<'a>, scratch: &'a mut [f32], kernel: Kernel) -> Result<Self, CriticError> {
+        let network = CriticNetwork::new(model)?.ok_or(CriticError::Absent)?;
         let (needed, found) = (scratch_len(&network, kernel), scratch.len());
         if found < needed {
             return Err(CriticError::Scratch { needed, found });
@@ -77,8 +77,8 @@ impl<'a> Critic<'a> {
     }
 
     /// H1 of a frame with latent mean `mu`; `map` has as many values as the frame.
-    fn run(&mut self, image: &Image<'_>, frame: &[f32], mu: &[f32], map: &mut [f32]) -> Option<()> {
-        let (network, shape) = (&self.network, image.shape());
+    fn run(&mut self, model: &FlashModel<'_>, frame: &[f32], mu: &[f32], map: &mut [f32]) -> Option<()> {
+        let (network, shape) = (&self.network, model.shape());
         let [a, b, c] = network.dense();
         if a.inputs() != mu.len() || network.bias().len() != map.len() {
             return None;
@@ -91,7 +91,7 @@ impl<'a> Critic<'a> {
         let done = kernel.dense(a, mu, grid, list) && kernel.dense(b, grid, x, list) && kernel.dense(c, x, grid, list);
         done.then_some(())?;
         let x = x.get_mut(..map.len())?;
-        place_values(image, x, [0, 1], frame.iter().copied());
+        place_values(model, x, [0, 1], frame.iter().copied());
 
         let [rows, columns] = [shape.height, shape.width].map(|length| length.div_ceil(network.factor()));
         let area = network.side() * network.side();
@@ -156,14 +156,14 @@ impl Engine<'_> {
         frame: &[f32],
         trust: &mut [f32],
     ) -> Result<Assignment, FrameError> {
-        let (expected, found) = (self.image.shape().len(), trust.len());
+        let (expected, found) = (self.model.shape().len(), trust.len());
         if found != expected {
             return Err(FrameError::Length { expected, found });
         }
         self.load(frame)?;
-        let latent = super::run(&self.image, self.kernel, self.values, self.scratch)?;
-        let assignment = latent.assign(self.image.head())?;
-        critic.run(&self.image, frame, latent.mu, trust).ok_or(FrameError::Engine)?;
+        let latent = super::run(&self.model, self.kernel, self.values, self.scratch)?;
+        let assignment = latent.assign(self.model.head())?;
+        critic.run(&self.model, frame, latent.mu, trust).ok_or(FrameError::Engine)?;
         if trust.iter().all(|v| v.is_finite()) { Ok(assignment) } else { Err(FrameError::Overflow) }
     }
 }

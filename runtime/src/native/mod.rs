@@ -11,8 +11,8 @@ pub use critic::{Critic, CriticError, critic_scratch_len};
 
 use bytemuck::cast_slice_mut;
 
+use crate::flash::{FlashError, FlashModel};
 use crate::head::exp;
-use crate::image::{Image, ImageError};
 use crate::kernels::Kernel;
 use crate::layer::{Layer, padded};
 use crate::{Assignment, FrameError, Head, check_frame};
@@ -20,7 +20,7 @@ use crate::{Assignment, FrameError, Head, check_frame};
 /// A model in a flash image, ready to assign frames.
 #[derive(Debug)]
 pub struct Engine<'a> {
-    image: Image<'a>,
+    model: FlashModel<'a>,
     kernel: Kernel,
     /// Of the scratch memory what holds inputs and outputs; the kernel's list is the rest.
     values: usize,
@@ -61,7 +61,7 @@ pub enum EngineError {
     },
     /// The bytes are no flash image.
     #[error(transparent)]
-    Image(#[from] ImageError),
+    Flash(#[from] FlashError),
     /// The golden frame does not give what it gave at export.
     #[error("the self-test failed: the golden frame does not give its golden answer")]
     SelfTest,
@@ -87,18 +87,18 @@ impl<const N: usize> Default for Scratch<N> {
 
 /// Values of scratch memory that an engine for this image needs on the fastest kernel of this machine: the inputs and
 /// outputs of one layer, of the one that has most, and the kernel's list of those inputs that are not 0.
-pub fn scratch_len(image: &Image<'_>) -> usize {
-    scratch_len_for(image, Kernel::best())
+pub fn scratch_len(model: &FlashModel<'_>) -> usize {
+    scratch_len_for(model, Kernel::best())
 }
 
 /// The same on a kernel of choice.
-pub fn scratch_len_for(image: &Image<'_>, kernel: Kernel) -> usize {
-    values_len(image) + image.layers().iter().map(|layer| kernel.list_len(layer)).max().unwrap_or(0)
+pub fn scratch_len_for(model: &FlashModel<'_>, kernel: Kernel) -> usize {
+    values_len(model) + model.layers().iter().map(|layer| kernel.list_len(layer)).max().unwrap_or(0)
 }
 
 /// Most values that the inputs and outputs of a layer have together, both in whole vectors.
-fn values_len(image: &Image<'_>) -> usize {
-    image.layers().iter().map(|layer| padded(layer.inputs()) + padded(layer.outputs())).max().unwrap_or(0)
+fn values_len(model: &FlashModel<'_>) -> usize {
+    model.layers().iter().map(|layer| padded(layer.inputs()) + padded(layer.outputs())).max().unwrap_or(0)
 }
 
 impl<'a> Engine<'a> {
@@ -106,53 +106,53 @@ impl<'a> Engine<'a> {
     ///
     /// # Errors
     /// [`EngineError::Scratch`] if `scratch` is shorter than [`scratch_len`].
-    pub fn new(image: Image<'a>, scratch: &'a mut [f32]) -> Result<Self, EngineError> {
-        Self::with_kernel(image, scratch, Kernel::best())
+    pub fn new(model: FlashModel<'a>, scratch: &'a mut [f32]) -> Result<Self, EngineError> {
+        Self::with_kernel(model, scratch, Kernel::best())
     }
 
     /// An engine on one kernel.
     ///
     /// # Errors
     /// [`EngineError::Scratch`] if `scratch` is shorter than [`scratch_len_for`].
-    pub fn with_kernel(image: Image<'a>, scratch: &'a mut [f32], kernel: Kernel) -> Result<Self, EngineError> {
-        let (needed, found) = (scratch_len_for(&image, kernel), scratch.len());
+    pub fn with_kernel(model: FlashModel<'a>, scratch: &'a mut [f32], kernel: Kernel) -> Result<Self, EngineError> {
+        let (needed, found) = (scratch_len_for(&model, kernel), scratch.len());
         if found < needed {
             return Err(EngineError::Scratch { needed, found });
         }
-        let values = values_len(&image);
-        Ok(Self { image, kernel, values, scratch })
+        let values = values_len(&model);
+        Ok(Self { model, kernel, values, scratch })
     }
 
     /// An engine without a model, which refuses every frame, for [`Engine::init`].
     pub const fn empty() -> Self {
-        Self { image: Image::empty(), kernel: Kernel::SCALAR, values: 0, scratch: &mut [] }
+        Self { model: FlashModel::empty(), kernel: Kernel::SCALAR, values: 0, scratch: &mut [] }
     }
 
     /// Gives the engine the model of a flash image, on the fastest kernel of this machine, in place: a static one then
     /// never takes room on the stack. After an error it refuses every frame.
     ///
     /// # Errors
-    /// [`EngineError::Image`] for bytes that are no image, [`EngineError::Scratch`] if `scratch` is shorter than
+    /// [`EngineError::Flash`] for bytes that are no image, [`EngineError::Scratch`] if `scratch` is shorter than
     /// [`scratch_len`].
     // Apart, so that what it takes of the stack is gone before a frame comes.
     #[inline(never)]
     pub fn init(&mut self, bytes: &'a [u8], scratch: &'a mut [f32]) -> Result<(), EngineError> {
         // Without values there is no room for a frame.
         self.values = 0;
-        self.image.init(bytes)?;
-        let (needed, found) = (scratch_len(&self.image), scratch.len());
+        self.model.init(bytes)?;
+        let (needed, found) = (scratch_len(&self.model), scratch.len());
         if found < needed {
             return Err(EngineError::Scratch { needed, found });
         }
         self.kernel = Kernel::best();
         self.scratch = scratch;
-        self.values = values_len(&self.image);
+        self.values = values_len(&self.model);
         Ok(())
     }
 
     /// The model.
-    pub fn image(&self) -> &Image<'a> {
-        &self.image
+    pub fn model(&self) -> &FlashModel<'a> {
+        &self.model
     }
 
     /// The kernel it runs on.
@@ -166,7 +166,7 @@ impl<'a> Engine<'a> {
     /// [`FrameError`]; never panics, whatever the values.
     pub fn assign(&mut self, frame: &[f32]) -> Result<Assignment, FrameError> {
         self.load(frame)?;
-        run(&self.image, self.kernel, self.values, self.scratch)?.assign(self.image.head())
+        run(&self.model, self.kernel, self.values, self.scratch)?.assign(self.model.head())
     }
 
     /// Assigns a frame of bytes, each divided by 255, as images are.
@@ -175,7 +175,7 @@ impl<'a> Engine<'a> {
     /// [`FrameError`]; never panics.
     pub fn assign_u8(&mut self, frame: &[u8]) -> Result<Assignment, FrameError> {
         self.load_u8(frame)?;
-        run(&self.image, self.kernel, self.values, self.scratch)?.assign(self.image.head())
+        run(&self.model, self.kernel, self.values, self.scratch)?.assign(self.model.head())
     }
 
     /// Encodes a frame as [`Engine::assign`] takes it, for a head other than the image's.
@@ -184,7 +184,7 @@ impl<'a> Engine<'a> {
     /// As [`Engine::assign`].
     pub fn encode(&mut self, frame: &[f32]) -> Result<Latent<'_>, FrameError> {
         self.load(frame)?;
-        run(&self.image, self.kernel, self.values, self.scratch)
+        run(&self.model, self.kernel, self.values, self.scratch)
     }
 
     /// Encodes a frame as [`Engine::assign_u8`] takes it.
@@ -193,21 +193,21 @@ impl<'a> Engine<'a> {
     /// As [`Engine::assign_u8`].
     pub fn encode_u8(&mut self, frame: &[u8]) -> Result<Latent<'_>, FrameError> {
         self.load_u8(frame)?;
-        run(&self.image, self.kernel, self.values, self.scratch)
+        run(&self.model, self.kernel, self.values, self.scratch)
     }
 
     fn load(&mut self, frame: &[f32]) -> Result<(), FrameError> {
-        check_frame(frame, self.image.shape().len())?;
-        load(&self.image, self.scratch, frame);
+        check_frame(frame, self.model.shape().len())?;
+        load(&self.model, self.scratch, frame);
         Ok(())
     }
 
     fn load_u8(&mut self, frame: &[u8]) -> Result<(), FrameError> {
-        let (expected, found) = (self.image.shape().len(), frame.len());
+        let (expected, found) = (self.model.shape().len(), frame.len());
         if found != expected {
             return Err(FrameError::Length { expected, found });
         }
-        load_values(&self.image, self.scratch, frame.iter().map(|byte| f32::from(*byte) / 255.0));
+        load_values(&self.model, self.scratch, frame.iter().map(|byte| f32::from(*byte) / 255.0));
         Ok(())
     }
 
@@ -216,7 +216,7 @@ impl<'a> Engine<'a> {
     /// # Errors
     /// [`EngineError::SelfTest`] if a responsibility differs by more than 2e-3, or the novelty by more than 1 %.
     pub fn self_test(&mut self) -> Result<(), EngineError> {
-        let golden = self.image.golden();
+        let golden = self.model.golden();
         // By reference: an assignment is large.
         let Ok(assignment) = &self.assign(golden.frame) else { return Err(EngineError::SelfTest) };
         let close = assignment
@@ -230,11 +230,16 @@ impl<'a> Engine<'a> {
 }
 
 /// All layers, on the frame at the start of `scratch`, of which `values` hold inputs and outputs.
-fn run<'s>(image: &Image<'_>, kernel: Kernel, values: usize, scratch: &'s mut [f32]) -> Result<Latent<'s>, FrameError> {
+fn run<'s>(
+    model: &FlashModel<'_>,
+    kernel: Kernel,
+    values: usize,
+    scratch: &'s mut [f32],
+) -> Result<Latent<'s>, FrameError> {
     let (values, list) = scratch.split_at_mut_checked(values).ok_or(FrameError::Engine)?;
     let list: &mut [u32] = cast_slice_mut(list);
     let mut outputs = 0;
-    for (index, layer) in image.layers().iter().enumerate() {
+    for (index, layer) in model.layers().iter().enumerate() {
         outputs = padded(layer.outputs());
         let (from, to) = ends(values, index, padded(layer.inputs()), outputs).ok_or(FrameError::Engine)?;
         let done = match layer {
@@ -245,8 +250,8 @@ fn run<'s>(image: &Image<'_>, kernel: Kernel, values: usize, scratch: &'s mut [f
             return Err(FrameError::Engine);
         }
     }
-    let (last, _) = ends(values, image.layers().len(), outputs, 0).ok_or(FrameError::Engine)?;
-    latent(image, last)
+    let (last, _) = ends(values, model.layers().len(), outputs, 0).ok_or(FrameError::Engine)?;
+    latent(model, last)
 }
 
 /// Where layer `index` finds its inputs and where it puts its outputs: at either end of the memory, in turn.
@@ -259,26 +264,31 @@ fn ends(values: &mut [f32], index: usize, inputs: usize, outputs: usize) -> Opti
 }
 
 /// Writes a frame to `row` as the first layer takes it: standardised, and for a convolution channels last.
-fn load(image: &Image<'_>, row: &mut [f32], frame: &[f32]) {
-    load_values(image, row, frame.iter().copied());
+fn load(model: &FlashModel<'_>, row: &mut [f32], frame: &[f32]) {
+    load_values(model, row, frame.iter().copied());
 }
 
-fn load_values(image: &Image<'_>, row: &mut [f32], frame: impl Iterator<Item = f32>) {
-    let shape = image.shape();
+fn load_values(model: &FlashModel<'_>, row: &mut [f32], frame: impl Iterator<Item = f32>) {
+    let shape = model.shape();
     let pixels = shape.height.saturating_mul(shape.width);
     // Only convolutions know channels.
-    let channels = if matches!(image.layers().first(), Some(Layer::Conv(_))) { shape.channels } else { 1 };
-    place_values(image, row, [pixels, channels], frame);
+    let channels = if matches!(model.layers().first(), Some(Layer::Conv(_))) { shape.channels } else { 1 };
+    place_values(model, row, [pixels, channels], frame);
 }
 
 /// Writes a frame to `row`, standardised: channels last, `channels` places a pixel; in its own order if that is 1.
-fn place_values(image: &Image<'_>, row: &mut [f32], [pixels, channels]: [usize; 2], frame: impl Iterator<Item = f32>) {
+fn place_values(
+    model: &FlashModel<'_>,
+    row: &mut [f32],
+    [pixels, channels]: [usize; 2],
+    frame: impl Iterator<Item = f32>,
+) {
     if channels == 1 {
         row.iter_mut().zip(frame).for_each(|(slot, value)| *slot = value);
     } else {
         place(row, [pixels, channels], frame, |slot, value| *slot = value);
     }
-    let Some([shift, factor]) = image.scaling() else { return };
+    let Some([shift, factor]) = model.scaling() else { return };
     // By halves, so that the difference of two large values stays finite; f64, as in training, is slow on a
     // microcontroller.
     let standardise =
@@ -311,9 +321,9 @@ fn place<T>(
 }
 
 /// m, log v and logits among the outputs of the last layer.
-fn latent<'s>(image: &Image<'_>, outputs: &'s mut [f32]) -> Result<Latent<'s>, FrameError> {
-    let (d, k) = (image.head().latent(), image.head().clusters());
-    let [low, high] = image.log_var_range();
+fn latent<'s>(model: &FlashModel<'_>, outputs: &'s mut [f32]) -> Result<Latent<'s>, FrameError> {
+    let (d, k) = (model.head().latent(), model.head().clusters());
+    let [low, high] = model.log_var_range();
     let (mu, rest) = outputs.split_at_mut_checked(d).ok_or(FrameError::Engine)?;
     let (log_var, logits) = rest.split_at_mut_checked(d).ok_or(FrameError::Engine)?;
     // Keeps a NaN, which the head then refuses; `clamp` would too, but it panics on a range that no image has.
@@ -326,6 +336,6 @@ fn latent<'s>(image: &Image<'_>, outputs: &'s mut [f32]) -> Result<Latent<'s>, F
             *v
         }
     });
-    let logits = if image.learned_head() { Some(logits.get(..k).ok_or(FrameError::Engine)?) } else { None };
+    let logits = if model.learned_head() { Some(logits.get(..k).ok_or(FrameError::Engine)?) } else { None };
     Ok(Latent { mu, log_var, logits })
 }

@@ -6,7 +6,7 @@ use burn::tensor::Device;
 use indicatif::ProgressBar;
 use trainer::critic::amortised::{Amortised, STEPS, agreement, exact, native};
 use trainer::data::{self, Role};
-use trainer::export::encode_image;
+use trainer::export::encode_flash;
 use trainer::{Result, run};
 
 /// Train the amortised critic of a fitted model, and measure it
@@ -36,7 +36,7 @@ impl Args {
         let trained = agreement(&exact, &critic.maps(&fitted, &frames, &device)?, p);
         let parameters = critic.parameters();
         fitted.critic = Some(critic);
-        let on_device = agreement(&exact, &native(&encode_image(&fitted)?, &frames)?, p);
+        let on_device = agreement(&exact, &native(&encode_flash(&fitted)?, &frames)?, p);
         super::print_line(format!(
             "critic of {parameters} parameters, against the exact H1 of {} frames\n\
              R² over all values   {:.4} (f32), {:.4} (native engine, f16)\n\

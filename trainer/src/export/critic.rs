@@ -1,7 +1,7 @@
 //! `critic.onnx`: frame and m to H1, for who explains with tract or ONNX Runtime; names are those of [`runtime::format`].
 
+use runtime::flash::CriticNetwork;
 use runtime::format;
-use runtime::image::CriticNetwork;
 use tract_onnx::pb::GraphProto;
 
 use super::graph::{Dim, GraphBuilder, integer, integers};

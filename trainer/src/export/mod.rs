@@ -12,7 +12,7 @@ pub use card::figures;
 pub use critic::encode_critic;
 pub use decoder::encode_decoder;
 pub use fold::{Folded, FoldedConv, FoldedDense};
-pub use image::encode_image;
+pub use image::encode_flash;
 pub use onnx::encode;
 
 use std::path::{Path, PathBuf};
@@ -61,7 +61,7 @@ pub fn export(fitted: &Fitted, precision: Precision, folder: &Path, figures: Opt
     let onnx = folder.join("model.onnx");
     write_atomically(&onnx, &bytes)?;
     let image = folder.join("model.cvi");
-    write_atomically(&image, &encode_image(fitted)?)?;
+    write_atomically(&image, &encode_flash(fitted)?)?;
     let decoder = folder.join("decoder.onnx");
     write_atomically(&decoder, &encode_decoder(fitted, precision)?)?;
     let critic = match encode_critic(fitted, precision)? {

@@ -34,7 +34,7 @@
 //! | 4 + L critic | only if there is one: 16 words, bias f32 `[P]`, local kernels f32 `[C,side,side]`, then three dense layers as above, in panels from 64 outputs on |
 //!
 //! The words of the critic are the outputs of its first two layers, the factor of its grid, 1 if the decoder is Bernoulli
-//! and 0 if Gaussian, the sharpness f32, the side of its local kernels, and ten 0; [`CriticNetwork`] says what they are for. [`Image::new`] checks its checksum alone, so that a program
+//! and 0 if Gaussian, the sharpness f32, the side of its local kernels, and ten 0; [`CriticNetwork`] says what they are for. [`FlashModel::new`] checks its checksum alone, so that a program
 //! that never explains carries no code for it; [`CriticNetwork::new`] checks the rest.
 //!
 //! Convolutions come first and hold values with channels last: `[row][column][channel]`. The last layer is dense, without
@@ -51,10 +51,10 @@ mod write;
 #[cfg(feature = "std")]
 pub use buffer::Buffer;
 pub use critic::CriticNetwork;
-pub use error::ImageError;
-pub use read::{Golden, Image, MAX_LAYERS};
+pub use error::FlashError;
+pub use read::{FlashModel, Golden, MAX_LAYERS};
 #[cfg(feature = "std")]
-pub use write::{ConvSpec, CriticSpec, DenseSpec, ImageSpec, encode, repair};
+pub use write::{ConvSpec, CriticSpec, DenseSpec, ModelSpec, encode, repair};
 #[cfg(feature = "tract")]
 pub(crate) use write::{conv_weights, dense_weights};
 
@@ -123,7 +123,7 @@ fn header_checksum(bytes: &[u8], table: &[u8]) -> u32 {
     checksum(&[&bytes[..word::CHECKSUM * 4], table])
 }
 
-/// Bytes with the alignment that an [`Image`] needs, for `include_bytes!`:
+/// Bytes with the alignment that an [`FlashModel`] needs, for `include_bytes!`:
 /// `static MODEL: &Aligned<[u8]> = &Aligned(*include_bytes!("model.cvi"));`
 #[repr(C, align(64))]
 pub struct Aligned<T: ?Sized>(pub T);

@@ -4,7 +4,7 @@ use heapless::Vec;
 
 use super::error::Part;
 use super::{
-    ALIGNMENT, FIXED_SECTIONS, HEADER, ImageError, LAYER, MAGIC, SECTION, VERSION, checksum, header_checksum, section,
+    ALIGNMENT, FIXED_SECTIONS, FlashError, HEADER, LAYER, MAGIC, SECTION, VERSION, checksum, header_checksum, section,
     word,
 };
 use crate::layer::{Conv, Dense, LANES, Layer, Layout, MAX_UNITS, padded};
@@ -15,7 +15,7 @@ pub const MAX_LAYERS: usize = 16;
 
 /// A model, read where its bytes lie.
 #[derive(Clone, Debug)]
-pub struct Image<'a> {
+pub struct FlashModel<'a> {
     checksum: u32,
     shape: FrameShape,
     learned_head: bool,
@@ -38,18 +38,18 @@ pub struct Golden<'a> {
     pub novelty: f32,
 }
 
-impl<'a> Image<'a> {
+impl<'a> FlashModel<'a> {
     /// Checks every byte; nothing is copied.
     ///
     /// # Errors
-    /// [`ImageError`]; never panics, whatever the bytes.
-    pub fn new(bytes: &'a [u8]) -> Result<Self, ImageError> {
-        let mut image = Self::empty();
-        image.init(bytes)?;
-        Ok(image)
+    /// [`FlashError`]; never panics, whatever the bytes.
+    pub fn new(bytes: &'a [u8]) -> Result<Self, FlashError> {
+        let mut model = Self::empty();
+        model.init(bytes)?;
+        Ok(model)
     }
 
-    /// An image of no layers, for [`Image::init`].
+    /// An image of no layers, for [`FlashModel::init`].
     pub(crate) const fn empty() -> Self {
         Self {
             checksum: 0,
@@ -64,8 +64,8 @@ impl<'a> Image<'a> {
         }
     }
 
-    /// [`Image::new`] in place; after an error it is no image.
-    pub(crate) fn init(&mut self, bytes: &'a [u8]) -> Result<(), ImageError> {
+    /// [`FlashModel::new`] in place; after an error it is no image.
+    pub(crate) fn init(&mut self, bytes: &'a [u8]) -> Result<(), FlashError> {
         let file = File::new(bytes)?;
         let of = |at| file.word(at) as usize;
         let shape = FrameShape { channels: of(word::CHANNELS), height: of(word::HEIGHT), width: of(word::WIDTH) };
@@ -73,24 +73,24 @@ impl<'a> Image<'a> {
         let in_range = (1..=MAX_CLUSTERS).contains(&k) && (1..=MAX_UNITS).contains(&d) && (1..=MAX_UNITS).contains(&p);
         let (scaled, learned_head) = (of(word::SCALED), of(word::HEADS) & 1 == 1);
         if !in_range || scaled > 1 {
-            return Err(ImageError::Inconsistent("shapes or flags in the header are out of range"));
+            return Err(FlashError::Inconsistent("shapes or flags in the header are out of range"));
         }
         let [low, high] = [word::LOG_VAR_MIN, word::LOG_VAR_MAX].map(|w| file.float(w));
         let calibration =
             Calibration { novelty_threshold: file.float(word::THRESHOLD), temperature: file.float(word::TEMPERATURE) };
         if ![low, high].iter().all(|v| v.is_finite()) {
-            return Err(ImageError::NotFinite(Part::Header));
+            return Err(FlashError::NotFinite(Part::Header));
         }
         if low > high {
-            return Err(ImageError::Inconsistent("the range of log v is empty"));
+            return Err(FlashError::Inconsistent("the range of log v is empty"));
         }
         // K·D cannot overflow: both are at most 2²⁰.
         let head = file.floats(section::HEAD, k * d + k)?;
-        let wrong = ImageError::Inconsistent("a section has another length than its shape asks for");
+        let wrong = FlashError::Inconsistent("a section has another length than its shape asks for");
         let (mu_c, log_var_c) = head.split_at_checked(k * d).ok_or(wrong)?;
         self.head
             .init(mu_c, log_var_c, calibration)
-            .map_err(|_| ImageError::Inconsistent("the head does not fit its shape"))?;
+            .map_err(|_| FlashError::Inconsistent("the head does not fit its shape"))?;
         let scaled = scaled == 1;
         let scaling = file.floats(section::SCALING, if scaled { 2 * p } else { 0 })?;
         let golden = file.floats(section::GOLDEN, p + k + 1)?;
@@ -165,8 +165,8 @@ fn read_layers<'a>(
     file: &File<'a>,
     shape: FrameShape,
     last: usize,
-) -> Result<(), ImageError> {
-    let wrong = ImageError::Inconsistent("a layer does not fit its shape, or the layer before it");
+) -> Result<(), FlashError> {
+    let wrong = FlashError::Inconsistent("a layer does not fit its shape, or the layer before it");
     let table = file.section(section::LAYERS)?;
     if table.len() != file.layers * LAYER {
         return Err(wrong);
@@ -206,7 +206,7 @@ fn read_layers<'a>(
     }
     match layers.last() {
         Some(Layer::Dense(dense)) if !dense.relu() && units == last => Ok(()),
-        _ => Err(ImageError::Inconsistent("the last layer does not give what the head takes")),
+        _ => Err(FlashError::Inconsistent("the last layer does not give what the head takes")),
     }
 }
 
@@ -218,40 +218,40 @@ struct File<'a> {
 }
 
 impl<'a> File<'a> {
-    fn new(bytes: &'a [u8]) -> Result<Self, ImageError> {
-        let short = |expected| ImageError::Short { expected, found: bytes.len() };
+    fn new(bytes: &'a [u8]) -> Result<Self, FlashError> {
+        let short = |expected| FlashError::Short { expected, found: bytes.len() };
         if bytes.len() < HEADER {
             return Err(short(HEADER));
         }
         if bytes[..MAGIC.len()] != MAGIC {
-            return Err(ImageError::Magic);
+            return Err(FlashError::Magic);
         }
         let stated = |at: usize| read_u32(bytes, at * 4) as usize;
         if stated(word::VERSION) != VERSION as usize {
-            return Err(ImageError::Version { found: stated(word::VERSION) as u32 });
+            return Err(FlashError::Version { found: stated(word::VERSION) as u32 });
         }
         let length = stated(word::LENGTH);
         if bytes.len() < length {
             return Err(short(length));
         }
         if bytes.len() > length {
-            return Err(ImageError::Length { stated: length, found: bytes.len() });
+            return Err(FlashError::Length { stated: length, found: bytes.len() });
         }
         if bytes.as_ptr().align_offset(align_of::<f32>()) != 0 {
-            return Err(ImageError::Misaligned);
+            return Err(FlashError::Misaligned);
         }
         let layers = stated(word::LAYERS);
         if !(1..=MAX_LAYERS).contains(&layers) {
-            return Err(ImageError::Inconsistent("the number of layers is out of range"));
+            return Err(FlashError::Inconsistent("the number of layers is out of range"));
         }
         let critic = stated(word::HEADS) >> 1;
         if critic > 1 {
-            return Err(ImageError::Inconsistent("shapes or flags in the header are out of range"));
+            return Err(FlashError::Inconsistent("shapes or flags in the header are out of range"));
         }
         let sections = FIXED_SECTIONS + layers + critic;
         let table = bytes.get(HEADER..HEADER + sections * SECTION).ok_or(short(HEADER + sections * SECTION))?;
         if header_checksum(bytes, table) != read_u32(bytes, word::CHECKSUM * 4) {
-            return Err(ImageError::Damaged(Part::Header));
+            return Err(FlashError::Damaged(Part::Header));
         }
         let file = Self { bytes, layers, critic: critic == 1 };
         file.check_sections(HEADER + sections * SECTION)?;
@@ -259,8 +259,8 @@ impl<'a> File<'a> {
     }
 
     /// Every section begins where the one before it ends, up to padding, and is as its checksum says.
-    fn check_sections(&self, table_end: usize) -> Result<(), ImageError> {
-        let out_of_place = ImageError::Inconsistent("a section is not where it belongs");
+    fn check_sections(&self, table_end: usize) -> Result<(), FlashError> {
+        let out_of_place = FlashError::Inconsistent("a section is not where it belongs");
         let mut end = table_end;
         for index in 0..FIXED_SECTIONS + self.layers + usize::from(self.critic) {
             let start = end.checked_next_multiple_of(ALIGNMENT).ok_or(out_of_place)?;
@@ -270,7 +270,7 @@ impl<'a> File<'a> {
             self.check_padding(end, start)?;
             let section = self.bytes.get(start..next).ok_or(out_of_place)?;
             if checksum(&[section]) != stated {
-                return Err(ImageError::Damaged(Part::Section(index)));
+                return Err(FlashError::Damaged(Part::Section(index)));
             }
             end = next;
         }
@@ -280,9 +280,9 @@ impl<'a> File<'a> {
         self.check_padding(end, self.bytes.len())
     }
 
-    fn check_padding(&self, from: usize, to: usize) -> Result<(), ImageError> {
+    fn check_padding(&self, from: usize, to: usize) -> Result<(), FlashError> {
         let zeros = self.bytes.get(from..to).is_some_and(|padding| padding.iter().all(|b| *b == 0));
-        if zeros { Ok(()) } else { Err(ImageError::Inconsistent("padding is not 0")) }
+        if zeros { Ok(()) } else { Err(FlashError::Inconsistent("padding is not 0")) }
     }
 
     fn word(&self, at: usize) -> u32 {
@@ -298,33 +298,33 @@ impl<'a> File<'a> {
         core::array::from_fn(|i| read_u32(self.bytes, at + 4 * i))
     }
 
-    fn section(&self, index: usize) -> Result<&'a [u8], ImageError> {
+    fn section(&self, index: usize) -> Result<&'a [u8], FlashError> {
         let [offset, length, ..] = self.entry(index).map(|v| v as usize);
         // It is inside: `check_sections` has seen to that.
-        self.bytes.get(offset..offset + length).ok_or(ImageError::Inconsistent("a section is not where it belongs"))
+        self.bytes.get(offset..offset + length).ok_or(FlashError::Inconsistent("a section is not where it belongs"))
     }
 
     /// A section of `count` finite f32 values.
-    fn floats(&self, index: usize, count: usize) -> Result<&'a [f32], ImageError> {
-        let wrong = ImageError::Inconsistent("a section has another length than its shape asks for");
+    fn floats(&self, index: usize, count: usize) -> Result<&'a [f32], FlashError> {
+        let wrong = FlashError::Inconsistent("a section has another length than its shape asks for");
         let values: &[f32] = bytemuck::try_cast_slice(self.section(index)?).map_err(|_| wrong)?;
         if values.len() != count {
             return Err(wrong);
         }
         if values.iter().any(|v| !v.is_finite()) {
-            return Err(ImageError::NotFinite(Part::Section(index)));
+            return Err(FlashError::NotFinite(Part::Section(index)));
         }
         Ok(values)
     }
 
     /// Bias and weights of a layer, all finite.
-    fn weights(&self, index: usize, outputs: usize) -> Result<(&'a [f32], &'a [u16]), ImageError> {
-        let wrong = ImageError::Inconsistent("a layer has too few weights");
+    fn weights(&self, index: usize, outputs: usize) -> Result<(&'a [f32], &'a [u16]), FlashError> {
+        let wrong = FlashError::Inconsistent("a layer has too few weights");
         let bytes = self.section(index)?;
         let (bias, weights) = bytes.split_at_checked(outputs * size_of::<f32>()).ok_or(wrong)?;
         let bias: &[f32] = bytemuck::try_cast_slice(bias).map_err(|_| wrong)?;
         let weights: &[u16] = bytemuck::try_cast_slice(weights).map_err(|_| wrong)?;
-        if finite(bias, weights) { Ok((bias, weights)) } else { Err(ImageError::NotFinite(Part::Section(index))) }
+        if finite(bias, weights) { Ok((bias, weights)) } else { Err(FlashError::NotFinite(Part::Section(index))) }
     }
 }
 
@@ -342,5 +342,5 @@ pub(super) fn read_u32(bytes: &[u8], at: usize) -> u32 {
     bytes.get(at..at + 4).and_then(|b| b.try_into().ok()).map_or(0, u32::from_le_bytes)
 }
 
-const _: () = assert!(cfg!(target_endian = "little"), "an image is read in place, which needs a little-endian machine");
+const _: () = assert!(cfg!(target_endian = "little"), "an model is read in place, which needs a little-endian machine");
 const _: () = assert!(ALIGNMENT.is_multiple_of(LANES * size_of::<f32>()));

@@ -12,7 +12,7 @@ use crate::{Calibration, FrameShape};
 
 /// A model in f32, to be written as an image.
 #[derive(Clone, Debug)]
-pub struct ImageSpec {
+pub struct ModelSpec {
     /// Shape of a frame.
     pub shape: FrameShape,
     /// Shift and factor of every value, if values are standardised.
@@ -87,8 +87,8 @@ pub struct DenseSpec {
 
 /// The bytes of an image.
 ///
-/// Shapes are not checked here: [`super::Image::new`] of the result says what does not fit.
-pub fn encode(spec: &ImageSpec) -> Vec<u8> {
+/// Shapes are not checked here: [`super::FlashModel::new`] of the result says what does not fit.
+pub fn encode(spec: &ModelSpec) -> Vec<u8> {
     let mut table = Vec::new();
     let mut sections = Vec::new();
     let mut maps = [spec.shape.height, spec.shape.width, spec.shape.channels];
@@ -154,7 +154,7 @@ pub fn repair(bytes: &mut [u8]) {
 }
 
 /// Header, section table, sections.
-fn assemble(spec: &ImageSpec, sections: Vec<Vec<u8>>) -> Vec<u8> {
+fn assemble(spec: &ModelSpec, sections: Vec<Vec<u8>>) -> Vec<u8> {
     let clusters = spec.log_var_c.len();
     let mut bytes = vec![0; HEADER + sections.len() * SECTION];
     let mut table = Vec::new();
