@@ -11,7 +11,7 @@ use ort::session::builder::GraphOptimizationLevel;
 use ort::session::{IoBinding, Session};
 use ort::value::Tensor;
 use runtime::flash::{Buffer, FlashModel};
-use runtime::format::{INPUT as FRAME, NOVELTY, RESPONSIBILITIES};
+use runtime::onnx::names::{INPUT as FRAME, NOVELTY, RESPONSIBILITIES};
 use runtime::{Assignment, Engine, Precision, native};
 use trainer::data::Frames;
 use trainer::device::{self, Kind};

@@ -14,14 +14,11 @@ mod head;
 pub mod kernels;
 pub mod layer;
 pub mod native;
-
 #[cfg(feature = "tract")]
-pub mod engine;
-#[cfg(feature = "tract")]
-pub mod format;
+pub mod onnx;
 
 pub use assignment::{Assignment, MAX_CLUSTERS};
-#[cfg(feature = "tract")]
-pub use engine::{Engine, ExplainError, Explanation, LoadError, Precision};
 pub use frame::{FrameError, FrameShape, check_frame};
 pub use head::{Calibration, Head, HeadError};
+#[cfg(feature = "tract")]
+pub use onnx::{Engine, ExplainError, Explanation, LoadError, Precision};

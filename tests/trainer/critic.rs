@@ -10,7 +10,7 @@ use std::ops::ControlFlow;
 use burn::tensor::Device;
 use common::{IMAGE, patterns, small};
 use runtime::flash::{Buffer, CriticNetwork, FlashModel};
-use runtime::format;
+use runtime::onnx::{checksum, names};
 use tract_onnx::prelude::*;
 use trainer::critic::amortised::{Amortised, MAX_PARAMETERS, agreement, exact, factor, native};
 use trainer::data::{FrameKind, FrameShape, Frames};
@@ -36,7 +36,7 @@ fn model(frames: &Frames) -> Fitted {
 /// What tract makes of `critic.onnx`.
 fn by_tract(fitted: &Fitted, frames: &Frames, precision: Precision) -> Vec<f32> {
     let bytes = encode_critic(fitted, precision).unwrap().unwrap();
-    assert!(format::checksum_holds(&bytes));
+    assert!(checksum::holds(&bytes));
     let (n, shape) = (frames.len(), frames.shape);
     let mu = latents(fitted, frames, &Device::flex()).unwrap();
     let dims = [n, shape.channels, shape.height, shape.width];

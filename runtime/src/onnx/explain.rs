@@ -7,8 +7,8 @@ use tract_onnx::pb::ModelProto;
 use tract_onnx::prelude::*;
 
 use super::load::{graph_error, metadata, opened, read_initializer};
-use super::{Engine, LoadError, Plan, run};
-use crate::{Assignment, FrameError, FrameShape, check_frame, format};
+use super::{Engine, LoadError, Plan, names, run};
+use crate::{Assignment, FrameError, FrameShape, check_frame};
 
 /// A mean nearer to 0 or 1 than one step of a byte is taken for one step away, in `surprise`.
 const RESOLUTION: f32 = 1.0 / 255.0;
@@ -105,14 +105,14 @@ impl Decoder {
             let value = metadata(&model, key).and_then(|v| v.parse::<f32>().ok()).filter(|v| *v > 0.0 && v.is_finite());
             value.ok_or_else(|| LoadError::Incompatible(format!("{key} is no number above 0")))
         };
-        let noise = number(format::NOISE_KEY)?;
-        let bernoulli = match metadata(&model, format::LIKELIHOOD_KEY) {
+        let noise = number(names::NOISE_KEY)?;
+        let bernoulli = match metadata(&model, names::LIKELIHOOD_KEY) {
             Some("bernoulli") => true,
             Some("gaussian") => false,
-            found => return Err(LoadError::Incompatible(format!("{} is {found:?}", format::LIKELIHOOD_KEY))),
+            found => return Err(LoadError::Incompatible(format!("{} is {found:?}", names::LIKELIHOOD_KEY))),
         };
         let named = |name: &str| read_initializer(&model, name);
-        let scaling = match (named(format::SHIFT), named(format::FACTOR)) {
+        let scaling = match (named(names::SHIFT), named(names::FACTOR)) {
             (Ok(shift), Ok(factor)) if shift.len() == shape.len() && factor.len() == shape.len() => {
                 Some([shift, factor])
             }
@@ -250,7 +250,7 @@ fn natural(plan: &mut Plan, z: &[f32], clusters: &[i64]) -> Result<Vec<f32>, Fra
 fn plan(model: &ModelProto, latent: usize) -> Result<Plan, LoadError> {
     let mut model = model.clone();
     if let Some(graph) = model.graph.as_mut() {
-        graph.output.retain(|output| output.name == format::NATURAL);
+        graph.output.retain(|output| output.name == names::NATURAL);
     }
     let onnx = onnx().with_ignore_output_shapes(true);
     let mut model = onnx.model_for_proto_model(&model).map_err(graph_error)?;

@@ -1,4 +1,4 @@
-//! The names and the checksum of an exported ONNX model: written by the trainer, read by [`crate::Engine`].
+//! The names in an exported ONNX model: written by the trainer, read by [`crate::Engine`].
 //!
 //! | tensor | meaning |
 //! |---|---|
@@ -59,41 +59,3 @@ pub const TEMPERATURE_KEY: &str = "cluster_vae.temperature";
 pub const CHECKSUM_KEY: &str = "cluster_vae.crc32c";
 /// Digits of the checksum, hexadecimal.
 pub const CHECKSUM_DIGITS: usize = 8;
-
-const CRC: crc::Crc<u32, crc::Table<16>> = crc::Crc::<u32, crc::Table<16>>::new(&crc::CRC_32_ISCSI);
-
-/// Where the digits of the checksum stand in a file, if it has one.
-///
-/// In protobuf the value follows its key with a tag byte and a length byte.
-fn checksum_place(bytes: &[u8]) -> Option<usize> {
-    let key = CHECKSUM_KEY.as_bytes();
-    let at = bytes.windows(key.len()).rposition(|window| window == key)?;
-    let place = at + key.len() + 2;
-    (place + CHECKSUM_DIGITS <= bytes.len()).then_some(place)
-}
-
-fn compute(bytes: &[u8], place: usize) -> u32 {
-    let mut digest = CRC.digest();
-    digest.update(&bytes[..place]);
-    digest.update(&[b'0'; CHECKSUM_DIGITS]);
-    digest.update(&bytes[place + CHECKSUM_DIGITS..]);
-    digest.finalize()
-}
-
-/// Writes the checksum into an encoded model that has the key with eight digits as its value.
-///
-/// Returns false if it has not.
-pub fn write_checksum(bytes: &mut [u8]) -> bool {
-    let Some(place) = checksum_place(bytes) else { return false };
-    let digits = format!("{:08x}", compute(bytes, place));
-    bytes[place..place + CHECKSUM_DIGITS].copy_from_slice(digits.as_bytes());
-    true
-}
-
-/// True if the file is as it was written.
-pub fn checksum_holds(bytes: &[u8]) -> bool {
-    checksum_place(bytes).is_some_and(|place| {
-        let digits = format!("{:08x}", compute(bytes, place));
-        bytes[place..place + CHECKSUM_DIGITS] == *digits.as_bytes()
-    })
-}

@@ -1,8 +1,10 @@
 //! The engine for machines with `std`: tract runs the encoder, [`Head`] does the rest.
 
+pub mod checksum;
 mod explain;
 mod fused;
 mod load;
+pub mod names;
 
 use std::path::Path;
 
