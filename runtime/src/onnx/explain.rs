@@ -67,17 +67,12 @@ impl Engine {
     /// # Errors
     /// As [`Engine::load_decoder`]; never panics, whatever the bytes.
     pub fn decoder_from_bytes(&mut self, bytes: &[u8]) -> Result<(), LoadError> {
-        let (shape, latent, clusters) = (self.shape, self.latent(), self.clusters());
+        let (shape, latent, clusters) = (self.shape, self.head.latent(), self.clusters());
         // tract panics on some graphs that are well-formed protobuf but make no sense.
         let load = AssertUnwindSafe(|| Decoder::load(bytes, shape, latent, clusters));
         let panicked = |_| Err(LoadError::Graph("it panicked while reading the graph".into()));
         self.decoder = Some(catch_unwind(load).unwrap_or_else(panicked)?);
         Ok(())
-    }
-
-    /// Latent dimensions D.
-    fn latent(&self) -> usize {
-        self.head.mu_c.len() / self.head.log_var_c.len().max(1)
     }
 
     /// Explains one frame `[C,H,W]`; the maps are those of `trainer explain`.
@@ -88,9 +83,9 @@ impl Engine {
     pub fn explain(&mut self, frame: &[f32]) -> Result<Explanation, ExplainError> {
         check_frame(frame, self.shape.len())?;
         let outputs = run(&mut self.single, frame, 1, self.shape)?;
-        let assignment = self.assignments(&outputs, 1)?.pop().ok_or(FrameError::Engine)?;
+        let assignment = self.assignment(&outputs, 0)?;
         // A graph may give more than the head takes.
-        let d = self.latent();
+        let d = self.head.latent();
         let part = |at: usize| outputs.get(at).and_then(|values| values.get(..d)).ok_or(FrameError::Engine);
         let (mu, log_var) = (part(0)?, part(1)?);
         let decoder = self.decoder.as_mut().ok_or(ExplainError::NoDecoder)?;

@@ -7,7 +7,7 @@ use tract_onnx::pb::{ModelProto, TensorProto, tensor_shape_proto, type_proto};
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::transform::get_transform;
 
-use super::{Engine, LoadError, OwnedHead, Plan, Precision, checksum, fused, names};
+use super::{Engine, LoadError, Plan, Precision, checksum, fused, names};
 use crate::{Calibration, FrameShape, Head};
 
 /// Loads a model; see [`Engine::from_bytes`].
@@ -41,7 +41,7 @@ fn load_checked(bytes: &[u8], precision: Precision) -> Result<Engine, LoadError>
     let shape = frame_shape(&model)?;
     let head = read_head(&model)?;
     let has_logits = keep_encoder(&mut model);
-    let clusters = head.log_var_c.len();
+    let clusters = head.clusters();
     let single = plan(&model, shape, Some(1), precision)?;
     let batch = plan(&model, shape, None, precision)?;
     let mut engine = Engine { shape, head, has_logits, single, batch, decoder: None };
@@ -91,7 +91,7 @@ fn frame_shape(model: &ModelProto) -> Result<FrameShape, LoadError> {
 /// Largest frame that is believed, values.
 const MAX_FRAME: usize = 1 << 24;
 
-fn read_head(model: &ModelProto) -> Result<OwnedHead, LoadError> {
+fn read_head(model: &ModelProto) -> Result<Head<'static>, LoadError> {
     let mu_c = read_initializer(model, names::MU_C)?;
     let log_var_c = read_initializer(model, names::LOG_VAR_C)?;
     let number = |key: &str| {
@@ -100,8 +100,8 @@ fn read_head(model: &ModelProto) -> Result<OwnedHead, LoadError> {
     };
     let calibration =
         Calibration { novelty_threshold: number(names::THRESHOLD_KEY)?, temperature: number(names::TEMPERATURE_KEY)? };
-    Head::new(&mu_c, &log_var_c, calibration).map_err(|e| LoadError::Incompatible(e.to_string()))?;
-    Ok(OwnedHead { mu_c, log_var_c, calibration })
+    let head = Head::new(&mu_c, &log_var_c, calibration).map_err(|e| LoadError::Incompatible(e.to_string()))?;
+    Ok(head.into_owned())
 }
 
 pub(super) fn read_initializer(model: &ModelProto, name: &str) -> Result<Vec<f32>, LoadError> {

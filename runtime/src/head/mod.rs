@@ -4,6 +4,7 @@
 
 #[cfg(feature = "std")]
 mod batch;
+mod exp;
 
 use core::f32::consts::PI;
 
@@ -11,6 +12,7 @@ use heapless::Vec;
 
 #[cfg(feature = "std")]
 pub(crate) use batch::Outputs;
+pub(crate) use exp::exp;
 
 use crate::{Assignment, FrameError, MAX_CLUSTERS};
 
@@ -31,10 +33,23 @@ impl Calibration {
     }
 }
 
-/// The latent mixture p(z|c) = N(μ_c, σ_c² I), p(c) = 1/K, borrowed from wherever the model lies.
+// The means lie in the bytes of the model; where there is a heap, a head may also have them in memory of its own.
+core::cfg_select! {
+    feature = "std" => {
+        type Means<'a> = std::borrow::Cow<'a, [f32]>;
+        const NO_MEANS: Means<'static> = Means::Borrowed(&[]);
+    }
+    _ => {
+        type Means<'a> = &'a [f32];
+        const NO_MEANS: Means<'static> = &[];
+    }
+}
+
+/// The latent mixture p(z|c) = N(μ_c, σ_c² I), p(c) = 1/K, whose means stay where the model lies.
 #[derive(Clone, Debug)]
 pub struct Head<'a> {
-    mu_c: &'a [f32],
+    /// μ_c `[K,D]`.
+    mu_c: Means<'a>,
     /// 1 / σ_c², and log N(μ_c; μ_c, σ_c² I) + log K p(c), of which the latter is 0 as trained.
     scales: Vec<[f32; 2], MAX_CLUSTERS>,
     novelty_threshold: f32,
@@ -71,7 +86,7 @@ impl<'a> Head<'a> {
 
     /// A head of no clusters, for [`Head::init`].
     pub(crate) const fn empty() -> Self {
-        Self { mu_c: &[], scales: Vec::new(), novelty_threshold: 0.0, sharpness: 1.0 }
+        Self { mu_c: NO_MEANS, scales: Vec::new(), novelty_threshold: 0.0, sharpness: 1.0 }
     }
 
     /// [`Head::new`] in place.
@@ -92,7 +107,7 @@ impl<'a> Head<'a> {
             return Err(HeadError::NotFinite);
         }
         let d = (mu_c.len() / clusters) as f32;
-        (self.mu_c, self.novelty_threshold, self.sharpness) = (mu_c, novelty_threshold, sharpness);
+        (self.mu_c, self.novelty_threshold, self.sharpness) = (mu_c.into(), novelty_threshold, sharpness);
         self.scales.clear();
         for &log_var in log_var_c {
             // There is room for K.
@@ -116,16 +131,23 @@ impl<'a> Head<'a> {
         if !positive || mu_c.iter().any(|v| !v.is_finite()) {
             return Err(HeadError::NotFinite);
         }
-        let mut head = Head { mu_c, scales: self.scales.clone(), ..*self };
+        let mut head = Head { mu_c: mu_c.into(), scales: self.scales.clone(), ..*self };
         for ([_, constant], weight) in head.scales.iter_mut().zip(weights) {
             *constant += libm::logf(weight / mean_weight);
         }
         Ok(head)
     }
 
+    /// The same head, which no longer borrows from the model.
+    #[cfg(feature = "std")]
+    pub fn into_owned(self) -> Head<'static> {
+        let Self { mu_c, scales, novelty_threshold, sharpness } = self;
+        Head { mu_c: mu_c.into_owned().into(), scales, novelty_threshold, sharpness }
+    }
+
     /// μ_c `[K,D]`.
-    pub fn means(&self) -> &'a [f32] {
-        self.mu_c
+    pub fn means(&self) -> &[f32] {
+        &self.mu_c
     }
 
     /// 1 / σ_c² of every cluster, in order.
@@ -197,26 +219,6 @@ impl<'a> Head<'a> {
     }
 }
 
-/// e^x within 2·10⁻⁷ relative for x in [-87, 88], without a branch, so that a compiler makes vectors of it; libm's costs
-/// three times as much. Outside that range it gives what the end of the range gives; a NaN stays.
-#[cfg_attr(feature = "std", inline(always))]
-#[cfg_attr(not(feature = "std"), inline(never))]
-pub(crate) fn exp(x: f32) -> f32 {
-    /// 1.5 · 2²³: adding it rounds to the nearest integer, which is then in the lowest bits of the sum.
-    const ROUND: f32 = 12_582_912.0;
-    /// ln 2 in two parts; the first has few bits, so that its multiples are exact.
-    const LN2: [f32; 2] = [0.693_359_4, -2.121_944_4e-4];
-    /// Cephes, expf.
-    const POLYNOMIAL: [f32; 6] = [1.987_569_1e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5];
-    let x = x.clamp(-87.0, 88.0);
-    let shifted = x * core::f32::consts::LOG2_E + ROUND;
-    let power = shifted - ROUND;
-    let rest = x - power * LN2[0] - power * LN2[1];
-    let series = POLYNOMIAL.iter().fold(0.0, |sum, c| sum * rest + c) * rest * rest + rest + 1.0;
-    // 2 to that power: the bits above the integer are lost on the way to the exponent, where 127 stands for 0.
-    series * f32::from_bits((shifted.to_bits() << 23).wrapping_add(127 << 23))
-}
-
 fn log_sum_exp(values: &[f32]) -> f32 {
     let max = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     max + libm::logf(values.iter().map(|&v| exp(v - max)).sum())
@@ -238,23 +240,4 @@ fn best_two(values: &[f32]) -> (usize, Option<usize>) {
         }
     }
     (best.0, second)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::exp;
-
-    #[test]
-    fn exp_is_exp() {
-        let mut worst: f64 = 0.0;
-        for step in 0..1_000_000 {
-            let x = -87.0 + 175.0 * step as f32 / 1e6;
-            let expected = f64::from(x).exp();
-            worst = worst.max((f64::from(exp(x)) / expected - 1.0).abs());
-        }
-        assert!(worst < 2e-7, "{worst}");
-        assert_eq!(exp(0.0), 1.0);
-        assert!(exp(f32::NAN).is_nan());
-        assert!(exp(f32::NEG_INFINITY) < 2e-38 && exp(f32::NEG_INFINITY) > 0.0 && exp(f32::INFINITY).is_finite());
-    }
 }
