@@ -1,7 +1,7 @@
 //! Layers for many frames at once: weights are widened once for all of them, then used as in any matrix product.
 #![expect(clippy::needless_range_loop, reason = "one index runs over registers and over memory")]
 
-use super::generic::Simd;
+use super::simd::Simd;
 use crate::layer::{Conv, Dense, LANES, Layout, PANEL, padded};
 
 /// Inputs whose weights are widened at once.

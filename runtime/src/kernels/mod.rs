@@ -7,26 +7,12 @@
 //! n the number of inputs.
 #![expect(unsafe_code, reason = "vector instructions and unchecked loads; each block says why it holds")]
 
-// Of ARM's 32-bit targets with an FPU only Cortex-M has no 64-bit atomics. There `thumb` stands in for `scalar`.
-mod batch;
-mod generic;
-#[cfg(target_arch = "aarch64")]
-mod neon;
-#[cfg_attr(
-    all(target_arch = "arm", target_abi = "eabihf", not(target_has_atomic = "64")),
-    expect(dead_code, reason = "`thumb` takes its place for one frame")
-)]
-mod scalar;
-#[cfg(all(target_arch = "arm", target_abi = "eabihf", not(target_has_atomic = "64")))]
-mod thumb;
-#[cfg(target_arch = "x86_64")]
-mod x86;
+mod arch;
+mod many_frames;
+mod one_frame;
+mod simd;
 
-use batch::Rows;
-#[cfg(not(all(target_arch = "arm", target_abi = "eabihf", not(target_has_atomic = "64"))))]
-use scalar as base;
-#[cfg(all(target_arch = "arm", target_abi = "eabihf", not(target_has_atomic = "64")))]
-use thumb as base;
+use many_frames::Rows;
 
 use crate::layer::{Conv, Dense, Layer, padded};
 
@@ -66,17 +52,17 @@ macro_rules! has {
     }};
 }
 
-/// Runs a loop for a set: that of every machine, then those of AVX2, AVX-512 and NEON.
-macro_rules! run {
-    ($set:expr, $base:ident, $avx2:ident, $avx512:ident, $neon:ident, $arguments:tt) => {
+/// Calls the function of that name of a set.
+macro_rules! of_set {
+    ($set:expr, $function:ident $arguments:tt) => {
         match $set {
-            Set::Scalar => base::$base $arguments,
+            Set::Scalar => arch::base::$function $arguments,
             #[cfg(target_arch = "x86_64")]
-            Set::Avx2 => x86::$avx2 $arguments,
+            Set::Avx2 => arch::x86::avx2::$function $arguments,
             #[cfg(target_arch = "x86_64")]
-            Set::Avx512 => x86::$avx512 $arguments,
+            Set::Avx512 => arch::x86::avx512::$function $arguments,
             #[cfg(target_arch = "aarch64")]
-            Set::Neon => neon::$neon $arguments,
+            Set::Neon => arch::neon::$function $arguments,
         }
     };
 }
@@ -110,7 +96,7 @@ impl Kernel {
     /// Its name, as the makers of processors write it.
     pub fn name(self) -> &'static str {
         match self.0 {
-            Set::Scalar => base::NAME,
+            Set::Scalar => arch::base::NAME,
             #[cfg(target_arch = "x86_64")]
             Set::Avx2 => "AVX2 + F16C",
             #[cfg(target_arch = "x86_64")]
@@ -133,12 +119,12 @@ impl Kernel {
     }
 
     fn dense_list(self, layer: &Dense<'_>) -> usize {
-        if self == Self::SCALAR { base::list_len(layer.inputs()) } else { layer.inputs() }
+        if self == Self::SCALAR { arch::base::list_len(layer.inputs()) } else { layer.inputs() }
     }
 
     /// Whether weights lie where the kernel can load them.
     fn aligned(self, weights: &[u16]) -> bool {
-        self != Self::SCALAR || base::aligned(weights)
+        self != Self::SCALAR || arch::base::aligned(weights)
     }
 
     /// A dense layer for one frame.
@@ -155,7 +141,7 @@ impl Kernel {
         }
         // SAFETY: `Dense` holds as many weights and biases as its shape asks for, the lengths of the rest, and where the
         // weights lie, were looked at just now, and a set exists only where its instructions do.
-        unsafe { run!(self.0, dense, dense_avx2, dense_avx512, dense, (layer, x, out, list)) }
+        unsafe { of_set!(self.0, dense(layer, x, out, list)) }
         true
     }
 
@@ -172,15 +158,15 @@ impl Kernel {
             return false;
         }
         // SAFETY: as for `dense`, with the shape of `Conv`.
-        unsafe { run!(self.0, conv, conv_avx2, conv_avx512, conv, (layer, x, out, list)) }
+        unsafe { of_set!(self.0, conv(layer, x, out, list)) }
         true
     }
 
     /// Values of memory for widened weights that a layer takes for many frames at once.
     pub fn wide_len(layer: &Layer<'_>) -> usize {
         match layer {
-            Layer::Dense(_) => batch::DENSE_WIDE,
-            Layer::Conv(conv) => batch::conv_wide(conv),
+            Layer::Dense(_) => many_frames::DENSE_WIDE,
+            Layer::Conv(conv) => many_frames::conv_wide(conv),
         }
     }
 
@@ -202,14 +188,12 @@ impl Kernel {
         if !holds(x, needed[0], strides[0], frames) || !holds(out, needed[1], strides[1], frames) {
             return false;
         }
-        if wide.len() < batch::DENSE_WIDE {
+        if wide.len() < many_frames::DENSE_WIDE {
             return false;
         }
         let (x, out) = (Rows { at: x.as_ptr(), stride: strides[0] }, Rows { at: out.as_mut_ptr(), stride: strides[1] });
         // SAFETY: all lengths were compared just now, and a set exists only where its instructions do.
-        unsafe {
-            run!(self.0, dense_batch, dense_batch_avx2, dense_batch_avx512, dense_batch, (layer, x, out, frames, wide))
-        }
+        unsafe { of_set!(self.0, dense_batch(layer, x, out, frames, wide)) }
         true
     }
 
@@ -228,14 +212,12 @@ impl Kernel {
         if !holds(x, needed[0], strides[0], frames) || !holds(out, needed[1], strides[1], frames) {
             return false;
         }
-        if wide.len() < batch::conv_wide(layer) {
+        if wide.len() < many_frames::conv_wide(layer) {
             return false;
         }
         let (x, out) = (Rows { at: x.as_ptr(), stride: strides[0] }, Rows { at: out.as_mut_ptr(), stride: strides[1] });
         // SAFETY: as for `dense_batch`.
-        unsafe {
-            run!(self.0, conv_batch, conv_batch_avx2, conv_batch_avx512, conv_batch, (layer, x, out, frames, wide))
-        }
+        unsafe { of_set!(self.0, conv_batch(layer, x, out, frames, wide)) }
         true
     }
 
@@ -245,10 +227,10 @@ impl Kernel {
         match self.0 {
             // SAFETY: the set exists only where its instructions do.
             #[cfg(target_arch = "x86_64")]
-            Set::Avx2 => unsafe { x86::run_avx2(work) },
+            Set::Avx2 => unsafe { arch::x86::avx2::run(work) },
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
-            Set::Avx512 => unsafe { x86::run_avx512(work) },
+            Set::Avx512 => unsafe { arch::x86::avx512::run(work) },
             // The others have no more than what the rest of the program is compiled for.
             _ => work.run(),
         }
@@ -259,7 +241,7 @@ impl Kernel {
         let count = halves.len().min(out.len());
         let (halves, out) = (&halves[..count], &mut out[..count]);
         // SAFETY: both slices have the same length; a set exists only where its instructions do.
-        unsafe { run!(self.0, widen, widen_avx2, widen_avx512, widen, (halves, out)) }
+        unsafe { of_set!(self.0, widen(halves, out)) }
     }
 }
 

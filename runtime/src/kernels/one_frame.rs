@@ -1,55 +1,8 @@
 //! The loops over a layer, for vectors of any instruction set.
 #![expect(clippy::needless_range_loop, reason = "one index runs over registers and over memory")]
 
+use super::simd::Simd;
 use crate::layer::{Conv, Dense, LANES, Layout, PANEL, padded};
-
-/// Vectors of f32 of one instruction set.
-///
-/// # Safety
-/// `load`, `store` and `widen` touch exactly `LANES` values at the address; `LANES` divides [`crate::layer::LANES`].
-/// Callers see to it that the address holds them and that the machine has the instructions.
-pub unsafe trait Simd: Copy {
-    /// Values a vector.
-    const LANES: usize;
-    /// Vectors summed at once: what the registers hold beside a weight and an input.
-    const SUMS: usize = 8;
-    /// Vectors side by side in a tile of six rows: what the registers hold beside its weights.
-    const TILE: usize = 4;
-    /// A vector.
-    type V: Copy;
-
-    unsafe fn splat(value: f32) -> Self::V;
-    unsafe fn load(at: *const f32) -> Self::V;
-    unsafe fn store(at: *mut f32, v: Self::V);
-    /// f16 bits as f32.
-    unsafe fn widen(at: *const u16) -> Self::V;
-    /// a · b + c.
-    unsafe fn mul_add(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
-    unsafe fn add(a: Self::V, b: Self::V) -> Self::V;
-    /// Negative values become 0; a NaN stays.
-    unsafe fn relu(v: Self::V) -> Self::V;
-    /// Sum of the values.
-    unsafe fn sum(v: Self::V) -> f32;
-    /// Asks for the line at an address that may not even exist.
-    #[inline(always)]
-    unsafe fn prefetch(_at: *const u16) {}
-
-    /// Writes the index of every value of `x` that is not 0 to `list`, in order; returns how many.
-    ///
-    /// # Safety
-    /// `list` holds `x.len()` places.
-    #[inline(always)]
-    unsafe fn nonzero(x: &[f32], list: *mut u32) -> usize {
-        let mut count = 0;
-        for (index, value) in x.iter().enumerate() {
-            // SAFETY: count is at most index.
-            unsafe { *list.add(count) = index as u32 };
-            // NaN is not 0 either.
-            count += usize::from(*value != 0.0);
-        }
-        count
-    }
-}
 
 /// Weights that lie by input: a row of `stride` f16 an input.
 #[derive(Clone, Copy)]

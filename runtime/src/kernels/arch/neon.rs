@@ -3,9 +3,7 @@
 use core::arch::aarch64::*;
 use core::arch::asm;
 
-use super::batch::{self, Rows};
-use super::generic::{self, Simd};
-use crate::layer::{Conv, Dense};
+use crate::kernels::simd::Simd;
 
 /// Four f32.
 #[derive(Clone, Copy)]
@@ -18,25 +16,25 @@ unsafe impl Simd for Neon {
 
     #[inline(always)]
     unsafe fn splat(value: f32) -> float32x4_t {
-        // SAFETY: the caller's.
+        // SAFETY: the caller has NEON.
         unsafe { vdupq_n_f32(value) }
     }
 
     #[inline(always)]
     unsafe fn load(at: *const f32) -> float32x4_t {
-        // SAFETY: the caller's.
+        // SAFETY: the caller has NEON, and four values to read.
         unsafe { vld1q_f32(at) }
     }
 
     #[inline(always)]
     unsafe fn store(at: *mut f32, v: float32x4_t) {
-        // SAFETY: the caller's.
+        // SAFETY: the caller has NEON, and room for four values.
         unsafe { vst1q_f32(at, v) }
     }
 
     #[inline(always)]
     unsafe fn widen(at: *const u16) -> float32x4_t {
-        // SAFETY: the caller's; the instruction reads and writes the two registers and nothing else. The intrinsic for
+        // SAFETY: the caller has NEON, and four values to read; the instruction reads and writes the two registers and nothing else. The intrinsic for
         // it takes a type that is not stable.
         unsafe {
             let halves = vld1_u16(at);
@@ -49,66 +47,27 @@ unsafe impl Simd for Neon {
 
     #[inline(always)]
     unsafe fn mul_add(a: float32x4_t, b: float32x4_t, c: float32x4_t) -> float32x4_t {
-        // SAFETY: the caller's.
+        // SAFETY: the caller has NEON.
         unsafe { vfmaq_f32(c, a, b) }
     }
 
     #[inline(always)]
     unsafe fn add(a: float32x4_t, b: float32x4_t) -> float32x4_t {
-        // SAFETY: the caller's.
+        // SAFETY: the caller has NEON.
         unsafe { vaddq_f32(a, b) }
     }
 
     #[inline(always)]
     unsafe fn relu(v: float32x4_t) -> float32x4_t {
-        // SAFETY: the caller's. This maximum keeps a NaN.
+        // SAFETY: the caller has NEON. This maximum keeps a NaN.
         unsafe { vmaxq_f32(v, vdupq_n_f32(0.0)) }
     }
 
     #[inline(always)]
     unsafe fn sum(v: float32x4_t) -> f32 {
-        // SAFETY: the caller's.
+        // SAFETY: the caller has NEON.
         unsafe { vaddvq_f32(v) }
     }
 }
 
-/// # Safety
-/// As [`generic::dense`].
-pub unsafe fn dense(layer: &Dense<'_>, x: &[f32], out: &mut [f32], list: &mut [u32]) {
-    // SAFETY: the caller's.
-    unsafe { generic::dense::<Neon>(layer, x, out, list) }
-}
-
-/// # Safety
-/// As [`generic::conv`].
-pub unsafe fn conv(layer: &Conv<'_>, x: &[f32], out: &mut [f32], list: &mut [u32]) {
-    // SAFETY: the caller's.
-    unsafe { generic::conv::<Neon>(layer, x, out, list) }
-}
-
-/// # Safety
-/// As [`generic::widen`].
-pub unsafe fn widen(halves: &[u16], out: &mut [f32]) {
-    // SAFETY: the caller's.
-    unsafe { generic::widen::<Neon>(halves, out) }
-}
-
-/// # Safety
-/// As [`batch::dense`].
-pub unsafe fn dense_batch(
-    layer: &Dense<'_>,
-    x: Rows<*const f32>,
-    out: Rows<*mut f32>,
-    frames: usize,
-    wide: &mut [f32],
-) {
-    // SAFETY: the caller's.
-    unsafe { batch::dense::<Neon>(layer, x, out, frames, wide) }
-}
-
-/// # Safety
-/// As [`batch::conv`].
-pub unsafe fn conv_batch(layer: &Conv<'_>, x: Rows<*const f32>, out: Rows<*mut f32>, frames: usize, wide: &mut [f32]) {
-    // SAFETY: the caller's.
-    unsafe { batch::conv::<Neon>(layer, x, out, frames, wide) }
-}
+walks!(Neon);

@@ -2,9 +2,7 @@
 
 use half::f16;
 
-use super::batch::{self, Rows};
-use super::generic::{self, Simd};
-use crate::layer::{Conv, Dense};
+use crate::kernels::simd::Simd;
 
 /// A vector of one f32.
 #[derive(Clone, Copy)]
@@ -22,19 +20,19 @@ unsafe impl Simd for Scalar {
 
     #[inline(always)]
     unsafe fn load(at: *const f32) -> f32 {
-        // SAFETY: the caller's.
+        // SAFETY: the caller can read one value there.
         unsafe { *at }
     }
 
     #[inline(always)]
     unsafe fn store(at: *mut f32, v: f32) {
-        // SAFETY: the caller's.
+        // SAFETY: the caller can write one value there.
         unsafe { *at = v }
     }
 
     #[inline(always)]
     unsafe fn widen(at: *const u16) -> f32 {
-        // SAFETY: the caller's.
+        // SAFETY: the caller can read one value there.
         f16::from_bits(unsafe { *at }).to_f32_const()
     }
 
@@ -62,53 +60,14 @@ unsafe impl Simd for Scalar {
 
 pub const NAME: &str = "scalar";
 
-/// Places of the list of a dense layer.
+/// Places of the list of inputs that are not 0, for a dense layer of so many inputs.
 pub fn list_len(inputs: usize) -> usize {
     inputs
 }
 
-/// Whether weights lie where they can be loaded.
+/// Whether weights lie where they can be loaded, which is anywhere.
 pub fn aligned(_weights: &[u16]) -> bool {
     true
 }
 
-/// # Safety
-/// As [`generic::dense`].
-pub unsafe fn dense(layer: &Dense<'_>, x: &[f32], out: &mut [f32], list: &mut [u32]) {
-    // SAFETY: the caller's.
-    unsafe { generic::dense::<Scalar>(layer, x, out, list) }
-}
-
-/// # Safety
-/// As [`generic::conv`].
-pub unsafe fn conv(layer: &Conv<'_>, x: &[f32], out: &mut [f32], list: &mut [u32]) {
-    // SAFETY: the caller's.
-    unsafe { generic::conv::<Scalar>(layer, x, out, list) }
-}
-
-/// # Safety
-/// As [`batch::dense`].
-pub unsafe fn dense_batch(
-    layer: &Dense<'_>,
-    x: Rows<*const f32>,
-    out: Rows<*mut f32>,
-    frames: usize,
-    wide: &mut [f32],
-) {
-    // SAFETY: the caller's.
-    unsafe { batch::dense::<Scalar>(layer, x, out, frames, wide) }
-}
-
-/// # Safety
-/// As [`batch::conv`].
-pub unsafe fn conv_batch(layer: &Conv<'_>, x: Rows<*const f32>, out: Rows<*mut f32>, frames: usize, wide: &mut [f32]) {
-    // SAFETY: the caller's.
-    unsafe { batch::conv::<Scalar>(layer, x, out, frames, wide) }
-}
-
-/// # Safety
-/// As [`generic::widen`].
-pub unsafe fn widen(halves: &[u16], out: &mut [f32]) {
-    // SAFETY: the caller's.
-    unsafe { generic::widen::<Scalar>(halves, out) }
-}
+walks!(Scalar);

@@ -8,9 +8,9 @@
 
 use core::arch::naked_asm;
 
-use super::generic;
 use super::scalar::Scalar;
 pub use super::scalar::{conv_batch, dense_batch};
+use crate::kernels::one_frame;
 use crate::layer::{Conv, Dense, LANES, Layout, PANEL, padded};
 
 pub const NAME: &str = "FPv4-SP";
@@ -33,7 +33,7 @@ pub fn aligned(weights: &[u16]) -> bool {
 /// A dense layer for one frame; `out` gets the outputs padded to [`LANES`].
 ///
 /// # Safety
-/// As [`super::Kernel::dense`] has checked; the weights begin at a multiple of 4 bytes.
+/// As [`crate::kernels::Kernel::dense`] has checked; the weights begin at a multiple of 4 bytes.
 pub unsafe fn dense(layer: &Dense<'_>, x: &[f32], out: &mut [f32], list: &mut [u32]) {
     let outputs = padded(layer.outputs());
     // SAFETY: lengths are the caller's; a panel's places are those of `Dense::place`.
@@ -121,10 +121,10 @@ unsafe fn rows(layer: &Dense<'_>, x: &[f32], out: *mut f32) {
     }
 }
 
-/// A convolution for one frame, channels last: [`generic::conv`] with the sums of 16 outputs in registers.
+/// A convolution for one frame, channels last: [`one_frame::conv`] with the sums of 16 outputs in registers.
 ///
 /// # Safety
-/// As [`super::Kernel::conv`] has checked; the weights begin at a multiple of 4 bytes.
+/// As [`crate::kernels::Kernel::conv`] has checked; the weights begin at a multiple of 4 bytes.
 pub unsafe fn conv(layer: &Conv<'_>, x: &[f32], out: &mut [f32], list: &mut [u32]) {
     let [height, width, channels] = layer.input_shape();
     let [rows, columns, outputs] = layer.output_shape();
@@ -133,10 +133,10 @@ pub unsafe fn conv(layer: &Conv<'_>, x: &[f32], out: &mut [f32], list: &mut [u32
     // SAFETY: list holds an index an input, and a start a pixel and one more behind them; rows and columns of the kernel
     // are cut to those inside the input.
     unsafe {
-        let (list, starts) = generic::stretches::<Scalar>(layer, x, list);
+        let (list, starts) = one_frame::stretches::<Scalar>(layer, x, list);
         for (row, pixel) in (0..rows).flat_map(|row| (0..columns).map(move |pixel| (row, pixel))) {
-            let (first_row, [top, bottom]) = generic::span(row * step, pad, height);
-            let (first_column, [left, right]) = generic::span(pixel * step, pad, width);
+            let (first_row, [top, bottom]) = one_frame::span(row * step, pad, height);
+            let (first_column, [left, right]) = one_frame::span(pixel * step, pad, width);
             let mut column = 0;
             while column < outputs {
                 let mut sums = [0.0; LANES];
