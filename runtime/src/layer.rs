@@ -7,6 +7,9 @@ pub const PANEL: usize = 128;
 /// Most values that a frame or the output of a layer may have.
 pub const MAX_UNITS: usize = 1 << 20;
 
+/// Largest side of a convolution's kernel.
+const MAX_KERNEL: usize = 31;
+
 /// How the f16 weights of a dense layer lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layout {
@@ -76,9 +79,10 @@ impl<'a> Dense<'a> {
         bias: &'a [f32],
         weights: &'a [u16],
     ) -> Option<Self> {
-        let fits = units(inputs) && units(outputs) && bias.len() == padded(outputs);
-        let fits = fits && Some(weights.len()) == Self::weight_count([inputs, outputs], layout);
-        fits.then_some(Self { inputs, outputs, layout, relu, bias, weights })
+        let shape_fits = units(inputs) && units(outputs);
+        let memory_fits =
+            bias.len() == padded(outputs) && Some(weights.len()) == Self::weight_count([inputs, outputs], layout);
+        (shape_fits && memory_fits).then_some(Self { inputs, outputs, layout, relu, bias, weights })
     }
 
     /// Weights of a layer of this shape, padding included; None if they are too many to count.
@@ -142,15 +146,17 @@ impl<'a> Conv<'a> {
         bias: &'a [f32],
         weights: &'a [u16],
     ) -> Option<Self> {
-        let count = |a: usize, b: usize| a.checked_mul(b).filter(|n| *n <= MAX_UNITS);
-        let fits = units(height) && units(width) && units(channels) && units(outputs);
-        let fits = fits && kernel % 2 == 1 && kernel <= 31 && (1..=kernel).contains(&stride);
-        let inputs = count(height, width).and_then(|n| count(n, channels));
-        let given =
-            count(height.div_ceil(stride.max(1)), width.div_ceil(stride.max(1))).and_then(|n| count(n, outputs));
-        let fits = fits && inputs.is_some() && given.is_some() && bias.len() == padded(outputs);
-        let fits = fits && Some(weights.len()) == Self::weight_count(channels, outputs, kernel);
-        fits.then_some(Self { channels, height, width, outputs, kernel, stride, relu, bias, weights })
+        let kernel_fits = kernel % 2 == 1 && kernel <= MAX_KERNEL && (1..=kernel).contains(&stride);
+        if !kernel_fits {
+            return None;
+        }
+        // Not 0, which the compiler does not see.
+        let [rows, columns] = [height, width].map(|size| size.div_ceil(stride.max(1)));
+        let shapes_fit = maps([height, width, channels]) && maps([rows, columns, outputs]);
+        let memory_fits =
+            bias.len() == padded(outputs) && Some(weights.len()) == Self::weight_count(channels, outputs, kernel);
+        let layer = Self { channels, height, width, outputs, kernel, stride, relu, bias, weights };
+        (shapes_fit && memory_fits).then_some(layer)
     }
 
     /// Weights of a convolution of this shape, padding included; None if they are too many to count.
@@ -209,6 +215,12 @@ impl Layer<'_> {
     }
 }
 
+/// Whether a layer may take or give so many values.
 fn units(count: usize) -> bool {
     (1..=MAX_UNITS).contains(&count)
+}
+
+/// Whether a convolution may take or give maps of this height, width and number of channels.
+fn maps([height, width, channels]: [usize; 3]) -> bool {
+    height.checked_mul(width).and_then(|n| n.checked_mul(channels)).is_some_and(units)
 }

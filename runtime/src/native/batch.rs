@@ -2,7 +2,7 @@
 
 use std::vec::Vec;
 
-use super::Engine;
+use super::{Engine, input};
 use crate::flash::FlashModel;
 use crate::head::Outputs;
 use crate::kernels::Kernel;
@@ -89,7 +89,7 @@ impl<'a> Batch<'a> {
         to.resize(count * units, 0.0);
         wide.resize(self.model.layers().iter().map(Kernel::wide_len).max().unwrap_or(0), 0.0);
         for (frame, row) in frames.chunks_exact(length).zip(from.chunks_exact_mut(length)) {
-            super::load(&self.model, row, frame);
+            input::write(&self.model, row, frame.iter().copied());
         }
         let mut stride = length;
         for layer in self.model.layers() {

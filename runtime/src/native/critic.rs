@@ -2,7 +2,8 @@
 
 use bytemuck::cast_slice_mut;
 
-use super::{Engine, place_values};
+use super::Engine;
+use super::input::{self, Order};
 use crate::flash::{CriticNetwork, FlashError, FlashModel};
 use crate::head::exp;
 use crate::kernels::Kernel;
@@ -91,7 +92,7 @@ impl<'a> Critic<'a> {
         let done = kernel.dense(a, mu, grid, list) && kernel.dense(b, grid, x, list) && kernel.dense(c, x, grid, list);
         done.then_some(())?;
         let x = x.get_mut(..map.len())?;
-        place_values(model, x, [0, 1], frame.iter().copied());
+        input::write_in(Order::OF_FRAME, model, x, frame.iter().copied());
 
         let [rows, columns] = [shape.height, shape.width].map(|length| length.div_ceil(network.factor()));
         let area = network.side() * network.side();
@@ -160,7 +161,7 @@ impl Engine<'_> {
         if found != expected {
             return Err(FrameError::Length { expected, found });
         }
-        self.load(frame)?;
+        self.write_input(frame)?;
         let latent = super::run(&self.model, self.kernel, self.values, self.scratch)?;
         let assignment = latent.assign(self.model.head())?;
         critic.run(&self.model, frame, latent.mu, trust).ok_or(FrameError::Engine)?;

@@ -4,6 +4,7 @@
 #[cfg(feature = "std")]
 mod batch;
 mod critic;
+mod input;
 
 #[cfg(feature = "std")]
 pub use batch::Batch;
@@ -165,7 +166,7 @@ impl<'a> Engine<'a> {
     /// # Errors
     /// [`FrameError`]; never panics, whatever the values.
     pub fn assign(&mut self, frame: &[f32]) -> Result<Assignment, FrameError> {
-        self.load(frame)?;
+        self.write_input(frame)?;
         run(&self.model, self.kernel, self.values, self.scratch)?.assign(self.model.head())
     }
 
@@ -174,7 +175,7 @@ impl<'a> Engine<'a> {
     /// # Errors
     /// [`FrameError`]; never panics.
     pub fn assign_u8(&mut self, frame: &[u8]) -> Result<Assignment, FrameError> {
-        self.load_u8(frame)?;
+        self.write_input_u8(frame)?;
         run(&self.model, self.kernel, self.values, self.scratch)?.assign(self.model.head())
     }
 
@@ -183,7 +184,7 @@ impl<'a> Engine<'a> {
     /// # Errors
     /// As [`Engine::assign`].
     pub fn encode(&mut self, frame: &[f32]) -> Result<Latent<'_>, FrameError> {
-        self.load(frame)?;
+        self.write_input(frame)?;
         run(&self.model, self.kernel, self.values, self.scratch)
     }
 
@@ -192,22 +193,24 @@ impl<'a> Engine<'a> {
     /// # Errors
     /// As [`Engine::assign_u8`].
     pub fn encode_u8(&mut self, frame: &[u8]) -> Result<Latent<'_>, FrameError> {
-        self.load_u8(frame)?;
+        self.write_input_u8(frame)?;
         run(&self.model, self.kernel, self.values, self.scratch)
     }
 
-    fn load(&mut self, frame: &[f32]) -> Result<(), FrameError> {
+    /// Checks a frame and writes it where the first layer finds it.
+    fn write_input(&mut self, frame: &[f32]) -> Result<(), FrameError> {
         check_frame(frame, self.model.shape().len())?;
-        load(&self.model, self.scratch, frame);
+        input::write(&self.model, self.scratch, frame.iter().copied());
         Ok(())
     }
 
-    fn load_u8(&mut self, frame: &[u8]) -> Result<(), FrameError> {
+    /// [`Engine::write_input`] for bytes, each divided by 255; any byte is a finite value.
+    fn write_input_u8(&mut self, frame: &[u8]) -> Result<(), FrameError> {
         let (expected, found) = (self.model.shape().len(), frame.len());
         if found != expected {
             return Err(FrameError::Length { expected, found });
         }
-        load_values(&self.model, self.scratch, frame.iter().map(|byte| f32::from(*byte) / 255.0));
+        input::write(&self.model, self.scratch, frame.iter().map(|byte| f32::from(*byte) / 255.0));
         Ok(())
     }
 
@@ -261,63 +264,6 @@ fn ends(values: &mut [f32], index: usize, inputs: usize, outputs: usize) -> Opti
     let (start, rest) = values.split_at_mut_checked(if at_start { inputs } else { outputs })?;
     let end = rest.get_mut((length - start.len()).checked_sub(if at_start { outputs } else { inputs })?..)?;
     Some(if at_start { (start, end) } else { (end, start) })
-}
-
-/// Writes a frame to `row` as the first layer takes it: standardised, and for a convolution channels last.
-fn load(model: &FlashModel<'_>, row: &mut [f32], frame: &[f32]) {
-    load_values(model, row, frame.iter().copied());
-}
-
-fn load_values(model: &FlashModel<'_>, row: &mut [f32], frame: impl Iterator<Item = f32>) {
-    let shape = model.shape();
-    let pixels = shape.height.saturating_mul(shape.width);
-    // Only convolutions know channels.
-    let channels = if matches!(model.layers().first(), Some(Layer::Conv(_))) { shape.channels } else { 1 };
-    place_values(model, row, [pixels, channels], frame);
-}
-
-/// Writes a frame to `row`, standardised: channels last, `channels` places a pixel; in its own order if that is 1.
-fn place_values(
-    model: &FlashModel<'_>,
-    row: &mut [f32],
-    [pixels, channels]: [usize; 2],
-    frame: impl Iterator<Item = f32>,
-) {
-    if channels == 1 {
-        row.iter_mut().zip(frame).for_each(|(slot, value)| *slot = value);
-    } else {
-        place(row, [pixels, channels], frame, |slot, value| *slot = value);
-    }
-    let Some([shift, factor]) = model.scaling() else { return };
-    // By halves, so that the difference of two large values stays finite; f64, as in training, is slow on a
-    // microcontroller.
-    let standardise =
-        |slot: &mut f32, (shift, factor): (&f32, &f32)| *slot = (0.5 * *slot - 0.5 * shift) * factor * 2.0;
-    let scaling = shift.iter().zip(factor);
-    if channels == 1 {
-        row.iter_mut().zip(scaling).for_each(|(slot, scaling)| standardise(slot, scaling));
-    } else {
-        place(row, [pixels, channels], scaling, standardise);
-    }
-}
-
-/// Visits the values of `row`, channels last, in the order channels first.
-fn place<T>(
-    row: &mut [f32],
-    [pixels, channels]: [usize; 2],
-    values: impl Iterator<Item = T>,
-    mut visit: impl FnMut(&mut f32, T),
-) {
-    let (mut pixel, mut channel) = (0, 0);
-    for value in values {
-        if let Some(slot) = row.get_mut(pixel * channels + channel) {
-            visit(slot, value);
-        }
-        pixel += 1;
-        if pixel == pixels {
-            (pixel, channel) = (0, channel + 1);
-        }
-    }
 }
 
 /// m, log v and logits among the outputs of the last layer.
