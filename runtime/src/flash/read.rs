@@ -10,6 +10,11 @@ use super::{
 use crate::layer::{Conv, Dense, LANES, Layer, Layout, MAX_UNITS, padded};
 use crate::{Calibration, FrameShape, Head, MAX_CLUSTERS};
 
+const OUT_OF_PLACE: FlashError = FlashError::Inconsistent("a section is not where it belongs");
+const WRONG_LENGTH: FlashError = FlashError::Inconsistent("a section has another length than its shape asks for");
+const WRONG_LAYER: FlashError = FlashError::Inconsistent("a layer does not fit its shape, or the layer before it");
+const TOO_FEW_WEIGHTS: FlashError = FlashError::Inconsistent("a layer has too few weights");
+
 /// Most layers of a model.
 pub const MAX_LAYERS: usize = 16;
 
@@ -64,46 +69,29 @@ impl<'a> FlashModel<'a> {
         }
     }
 
-    /// [`FlashModel::new`] in place; after an error it is no image.
+    /// [`FlashModel::new`] in place; after an error it is no model.
     pub(crate) fn init(&mut self, bytes: &'a [u8]) -> Result<(), FlashError> {
         let file = File::new(bytes)?;
-        let of = |at| file.word(at) as usize;
-        let shape = FrameShape { channels: of(word::CHANNELS), height: of(word::HEIGHT), width: of(word::WIDTH) };
-        let (k, d, p) = (of(word::CLUSTERS), of(word::LATENT), shape.len());
-        let in_range = (1..=MAX_CLUSTERS).contains(&k) && (1..=MAX_UNITS).contains(&d) && (1..=MAX_UNITS).contains(&p);
-        let (scaled, learned_head) = (of(word::SCALED), of(word::HEADS) & 1 == 1);
-        if !in_range || scaled > 1 {
-            return Err(FlashError::Inconsistent("shapes or flags in the header are out of range"));
-        }
-        let [low, high] = [word::LOG_VAR_MIN, word::LOG_VAR_MAX].map(|w| file.float(w));
-        let calibration =
-            Calibration { novelty_threshold: file.float(word::THRESHOLD), temperature: file.float(word::TEMPERATURE) };
-        if ![low, high].iter().all(|v| v.is_finite()) {
-            return Err(FlashError::NotFinite(Part::Header));
-        }
-        if low > high {
-            return Err(FlashError::Inconsistent("the range of log v is empty"));
-        }
-        // K·D cannot overflow: both are at most 2²⁰.
-        let head = file.floats(section::HEAD, k * d + k)?;
-        let wrong = FlashError::Inconsistent("a section has another length than its shape asks for");
-        let (mu_c, log_var_c) = head.split_at_checked(k * d).ok_or(wrong)?;
+        let header = Header::read(&file)?;
+        let Header { shape, clusters: k, latent: d, .. } = header;
+        // In place, as are the layers: both are large. K·D cannot overflow: K is at most 64, D at most 2²⁰.
+        let (mu_c, log_var_c) = split(file.floats(section::HEAD, k * d + k)?, k * d)?;
         self.head
-            .init(mu_c, log_var_c, calibration)
+            .init(mu_c, log_var_c, header.calibration)
             .map_err(|_| FlashError::Inconsistent("the head does not fit its shape"))?;
-        let scaled = scaled == 1;
-        let scaling = file.floats(section::SCALING, if scaled { 2 * p } else { 0 })?;
-        let golden = file.floats(section::GOLDEN, p + k + 1)?;
-        let (frame, answer) = golden.split_at_checked(p).ok_or(wrong)?;
-        let (log_responsibilities, novelty) = answer.split_at_checked(k).ok_or(wrong)?;
+        let scaling = file.scaling(header.scaled, shape.len())?;
+        let golden = file.golden(shape.len(), k)?;
+        let critic = file.critic()?;
+        read_layers(&mut self.layers, &file, shape, header.outputs())?;
+
         self.checksum = file.word(word::CHECKSUM);
         self.shape = shape;
-        self.learned_head = learned_head;
-        self.log_var_range = [low, high];
-        self.scaling = if scaled { scaling.split_at_checked(p).map(|(shift, factor)| [shift, factor]) } else { None };
-        self.golden = Golden { frame, log_responsibilities, novelty: novelty.first().copied().unwrap_or_default() };
-        self.critic = if file.critic { Some(file.section(FIXED_SECTIONS + file.layers)?) } else { None };
-        read_layers(&mut self.layers, &file, shape, 2 * d + if learned_head { k } else { 0 })
+        self.learned_head = header.learned_head;
+        self.log_var_range = header.log_var_range;
+        self.scaling = scaling;
+        self.golden = golden;
+        self.critic = critic;
+        Ok(())
     }
 
     /// The length in bytes that an image states in its first bytes; None if they do not begin one. Nothing else is
@@ -159,6 +147,56 @@ impl<'a> FlashModel<'a> {
     }
 }
 
+/// What the words of the header say, each within its range.
+struct Header {
+    shape: FrameShape,
+    clusters: usize,
+    latent: usize,
+    scaled: bool,
+    learned_head: bool,
+    log_var_range: [f32; 2],
+    /// Not checked: that is the head's.
+    calibration: Calibration,
+}
+
+impl Header {
+    fn read(file: &File<'_>) -> Result<Self, FlashError> {
+        let number = |at| file.word(at) as usize;
+        let shape =
+            FrameShape { channels: number(word::CHANNELS), height: number(word::HEIGHT), width: number(word::WIDTH) };
+        let (clusters, latent, scaled) = (number(word::CLUSTERS), number(word::LATENT), number(word::SCALED));
+        let in_range = (1..=MAX_CLUSTERS).contains(&clusters)
+            && (1..=MAX_UNITS).contains(&latent)
+            && (1..=MAX_UNITS).contains(&shape.len());
+        if !in_range || scaled > 1 {
+            return Err(FlashError::Inconsistent("shapes or flags in the header are out of range"));
+        }
+        let [low, high] = [word::LOG_VAR_MIN, word::LOG_VAR_MAX].map(|at| file.float(at));
+        if !low.is_finite() || !high.is_finite() {
+            return Err(FlashError::NotFinite(Part::Header));
+        }
+        if low > high {
+            return Err(FlashError::Inconsistent("the range of log v is empty"));
+        }
+        let calibration =
+            Calibration { novelty_threshold: file.float(word::THRESHOLD), temperature: file.float(word::TEMPERATURE) };
+        Ok(Self {
+            shape,
+            clusters,
+            latent,
+            scaled: scaled == 1,
+            learned_head: number(word::HEADS) & 1 == 1,
+            log_var_range: [low, high],
+            calibration,
+        })
+    }
+
+    /// What the last layer gives: m, log v and, with a learned head, logits.
+    fn outputs(&self) -> usize {
+        2 * self.latent + if self.learned_head { self.clusters } else { 0 }
+    }
+}
+
 /// The chain of layers from a frame to `last` outputs.
 fn read_layers<'a>(
     layers: &mut Vec<Layer<'a>, MAX_LAYERS>,
@@ -166,10 +204,9 @@ fn read_layers<'a>(
     shape: FrameShape,
     last: usize,
 ) -> Result<(), FlashError> {
-    let wrong = FlashError::Inconsistent("a layer does not fit its shape, or the layer before it");
     let table = file.section(section::LAYERS)?;
     if table.len() != file.layers * LAYER {
-        return Err(wrong);
+        return Err(WRONG_LAYER);
     }
     layers.clear();
     // Height, width and channels of the maps as long as there are convolutions.
@@ -180,7 +217,7 @@ fn read_layers<'a>(
         let [kind, relu, layout, zero] = [entry[0], entry[1], entry[2], entry[3]];
         let [inputs, outputs, kernel, stride, height, width, reserved] = core::array::from_fn(|i| number(4 + 4 * i));
         if relu > 1 || zero != 0 || reserved != 0 || outputs == 0 || outputs > MAX_UNITS {
-            return Err(wrong);
+            return Err(WRONG_LAYER);
         }
         let (bias, weights) = file.weights(FIXED_SECTIONS + index, padded(outputs))?;
         let layer = match (kind, layout) {
@@ -194,15 +231,15 @@ fn read_layers<'a>(
             }
             _ => None,
         }
-        .ok_or(wrong)?;
+        .ok_or(WRONG_LAYER)?;
         if layer.inputs() != units {
-            return Err(wrong);
+            return Err(WRONG_LAYER);
         }
         units = layer.outputs();
         if let Layer::Conv(conv) = &layer {
             maps = Some(conv.output_shape());
         }
-        layers.push(layer).map_err(|_| wrong)?;
+        layers.push(layer).map_err(|_| WRONG_LAYER)?;
     }
     match layers.last() {
         Some(Layer::Dense(dense)) if !dense.relu() && units == last => Ok(()),
@@ -260,22 +297,21 @@ impl<'a> File<'a> {
 
     /// Every section begins where the one before it ends, up to padding, and is as its checksum says.
     fn check_sections(&self, table_end: usize) -> Result<(), FlashError> {
-        let out_of_place = FlashError::Inconsistent("a section is not where it belongs");
         let mut end = table_end;
         for index in 0..FIXED_SECTIONS + self.layers + usize::from(self.critic) {
-            let start = end.checked_next_multiple_of(ALIGNMENT).ok_or(out_of_place)?;
+            let start = end.checked_next_multiple_of(ALIGNMENT).ok_or(OUT_OF_PLACE)?;
             let [offset, length, stated, reserved] = self.entry(index);
             let next = start.checked_add(length as usize).filter(|next| *next <= self.bytes.len());
-            let next = next.filter(|_| offset as usize == start && reserved == 0).ok_or(out_of_place)?;
+            let next = next.filter(|_| offset as usize == start && reserved == 0).ok_or(OUT_OF_PLACE)?;
             self.check_padding(end, start)?;
-            let section = self.bytes.get(start..next).ok_or(out_of_place)?;
+            let section = self.bytes.get(start..next).ok_or(OUT_OF_PLACE)?;
             if checksum(&[section]) != stated {
                 return Err(FlashError::Damaged(Part::Section(index)));
             }
             end = next;
         }
         if end.checked_next_multiple_of(ALIGNMENT) != Some(self.bytes.len()) {
-            return Err(out_of_place);
+            return Err(OUT_OF_PLACE);
         }
         self.check_padding(end, self.bytes.len())
     }
@@ -301,15 +337,14 @@ impl<'a> File<'a> {
     fn section(&self, index: usize) -> Result<&'a [u8], FlashError> {
         let [offset, length, ..] = self.entry(index).map(|v| v as usize);
         // It is inside: `check_sections` has seen to that.
-        self.bytes.get(offset..offset + length).ok_or(FlashError::Inconsistent("a section is not where it belongs"))
+        self.bytes.get(offset..offset + length).ok_or(OUT_OF_PLACE)
     }
 
     /// A section of `count` finite f32 values.
     fn floats(&self, index: usize, count: usize) -> Result<&'a [f32], FlashError> {
-        let wrong = FlashError::Inconsistent("a section has another length than its shape asks for");
-        let values: &[f32] = bytemuck::try_cast_slice(self.section(index)?).map_err(|_| wrong)?;
+        let values: &[f32] = bytemuck::try_cast_slice(self.section(index)?).map_err(|_| WRONG_LENGTH)?;
         if values.len() != count {
-            return Err(wrong);
+            return Err(WRONG_LENGTH);
         }
         if values.iter().any(|v| !v.is_finite()) {
             return Err(FlashError::NotFinite(Part::Section(index)));
@@ -317,15 +352,42 @@ impl<'a> File<'a> {
         Ok(values)
     }
 
+    /// Shift and factor of `length` values each, if they are standardised.
+    fn scaling(&self, scaled: bool, length: usize) -> Result<Option<[&'a [f32]; 2]>, FlashError> {
+        let values = self.floats(section::SCALING, if scaled { 2 * length } else { 0 })?;
+        if !scaled {
+            return Ok(None);
+        }
+        let (shift, factor) = split(values, length)?;
+        Ok(Some([shift, factor]))
+    }
+
+    /// The golden frame of `length` values, and its answer.
+    fn golden(&self, length: usize, clusters: usize) -> Result<Golden<'a>, FlashError> {
+        let (frame, answer) = split(self.floats(section::GOLDEN, length + clusters + 1)?, length)?;
+        let (log_responsibilities, novelty) = split(answer, clusters)?;
+        let novelty = novelty.first().copied().unwrap_or_default();
+        Ok(Golden { frame, log_responsibilities, novelty })
+    }
+
+    /// The section of the critic, if there is one.
+    fn critic(&self) -> Result<Option<&'a [u8]>, FlashError> {
+        if self.critic { self.section(FIXED_SECTIONS + self.layers).map(Some) } else { Ok(None) }
+    }
+
     /// Bias and weights of a layer, all finite.
     fn weights(&self, index: usize, outputs: usize) -> Result<(&'a [f32], &'a [u16]), FlashError> {
-        let wrong = FlashError::Inconsistent("a layer has too few weights");
         let bytes = self.section(index)?;
-        let (bias, weights) = bytes.split_at_checked(outputs * size_of::<f32>()).ok_or(wrong)?;
-        let bias: &[f32] = bytemuck::try_cast_slice(bias).map_err(|_| wrong)?;
-        let weights: &[u16] = bytemuck::try_cast_slice(weights).map_err(|_| wrong)?;
+        let (bias, weights) = bytes.split_at_checked(outputs * size_of::<f32>()).ok_or(TOO_FEW_WEIGHTS)?;
+        let bias: &[f32] = bytemuck::try_cast_slice(bias).map_err(|_| TOO_FEW_WEIGHTS)?;
+        let weights: &[u16] = bytemuck::try_cast_slice(weights).map_err(|_| TOO_FEW_WEIGHTS)?;
         if finite(bias, weights) { Ok((bias, weights)) } else { Err(FlashError::NotFinite(Part::Section(index))) }
     }
+}
+
+/// The first `count` values, and the others.
+fn split(values: &[f32], count: usize) -> Result<(&[f32], &[f32]), FlashError> {
+    values.split_at_checked(count).ok_or(WRONG_LENGTH)
 }
 
 /// Whether bias and f16 weights are finite.
