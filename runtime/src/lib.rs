@@ -1,10 +1,14 @@
-//! Cluster inference on the device: which cluster a frame belongs to, how sure that is, how novel it is.
+#![cfg_attr(feature = "tract", doc = include_str!("../README.md"))]
+#![cfg_attr(
+    not(feature = "tract"),
+    doc = "Cluster inference on the device: which cluster a frame belongs to, how sure that is, how novel it is. README.md \
+           beside this crate says more."
+)]
 //!
-//! The core needs neither `std` nor a heap: [`native::Engine`] runs a flash image ([`flash`]) where it lies. With the
-//! feature `tract` (the default) [`Engine`] runs the ONNX file that `trainer export` writes. Both give the same
-//! [`Assignment`].
+//! ## Modules
 //!
-//! This crate knows nothing of training.
+//! [`flash`] reads and writes flash images, [`native`] runs them, `onnx` runs ONNX files. [`kernels`] and [`layer`] are
+//! inner: the engines are built from them, and tests and benches look at them.
 #![cfg_attr(not(any(feature = "std", test)), no_std)]
 
 mod assignment;

@@ -12,13 +12,13 @@ const USED_WORDS: usize = 6;
 const MAX_SIDE: usize = 31;
 const WRONG: FlashError = FlashError::Inconsistent("the critic does not fit the model");
 
-/// The amortised critic: from the latent mean m of a frame to what the model expects of each value, and from there to H1,
-/// how well the value agrees with it.
+/// The amortised critic: from the latent mean m of a frame to what the model expects of each value, and from there to
+/// trust, how well the value agrees with it.
 ///
 /// ```text
 /// grid = dense₃(relu(dense₂(relu(dense₁(m)))))          [C, ⌈H/factor⌉, ⌈W/factor⌉]
 /// x̂    = mean(enlarge(grid) + local(x) + bias)          [C,H,W]
-/// H1   = exp(-sharpness · (x - x̂)²)
+/// trust = exp(-sharpness · (x - x̂)²)                    [C,H,W]
 /// ```
 ///
 /// `enlarge` interpolates linearly in both directions ([`CriticNetwork::tap`]); `local` is a convolution of each channel
@@ -50,7 +50,7 @@ impl<'a> CriticNetwork<'a> {
         &self.dense
     }
 
-    /// What is added to the enlarged grid `[C,H,W]`.
+    /// The bias `[C,H,W]`, which is added to the enlarged grid.
     pub fn bias(&self) -> &'a [f32] {
         self.bias
     }
@@ -60,17 +60,17 @@ impl<'a> CriticNetwork<'a> {
         self.local
     }
 
-    /// Their side, odd.
+    /// The side of the local kernels, odd.
     pub fn side(&self) -> usize {
         self.side
     }
 
-    /// Values of a frame, in each direction, for each of the grid.
+    /// Values of a frame, in each direction, for each value of the grid.
     pub fn factor(&self) -> usize {
         self.factor
     }
 
-    /// Whether the decoder is Bernoulli.
+    /// Whether the decoder is Bernoulli, so that `mean` is the logistic function.
     pub fn bernoulli(&self) -> bool {
         self.bernoulli
     }
@@ -82,7 +82,8 @@ impl<'a> CriticNetwork<'a> {
 
     /// The two places of a grid of `length` that a value at `at` lies between, and the share of the second.
     ///
-    /// Both are divided into equal cells that have their value in the middle; past the middle of the last cell it stays.
+    /// Frame and grid are both divided into equal cells that have their value in the middle; past the middle of the last
+    /// cell the value stays.
     pub fn tap(at: usize, factor: usize, length: usize) -> (usize, usize, f32) {
         let last = length.saturating_sub(1);
         let place = ((at as f32 + 0.5) / factor as f32 - 0.5).clamp(0.0, last as f32);
@@ -116,7 +117,7 @@ fn read<'a>(bytes: &'a [u8], part: Part, shape: FrameShape, latent: usize) -> Re
     Ok(CriticNetwork { dense, bias, local, side, factor, bernoulli: bernoulli == 1, sharpness })
 }
 
-/// What of the section is not read yet.
+/// The part of the section that is not read yet.
 struct Rest<'a> {
     bytes: &'a [u8],
     part: Part,

@@ -6,7 +6,7 @@ pub enum FlashError {
     /// Fewer bytes than a header, or than the header says.
     #[error("{found} bytes, expected at least {expected}: the image is cut off")]
     Short {
-        /// Bytes that would be there.
+        /// Bytes that a whole image would have.
         expected: usize,
         /// Bytes given.
         found: usize,
@@ -42,7 +42,7 @@ pub enum FlashError {
     NotFinite(Part),
 }
 
-/// A part of an image.
+/// A part of a flash image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
     /// Header and section table.

@@ -1,44 +1,4 @@
-//! The flash image (`.cvi`): a whole model as bytes that are read where they lie, in flash, in a mapped file, or in the
-//! program itself.
-//!
-//! Little-endian throughout. Sections begin at multiples of 64 bytes, in the order below, without gaps but the zeros
-//! that fill up to the next multiple of 64; the file ends at such a multiple. What a header word says follows from the
-//! model, so every byte is either checked by a CRC-32C or must be 0.
-//!
-//! Header, 64 bytes:
-//!
-//! | word | content |
-//! |---|---|
-//! | 0 | magic `CVIM` |
-//! | 1 | version, 2 |
-//! | 2 | length of the file, bytes |
-//! | 3, 4, 5 | channels, height and width of a frame |
-//! | 6, 7 | clusters K, latent dimensions D |
-//! | 8 | 1 if values are standardised, 0 if not |
-//! | 9 | 1 if there is a learned cluster head, 0 if the mixture gives q(c\|x); 2 more if there is a critic |
-//! | 10 | layers L |
-//! | 11 | novelty threshold, f32, nats |
-//! | 12, 13 | range of log v, f32 |
-//! | 14 | temperature of q(c\|x), f32 |
-//! | 15 | CRC-32C of bytes 0 to 60 and of the section table |
-//!
-//! Section table at byte 64, 16 bytes a section: offset, length, CRC-32C, 0. The sections:
-//!
-//! | section | content |
-//! |---|---|
-//! | 0 layers | L entries of 32 bytes: kind (0 dense, 1 convolution), ReLU (0, 1), layout (0 rows, 1 panels; convolution 0), 0, one byte each; inputs (channels), outputs, kernel, stride, input height, input width (0 for dense), 0 |
-//! | 1 head | μ_c `[K,D]`, log σ_c² `[K]`, f32 |
-//! | 2 scaling | shift `[P]`, factor `[P]`, f32, in the order of a frame; empty if not standardised |
-//! | 3 golden | a frame `[P]`, then its log q(c\|x) `[K]` and novelty, f32: the self-test after an update |
-//! | 4.. a layer each | bias f32 `[outputs padded to 16]`, then f16 weights in the layer's layout |
-//! | 4 + L critic | only if there is one: 16 words, bias f32 `[P]`, local kernels f32 `[C,side,side]`, then three dense layers as above, in panels from 64 outputs on |
-//!
-//! The words of the critic are the outputs of its first two layers, the factor of its grid, 1 if the decoder is Bernoulli
-//! and 0 if Gaussian, the sharpness f32, the side of its local kernels, and ten 0; [`CriticNetwork`] says what they are for. [`FlashModel::new`] checks its checksum alone, so that a program
-//! that never explains carries no code for it; [`CriticNetwork::new`] checks the rest.
-//!
-//! Convolutions come first and hold values with channels last: `[row][column][channel]`. The last layer is dense, without
-//! ReLU, and gives m `[D]`, log v `[D]` and, with a learned head, logits `[K]`, side by side.
+#![doc = include_str!("../../docs/flash-format.md")]
 
 #[cfg(feature = "std")]
 mod buffer;
@@ -51,7 +11,7 @@ mod write;
 #[cfg(feature = "std")]
 pub use buffer::Buffer;
 pub use critic::CriticNetwork;
-pub use error::FlashError;
+pub use error::{FlashError, Part};
 pub use read::{FlashModel, Golden, MAX_LAYERS};
 #[cfg(feature = "std")]
 pub use write::{ConvSpec, CriticSpec, DenseSpec, ModelSpec, encode, repair};
@@ -123,7 +83,7 @@ fn header_checksum(bytes: &[u8], table: &[u8]) -> u32 {
     checksum(&[&bytes[..word::CHECKSUM * 4], table])
 }
 
-/// Bytes with the alignment that an [`FlashModel`] needs, for `include_bytes!`:
+/// Bytes with the alignment that a [`FlashModel`] needs, for `include_bytes!`:
 /// `static MODEL: &Aligned<[u8]> = &Aligned(*include_bytes!("model.cvi"));`
 #[repr(C, align(64))]
 pub struct Aligned<T: ?Sized>(pub T);

@@ -35,11 +35,11 @@ pub struct FlashModel<'a> {
 /// A frame, and what the model said of it when it was exported.
 #[derive(Clone, Copy, Debug)]
 pub struct Golden<'a> {
-    /// The frame `[P]`.
+    /// The golden frame `[P]`.
     pub frame: &'a [f32],
-    /// log q(c|x) `[K]`, nats.
+    /// The model's log q(c|x) of the golden frame `[K]`, nats.
     pub log_responsibilities: &'a [f32],
-    /// Nats.
+    /// The novelty, nats.
     pub novelty: f32,
 }
 
@@ -54,7 +54,7 @@ impl<'a> FlashModel<'a> {
         Ok(model)
     }
 
-    /// An image of no layers, for [`FlashModel::init`].
+    /// A model of no layers, for [`FlashModel::init`].
     pub(crate) const fn empty() -> Self {
         Self {
             checksum: 0,
@@ -131,7 +131,7 @@ impl<'a> FlashModel<'a> {
         self.scaling
     }
 
-    /// The self-test.
+    /// The golden frame and its answer, for the self-test after an update.
     pub fn golden(&self) -> Golden<'a> {
         self.golden
     }
@@ -147,7 +147,7 @@ impl<'a> FlashModel<'a> {
     }
 }
 
-/// What the words of the header say, each within its range.
+/// The words of the header, each within its range.
 struct Header {
     shape: FrameShape,
     clusters: usize,
@@ -155,7 +155,7 @@ struct Header {
     scaled: bool,
     learned_head: bool,
     log_var_range: [f32; 2],
-    /// Not checked: that is the head's.
+    /// Threshold and temperature, which the head checks.
     calibration: Calibration,
 }
 
@@ -191,7 +191,7 @@ impl Header {
         })
     }
 
-    /// What the last layer gives: m, log v and, with a learned head, logits.
+    /// Outputs of the last layer: m, log v and, with a learned head, logits.
     fn outputs(&self) -> usize {
         2 * self.latent + if self.learned_head { self.clusters } else { 0 }
     }

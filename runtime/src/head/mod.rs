@@ -16,7 +16,7 @@ pub(crate) use exp::exp;
 
 use crate::{Assignment, FrameError, MAX_CLUSTERS};
 
-/// What is fitted to frames that training kept aside, so that an answer means what it says.
+/// Threshold and temperature, fitted to frames that training kept aside, so that an answer means what it says.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Calibration {
     /// The novelty past which a frame is called novel, nats.
@@ -27,7 +27,7 @@ pub struct Calibration {
 }
 
 impl Calibration {
-    /// A threshold, and the mixture's own responsibilities.
+    /// A calibration of this threshold that leaves the mixture's own responsibilities: temperature 1.
     pub const fn threshold(novelty_threshold: f32) -> Self {
         Self { novelty_threshold, temperature: 1.0 }
     }
@@ -46,14 +46,31 @@ core::cfg_select! {
 }
 
 /// The latent mixture p(z|c) = N(μ_c, σ_c² I), p(c) = 1/K, whose means stay where the model lies.
+///
+/// ```
+/// use runtime::{Calibration, Head};
+///
+/// // Two clusters in the plane, of variance 1, at (0, 0) and (4, 0).
+/// let mu_c = [0.0, 0.0, 4.0, 0.0];
+/// let head = Head::new(&mu_c, &[0.0, 0.0], Calibration::threshold(8.0))?;
+///
+/// // A latent near the second, of variance exp(-2) in each dimension.
+/// let answer = head.assign(&[3.5, 0.1], &[-2.0, -2.0], None)?;
+/// assert_eq!((answer.cluster, answer.runner_up), (1, Some(0)));
+/// assert!(answer.confidence > 0.9 && !answer.is_novel);
+///
+/// // One that is far from both.
+/// assert!(head.assign(&[0.0, 9.0], &[-2.0, -2.0], None)?.is_novel);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Head<'a> {
     /// μ_c `[K,D]`.
     mu_c: Means<'a>,
-    /// 1 / σ_c², and log N(μ_c; μ_c, σ_c² I) + log K p(c), of which the latter is 0 as trained.
+    /// Of every cluster 1 / σ_c², and -(D/2) log(2πσ_c²) + log K p(c), of which the latter is 0 as trained.
     scales: Vec<[f32; 2], MAX_CLUSTERS>,
     novelty_threshold: f32,
-    /// 1 / T.
+    /// 1 / T, the inverse of the temperature.
     sharpness: f32,
 }
 
@@ -63,9 +80,9 @@ pub enum HeadError {
     /// K is 0 or above [`MAX_CLUSTERS`], or the means are no K equal rows.
     #[error("{means} means and {clusters} variances do not make 1 to {MAX_CLUSTERS} clusters")]
     Shape {
-        /// Values in μ.
+        /// Values among the means μ.
         means: usize,
-        /// Values in log σ².
+        /// Values among the log-variances log σ².
         clusters: usize,
     },
     /// A parameter is NaN or infinite, or a weight or the temperature is not above 0.
@@ -117,8 +134,8 @@ impl<'a> Head<'a> {
     }
 
     /// A head with these variances and threshold, but means `mu_c` `[K,D]` and p(c) in proportion to `weights` `[K]`
-    /// times that of this head (1/K as trained), as adaptation on the device gives them: e_c then counts log K p(c) besides
-    /// E3.
+    /// times that of this head (1/K as trained), as adaptation on the device gives them. The exponents e_c of
+    /// [`Head::assign`] then count log K p(c) besides E_q(z|x) log p(z|c).
     ///
     /// # Errors
     /// If the lengths are not those of this head, a value is not finite, or a weight is not above 0.
@@ -145,12 +162,12 @@ impl<'a> Head<'a> {
         Head { mu_c: mu_c.into_owned().into(), scales, novelty_threshold, sharpness }
     }
 
-    /// μ_c `[K,D]`.
+    /// The means μ_c `[K,D]`.
     pub fn means(&self) -> &[f32] {
         &self.mu_c
     }
 
-    /// 1 / σ_c² of every cluster, in order.
+    /// The precision 1 / σ_c² of every cluster, in order.
     pub fn precisions(&self) -> impl Iterator<Item = f32> + '_ {
         self.scales.iter().map(|[precision, _]| *precision)
     }
@@ -173,9 +190,15 @@ impl<'a> Head<'a> {
 
     /// Assigns a frame from m and log v `[D]`.
     ///
-    /// The exponents are e_c = E_q(z|x) log p(z|c) (E3); log q(c|x) is the log-softmax of e_c / T, or of `logits` `[K]` / T
-    /// where the model has a learned cluster head; novelty is -log Σ_c exp(e_c)/K. Weights other than 1/K are in e_c, see
-    /// [`Head::with_mixture`]; T is [`Calibration::temperature`].
+    /// With q(z|x) = N(m, diag v), the exponent of a cluster is the expected log-density of the latent under it,
+    ///
+    /// ```text
+    /// e_c = E_q(z|x) log p(z|c) = -(D/2) log(2πσ_c²) - (‖m - μ_c‖² + Σ_d v_d) / (2σ_c²)
+    /// ```
+    ///
+    /// log q(c|x) is the log-softmax of e_c / T, or of `logits` `[K]` / T where the model has a learned cluster head;
+    /// novelty is -log Σ_c exp(e_c)/K, nats. Weights other than 1/K are in e_c, see [`Head::with_mixture`]; T is
+    /// [`Calibration::temperature`].
     ///
     /// # Errors
     /// [`FrameError::Length`] if a length is not D (or K), [`FrameError::Overflow`] if a result is not finite.
@@ -219,6 +242,7 @@ impl<'a> Head<'a> {
     }
 }
 
+/// log Σ exp of the values, without overflow.
 fn log_sum_exp(values: &[f32]) -> f32 {
     let max = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     max + libm::logf(values.iter().map(|&v| exp(v - max)).sum())

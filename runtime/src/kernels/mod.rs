@@ -1,10 +1,13 @@
 //! The arithmetic of a layer: f16 weights, f32 inputs, sums and outputs.
 //!
-//! Every instruction set runs the same code (`generic.rs`, `batch.rs`) over its own vectors, but for Cortex-M with an FPU,
-//! which has loops of its own (`thumb.rs`). A zero input adds nothing to a sum as long as weights are finite, which the
-//! image's loader ensures; where weights lie by input, zeros are skipped and their weights never read. Sums differ from the
-//! scalar ones by the order of additions and by fused multiply-adds: at most n · 2⁻²³ of the sum of the absolute products,
-//! n the number of inputs.
+//! Every instruction set (`arch/`) runs the same walks over its own vectors: `one_frame.rs`, where zeros are skipped, and
+//! `many_frames.rs`, where weights are widened once for all frames. Only a Cortex-M with an FPU has walks of its own for
+//! one frame (`arch/thumb.rs`). A zero input adds nothing to a sum as long as weights are finite, which reading a flash
+//! image ensures. Sums differ from the scalar ones by the order of additions and by fused multiply-adds: at most n · 2⁻²³
+//! of the sum of the absolute products, n the number of inputs.
+//!
+//! Of this module a program needs [`Kernel::best`], [`Kernel::all`] and [`Kernel::name`], to choose what an engine runs on;
+//! the functions of a layer are inner, for the engines and for the tests of the kernels.
 #![expect(unsafe_code, reason = "vector instructions and unchecked loads; each block says why it holds")]
 
 mod arch;
@@ -20,7 +23,9 @@ use crate::layer::{Conv, Dense, Layer, padded};
 /// `run` is `#[inline(always)]`, and so is what it calls.
 #[cfg(feature = "std")]
 pub(crate) trait Work {
+    /// What the work gives.
     type Output;
+    /// Does the work.
     fn run(self) -> Self::Output;
 }
 
@@ -72,12 +77,12 @@ impl Kernel {
     /// it is that FPU's instructions, and the only set, so that nothing else takes room in flash.
     pub const SCALAR: Self = Self(Set::Scalar);
 
-    /// The fastest.
+    /// The fastest kernel that this machine has.
     pub fn best() -> Self {
         Self::all().last().unwrap_or(Self::SCALAR)
     }
 
-    /// All that this machine has, fastest last.
+    /// All kernels that this machine has, the fastest last.
     pub fn all() -> impl Iterator<Item = Self> {
         [
             Some(Set::Scalar),
@@ -93,7 +98,7 @@ impl Kernel {
         .map(Self)
     }
 
-    /// Its name, as the makers of processors write it.
+    /// The name of the instruction set, as the makers of processors write it.
     pub fn name(self) -> &'static str {
         match self.0 {
             Set::Scalar => arch::base::NAME,
@@ -118,6 +123,7 @@ impl Kernel {
         }
     }
 
+    /// Places of the list for a dense layer.
     fn dense_list(self, layer: &Dense<'_>) -> usize {
         if self == Self::SCALAR { arch::base::list_len(layer.inputs()) } else { layer.inputs() }
     }
@@ -139,8 +145,8 @@ impl Kernel {
         {
             return false;
         }
-        // SAFETY: `Dense` holds as many weights and biases as its shape asks for, the lengths of the rest, and where the
-        // weights lie, were looked at just now, and a set exists only where its instructions do.
+        // SAFETY: lengths, and where the weights lie, were looked at just now, and a set exists only where its
+        // instructions do.
         unsafe { of_set!(self.0, dense(layer, x, out, list)) }
         true
     }
@@ -157,7 +163,8 @@ impl Kernel {
         if out.len() < outputs || list.len() < x.len() + height * width + 1 || !self.aligned(layer.weights()) {
             return false;
         }
-        // SAFETY: as for `dense`, with the shape of `Conv`.
+        // SAFETY: lengths, and where the weights lie, were looked at just now, and a set exists only where its
+        // instructions do.
         unsafe { of_set!(self.0, conv(layer, x, out, list)) }
         true
     }
@@ -216,7 +223,7 @@ impl Kernel {
             return false;
         }
         let (x, out) = (Rows { at: x.as_ptr(), stride: strides[0] }, Rows { at: out.as_mut_ptr(), stride: strides[1] });
-        // SAFETY: as for `dense_batch`.
+        // SAFETY: all lengths were compared just now, and a set exists only where its instructions do.
         unsafe { of_set!(self.0, conv_batch(layer, x, out, frames, wide)) }
         true
     }
@@ -228,7 +235,7 @@ impl Kernel {
             // SAFETY: the set exists only where its instructions do.
             #[cfg(target_arch = "x86_64")]
             Set::Avx2 => unsafe { arch::x86::avx2::run(work) },
-            // SAFETY: as above.
+            // SAFETY: the set exists only where its instructions do.
             #[cfg(target_arch = "x86_64")]
             Set::Avx512 => unsafe { arch::x86::avx512::run(work) },
             // The others have no more than what the rest of the program is compiled for.

@@ -19,6 +19,9 @@ const BLOCK: [usize; 2] = [96, 1024];
 const LEAST_SHARE: usize = 16;
 
 /// A model in a flash image, ready to assign many frames at once.
+///
+/// Its buffers come from the heap, and are kept from one call to the next without the feature `threads`; every call takes
+/// memory for the assignments.
 #[derive(Clone, Debug)]
 pub struct Batch<'a> {
     model: FlashModel<'a>,
@@ -28,12 +31,12 @@ pub struct Batch<'a> {
 }
 
 impl<'a> Batch<'a> {
-    /// An engine on the fastest kernel of this machine.
+    /// A batch engine on the fastest kernel of this machine.
     pub fn new(model: FlashModel<'a>) -> Self {
         Self::with_kernel(model, Kernel::best())
     }
 
-    /// An engine on one kernel.
+    /// A batch engine on a kernel of choice.
     pub fn with_kernel(model: FlashModel<'a>, kernel: Kernel) -> Self {
         Self {
             model,
@@ -126,14 +129,14 @@ impl<'a> Batch<'a> {
     }
 }
 
-/// Kept from one block, and one call, to the next.
+/// Buffers, kept from one block to the next, and without threads from one call to the next.
 #[derive(Clone, Debug, Default)]
 struct Memory {
-    /// Inputs of a layer, and its outputs.
+    /// The inputs of a layer, and its outputs.
     values: [Vec<f32>; 2],
-    /// Its weights in f32.
+    /// Weights of the layer, widened to f32.
     wide: Vec<f32>,
-    /// Its inputs that are not 0.
+    /// Indexes of the layer's inputs that are not 0.
     list: Vec<u32>,
 }
 
@@ -155,7 +158,7 @@ const NEAR: usize = 1 << 19;
 const SAMPLE: usize = 8;
 
 impl<'a> From<&Engine<'a>> for Batch<'a> {
-    /// The same model on the same kernel.
+    /// A batch engine of the same model on the same kernel.
     fn from(engine: &Engine<'a>) -> Self {
         Self::with_kernel(engine.model().clone(), engine.kernel())
     }

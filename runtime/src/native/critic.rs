@@ -1,4 +1,4 @@
-//! Why a frame went to its cluster, by the critic that was trained for it: one forward pass, no decoder.
+//! Why a frame went to its cluster, by the critic that was trained for the model: one forward pass, no decoder.
 
 use bytemuck::cast_slice_mut;
 
@@ -27,12 +27,12 @@ pub enum CriticError {
     /// The scratch memory is too small.
     #[error("{found} values of scratch memory, this critic needs {needed}")]
     Scratch {
-        /// What [`critic_scratch_len`] gives.
+        /// Values needed: [`critic_scratch_len`].
         needed: usize,
         /// Values given.
         found: usize,
     },
-    /// Its section makes no sense.
+    /// The section of the critic makes no sense.
     #[error(transparent)]
     Flash(#[from] FlashError),
 }
@@ -64,7 +64,7 @@ impl<'a> Critic<'a> {
         Self::with_kernel(model, scratch, Kernel::best())
     }
 
-    /// The critic on one kernel; scratch for the fastest is enough for any.
+    /// The critic of an image on a kernel of choice; scratch memory for the fastest is enough for any.
     ///
     /// # Errors
     /// As [`Critic::new`].
@@ -77,7 +77,7 @@ impl<'a> Critic<'a> {
         Ok(Self { network, kernel, scratch })
     }
 
-    /// H1 of a frame with latent mean `mu`; `map` has as many values as the frame.
+    /// Writes the trust of every value of a frame with latent mean `mu`; `map` has as many values as the frame.
     fn run(&mut self, model: &FlashModel<'_>, frame: &[f32], mu: &[f32], map: &mut [f32]) -> Option<()> {
         let (network, shape) = (&self.network, model.shape());
         let [a, b, c] = network.dense();
@@ -137,16 +137,17 @@ fn local(plane: &[f32], shape: FrameShape, [row, column]: [usize; 2], weights: &
     sum
 }
 
-/// Between `a` and `b`, at a share of the way.
+/// Linear interpolation: `a` at a share of 0, `b` at 1.
 fn lerp(a: f32, b: f32, share: f32) -> f32 {
     a + (b - a) * share
 }
 
 impl Engine<'_> {
     /// Assigns a frame as [`Engine::assign`] does, and writes to `trust` how well each of its values is what the model
-    /// expects of such a frame, as the critic sees it: H1 `[C·H·W]`, 0 to 1, low where frame and reconstruction disagree.
+    /// expects of such a frame, as the critic sees it: trust `[C·H·W]`, 0 to 1, low where frame and reconstruction disagree.
     ///
-    /// `critic` is of the same image.
+    /// `critic` is that of the same model. The map is exp(-(x - x̂)²/(2s²)), x̂ what the critic expects of the value and s
+    /// the noise of a value ([`CriticNetwork`]).
     ///
     /// # Errors
     /// As [`Engine::assign`], and [`FrameError::Length`] for a map of another length than a frame,

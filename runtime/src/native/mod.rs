@@ -18,29 +18,47 @@ use crate::kernels::Kernel;
 use crate::layer::{Layer, padded};
 use crate::{Assignment, FrameError, Head, check_frame};
 
-/// A model in a flash image, ready to assign frames.
+/// A model in a flash image, ready to assign frames; it takes no memory but the scratch memory it is given.
+///
+/// ```
+/// use runtime::flash::{Aligned, FlashModel};
+/// use runtime::native::{Engine, scratch_len};
+///
+/// static MODEL: &Aligned<[u8]> =
+///     &Aligned(*include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../models/digits.cvi")));
+///
+/// let model = FlashModel::new(&MODEL.0)?;
+/// let golden = model.golden();
+/// let mut scratch = vec![0.0; scratch_len(&model)];
+/// let mut engine = Engine::new(model, &mut scratch)?;
+/// let answer = engine.assign(golden.frame)?;
+/// assert!((answer.novelty - golden.novelty).abs() < 0.1);
+/// // A frame of another size is refused, and so is one with a NaN.
+/// assert!(engine.assign(&golden.frame[1..]).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Engine<'a> {
     model: FlashModel<'a>,
     kernel: Kernel,
-    /// Of the scratch memory what holds inputs and outputs; the kernel's list is the rest.
+    /// Values of the scratch memory that hold inputs and outputs; the kernel's list is the rest.
     values: usize,
     scratch: &'a mut [f32],
 }
 
-/// What the encoder gives for a frame: q(z|x) = N(m, diag v).
+/// The posterior of a frame's latent as the encoder gives it: q(z|x) = N(m, diag v).
 #[derive(Clone, Copy, Debug)]
 pub struct Latent<'a> {
-    /// m `[D]`.
+    /// The mean m `[D]`.
     pub mu: &'a [f32],
-    /// log v `[D]`, within the range that the model clamps it to.
+    /// The log-variance log v `[D]`, within the range that the model clamps it to.
     pub log_var: &'a [f32],
-    /// `[K]`, where the model has a learned cluster head.
+    /// Logits of q(c|x) `[K]`, where the model has a learned cluster head.
     pub logits: Option<&'a [f32]>,
 }
 
 impl Latent<'_> {
-    /// What a head says of it.
+    /// Assigns the latent to a cluster of a head.
     ///
     /// # Errors
     /// As [`Head::assign`].
@@ -55,7 +73,7 @@ pub enum EngineError {
     /// The scratch memory is too small.
     #[error("{found} values of scratch memory, this model needs {needed}")]
     Scratch {
-        /// What [`scratch_len`] gives.
+        /// Values needed: [`scratch_len`].
         needed: usize,
         /// Values given.
         found: usize,
@@ -68,13 +86,31 @@ pub enum EngineError {
     SelfTest,
 }
 
-/// Scratch memory for the models of which [`scratch_len`] is at most `N`, to be declared where it shall lie.
+/// Scratch memory for the models of which [`scratch_len`] is at most `N`, to be declared where it shall lie: on the stack,
+/// in a static, in memory that is closely coupled to the processor.
+///
+/// ```
+/// use runtime::flash::{Aligned, FlashModel};
+/// use runtime::native::{Engine, EngineError, Scratch};
+///
+/// static MODEL: &Aligned<[u8]> =
+///     &Aligned(*include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../models/digits.cvi")));
+///
+/// let model = FlashModel::new(&MODEL.0)?;
+/// let mut scratch = Scratch::<8037>::new();
+/// assert!(Engine::new(model.clone(), &mut scratch.0).is_ok());
+/// // Too little is an error that says how much is needed.
+/// let mut small = Scratch::<1000>::new();
+/// let refused = Engine::new(model, &mut small.0).err();
+/// assert!(matches!(refused, Some(EngineError::Scratch { needed: 8037, found: 1000 })));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 #[repr(C, align(64))]
 pub struct Scratch<const N: usize>(pub [f32; N]);
 
 impl<const N: usize> Scratch<N> {
-    /// All zeros.
+    /// Scratch memory of zeros.
     pub const fn new() -> Self {
         Self([0.0; N])
     }
@@ -86,13 +122,13 @@ impl<const N: usize> Default for Scratch<N> {
     }
 }
 
-/// Values of scratch memory that an engine for this image needs on the fastest kernel of this machine: the inputs and
+/// Values of scratch memory that an engine for this model needs on the fastest kernel of this machine: the inputs and
 /// outputs of one layer, of the one that has most, and the kernel's list of those inputs that are not 0.
 pub fn scratch_len(model: &FlashModel<'_>) -> usize {
     scratch_len_for(model, Kernel::best())
 }
 
-/// The same on a kernel of choice.
+/// Values of scratch memory that an engine for this model needs on a kernel of choice; see [`scratch_len`].
 pub fn scratch_len_for(model: &FlashModel<'_>, kernel: Kernel) -> usize {
     values_len(model) + model.layers().iter().map(|layer| kernel.list_len(layer)).max().unwrap_or(0)
 }
@@ -138,7 +174,7 @@ impl<'a> Engine<'a> {
     // Apart, so that what it takes of the stack is gone before a frame comes.
     #[inline(never)]
     pub fn init(&mut self, bytes: &'a [u8], scratch: &'a mut [f32]) -> Result<(), EngineError> {
-        // Without values there is no room for a frame.
+        // Without values there is no room for a frame, so a frame is refused until all below has gone well.
         self.values = 0;
         self.model.init(bytes)?;
         let (needed, found) = (scratch_len(&self.model), scratch.len());
@@ -151,12 +187,12 @@ impl<'a> Engine<'a> {
         Ok(())
     }
 
-    /// The model.
+    /// The model that the engine runs.
     pub fn model(&self) -> &FlashModel<'a> {
         &self.model
     }
 
-    /// The kernel it runs on.
+    /// The kernel that the engine runs on.
     pub fn kernel(&self) -> Kernel {
         self.kernel
     }
@@ -179,7 +215,7 @@ impl<'a> Engine<'a> {
         run(&self.model, self.kernel, self.values, self.scratch)?.assign(self.model.head())
     }
 
-    /// Encodes a frame as [`Engine::assign`] takes it, for a head other than the image's.
+    /// Encodes a frame as [`Engine::assign`] takes it, for a head other than the model's.
     ///
     /// # Errors
     /// As [`Engine::assign`].
@@ -257,7 +293,7 @@ fn run<'s>(
     latent(model, last)
 }
 
-/// Where layer `index` finds its inputs and where it puts its outputs: at either end of the memory, in turn.
+/// The inputs of layer `index`, and the place of its outputs: at either end of the memory, in turn.
 fn ends(values: &mut [f32], index: usize, inputs: usize, outputs: usize) -> Option<(&mut [f32], &mut [f32])> {
     let length = values.len();
     let at_start = index.is_multiple_of(2);

@@ -1,10 +1,10 @@
-//! The checksum of an exported ONNX model, which protobuf itself has none of.
+//! The checksum of an exported ONNX file, since protobuf has none of its own.
 
 use super::names::{CHECKSUM_DIGITS, CHECKSUM_KEY};
 
 const CRC: crc::Crc<u32, crc::Table<16>> = crc::Crc::<u32, crc::Table<16>>::new(&crc::CRC_32_ISCSI);
 
-/// Where the digits of the checksum stand in a file, if it has one.
+/// The place of the checksum's digits in a file, if it has one.
 ///
 /// In protobuf the value follows its key with a tag byte and a length byte.
 fn place_of(bytes: &[u8]) -> Option<usize> {
@@ -14,6 +14,7 @@ fn place_of(bytes: &[u8]) -> Option<usize> {
     (place + CHECKSUM_DIGITS <= bytes.len()).then_some(place)
 }
 
+/// CRC-32C of the file with the digits at `place` read as `0`.
 fn compute(bytes: &[u8], place: usize) -> u32 {
     let mut digest = CRC.digest();
     digest.update(&bytes[..place]);
@@ -24,7 +25,7 @@ fn compute(bytes: &[u8], place: usize) -> u32 {
 
 /// Writes the checksum into an encoded model that has the key with eight digits as its value.
 ///
-/// Returns false if it has not.
+/// Returns false, and changes nothing, if the model has no such key.
 pub fn write(bytes: &mut [u8]) -> bool {
     let Some(place) = place_of(bytes) else { return false };
     let digits = format!("{:08x}", compute(bytes, place));
@@ -32,7 +33,7 @@ pub fn write(bytes: &mut [u8]) -> bool {
     true
 }
 
-/// True if the file is as it was written.
+/// Whether the checksum of a file is that of its bytes.
 pub fn holds(bytes: &[u8]) -> bool {
     place_of(bytes).is_some_and(|place| {
         let digits = format!("{:08x}", compute(bytes, place));

@@ -1,4 +1,4 @@
-//! Why a frame went to its cluster, exactly: the decoder at 2D points of z under both clusters, by tract.
+//! Why a frame went to its cluster, exactly: the decoder, run by tract at 2D points of z under both clusters.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -15,18 +15,20 @@ const RESOLUTION: f32 = 1.0 / 255.0;
 /// Least variance that `surprise` divides by.
 const LEAST_VARIANCE: f32 = 1e-6;
 
-/// What the decoder says of a frame; the maps are row-major `[P]`, as the frame is.
+/// Why a frame went to its cluster: maps of its values, row-major `[P]` as the frame is.
 #[derive(Clone, Debug)]
 pub struct Explanation {
-    /// Where it went: c₁ the cluster, c₂ the runner-up.
+    /// The assignment of the frame: c₁ is its cluster, c₂ the runner-up.
     pub assignment: Assignment,
-    /// Mean of p(x|m,c₁), in the units of the frame.
+    /// What the model expects: the mean of p(x|m,c₁), in the units of the frame.
     pub reconstruction: Vec<f32>,
-    /// H1: exp(-½ E(x_p - x̂_p)²/s²), in (0, 1].
+    /// How well each value agrees with what the model expects: exp(-½ E(x_p - x̂_p)²/s²), in (0, 1], s the noise of a
+    /// value.
     pub trust: Vec<f32>,
-    /// H2: E log p(x_p|z,c₁) - E log p(x_p|z,c₂), nats; empty where there is one cluster.
+    /// How much each value speaks for the cluster and against the runner-up: E log p(x_p|z,c₁) - E log p(x_p|z,c₂), nats;
+    /// empty where there is one cluster.
     pub contrast: Vec<f32>,
-    /// H3: -log p(x_p|x,c₁) less what is expected of it, over its standard deviation.
+    /// How unusual each value is: -log p(x_p|x,c₁) less what the model expects of it, over the standard deviation.
     pub surprise: Vec<f32>,
 }
 
@@ -45,7 +47,7 @@ pub enum ExplainError {
 pub(super) struct Decoder {
     plan: Plan,
     bernoulli: bool,
-    /// s², of a value after scaling.
+    /// The noise s² of a value after scaling.
     noise: f32,
     /// Shift and factor of every value, if values are standardised.
     scaling: Option<[Vec<f32>; 2]>,
@@ -62,7 +64,7 @@ impl Engine {
         self.decoder_from_bytes(&bytes)
     }
 
-    /// As [`Engine::load_decoder`], from the bytes of the file.
+    /// Loads the decoder from the bytes of its file, as [`Engine::load_decoder`] does.
     ///
     /// # Errors
     /// As [`Engine::load_decoder`]; never panics, whatever the bytes.
@@ -213,7 +215,7 @@ impl Decoder {
     }
 }
 
-/// What one cluster's decoder says of each value, z averaged out.
+/// Log-density, mean and squared error of each value under one cluster, z averaged out.
 struct Expectation {
     log_density: Vec<f32>,
     mean: Vec<f32>,

@@ -1,4 +1,4 @@
-//! The engine for machines with `std`: tract runs the encoder, [`Head`] does the rest.
+//! ONNX: the engine for machines with `std`, and the names of the format. tract runs the encoder, [`Head`] does the rest.
 
 pub mod checksum;
 mod explain;
@@ -14,7 +14,7 @@ pub use explain::{ExplainError, Explanation};
 
 use crate::{Assignment, FrameError, FrameShape, Head, check_frame};
 
-/// Arithmetic of the encoder. The head is f32 in both.
+/// Arithmetic of the encoder; the head is f32 in all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Precision {
     /// f32 arithmetic; weights stored as f16 are widened at load.
@@ -48,9 +48,18 @@ pub enum LoadError {
     Graph(String),
 }
 
+/// A graph that tract has made ready to run.
 type Plan = TypedSimpleState;
 
 /// A model in an ONNX file, ready to assign frames.
+///
+/// ```
+/// let mut engine = runtime::Engine::load("../models/digits.onnx")?;
+/// let frame = vec![0.0; engine.shape().len()];
+/// let answer = engine.assign(&frame)?;
+/// assert_eq!(answer.log_responsibilities.len(), engine.clusters());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// Every call takes memory from the heap: tract for its tensors, this engine for copies of their values. The head is
 /// made once, at loading, and an [`Assignment`] holds no memory of the heap.
@@ -59,11 +68,11 @@ pub struct Engine {
     head: Head<'static>,
     /// Whether the encoder gives logits of q(c|x) besides m and log v.
     has_logits: bool,
-    /// Fixed to one frame, which tract runs faster.
+    /// The encoder for one frame, which tract runs faster.
     single: Plan,
-    /// Any number of frames.
+    /// The encoder for any number of frames.
     batch: Plan,
-    /// For explanations.
+    /// The decoder, for explanations, once it is loaded.
     decoder: Option<explain::Decoder>,
 }
 
@@ -94,7 +103,7 @@ impl Engine {
         load::load(bytes, precision)
     }
 
-    /// Shape of the frames it takes.
+    /// Shape of the frames that the model takes.
     pub fn shape(&self) -> FrameShape {
         self.shape
     }
@@ -147,7 +156,7 @@ impl Engine {
         (0..count).map(|n| self.assignment(&outputs, n)).collect()
     }
 
-    /// What the head says of frame `n` of what [`run`] gave.
+    /// Assigns frame `n` of the outputs of [`run`].
     fn assignment(&self, outputs: &[Vec<f32>], n: usize) -> Result<Assignment, FrameError> {
         let of_frame = |output: usize, width: usize| {
             outputs.get(output).and_then(|o| o.get(n * width..(n + 1) * width)).ok_or(FrameError::Engine)

@@ -58,6 +58,7 @@ unsafe impl Simd for Scalar {
     }
 }
 
+/// How [`Kernel::name`](crate::kernels::Kernel::name) calls the set.
 pub const NAME: &str = "scalar";
 
 /// Places of the list of inputs that are not 0, for a dense layer of so many inputs.
