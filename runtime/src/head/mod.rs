@@ -37,11 +37,15 @@ impl Calibration {
 core::cfg_select! {
     feature = "std" => {
         type Means<'a> = std::borrow::Cow<'a, [f32]>;
-        const NO_MEANS: Means<'static> = Means::Borrowed(&[]);
+        const fn borrowed(mu_c: &[f32]) -> Means<'_> {
+            Means::Borrowed(mu_c)
+        }
     }
     _ => {
         type Means<'a> = &'a [f32];
-        const NO_MEANS: Means<'static> = &[];
+        const fn borrowed(mu_c: &[f32]) -> Means<'_> {
+            mu_c
+        }
     }
 }
 
@@ -103,7 +107,7 @@ impl<'a> Head<'a> {
 
     /// A head of no clusters, for [`Head::init`].
     pub(crate) const fn empty() -> Self {
-        Self { mu_c: NO_MEANS, scales: Vec::new(), novelty_threshold: 0.0, sharpness: 1.0 }
+        Self { mu_c: borrowed(&[]), scales: Vec::new(), novelty_threshold: 0.0, sharpness: 1.0 }
     }
 
     /// [`Head::new`] in place.
@@ -124,7 +128,7 @@ impl<'a> Head<'a> {
             return Err(HeadError::NotFinite);
         }
         let d = (mu_c.len() / clusters) as f32;
-        (self.mu_c, self.novelty_threshold, self.sharpness) = (mu_c.into(), novelty_threshold, sharpness);
+        (self.mu_c, self.novelty_threshold, self.sharpness) = (borrowed(mu_c), novelty_threshold, sharpness);
         self.scales.clear();
         for &log_var in log_var_c {
             // There is room for K.
@@ -148,7 +152,7 @@ impl<'a> Head<'a> {
         if !positive || mu_c.iter().any(|v| !v.is_finite()) {
             return Err(HeadError::NotFinite);
         }
-        let mut head = Head { mu_c: mu_c.into(), scales: self.scales.clone(), ..*self };
+        let mut head = Head { mu_c: borrowed(mu_c), scales: self.scales.clone(), ..*self };
         for ([_, constant], weight) in head.scales.iter_mut().zip(weights) {
             *constant += libm::logf(weight / mean_weight);
         }
@@ -164,7 +168,7 @@ impl<'a> Head<'a> {
 
     /// The means μ_c `[K,D]`.
     pub fn means(&self) -> &[f32] {
-        &self.mu_c
+        self.mu_c.iter().as_slice()
     }
 
     /// The precision 1 / σ_c² of every cluster, in order.
