@@ -1,4 +1,5 @@
-//! `critic.onnx`: frame and m to H1, for who explains with tract or ONNX Runtime; names are those of [`runtime::onnx::names`].
+//! `critic.onnx`: frame and m to H1, for who explains with tract or ONNX Runtime; names are those of
+//! [`runtime::onnx::names`].
 
 use runtime::flash::CriticNetwork;
 use runtime::onnx::names;
