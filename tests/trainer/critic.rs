@@ -10,7 +10,7 @@ use std::ops::ControlFlow;
 use burn::tensor::Device;
 use common::{IMAGE, patterns, small};
 use runtime::flash::{Buffer, CriticNetwork, FlashModel};
-use runtime::onnx::{checksum, names};
+use runtime::onnx::checksum;
 use tract_onnx::prelude::*;
 use trainer::critic::amortised::{Amortised, MAX_PARAMETERS, agreement, exact, factor, native};
 use trainer::data::{FrameKind, FrameShape, Frames};
