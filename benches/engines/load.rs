@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-use runtime::image::{Buffer, Image};
+use runtime::flash::{Buffer, FlashModel};
 use runtime::{Engine, native};
 
 use crate::peers::{OnnxRuntime, Peer};
@@ -35,7 +35,7 @@ pub fn measure(engine: &str, folder: &str) {
             .is_some_and(|mut peer| peer.run(&frame, 1)),
         "tract f32" => Engine::load(folder.join("model.onnx")).is_ok_and(|mut e| e.assign(&frame).is_ok()),
         _ => Buffer::read(folder.join("model.cvi")).is_ok_and(|bytes| {
-            Image::new(&bytes).is_ok_and(|image| {
+            FlashModel::new(&bytes).is_ok_and(|image| {
                 let mut scratch = vec![0.0; native::scratch_len(&image)];
                 native::Engine::new(image, &mut scratch).is_ok_and(|mut e| e.assign(&frame).is_ok())
             })

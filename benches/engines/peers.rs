@@ -10,8 +10,8 @@ use ort::environment::Environment;
 use ort::session::builder::GraphOptimizationLevel;
 use ort::session::{IoBinding, Session};
 use ort::value::Tensor;
-use runtime::format::{INPUT as FRAME, NOVELTY, RESPONSIBILITIES};
-use runtime::image::{Buffer, Image};
+use runtime::flash::{Buffer, FlashModel};
+use runtime::onnx::names::{INPUT as FRAME, NOVELTY, RESPONSIBILITIES};
 use runtime::{Assignment, Engine, Precision, native};
 use trainer::data::Frames;
 use trainer::device::{self, Kind};
@@ -239,7 +239,7 @@ struct Native {
 impl Native {
     fn new(bytes: &[u8]) -> Result<Self, String> {
         let bytes: &'static Buffer = Box::leak(Box::new(Buffer::copy_of(bytes)));
-        let image = Image::new(bytes).map_err(|e| e.to_string())?;
+        let image = FlashModel::new(bytes).map_err(|e| e.to_string())?;
         let scratch = vec![0.0; native::scratch_len(&image)].leak();
         let engine = native::Engine::new(image, scratch).map_err(|e| e.to_string())?;
         Ok(Self { batch: native::Batch::from(&engine), engine })

@@ -9,7 +9,7 @@ use runtime::Calibration;
 use trainer::Error;
 use trainer::config::Config;
 use trainer::data::digits;
-use trainer::export::{Precision, encode, encode_image};
+use trainer::export::{Precision, encode, encode_flash};
 use trainer::fitted::Fitted;
 use trainer::frame::FrameShape;
 use trainer::model::{ClusterVae, Init, Likelihood};
@@ -73,7 +73,7 @@ fn shape(name: &'static str, what: &'static str, fitted: Fitted, frames: Vec<f32
         what,
         onnx: encode(&fitted, Precision::F32)?,
         onnx_f16: encode(&fitted, Precision::F16)?,
-        image: encode_image(&fitted, None)?,
+        image: encode_flash(&fitted, None)?,
         fitted,
         frames,
     })

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-use runtime::image::{Buffer, Image};
+use runtime::flash::{Buffer, FlashModel};
 use runtime::native::{Engine, scratch_len};
 
 /// Bytes of the IDX header before the first image.
@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
 
     let bytes = Buffer::read(&model).map_err(|e| format!("{}: {e}", model.display()))?;
-    let image = Image::new(&bytes).map_err(|e| format!("{}: {e}", model.display()))?;
+    let image = FlashModel::new(&bytes).map_err(|e| format!("{}: {e}", model.display()))?;
     fs::copy(&model, out.join("model.cvi"))?;
     let pixels = image.shape().len();
     let mut idx = Vec::new();
@@ -35,7 +35,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// A Rust table of what the host's engine says of the digits.
-fn write_expected(out: &Path, image: Image<'_>, digits: &[u8]) -> Result<(), Box<dyn Error>> {
+fn write_expected(out: &Path, image: FlashModel<'_>, digits: &[u8]) -> Result<(), Box<dyn Error>> {
     let (clusters, pixels) = (image.head().clusters(), image.shape().len());
     let mut scratch = vec![0.0; scratch_len(&image)];
     let mut engine = Engine::new(image, &mut scratch)?;

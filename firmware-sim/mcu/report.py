@@ -80,7 +80,7 @@ def code_by_crate(program):
             address = int(line, 16)
         else:
             frames[address].append(crate_of(line))
-    assembly = [(a & ~1, a + s) for name, _, a, s in symbols(program) if "runtime::kernels::thumb" in name]
+    assembly = [(a & ~1, a + s) for name, _, a, s in symbols(program) if "runtime::kernels::arch::thumb" in name]
     ours = ("runtime", "firmware-sim", "the program: start, console, checks")
     crates = collections.Counter()
     for address, found in frames.items():

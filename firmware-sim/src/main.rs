@@ -10,7 +10,7 @@ use clap::{Parser, Subcommand};
 use firmware_sim::host::digits::digits_model;
 use firmware_sim::host::drift_trial::{TrialArgs, trials};
 use firmware_sim::host::replay::{ReplayArgs, replay};
-use runtime::image::Buffer;
+use runtime::flash::Buffer;
 use serde::Serialize;
 
 /// A device on the host: a sensor shows the 10,000 embedded digits at a set rate, with faults on the way; the device

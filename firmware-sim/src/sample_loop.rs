@@ -109,7 +109,7 @@ impl<'a> SampleLoop<'a> {
         (self.adaptation, self.last) = (None, None);
         self.engine.init(bytes, scratch)?;
         self.engine.self_test()?;
-        let image = self.engine.image();
+        let image = self.engine.model();
         Ok(self.tracker.init(settings, image.checksum(), image.head().clusters())?)
     }
 
@@ -118,7 +118,7 @@ impl<'a> SampleLoop<'a> {
     /// # Errors
     /// As [`Settings::check`].
     pub fn new(engine: Engine<'a>, settings: Settings) -> Result<Self, SettingsError> {
-        let image = engine.image();
+        let image = engine.model();
         let tracker = Tracker::new(settings, image.checksum(), image.head().clusters())?;
         Ok(Self { engine, adaptation: None, tracker, last: None })
     }

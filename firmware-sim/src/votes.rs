@@ -21,7 +21,7 @@ pub struct Tracker {
 
 impl Tracker {
     /// Nothing decided, no alarm, nothing counted; `model` tells one model from another, see
-    /// [`runtime::image::Image::checksum`].
+    /// [`runtime::flash::FlashModel::checksum`].
     ///
     /// # Errors
     /// As [`Settings::check`].

@@ -1,4 +1,4 @@
-//! What an engine says of a frame.
+//! The answer of an engine to a frame.
 
 use heapless::Vec;
 
@@ -7,16 +7,19 @@ use crate::head::exp;
 /// Most clusters K a model may have; it bounds the size of an [`Assignment`].
 pub const MAX_CLUSTERS: usize = 64;
 
-/// What an engine says of a frame.
+/// The answer of an engine to a frame: its cluster, how sure that is, and how novel the frame is.
+///
+/// It holds no memory of the heap.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Assignment {
     /// The most probable cluster, 0..K.
     pub cluster: usize,
-    /// q(c|x) of that cluster, in (0, 1].
+    /// The probability q(c|x) of the most probable cluster, in (0, 1].
     pub confidence: f32,
     /// The second most probable cluster; None if K is 1.
     pub runner_up: Option<usize>,
-    /// -log p(z) under the latent mixture, nats: large for frames unlike those of training.
+    /// Negative log-likelihood -log Σ_c exp(e_c)/K of the frame's latent under the mixture, nats: large for frames unlike
+    /// those of training. [`crate::Head::assign`] says what e_c is.
     pub novelty: f32,
     /// True if `novelty` is past the threshold calibrated at training.
     pub is_novel: bool,
@@ -25,7 +28,7 @@ pub struct Assignment {
 }
 
 impl Assignment {
-    /// q(c|x) of every cluster, in order.
+    /// The probability q(c|x) of every cluster, in order.
     pub fn responsibilities(&self) -> impl Iterator<Item = f32> + '_ {
         self.log_responsibilities.iter().map(|&log_q| exp(log_q))
     }

@@ -1,4 +1,5 @@
-//! Frames are checked before any engine sees them: some engines hide a NaN behind a plausible answer.
+//! The shape of a frame, and the check of every frame before an engine sees it: some engines hide a NaN behind a
+//! plausible answer.
 
 /// Shape of one frame, channels first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +38,7 @@ pub enum FrameError {
     /// A value is NaN or infinite.
     #[error("value {index} of the frame is not finite")]
     NotFinite {
-        /// Its index.
+        /// The index of the value in the frame.
         index: usize,
     },
     /// The model itself gave a value that is not finite, from values too large to be frames.

@@ -1,4 +1,6 @@
 //! The layers of an encoder as the kernels walk them: shapes that fit, weights in f16, biases in f32.
+//!
+//! Inner: for the engines, the exporter and the tests of the kernels.
 
 /// Outputs of a layer are stored in multiples of this many, so that every kernel loads whole vectors.
 pub const LANES: usize = 16;
@@ -6,6 +8,9 @@ pub const LANES: usize = 16;
 pub const PANEL: usize = 128;
 /// Most values that a frame or the output of a layer may have.
 pub const MAX_UNITS: usize = 1 << 20;
+
+/// Largest side of a convolution's kernel.
+const MAX_KERNEL: usize = 31;
 
 /// How the f16 weights of a dense layer lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,9 +29,9 @@ pub struct Dense<'a> {
     outputs: usize,
     layout: Layout,
     relu: bool,
-    /// `[outputs padded]`.
+    /// Biases `[outputs padded]`.
     bias: &'a [f32],
-    /// f16 bits, in the order of the layout.
+    /// Weights as f16 bits, in the order of the layout.
     weights: &'a [u16],
 }
 
@@ -40,13 +45,13 @@ pub struct Conv<'a> {
     kernel: usize,
     stride: usize,
     relu: bool,
-    /// `[outputs padded]`.
+    /// Biases `[outputs padded]`.
     bias: &'a [f32],
-    /// f16 bits `[row][column][channel][outputs padded]`.
+    /// Weights as f16 bits `[row][column][channel][outputs padded]`.
     weights: &'a [u16],
 }
 
-/// One layer.
+/// A layer of either kind.
 #[derive(Clone, Copy, Debug)]
 pub enum Layer<'a> {
     /// A dense layer.
@@ -68,7 +73,7 @@ impl Layout {
 }
 
 impl<'a> Dense<'a> {
-    /// A layer, if the lengths of bias and weights are those of its shape.
+    /// A layer; None if a width is out of range, or the lengths of bias and weights are not those of the shape.
     pub fn new(
         [inputs, outputs]: [usize; 2],
         layout: Layout,
@@ -76,9 +81,10 @@ impl<'a> Dense<'a> {
         bias: &'a [f32],
         weights: &'a [u16],
     ) -> Option<Self> {
-        let fits = units(inputs) && units(outputs) && bias.len() == padded(outputs);
-        let fits = fits && Some(weights.len()) == Self::weight_count([inputs, outputs], layout);
-        fits.then_some(Self { inputs, outputs, layout, relu, bias, weights })
+        let shape_fits = units(inputs) && units(outputs);
+        let memory_fits =
+            bias.len() == padded(outputs) && Some(weights.len()) == Self::weight_count([inputs, outputs], layout);
+        (shape_fits && memory_fits).then_some(Self { inputs, outputs, layout, relu, bias, weights })
     }
 
     /// Weights of a layer of this shape, padding included; None if they are too many to count.
@@ -89,17 +95,17 @@ impl<'a> Dense<'a> {
         }
     }
 
-    /// Values it takes.
+    /// Values that the layer takes.
     pub fn inputs(&self) -> usize {
         self.inputs
     }
 
-    /// Values it gives.
+    /// Values that the layer gives.
     pub fn outputs(&self) -> usize {
         self.outputs
     }
 
-    /// How its weights lie.
+    /// How the weights lie.
     pub fn layout(&self) -> Layout {
         self.layout
     }
@@ -114,12 +120,12 @@ impl<'a> Dense<'a> {
         self.bias
     }
 
-    /// f16 bits.
+    /// Weights as f16 bits.
     pub fn weights(&self) -> &'a [u16] {
         self.weights
     }
 
-    /// Where the weight from `input` to `output` lies.
+    /// The index, in a layer of this shape and layout, of the weight from `input` to `output`.
     pub fn place(inputs: usize, outputs: usize, layout: Layout, input: usize, output: usize) -> usize {
         match layout {
             Layout::Rows => output * padded(inputs) + input,
@@ -133,7 +139,8 @@ impl<'a> Dense<'a> {
 }
 
 impl<'a> Conv<'a> {
-    /// A layer over maps of `[height, width, channels]`, if the lengths of bias and weights are those of its shape.
+    /// A layer over maps of `[height, width, channels]`; None if the kernel is even, too large or smaller than the stride,
+    /// a map is out of range, or the lengths of bias and weights are not those of the shape.
     pub fn new(
         [height, width, channels]: [usize; 3],
         outputs: usize,
@@ -142,15 +149,17 @@ impl<'a> Conv<'a> {
         bias: &'a [f32],
         weights: &'a [u16],
     ) -> Option<Self> {
-        let count = |a: usize, b: usize| a.checked_mul(b).filter(|n| *n <= MAX_UNITS);
-        let fits = units(height) && units(width) && units(channels) && units(outputs);
-        let fits = fits && kernel % 2 == 1 && kernel <= 31 && (1..=kernel).contains(&stride);
-        let inputs = count(height, width).and_then(|n| count(n, channels));
-        let given =
-            count(height.div_ceil(stride.max(1)), width.div_ceil(stride.max(1))).and_then(|n| count(n, outputs));
-        let fits = fits && inputs.is_some() && given.is_some() && bias.len() == padded(outputs);
-        let fits = fits && Some(weights.len()) == Self::weight_count(channels, outputs, kernel);
-        fits.then_some(Self { channels, height, width, outputs, kernel, stride, relu, bias, weights })
+        let kernel_fits = kernel % 2 == 1 && kernel <= MAX_KERNEL && (1..=kernel).contains(&stride);
+        if !kernel_fits {
+            return None;
+        }
+        // Not 0, which the compiler does not see.
+        let [rows, columns] = [height, width].map(|size| size.div_ceil(stride.max(1)));
+        let shapes_fit = maps([height, width, channels]) && maps([rows, columns, outputs]);
+        let memory_fits =
+            bias.len() == padded(outputs) && Some(weights.len()) == Self::weight_count(channels, outputs, kernel);
+        let layer = Self { channels, height, width, outputs, kernel, stride, relu, bias, weights };
+        (shapes_fit && memory_fits).then_some(layer)
     }
 
     /// Weights of a convolution of this shape, padding included; None if they are too many to count.
@@ -158,19 +167,19 @@ impl<'a> Conv<'a> {
         kernel.checked_mul(kernel)?.checked_mul(channels)?.checked_mul(padded(outputs))
     }
 
-    /// Height, width and channels of what it takes.
+    /// Height, width and channels of the maps that the layer takes.
     pub fn input_shape(&self) -> [usize; 3] {
         [self.height, self.width, self.channels]
     }
 
-    /// Height, width and channels of what it gives.
+    /// Height, width and channels of the maps that the layer gives.
     pub fn output_shape(&self) -> [usize; 3] {
         // Never 0, which the compiler cannot know.
         let stride = self.stride.max(1);
         [self.height.div_ceil(stride), self.width.div_ceil(stride), self.outputs]
     }
 
-    /// Side of the kernel and stride.
+    /// The side of the kernel, and the stride.
     pub fn kernel(&self) -> [usize; 2] {
         [self.kernel, self.stride]
     }
@@ -185,14 +194,14 @@ impl<'a> Conv<'a> {
         self.bias
     }
 
-    /// f16 bits.
+    /// Weights as f16 bits.
     pub fn weights(&self) -> &'a [u16] {
         self.weights
     }
 }
 
 impl Layer<'_> {
-    /// Values it takes.
+    /// Values that the layer takes.
     pub fn inputs(&self) -> usize {
         match self {
             Self::Dense(dense) => dense.inputs,
@@ -200,7 +209,7 @@ impl Layer<'_> {
         }
     }
 
-    /// Values it gives.
+    /// Values that the layer gives.
     pub fn outputs(&self) -> usize {
         match self {
             Self::Dense(dense) => dense.outputs,
@@ -209,6 +218,12 @@ impl Layer<'_> {
     }
 }
 
+/// Whether a layer may take or give so many values.
 fn units(count: usize) -> bool {
     (1..=MAX_UNITS).contains(&count)
+}
+
+/// Whether a convolution may take or give maps of this height, width and number of channels.
+fn maps([height, width, channels]: [usize; 3]) -> bool {
+    height.checked_mul(width).and_then(|n| n.checked_mul(channels)).is_some_and(units)
 }

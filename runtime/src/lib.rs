@@ -1,27 +1,28 @@
-//! Cluster inference on the device: which cluster a frame belongs to, how sure that is, how novel it is.
+#![cfg_attr(feature = "tract", doc = include_str!("../README.md"))]
+#![cfg_attr(
+    not(feature = "tract"),
+    doc = "Cluster inference on the device: which cluster a frame belongs to, how sure that is, how novel it is. README.md \
+           beside this crate says more."
+)]
 //!
-//! The core needs neither `std` nor a heap: [`native::Engine`] runs a flash image ([`image`]) where it lies. With the
-//! feature `tract` (the default) [`Engine`] runs the ONNX file that `trainer export` writes. Both give the same
-//! [`Assignment`].
+//! ## Modules
 //!
-//! This crate knows nothing of training.
+//! [`flash`] reads and writes flash images, [`native`] runs them, `onnx` runs ONNX files. [`kernels`] and [`layer`] are
+//! inner: the engines are built from them, and tests and benches look at them.
 #![cfg_attr(not(any(feature = "std", test)), no_std)]
 
 mod assignment;
+pub mod flash;
 mod frame;
 mod head;
-pub mod image;
 pub mod kernels;
 pub mod layer;
 pub mod native;
-
 #[cfg(feature = "tract")]
-pub mod engine;
-#[cfg(feature = "tract")]
-pub mod format;
+pub mod onnx;
 
 pub use assignment::{Assignment, MAX_CLUSTERS};
-#[cfg(feature = "tract")]
-pub use engine::{Engine, ExplainError, Explanation, LoadError, Precision};
 pub use frame::{FrameError, FrameShape, check_frame};
 pub use head::{Calibration, Head, HeadError};
+#[cfg(feature = "tract")]
+pub use onnx::{Engine, ExplainError, Explanation, LoadError, Precision};

@@ -7,7 +7,7 @@ use firmware_sim::slots::Stored;
 use firmware_sim::{Boot, Layout, MappedFlash, Reason, SlotError, Slots};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use runtime::image::{Buffer, DenseSpec, Image, ImageSpec, encode};
+use runtime::flash::{Buffer, DenseSpec, FlashModel, ModelSpec, encode};
 use runtime::native::Engine;
 use runtime::{Calibration, FrameShape};
 
@@ -18,7 +18,7 @@ pub fn model(seed: u64) -> Vec<u8> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut random = |n: usize| -> Vec<f32> { (0..n).map(|_| rng.random_range(-1.0..1.0)).collect() };
     let dense = |inputs, outputs, weight, bias| DenseSpec { shape: [inputs, outputs], weight, bias };
-    let mut spec = ImageSpec {
+    let mut spec = ModelSpec {
         shape: FrameShape { channels: 1, height: 8, width: 8 },
         scaling: None,
         convs: Vec::new(),
@@ -35,7 +35,8 @@ pub fn model(seed: u64) -> Vec<u8> {
     };
     let bytes = Buffer::copy_of(&encode(&spec));
     let mut scratch = [0.0; SCRATCH];
-    let answer = Engine::new(Image::new(&bytes).unwrap(), &mut scratch).unwrap().assign(&spec.golden_frame).unwrap();
+    let answer =
+        Engine::new(FlashModel::new(&bytes).unwrap(), &mut scratch).unwrap().assign(&spec.golden_frame).unwrap();
     spec.golden_log_responsibilities = answer.log_responsibilities.to_vec();
     spec.golden_novelty = answer.novelty;
     encode(&spec)

@@ -7,7 +7,7 @@ use firmware_sim::host::drift_trial::{TrialArgs, trials};
 use firmware_sim::{AdaptSettings, Adaptation, SampleLoop, Settings};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use runtime::image::{Aligned, Image};
+use runtime::flash::{Aligned, FlashModel};
 use runtime::native::{Engine, Latent, Scratch};
 use runtime::{Calibration, Head, HeadError};
 
@@ -221,12 +221,12 @@ fn settings_out_of_range_and_too_little_memory_are_refused() {
 
 #[test]
 fn the_loop_adapts_only_if_asked_to_and_reverts() {
-    let image = Image::new(&MODEL.0).unwrap();
+    let image = FlashModel::new(&MODEL.0).unwrap();
     let trained = image.head().clone();
     let mut memory = vec![0.0; Adaptation::memory_len(&trained)];
     let mut scratch = [Scratch::<9616>::new(), Scratch::<9616>::new()];
     let [first, second] = &mut scratch;
-    let engine = |scratch| Engine::new(Image::new(&MODEL.0).unwrap(), scratch).unwrap();
+    let engine = |scratch| Engine::new(FlashModel::new(&MODEL.0).unwrap(), scratch).unwrap();
     let mut fixed = SampleLoop::new(engine(&mut first.0), Settings::default()).unwrap();
     let mut follows = SampleLoop::new(engine(&mut second.0), Settings::default())
         .unwrap()

@@ -5,7 +5,7 @@ use firmware_sim::queue::FrameConsumer;
 use firmware_sim::{Event, FrameQueue, OtherModel, SampleLoop, Settings, SettingsError, Summary, Tracker, Window};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use runtime::image::{Aligned, Image};
+use runtime::flash::{Aligned, FlashModel};
 use runtime::native::{Engine, Scratch};
 use runtime::{Assignment, FrameError};
 
@@ -111,7 +111,7 @@ fn settings_that_make_no_sense_are_refused() {
 
 fn with_loop(test: impl FnOnce(&mut SampleLoop<'_>, &[f32])) {
     let mut scratch = Scratch::<9616>::new();
-    let image = Image::new(&MODEL.0).unwrap();
+    let image = FlashModel::new(&MODEL.0).unwrap();
     let golden = image.golden().frame;
     test(&mut SampleLoop::new(Engine::new(image, &mut scratch.0).unwrap(), Settings::default()).unwrap(), golden);
 }
@@ -120,7 +120,7 @@ fn with_loop(test: impl FnOnce(&mut SampleLoop<'_>, &[f32])) {
 fn a_step_is_the_engine_and_the_votes() {
     with_loop(|device, golden| {
         let mut scratch = Scratch::<9616>::new();
-        let mut engine = Engine::new(Image::new(&MODEL.0).unwrap(), &mut scratch.0).unwrap();
+        let mut engine = Engine::new(FlashModel::new(&MODEL.0).unwrap(), &mut scratch.0).unwrap();
         let expected = engine.assign(golden).unwrap();
         assert_eq!(device.step(0, golden), Event::Nothing);
         assert_eq!(device.last(), Some(&expected));
@@ -138,7 +138,7 @@ fn a_step_is_the_engine_and_the_votes() {
         device.step(0, &floats[..]);
         assert_eq!(device.last().cloned(), of_bytes);
         let summary = device.take_summary();
-        assert_eq!((summary.model, summary.frames, summary.refused), (engine.image().checksum(), 6, 2));
+        assert_eq!((summary.model, summary.frames, summary.refused), (engine.model().checksum(), 6, 2));
         assert_eq!(device.summary(), &Summary::new(summary.model, 10));
     });
 }

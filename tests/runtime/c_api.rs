@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use runtime::image::{Buffer, Image};
+use runtime::flash::{Buffer, FlashModel};
 use runtime::native::{Engine, scratch_len};
 
 /// `runtime/c`, asked for at run time: a build cache may have compiled this for another clone.
@@ -70,7 +70,7 @@ fn a_program_in_c_says_what_the_engine_says() {
     println!("the example in C, stripped: {size} bytes");
     let model = folder().join("../../models/digits.cvi");
     let bytes = Buffer::read(&model).unwrap();
-    let image = Image::new(&bytes).unwrap();
+    let image = FlashModel::new(&bytes).unwrap();
     let mut scratch = vec![0.0; scratch_len(&image)];
     let mut engine = Engine::new(image, &mut scratch).unwrap();
     for seed in 0..5u32 {

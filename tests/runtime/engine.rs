@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use runtime::image::{Buffer, Image};
+use runtime::flash::{Buffer, FlashModel};
 use runtime::{Calibration, Engine, FrameError, Head, HeadError, MAX_CLUSTERS, Precision, check_frame, native};
 
 /// Two clusters in two dimensions, by hand.
@@ -166,7 +166,7 @@ fn the_shipped_model_labels_the_shipped_digit() {
     }
     // The flash image is the same model.
     let bytes = Buffer::read(shipped("digits.cvi")).unwrap();
-    let image_of_model = Image::new(&bytes).unwrap();
+    let image_of_model = FlashModel::new(&bytes).unwrap();
     // As the README declares it.
     let mut scratch = native::Scratch::<8037>::new();
     assert_eq!(native::scratch_len(&image_of_model), 8037);

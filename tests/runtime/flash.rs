@@ -3,8 +3,8 @@
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use runtime::image::{
-    Buffer, ConvSpec, CriticNetwork, CriticSpec, DenseSpec, Image, ImageError, ImageSpec, encode, repair,
+use runtime::flash::{
+    Buffer, ConvSpec, CriticNetwork, CriticSpec, DenseSpec, FlashError, FlashModel, ModelSpec, encode, repair,
 };
 use runtime::kernels::Kernel;
 use runtime::native::{Batch, Critic, CriticError, Engine, EngineError, critic_scratch_len, scratch_len};
@@ -15,9 +15,9 @@ fn floats(rng: &mut ChaCha8Rng, count: usize) -> Vec<f32> {
 }
 
 /// Two channels of 4x3, a convolution, two dense layers, K = 3, D = 2.
-fn spec() -> ImageSpec {
+fn spec() -> ModelSpec {
     let mut rng = ChaCha8Rng::seed_from_u64(1);
-    ImageSpec {
+    ModelSpec {
         shape: FrameShape { channels: 2, height: 4, width: 3 },
         scaling: Some([floats(&mut rng, 24), floats(&mut rng, 24)]),
         convs: vec![ConvSpec { shape: [5, 2, 3], stride: 2, weight: floats(&mut rng, 90), bias: floats(&mut rng, 5) }],
@@ -60,7 +60,7 @@ fn critic() -> CriticSpec {
 /// Small enough that every bit of it can be tried.
 fn small() -> Vec<u8> {
     let mut rng = ChaCha8Rng::seed_from_u64(2);
-    encode(&ImageSpec {
+    encode(&ModelSpec {
         shape: FrameShape { channels: 1, height: 1, width: 3 },
         scaling: None,
         convs: vec![],
@@ -81,7 +81,7 @@ fn small_with_critic() -> Vec<u8> {
         weight: floats(&mut rng, shape[0] * shape[1]),
         bias: vec![0.5; shape[1]],
     };
-    encode(&ImageSpec {
+    encode(&ModelSpec {
         shape: FrameShape { channels: 1, height: 1, width: 3 },
         scaling: None,
         convs: vec![],
@@ -107,16 +107,16 @@ fn small_with_critic() -> Vec<u8> {
 fn an_image_says_what_was_written() {
     let spec = spec();
     let bytes = Buffer::copy_of(&encode(&spec));
-    let image = Image::new(&bytes).unwrap();
-    assert_eq!(image.shape(), spec.shape);
-    assert_eq!((image.head().clusters(), image.head().latent()), (3, 2));
-    assert_eq!(image.log_var_range(), spec.log_var_range);
-    assert_eq!(image.scaling().map(|s| s.map(<[f32]>::to_vec)), spec.scaling);
-    assert_eq!(image.golden().frame, spec.golden_frame);
-    assert_eq!(image.golden().log_responsibilities, spec.golden_log_responsibilities);
-    assert_eq!(image.golden().novelty, spec.golden_novelty);
+    let model = FlashModel::new(&bytes).unwrap();
+    assert_eq!(model.shape(), spec.shape);
+    assert_eq!((model.head().clusters(), model.head().latent()), (3, 2));
+    assert_eq!(model.log_var_range(), spec.log_var_range);
+    assert_eq!(model.scaling().map(|s| s.map(<[f32]>::to_vec)), spec.scaling);
+    assert_eq!(model.golden().frame, spec.golden_frame);
+    assert_eq!(model.golden().log_responsibilities, spec.golden_log_responsibilities);
+    assert_eq!(model.golden().novelty, spec.golden_novelty);
     assert_eq!(
-        image.layers().iter().map(|l| (l.inputs(), l.outputs())).collect::<Vec<_>>(),
+        model.layers().iter().map(|l| (l.inputs(), l.outputs())).collect::<Vec<_>>(),
         [(24, 20), (20, 70), (70, 4)]
     );
 }
@@ -130,9 +130,9 @@ fn repair_changes_nothing_that_holds_and_mends_the_rest() {
     assert!(bytes == good);
     let last = bytes.len() - 64;
     bytes[last] ^= 1;
-    assert!(Image::new(&Buffer::copy_of(&bytes)).is_err());
+    assert!(FlashModel::new(&Buffer::copy_of(&bytes)).is_err());
     repair(&mut bytes);
-    assert!(Image::new(&Buffer::copy_of(&bytes)).is_ok());
+    assert!(FlashModel::new(&Buffer::copy_of(&bytes)).is_ok());
     let crc = crc::Crc::<u32>::new(&crc::CRC_32_ISCSI);
     assert_eq!(crc.checksum(b"123456789"), 0xe306_9283);
     let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
@@ -148,9 +148,9 @@ fn repair_changes_nothing_that_holds_and_mends_the_rest() {
 #[test]
 fn the_fuzz_corpus_has_whole_images() {
     let folder = std::path::PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap());
-    let corpus = ["fuzz/corpus/image", "../../runtime/fuzz/corpus/image"].map(|path| folder.join(path));
+    let corpus = ["fuzz/corpus/flash", "../../runtime/fuzz/corpus/flash"].map(|path| folder.join(path));
     let corpus = corpus.iter().find(|path| path.exists()).unwrap();
-    let with_critic = encode(&ImageSpec { critic: Some(critic()), ..spec() });
+    let with_critic = encode(&ModelSpec { critic: Some(critic()), ..spec() });
     let images = [
         ("small", small()),
         ("convolution", encode(&spec())),
@@ -166,7 +166,7 @@ fn the_fuzz_corpus_has_whole_images() {
 }
 
 /// The whole model by hand, in f64, from the specification and not from the image.
-fn by_hand(spec: &ImageSpec, frame: &[f32]) -> Vec<f64> {
+fn by_hand(spec: &ModelSpec, frame: &[f32]) -> Vec<f64> {
     let half = |w: &f32| f64::from(half::f16::from_f32(*w).to_f32());
     let [shift, factor] = spec.scaling.as_ref().unwrap();
     let x: Vec<f64> = frame
@@ -224,12 +224,12 @@ fn by_hand(spec: &ImageSpec, frame: &[f32]) -> Vec<f64> {
 fn the_engine_gives_what_the_model_says() {
     let spec = spec();
     let bytes = Buffer::copy_of(&encode(&spec));
-    let image = Image::new(&bytes).unwrap();
-    let mut scratch = vec![f32::NAN; scratch_len(&image)];
+    let model = FlashModel::new(&bytes).unwrap();
+    let mut scratch = vec![f32::NAN; scratch_len(&model)];
     let needed = scratch.len();
-    let short = Engine::new(image.clone(), &mut scratch[1..]).err();
+    let short = Engine::new(model.clone(), &mut scratch[1..]).err();
     assert_eq!(short, Some(EngineError::Scratch { needed, found: needed - 1 }));
-    let mut engine = Engine::new(image, &mut scratch).unwrap();
+    let mut engine = Engine::new(model, &mut scratch).unwrap();
     let mut rng = ChaCha8Rng::seed_from_u64(3);
     for _ in 0..100 {
         let bytes: Vec<u8> = (0..24).map(|_| rng.random()).collect();
@@ -266,7 +266,7 @@ fn the_engine_gives_what_the_model_says() {
 }
 
 /// H1 by hand, in f64, from the specification; m as the engine has it.
-fn trust_by_hand(spec: &ImageSpec, frame: &[f32], mu: &[f32]) -> Vec<f64> {
+fn trust_by_hand(spec: &ModelSpec, frame: &[f32], mu: &[f32]) -> Vec<f64> {
     let critic = spec.critic.as_ref().unwrap();
     let half = |w: &f32| f64::from(half::f16::from_f32(*w).to_f32());
     let mut values: Vec<f64> = mu.iter().map(|m| f64::from(*m)).collect();
@@ -307,17 +307,17 @@ fn trust_by_hand(spec: &ImageSpec, frame: &[f32], mu: &[f32]) -> Vec<f64> {
 #[test]
 fn the_engine_explains_as_the_critic_says() {
     for bernoulli in [true, false] {
-        let spec = ImageSpec { critic: Some(CriticSpec { bernoulli, ..critic() }), ..spec() };
+        let spec = ModelSpec { critic: Some(CriticSpec { bernoulli, ..critic() }), ..spec() };
         let bytes = Buffer::copy_of(&encode(&spec));
-        let image = Image::new(&bytes).unwrap();
-        let network = CriticNetwork::new(&image).unwrap().unwrap();
+        let model = FlashModel::new(&bytes).unwrap();
+        let network = CriticNetwork::new(&model).unwrap().unwrap();
         let needed = critic_scratch_len(&network);
         let mut short = vec![0.0; needed - 1];
-        assert_eq!(Critic::new(&image, &mut short).err(), Some(CriticError::Scratch { needed, found: needed - 1 }));
+        assert_eq!(Critic::new(&model, &mut short).err(), Some(CriticError::Scratch { needed, found: needed - 1 }));
         for kernel in Kernel::all() {
-            let (mut memory, mut scratch) = (vec![f32::NAN; scratch_len(&image)], vec![f32::NAN; needed]);
-            let mut critic = Critic::with_kernel(&image, &mut scratch, kernel).unwrap();
-            let mut engine = Engine::with_kernel(image.clone(), &mut memory, kernel).unwrap();
+            let (mut memory, mut scratch) = (vec![f32::NAN; scratch_len(&model)], vec![f32::NAN; needed]);
+            let mut critic = Critic::with_kernel(&model, &mut scratch, kernel).unwrap();
+            let mut engine = Engine::with_kernel(model.clone(), &mut memory, kernel).unwrap();
             let mut rng = ChaCha8Rng::seed_from_u64(9);
             for _ in 0..50 {
                 let frame: Vec<f32> = (0..24).map(|_| rng.random()).collect();
@@ -344,7 +344,7 @@ fn the_engine_explains_as_the_critic_says() {
 #[test]
 fn a_critic_that_does_not_fit_is_refused() {
     let (plain, small) = (Buffer::copy_of(&encode(&spec())), Buffer::copy_of(&small_with_critic()));
-    let (plain, small) = (Image::new(&plain).unwrap(), Image::new(&small).unwrap());
+    let (plain, small) = (FlashModel::new(&plain).unwrap(), FlashModel::new(&small).unwrap());
     assert!(CriticNetwork::new(&plain).unwrap().is_none());
     assert_eq!(Critic::new(&plain, &mut []).err(), Some(CriticError::Absent));
     let (mut memory, mut scratch) = (vec![0.0; scratch_len(&plain)], vec![0.0; 1000]);
@@ -353,27 +353,27 @@ fn a_critic_that_does_not_fit_is_refused() {
     assert_eq!(engine.explain(&mut other, &[0.5; 24], &mut [0.0; 24]), Err(FrameError::Engine));
 
     let refused = |critic: CriticSpec| {
-        let bytes = Buffer::copy_of(&encode(&ImageSpec { critic: Some(critic), ..spec() }));
-        CriticNetwork::new(&Image::new(&bytes).unwrap()).unwrap_err()
+        let bytes = Buffer::copy_of(&encode(&ModelSpec { critic: Some(critic), ..spec() }));
+        CriticNetwork::new(&FlashModel::new(&bytes).unwrap()).unwrap_err()
     };
-    assert!(matches!(refused(CriticSpec { factor: 1, ..critic() }), ImageError::Inconsistent(_)));
-    assert!(matches!(refused(CriticSpec { factor: 0, ..critic() }), ImageError::Inconsistent(_)));
-    assert!(matches!(refused(CriticSpec { bias: vec![0.0; 23], ..critic() }), ImageError::Inconsistent(_)));
-    assert!(matches!(refused(CriticSpec { side: 2, ..critic() }), ImageError::Inconsistent(_)));
-    assert!(matches!(refused(CriticSpec { sharpness: f32::NAN, ..critic() }), ImageError::NotFinite(_)));
+    assert!(matches!(refused(CriticSpec { factor: 1, ..critic() }), FlashError::Inconsistent(_)));
+    assert!(matches!(refused(CriticSpec { factor: 0, ..critic() }), FlashError::Inconsistent(_)));
+    assert!(matches!(refused(CriticSpec { bias: vec![0.0; 23], ..critic() }), FlashError::Inconsistent(_)));
+    assert!(matches!(refused(CriticSpec { side: 2, ..critic() }), FlashError::Inconsistent(_)));
+    assert!(matches!(refused(CriticSpec { sharpness: f32::NAN, ..critic() }), FlashError::NotFinite(_)));
     let mut bad = critic();
     bad.dense[1].weight[0] = 1e6;
-    assert!(matches!(refused(bad), ImageError::NotFinite(_)));
+    assert!(matches!(refused(bad), FlashError::NotFinite(_)));
     let mut bad = critic();
     bad.dense[0] = DenseSpec { shape: [3, 5], weight: vec![0.0; 15], bias: vec![0.0; 5] };
     bad.dense[2] = DenseSpec { shape: [65, 9], weight: vec![0.0; 585], bias: vec![0.0; 9] };
-    assert!(matches!(refused(bad), ImageError::Inconsistent(_)));
+    assert!(matches!(refused(bad), FlashError::Inconsistent(_)));
 }
 
 /// Past the checksum: words of the critic's header are changed, and what still is a critic runs.
 #[test]
 fn no_bytes_make_the_critic_panic() {
-    let good = encode(&ImageSpec { critic: Some(critic()), ..spec() });
+    let good = encode(&ModelSpec { critic: Some(critic()), ..spec() });
     let entry = 64 + 16 * (4 + 3);
     let start = u32::from_le_bytes(good[entry..entry + 4].try_into().unwrap()) as usize;
     let values = [0, 1, 2, 3, 4, 15, 16, 17, 64, 0xffff, 0x10_0000, 0x10_0001, 0x7fff_ffff, 0x8000_0000, u32::MAX];
@@ -388,13 +388,13 @@ fn no_bytes_make_the_critic_panic() {
             bytes[at..at + 4].copy_from_slice(&value.to_le_bytes());
         }
         repair(&mut bytes);
-        let image = Image::new(&bytes).unwrap();
-        if let Ok(network) = CriticNetwork::new(&image) {
+        let model = FlashModel::new(&bytes).unwrap();
+        if let Ok(network) = CriticNetwork::new(&model) {
             let (mut memory, mut scratch) =
-                (vec![0.0; scratch_len(&image)], vec![0.0; critic_scratch_len(&network.unwrap())]);
-            let mut critic = Critic::new(&image, &mut scratch).unwrap();
+                (vec![0.0; scratch_len(&model)], vec![0.0; critic_scratch_len(&network.unwrap())]);
+            let mut critic = Critic::new(&model, &mut scratch).unwrap();
             let mut map = [0.0; 24];
-            if Engine::new(image, &mut memory).unwrap().explain(&mut critic, &[0.5; 24], &mut map).is_ok() {
+            if Engine::new(model, &mut memory).unwrap().explain(&mut critic, &[0.5; 24], &mut map).is_ok() {
                 assert!(map.iter().all(|v| (0.0..=1.0).contains(v)));
                 whole += 1;
             }
@@ -426,10 +426,10 @@ fn files_of_any_length_are_read_whole() {
     std::fs::write(&path, encode(&large)).unwrap();
     let mut buffer = Buffer::read(&path).unwrap();
     assert!(buffer.len() > HUGE);
-    assert_eq!(Image::new(&buffer).unwrap().layers().len(), 3);
+    assert_eq!(FlashModel::new(&buffer).unwrap().layers().len(), 3);
     let middle = buffer.len() / 2;
     buffer[middle] ^= 16;
-    assert!(matches!(Image::new(&buffer), Err(ImageError::Damaged(_))));
+    assert!(matches!(FlashModel::new(&buffer), Err(FlashError::Damaged(_))));
 }
 
 #[test]
@@ -437,11 +437,11 @@ fn an_engine_begins_in_place() {
     let bytes = Buffer::copy_of(&encode(&spec()));
     let mut damaged = bytes.clone();
     damaged[2000] ^= 1;
-    let image = Image::new(&bytes).unwrap();
+    let model = FlashModel::new(&bytes).unwrap();
     let frame = [0.5; 24];
-    let (mut memory, mut scratch) = (vec![0.0; scratch_len(&image)], vec![0.0; scratch_len(&image)]);
+    let (mut memory, mut scratch) = (vec![0.0; scratch_len(&model)], vec![0.0; scratch_len(&model)]);
     let (needed, found) = (memory.len(), memory.len() - 1);
-    let expected = Engine::new(image, &mut memory).unwrap().assign(&frame).unwrap();
+    let expected = Engine::new(model, &mut memory).unwrap().assign(&frame).unwrap();
     let mut short = vec![0.0; found];
 
     let mut engine = Engine::empty();
@@ -452,32 +452,32 @@ fn an_engine_begins_in_place() {
     engine.init(&bytes, &mut scratch).unwrap();
     assert_eq!(engine.assign(&frame).unwrap(), expected);
     // A model that is refused leaves none behind.
-    assert!(matches!(engine.init(&damaged, &mut memory), Err(EngineError::Image(ImageError::Damaged(_)))));
+    assert!(matches!(engine.init(&damaged, &mut memory), Err(EngineError::Flash(FlashError::Damaged(_)))));
     assert!(refuses(&mut engine));
 }
 
 #[test]
 fn every_truncation_is_refused() {
-    let bytes = Buffer::copy_of(&encode(&ImageSpec { critic: Some(critic()), ..spec() }));
+    let bytes = Buffer::copy_of(&encode(&ModelSpec { critic: Some(critic()), ..spec() }));
     for length in 0..bytes.len() {
-        let found = Image::new(&bytes[..length]).unwrap_err();
-        assert!(matches!(found, ImageError::Short { .. }), "{length}: {found}");
+        let found = FlashModel::new(&bytes[..length]).unwrap_err();
+        assert!(matches!(found, FlashError::Short { .. }), "{length}: {found}");
     }
     let longer = Buffer::copy_of(&[&bytes[..], &[0; 64]].concat());
-    assert!(matches!(Image::new(&longer), Err(ImageError::Length { .. })));
+    assert!(matches!(FlashModel::new(&longer), Err(FlashError::Length { .. })));
 }
 
 #[test]
 fn every_flipped_bit_is_noticed() {
     for image in [small(), small_with_critic()] {
         let mut bytes = Buffer::copy_of(&image);
-        assert!(Image::new(&bytes).is_ok());
+        assert!(FlashModel::new(&bytes).is_ok());
         for bit in 0..bytes.len() * 8 {
             bytes[bit / 8] ^= 1 << (bit % 8);
-            assert!(Image::new(&bytes).is_err(), "bit {bit}");
+            assert!(FlashModel::new(&bytes).is_err(), "bit {bit}");
             bytes[bit / 8] ^= 1 << (bit % 8);
         }
-        assert!(Image::new(&bytes).is_ok());
+        assert!(FlashModel::new(&bytes).is_ok());
     }
 }
 
@@ -491,7 +491,7 @@ fn random_corruptions_are_noticed() {
         for &place in &places {
             bytes[place] = rng.random();
         }
-        assert!(Image::new(&bytes).is_err() || bytes[..] == good[..]);
+        assert!(FlashModel::new(&bytes).is_err() || bytes[..] == good[..]);
         for &place in &places {
             bytes[place] = good[place];
         }
@@ -520,38 +520,38 @@ fn images_that_make_no_sense_are_refused_without_a_panic() {
         }
         repair(&mut bytes);
         // Some changes (a threshold, a ReLU) make another whole model: that one must run.
-        if let Ok(image) = Image::new(&bytes) {
-            let mut scratch = vec![0.0; scratch_len(&image)];
-            let frame = vec![0.5; image.shape().len()];
-            let _ = Engine::new(image, &mut scratch).unwrap().assign(&frame);
+        if let Ok(model) = FlashModel::new(&bytes) {
+            let mut scratch = vec![0.0; scratch_len(&model)];
+            let frame = vec![0.5; model.shape().len()];
+            let _ = Engine::new(model, &mut scratch).unwrap().assign(&frame);
         }
     }
 }
 
 #[test]
 fn what_is_not_finite_or_misaligned_or_of_another_kind_is_named() {
-    let refused = |spec: &ImageSpec| Image::new(&Buffer::copy_of(&encode(spec))).unwrap_err();
+    let refused = |spec: &ModelSpec| FlashModel::new(&Buffer::copy_of(&encode(spec))).unwrap_err();
     let mut bad = spec();
     bad.dense[0].weight[3] = 1e6;
-    assert!(matches!(refused(&bad), ImageError::NotFinite(_)));
+    assert!(matches!(refused(&bad), FlashError::NotFinite(_)));
     let mut bad = spec();
     bad.golden_novelty = f32::NAN;
-    assert!(matches!(refused(&bad), ImageError::NotFinite(_)));
+    assert!(matches!(refused(&bad), FlashError::NotFinite(_)));
     for temperature in [0.0, -1.0, f32::NAN] {
         let mut bad = spec();
         bad.calibration.temperature = temperature;
-        assert_eq!(refused(&bad), ImageError::Inconsistent("the head does not fit its shape"));
+        assert_eq!(refused(&bad), FlashError::Inconsistent("the head does not fit its shape"));
     }
     let mut bad = spec();
     bad.dense[1].shape = [70, 5];
     bad.dense[1].weight = vec![0.0; 350];
     bad.dense[1].bias = vec![0.0; 5];
-    assert_eq!(refused(&bad), ImageError::Inconsistent("the last layer does not give what the head takes"));
+    assert_eq!(refused(&bad), FlashError::Inconsistent("the last layer does not give what the head takes"));
     let bytes = Buffer::copy_of(&[&[0][..], &encode(&spec())].concat());
-    assert_eq!(Image::new(&bytes[1..]).unwrap_err(), ImageError::Misaligned);
+    assert_eq!(FlashModel::new(&bytes[1..]).unwrap_err(), FlashError::Misaligned);
     let mut other = Buffer::copy_of(&encode(&spec()));
     other[4] = 1;
-    assert_eq!(Image::new(&other).unwrap_err(), ImageError::Version { found: 1 });
+    assert_eq!(FlashModel::new(&other).unwrap_err(), FlashError::Version { found: 1 });
     other[0] = b'X';
-    assert_eq!(Image::new(&other).unwrap_err(), ImageError::Magic);
+    assert_eq!(FlashModel::new(&other).unwrap_err(), FlashError::Magic);
 }

@@ -3,17 +3,17 @@
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use runtime::image::{Buffer, DenseSpec, Image, ImageSpec, encode};
+use runtime::flash::{Buffer, DenseSpec, FlashModel, ModelSpec, encode};
 use runtime::kernels::Kernel;
 use runtime::native::{Batch, Engine, scratch_len};
 use runtime::{Assignment, Calibration, FrameError, FrameShape};
 
 /// A model that gives its frame as m, log v and logits. Every sum has one summand, so the order of additions in the layer
 /// changes no bit of what the head gets.
-fn identity(rng: &mut ChaCha8Rng, [k, d]: [usize; 2], learned_head: bool) -> ImageSpec {
+fn identity(rng: &mut ChaCha8Rng, [k, d]: [usize; 2], learned_head: bool) -> ModelSpec {
     let width = 2 * d + if learned_head { k } else { 0 };
     let weight = (0..width * width).map(|at| if at % (width + 1) == 0 { 1.0 } else { 0.0 }).collect();
-    ImageSpec {
+    ModelSpec {
         critic: None,
         shape: FrameShape { channels: 1, height: 1, width },
         scaling: None,
@@ -45,10 +45,10 @@ fn values(rng: &mut ChaCha8Rng, count: usize, width: usize) -> Vec<f32> {
     (0..count).flat_map(frame).collect()
 }
 
-fn one_by_one(image: &Image<'_>, kernel: Kernel, frames: &[f32]) -> Vec<Result<Assignment, FrameError>> {
-    let mut scratch = vec![f32::NAN; scratch_len(image)];
-    let mut engine = Engine::with_kernel(image.clone(), &mut scratch, kernel).unwrap();
-    frames.chunks_exact(image.shape().len()).map(|frame| engine.assign(frame)).collect()
+fn one_by_one(model: &FlashModel<'_>, kernel: Kernel, frames: &[f32]) -> Vec<Result<Assignment, FrameError>> {
+    let mut scratch = vec![f32::NAN; scratch_len(model)];
+    let mut engine = Engine::with_kernel(model.clone(), &mut scratch, kernel).unwrap();
+    frames.chunks_exact(model.shape().len()).map(|frame| engine.assign(frame)).collect()
 }
 
 #[test]
@@ -61,12 +61,12 @@ fn the_head_gives_a_batch_the_bits_that_it_gives_a_frame() {
                 let spec = identity(&mut rng, [k, d], learned_head);
                 let width = spec.shape.width;
                 let bytes = Buffer::copy_of(&encode(&spec));
-                let image = Image::new(&bytes).unwrap();
+                let model = FlashModel::new(&bytes).unwrap();
                 let frames = values(&mut rng, 50, width);
                 for kernel in Kernel::all() {
                     let one: Vec<_> =
-                        one_by_one(&image, kernel, &frames).into_iter().collect::<Result<_, _>>().unwrap();
-                    let mut batch = Batch::with_kernel(image.clone(), kernel);
+                        one_by_one(&model, kernel, &frames).into_iter().collect::<Result<_, _>>().unwrap();
+                    let mut batch = Batch::with_kernel(model.clone(), kernel);
                     // All that a block of vectors can leave over.
                     for count in 0..=50 {
                         let many = batch.assign(&frames[..count * width]).unwrap();
@@ -92,14 +92,14 @@ fn clusters_without_any_density_are_ranked_alike() {
         let mut spec = identity(&mut rng, [3, 2], false);
         spec.log_var_c = (0..3).map(|c| if c == wide { 0.0 } else { -1.0 }).collect();
         let bytes = Buffer::copy_of(&encode(&spec));
-        let image = Image::new(&bytes).unwrap();
+        let model = FlashModel::new(&bytes).unwrap();
         let frames = [1.8e19, 0.0, 0.0, 0.0].repeat(20);
         for kernel in Kernel::all() {
-            let one: Vec<_> = one_by_one(&image, kernel, &frames).into_iter().collect::<Result<_, _>>().unwrap();
+            let one: Vec<_> = one_by_one(&model, kernel, &frames).into_iter().collect::<Result<_, _>>().unwrap();
             let first_of_the_rest = usize::from(wide == 0);
             assert_eq!((one[0].cluster, one[0].runner_up), (wide, Some(first_of_the_rest)));
             assert_eq!(one[0].log_responsibilities[first_of_the_rest], f32::NEG_INFINITY);
-            assert_eq!(Batch::with_kernel(image.clone(), kernel).assign(&frames).unwrap(), one);
+            assert_eq!(Batch::with_kernel(model.clone(), kernel).assign(&frames).unwrap(), one);
         }
     }
 }
@@ -111,10 +111,10 @@ fn frames_that_have_no_answer_are_refused_in_a_batch_too() {
         let spec = identity(&mut rng, [10, 4], learned_head);
         let width = spec.shape.width;
         let bytes = Buffer::copy_of(&encode(&spec));
-        let image = Image::new(&bytes).unwrap();
+        let model = FlashModel::new(&bytes).unwrap();
         let good = values(&mut rng, 40, width);
         for kernel in Kernel::all() {
-            let mut batch = Batch::with_kernel(image.clone(), kernel);
+            let mut batch = Batch::with_kernel(model.clone(), kernel);
             assert_eq!(batch.assign(&[]), Ok(vec![]));
             let cut = &good[..3 * width - 1];
             assert_eq!(batch.assign(cut), Err(FrameError::Length { expected: 3 * width, found: 3 * width - 1 }));
@@ -129,10 +129,10 @@ fn frames_that_have_no_answer_are_refused_in_a_batch_too() {
                 }
                 // Its distance from every cluster is infinite.
                 assert_eq!(batch.assign(&with(1e30)), Err(FrameError::Overflow), "{at}");
-                assert_eq!(one_by_one(&image, kernel, &with(1e30))[at / width], Err(FrameError::Overflow));
+                assert_eq!(one_by_one(&model, kernel, &with(1e30))[at / width], Err(FrameError::Overflow));
             }
             // What failed leaves nothing behind.
-            let one: Vec<_> = one_by_one(&image, kernel, &good).into_iter().collect::<Result<_, _>>().unwrap();
+            let one: Vec<_> = one_by_one(&model, kernel, &good).into_iter().collect::<Result<_, _>>().unwrap();
             assert_eq!(batch.assign(&good).unwrap(), one);
         }
     }
@@ -144,8 +144,8 @@ fn many_frames_are_answered_in_their_order() {
     let mut rng = ChaCha8Rng::seed_from_u64(3);
     let spec = identity(&mut rng, [10, 8], false);
     let bytes = Buffer::copy_of(&encode(&spec));
-    let image = Image::new(&bytes).unwrap();
+    let model = FlashModel::new(&bytes).unwrap();
     let frames = values(&mut rng, 5000, 16);
-    let one: Vec<_> = one_by_one(&image, Kernel::best(), &frames).into_iter().collect::<Result<_, _>>().unwrap();
-    assert_eq!(Batch::new(image).assign(&frames).unwrap(), one);
+    let one: Vec<_> = one_by_one(&model, Kernel::best(), &frames).into_iter().collect::<Result<_, _>>().unwrap();
+    assert_eq!(Batch::new(model).assign(&frames).unwrap(), one);
 }

@@ -9,15 +9,16 @@ use std::ops::ControlFlow;
 use burn::tensor::Device;
 use common::{IMAGE, patterns, small};
 use prost::Message;
-use runtime::image::{Buffer, Image};
+use runtime::flash::{Buffer, FlashModel};
 use runtime::kernels::Kernel;
-use runtime::{Engine, FrameError, LoadError, Precision, format, native};
+use runtime::onnx::{checksum, names};
+use runtime::{Engine, FrameError, LoadError, Precision, native};
 use tract_onnx::pb::ModelProto;
 use tract_onnx::prelude::*;
 use trainer::config::{ClusterPosterior, Config};
 use trainer::data::Frames;
 use trainer::eval::{Predictions, predict, scores};
-use trainer::export::{self, encode, encode_image};
+use trainer::export::{self, encode, encode_flash};
 use trainer::fit;
 use trainer::fitted::Fitted;
 use trainer::frame::FrameShape;
@@ -68,9 +69,9 @@ fn check_engines(model: &Fitted, frames: &Frames) {
 
 /// The flash image on every kernel of this machine.
 fn check_native(model: &Fitted, frames: &Frames, burn: &Predictions) {
-    let bytes = Buffer::copy_of(&encode_image(model, None).unwrap());
+    let bytes = Buffer::copy_of(&encode_flash(model, None).unwrap());
     for kernel in Kernel::all() {
-        let image = Image::new(&bytes).unwrap();
+        let image = FlashModel::new(&bytes).unwrap();
         let mut scratch = vec![0.0; native::scratch_len(&image)];
         let mut engine = native::Engine::with_kernel(image, &mut scratch, kernel).unwrap();
         engine.self_test().unwrap();
@@ -155,10 +156,10 @@ fn the_graphs_own_head_agrees_with_the_runtimes() {
         results[at].to_plain_array_view::<f32>().unwrap().iter().copied().collect::<Vec<_>>()
     };
     let head = assigned(&mut Engine::from_bytes(&bytes, Precision::F32).unwrap(), &frames);
-    for (a, b) in values(format::LOG_RESPONSIBILITIES).iter().zip(&head.log_responsibilities) {
+    for (a, b) in values(names::LOG_RESPONSIBILITIES).iter().zip(&head.log_responsibilities) {
         assert!((a - b).abs() < 1e-3 * (1.0 + b.abs()), "{a} {b}");
     }
-    for (a, b) in values(format::NOVELTY).iter().zip(&head.novelty) {
+    for (a, b) in values(names::NOVELTY).iter().zip(&head.novelty) {
         assert!((a - b).abs() < 1e-3 * (1.0 + b.abs()), "{a} {b}");
     }
 }
@@ -207,14 +208,14 @@ fn frames_that_are_not_finite_or_of_another_size_are_refused() {
 fn every_truncation_and_every_changed_byte_is_refused() {
     let bytes = small_model();
     for length in 0..bytes.len() {
-        assert!(!format::checksum_holds(&bytes[..length]), "{length}");
+        assert!(!checksum::holds(&bytes[..length]), "{length}");
     }
     let mut rng_bit = 0;
     for at in 0..bytes.len() {
         let mut damaged = bytes.clone();
         damaged[at] ^= 1 << (rng_bit % 8);
         rng_bit += 3;
-        assert!(!format::checksum_holds(&damaged), "byte {at}");
+        assert!(!checksum::holds(&damaged), "byte {at}");
     }
     let mut damaged = bytes.clone();
     damaged[bytes.len() / 2] ^= 4;
@@ -256,17 +257,17 @@ fn hostile_graphs_are_refused_without_a_panic() {
         node("Conv", |n| n.attribute.iter_mut().for_each(|a| a.ints.fill(0))),
         node("Conv", |n| n.attribute.iter_mut().for_each(|a| a.ints.clear())),
         node("Cast", |n| n.attribute[0].i = 99),
-        metadata(format::VERSION_KEY, "1"),
-        metadata(format::TEMPERATURE_KEY, "0"),
-        metadata(format::TEMPERATURE_KEY, "warm"),
-        metadata(format::THRESHOLD_KEY, "NaN"),
-        metadata(format::THRESHOLD_KEY, "high"),
+        metadata(names::VERSION_KEY, "1"),
+        metadata(names::TEMPERATURE_KEY, "0"),
+        metadata(names::TEMPERATURE_KEY, "warm"),
+        metadata(names::THRESHOLD_KEY, "NaN"),
+        metadata(names::THRESHOLD_KEY, "high"),
     ];
     for (index, change) in changes.iter().enumerate() {
         let mut model = ModelProto::decode(&bytes[..]).unwrap();
         change(&mut model);
         let mut changed = model.encode_to_vec();
-        assert!(format::write_checksum(&mut changed));
+        assert!(checksum::write(&mut changed));
         assert!(Engine::from_bytes(&changed, Precision::F32).is_err(), "change {index} was accepted");
     }
 }

@@ -9,13 +9,13 @@ use std::ops::ControlFlow;
 
 use burn::tensor::Device;
 use common::{IMAGE, patterns, small};
-use runtime::format;
-use runtime::image::{Buffer, CriticNetwork, Image};
+use runtime::flash::{Buffer, CriticNetwork, FlashModel};
+use runtime::onnx::checksum;
 use tract_onnx::prelude::*;
 use trainer::critic::{Critic, MAX_PARAMETERS, agreement, exact, factor, native, train};
 use trainer::data::Frames;
 use trainer::eval::latents;
-use trainer::export::{Precision, encode_critic, encode_image};
+use trainer::export::{Precision, encode_critic, encode_flash};
 use trainer::fit;
 use trainer::fitted::Fitted;
 use trainer::frame::{FrameKind, FrameShape};
@@ -38,7 +38,7 @@ fn model(frames: &Frames) -> (Fitted, Critic) {
 /// What tract makes of `critic.onnx`.
 fn by_tract(fitted: &Fitted, critic: &Critic, frames: &Frames, precision: Precision) -> Vec<f32> {
     let bytes = encode_critic(fitted, critic, precision).unwrap();
-    assert!(format::checksum_holds(&bytes));
+    assert!(checksum::holds(&bytes));
     let (n, shape) = (frames.len(), frames.shape);
     let mu = latents(fitted, frames, &Device::flex()).unwrap();
     let dims = [n, shape.channels, shape.height, shape.width];
@@ -72,12 +72,12 @@ fn check(training: &Frames, held_out: &Frames) {
 
     assert!(difference(&burn, &by_tract(&fitted, &critic, held_out, Precision::F32)) < F32);
     assert!(difference(&burn, &by_tract(&fitted, &critic, held_out, Precision::F16)) < F16_WEIGHTS);
-    let image = encode_image(&fitted, Some(&critic)).unwrap();
+    let image = encode_flash(&fitted, Some(&critic)).unwrap();
     assert!(difference(&burn, &native(&image, held_out).unwrap()) < F16_WEIGHTS);
     // Without it the image is the one it was.
-    let plain = encode_image(&fitted, None).unwrap();
+    let plain = encode_flash(&fitted, None).unwrap();
     let (bytes, plain) = (Buffer::copy_of(&image), Buffer::copy_of(&plain));
-    let (with, without) = (Image::new(&bytes).unwrap(), Image::new(&plain).unwrap());
+    let (with, without) = (FlashModel::new(&bytes).unwrap(), FlashModel::new(&plain).unwrap());
     assert_eq!(with.layers().len(), without.layers().len());
     assert!(CriticNetwork::new(&with).unwrap().is_some() && CriticNetwork::new(&without).unwrap().is_none());
     assert!(native(&plain, held_out).is_err());

@@ -4,7 +4,7 @@
 mod marks;
 
 use runtime::Assignment;
-use runtime::image::Aligned;
+use runtime::flash::Aligned;
 
 /// What the host's engine says of a digit.
 pub struct Expected {

@@ -92,7 +92,7 @@ fn replay(
 fn start(device: &mut SampleLoop<'static>, scratch: &'static mut [f32]) {
     match device.init(&mcu::MODEL.0, scratch, Settings::DEFAULT) {
         Ok(()) => {}
-        Err(StartError::Engine(EngineError::Image(_))) => fail("the model in flash is damaged"),
+        Err(StartError::Engine(EngineError::Flash(_))) => fail("the model in flash is damaged"),
         Err(StartError::Engine(EngineError::Scratch { .. })) => fail("too little scratch memory for this model"),
         Err(StartError::Engine(EngineError::SelfTest)) => fail("the golden frame does not give its golden answer"),
         Err(StartError::Settings(_)) => fail("settings"),

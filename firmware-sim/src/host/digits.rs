@@ -4,7 +4,7 @@ use std::io::Read;
 
 use anyhow::{Context, Result, ensure};
 use flate2::read::GzDecoder;
-use runtime::image::{Image, ImageError};
+use runtime::flash::{FlashError, FlashModel};
 
 static IMAGES: &[u8] = include_bytes!("../../../trainer/assets/mnist/t10k-images-idx3-ubyte.gz");
 static LABELS: &[u8] = include_bytes!("../../../trainer/assets/mnist/t10k-labels-idx1-ubyte.gz");
@@ -70,7 +70,7 @@ impl Digits {
 pub enum ModelError {
     /// They are no flash image.
     #[error(transparent)]
-    Image(#[from] ImageError),
+    Image(#[from] FlashError),
     /// It takes other frames.
     #[error("the model takes frames of {0} values, the digits have {PIXELS}")]
     Frames(usize),
@@ -80,8 +80,8 @@ pub enum ModelError {
 ///
 /// # Errors
 /// [`ModelError`].
-pub fn digits_model(bytes: &[u8]) -> Result<Image<'_>, ModelError> {
-    let image = Image::new(bytes)?;
+pub fn digits_model(bytes: &[u8]) -> Result<FlashModel<'_>, ModelError> {
+    let image = FlashModel::new(bytes)?;
     match image.shape().len() {
         PIXELS => Ok(image),
         values => Err(ModelError::Frames(values)),

@@ -53,7 +53,7 @@ pub fn trials(model: &[u8], args: &TrialArgs, seed: u64) -> Result<Trials> {
     let mut scratch = vec![0.0; scratch_len(&image)];
     let mut engine = Engine::new(image, &mut scratch)?;
     let digits = Digits::embedded()?;
-    let mut counts = Counts::new(engine.image().head().clusters());
+    let mut counts = Counts::new(engine.model().head().clusters());
     for index in 0..digits.len() {
         counts.add(engine.assign_u8(digits.image(index))?.cluster, digits.label(index));
     }
@@ -82,7 +82,7 @@ fn stream_of(
     engine: &mut Engine<'_>,
     rng: &mut ChaCha8Rng,
 ) -> Result<[[f64; 2]; 2]> {
-    let trained = engine.image().head().clone();
+    let trained = engine.model().head().clone();
     let mut memory = vec![0.0; Adaptation::memory_len(&trained)];
     let mut adaptation = Adaptation::new(trained.clone(), AdaptSettings::default(), &mut memory)?;
     let (mut counts, mut scored) = ([[0u32; 2]; 2], 0u32);

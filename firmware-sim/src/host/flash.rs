@@ -5,7 +5,7 @@ use core::ops::Range;
 use embedded_storage_async::nor_flash::{ErrorType, NorFlash, NorFlashError, NorFlashErrorKind, ReadNorFlash};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use runtime::image::Buffer;
+use runtime::flash::Buffer;
 
 use crate::MappedFlash;
 

@@ -1,6 +1,6 @@
 //! Why an operation on the slots failed.
 
-use runtime::image::ImageError;
+use runtime::flash::FlashError;
 use runtime::native::EngineError;
 
 /// Why an operation failed.
@@ -36,7 +36,7 @@ pub enum SlotError<E> {
     },
     /// The bytes are no image.
     #[error(transparent)]
-    Image(#[from] ImageError),
+    Image(#[from] FlashError),
     /// The image's golden frame does not give its golden answer, or there is too little scratch memory.
     #[error(transparent)]
     Engine(#[from] EngineError),

@@ -23,7 +23,7 @@ mod record;
 use core::ops::Range;
 
 use embedded_storage_async::nor_flash::NorFlash;
-use runtime::image::{ALIGNMENT, Image};
+use runtime::flash::{ALIGNMENT, FlashModel};
 use runtime::native::{Engine, EngineError};
 
 pub use error::SlotError;
@@ -181,8 +181,8 @@ impl<F: MappedFlash> Slots<F> {
     fn look(&self, slot: u8) -> Option<Stored> {
         let range = self.slot(slot)?;
         let bytes = self.flash.mapped(range.clone())?;
-        let length = Image::stated_length(bytes)?;
-        let checksum = Image::new(bytes.get(..length)?).ok()?.checksum();
+        let length = FlashModel::stated_length(bytes)?;
+        let checksum = FlashModel::new(bytes.get(..length)?).ok()?.checksum();
         Some(Stored { slot, version: 0, length: length as u32, checksum })
     }
 
@@ -197,7 +197,7 @@ impl<F: MappedFlash> Slots<F> {
 
     /// Checks every byte of a slot's model and its golden answer; gives its checksum.
     fn verify(&self, slot: u8, length: u32, scratch: &mut [f32]) -> Result<u32, SlotError<F::Error>> {
-        let image = Image::new(self.bytes(slot, length)?)?;
+        let image = FlashModel::new(self.bytes(slot, length)?)?;
         let checksum = image.checksum();
         Engine::new(image, scratch)?.self_test()?;
         Ok(checksum)
@@ -217,8 +217,8 @@ impl<F: MappedFlash> Slots<F> {
     ///
     /// # Errors
     /// [`SlotError::Image`] if it is damaged.
-    pub fn image(&self, model: &Stored) -> Result<Image<'_>, SlotError<F::Error>> {
-        Ok(Image::new(self.bytes(model.slot, model.length)?)?)
+    pub fn image(&self, model: &Stored) -> Result<FlashModel<'_>, SlotError<F::Error>> {
+        Ok(FlashModel::new(self.bytes(model.slot, model.length)?)?)
     }
 
     /// Where a stored model lies in flash, to read it there while the slots are used.

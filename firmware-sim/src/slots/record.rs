@@ -29,7 +29,7 @@ pub struct Stored {
     pub version: u32,
     /// Bytes.
     pub length: u32,
-    /// See [`runtime::image::Image::checksum`].
+    /// See [`runtime::flash::FlashModel::checksum`].
     pub checksum: u32,
 }
 

@@ -75,7 +75,7 @@ typedef struct cvr_assignment {
    */
   uint32_t cluster;
   /*
-   Its probability q(c|x).
+   The probability q(c|x) of that cluster.
    */
   float confidence;
   /*

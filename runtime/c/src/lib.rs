@@ -8,7 +8,7 @@ use core::ffi::c_char;
 use core::mem::{MaybeUninit, align_of, size_of};
 use core::slice;
 
-use runtime::image::Image;
+use runtime::flash::FlashModel;
 use runtime::native::{Engine, scratch_len};
 use runtime::{Assignment, FrameError, MAX_CLUSTERS};
 
@@ -57,7 +57,7 @@ const _: () = assert!(align_of::<Engine<'static>>() <= align_of::<cvr_engine>())
 pub struct cvr_assignment {
     /// The most probable cluster, from 0.
     pub cluster: u32,
-    /// Its probability q(c|x).
+    /// The probability q(c|x) of that cluster.
     pub confidence: f32,
     /// The second most probable cluster, -1 if there is only one.
     pub runner_up: i32,
@@ -80,12 +80,12 @@ pub unsafe extern "C" fn cvr_scratch_len(image: *const u8, image_len: usize, nee
     if image.is_null() || needed.is_null() {
         return cvr_status::Null;
     }
-    // SAFETY: the caller's promise.
+    // SAFETY: `image` is not null and holds `image_len` bytes, as this function asks for.
     let bytes = unsafe { slice::from_raw_parts(image, image_len) };
-    match Image::new(bytes) {
-        // SAFETY: the caller's promise.
-        Ok(image) => unsafe {
-            needed.write(scratch_len(&image));
+    match FlashModel::new(bytes) {
+        // SAFETY: `needed` is not null and writable, as this function asks for.
+        Ok(model) => unsafe {
+            needed.write(scratch_len(&model));
             cvr_status::Ok
         },
         Err(_) => cvr_status::Image,
@@ -112,11 +112,12 @@ pub unsafe extern "C" fn cvr_open(
     if !scratch.is_aligned() {
         return cvr_status::Scratch;
     }
-    // SAFETY: the caller's promise, for as long as the engine is used.
+    // SAFETY: neither is null, both are aligned and hold as much as this function asks for, and stay untouched for as long
+    // as the engine is used.
     let (bytes, scratch): (&'static [u8], &'static mut [f32]) =
         unsafe { (slice::from_raw_parts(image, image_len), slice::from_raw_parts_mut(scratch, scratch_len)) };
-    let Ok(image) = Image::new(bytes) else { return cvr_status::Image };
-    let Ok(mut opened) = Engine::new(image, scratch) else { return cvr_status::Scratch };
+    let Ok(model) = FlashModel::new(bytes) else { return cvr_status::Image };
+    let Ok(mut opened) = Engine::new(model, scratch) else { return cvr_status::Scratch };
     if opened.self_test().is_err() {
         return cvr_status::SelfTest;
     }
@@ -139,9 +140,9 @@ pub unsafe extern "C" fn cvr_assign(
     if engine.is_null() || frame.is_null() || assignment.is_null() {
         return cvr_status::Null;
     }
-    // SAFETY: the caller's promise.
+    // SAFETY: neither is null; the engine was opened, and `frame` holds `frame_len` values, as this function asks for.
     let (engine, frame) = unsafe { (&mut *engine.cast::<Engine<'static>>(), slice::from_raw_parts(frame, frame_len)) };
-    // SAFETY: the caller's promise.
+    // SAFETY: `assignment` is not null and writable, as this function asks for.
     unsafe { tell(engine.assign(frame), assignment) }
 }
 
@@ -159,9 +160,9 @@ pub unsafe extern "C" fn cvr_assign_u8(
     if engine.is_null() || frame.is_null() || assignment.is_null() {
         return cvr_status::Null;
     }
-    // SAFETY: the caller's promise.
+    // SAFETY: neither is null; the engine was opened, and `frame` holds `frame_len` values, as this function asks for.
     let (engine, frame) = unsafe { (&mut *engine.cast::<Engine<'static>>(), slice::from_raw_parts(frame, frame_len)) };
-    // SAFETY: the caller's promise.
+    // SAFETY: `assignment` is not null and writable, as this function asks for.
     unsafe { tell(engine.assign_u8(frame), assignment) }
 }
 
@@ -182,6 +183,8 @@ pub extern "C" fn cvr_status_text(status: cvr_status) -> *const c_char {
     text.as_ptr()
 }
 
+/// Writes an answer for C; returns the status.
+///
 /// # Safety
 /// `to` is writable.
 unsafe fn tell(found: Result<Assignment, FrameError>, to: *mut cvr_assignment) -> cvr_status {
@@ -203,7 +206,7 @@ unsafe fn tell(found: Result<Assignment, FrameError>, to: *mut cvr_assignment) -
         clusters: found.log_responsibilities.len() as u32,
         responsibilities,
     };
-    // SAFETY: the caller's.
+    // SAFETY: `to` is writable, as this function asks for.
     unsafe { to.write(told) };
     cvr_status::Ok
 }

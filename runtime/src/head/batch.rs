@@ -9,19 +9,20 @@ use crate::{Assignment, FrameError, MAX_CLUSTERS};
 
 /// Frames side by side.
 const LANES: usize = 16;
-/// A value of each of them.
+/// One value of each of the frames side by side.
 type Lanes = [f32; LANES];
 
-/// What the last layer gives for many frames: m `[D]`, log v `[D]` and, with a learned head, logits `[K]`, side by side.
+/// The outputs of the last layer for many frames: m `[D]`, log v `[D]` and, with a learned head, logits `[K]`, side by
+/// side.
 #[derive(Clone, Copy)]
 pub struct Outputs<'a> {
-    /// A row a frame.
+    /// Outputs, a row a frame.
     pub values: &'a [f32],
-    /// From one row to the next.
+    /// From one row to the next, in values.
     pub stride: usize,
     /// Range that log v is clamped to.
     pub log_var_range: [f32; 2],
-    /// Whether there are logits.
+    /// Whether a row ends with logits.
     pub learned_head: bool,
 }
 
@@ -122,7 +123,7 @@ impl Work for HeadWork<'_, '_> {
     }
 }
 
-/// What was found for the frames of a block.
+/// The answers to the frames of a block.
 struct Found {
     /// Exponents, then log q(c|x), of every cluster.
     log_q: [Lanes; MAX_CLUSTERS],
@@ -130,7 +131,7 @@ struct Found {
     confidence: Lanes,
     cluster: [u32; LANES],
     runner_up: [u32; LANES],
-    /// Whether all of it is a number.
+    /// Whether everything found for a frame is a number.
     number: [bool; LANES],
 }
 

@@ -1,32 +1,21 @@
 //! The arithmetic of a layer: f16 weights, f32 inputs, sums and outputs.
 //!
-//! Every instruction set runs the same code (`generic.rs`, `batch.rs`) over its own vectors, but for Cortex-M with an FPU,
-//! which has loops of its own (`thumb.rs`). A zero input adds nothing to a sum as long as weights are finite, which the
-//! image's loader ensures; where weights lie by input, zeros are skipped and their weights never read. Sums differ from the
-//! scalar ones by the order of additions and by fused multiply-adds: at most n · 2⁻²³ of the sum of the absolute products,
-//! n the number of inputs.
+//! Every instruction set (`arch/`) runs the same walks over its own vectors: `one_frame.rs`, where zeros are skipped, and
+//! `many_frames.rs`, where weights are widened once for all frames. Only a Cortex-M with an FPU has walks of its own for
+//! one frame (`arch/thumb.rs`). A zero input adds nothing to a sum as long as weights are finite, which reading a flash
+//! image ensures. Sums differ from the scalar ones by the order of additions and by fused multiply-adds: at most n · 2⁻²³
+//! of the sum of the absolute products, n the number of inputs.
+//!
+//! Of this module a program needs [`Kernel::best`], [`Kernel::all`] and [`Kernel::name`], to choose what an engine runs on;
+//! the functions of a layer are inner, for the engines and for the tests of the kernels.
 #![expect(unsafe_code, reason = "vector instructions and unchecked loads; each block says why it holds")]
 
-// Of ARM's 32-bit targets with an FPU only Cortex-M has no 64-bit atomics. There `thumb` stands in for `scalar`.
-mod batch;
-mod generic;
-#[cfg(target_arch = "aarch64")]
-mod neon;
-#[cfg_attr(
-    all(target_arch = "arm", target_abi = "eabihf", not(target_has_atomic = "64")),
-    expect(dead_code, reason = "`thumb` takes its place for one frame")
-)]
-mod scalar;
-#[cfg(all(target_arch = "arm", target_abi = "eabihf", not(target_has_atomic = "64")))]
-mod thumb;
-#[cfg(target_arch = "x86_64")]
-mod x86;
+mod arch;
+mod many_frames;
+mod one_frame;
+mod simd;
 
-use batch::Rows;
-#[cfg(not(all(target_arch = "arm", target_abi = "eabihf", not(target_has_atomic = "64"))))]
-use scalar as base;
-#[cfg(all(target_arch = "arm", target_abi = "eabihf", not(target_has_atomic = "64")))]
-use thumb as base;
+use many_frames::Rows;
 
 use crate::layer::{Conv, Dense, Layer, padded};
 
@@ -34,7 +23,9 @@ use crate::layer::{Conv, Dense, Layer, padded};
 /// `run` is `#[inline(always)]`, and so is what it calls.
 #[cfg(feature = "std")]
 pub(crate) trait Work {
+    /// What the work gives.
     type Output;
+    /// Does the work.
     fn run(self) -> Self::Output;
 }
 
@@ -66,17 +57,17 @@ macro_rules! has {
     }};
 }
 
-/// Runs a loop for a set: that of every machine, then those of AVX2, AVX-512 and NEON.
-macro_rules! run {
-    ($set:expr, $base:ident, $avx2:ident, $avx512:ident, $neon:ident, $arguments:tt) => {
+/// Calls the function of that name of a set.
+macro_rules! of_set {
+    ($set:expr, $function:ident $arguments:tt) => {
         match $set {
-            Set::Scalar => base::$base $arguments,
+            Set::Scalar => arch::base::$function $arguments,
             #[cfg(target_arch = "x86_64")]
-            Set::Avx2 => x86::$avx2 $arguments,
+            Set::Avx2 => arch::x86::avx2::$function $arguments,
             #[cfg(target_arch = "x86_64")]
-            Set::Avx512 => x86::$avx512 $arguments,
+            Set::Avx512 => arch::x86::avx512::$function $arguments,
             #[cfg(target_arch = "aarch64")]
-            Set::Neon => neon::$neon $arguments,
+            Set::Neon => arch::neon::$function $arguments,
         }
     };
 }
@@ -86,12 +77,12 @@ impl Kernel {
     /// it is that FPU's instructions, and the only set, so that nothing else takes room in flash.
     pub const SCALAR: Self = Self(Set::Scalar);
 
-    /// The fastest.
+    /// The fastest kernel that this machine has.
     pub fn best() -> Self {
         Self::all().last().unwrap_or(Self::SCALAR)
     }
 
-    /// All that this machine has, fastest last.
+    /// All kernels that this machine has, the fastest last.
     pub fn all() -> impl Iterator<Item = Self> {
         [
             Some(Set::Scalar),
@@ -107,10 +98,10 @@ impl Kernel {
         .map(Self)
     }
 
-    /// Its name, as the makers of processors write it.
+    /// The name of the instruction set, as the makers of processors write it.
     pub fn name(self) -> &'static str {
         match self.0 {
-            Set::Scalar => base::NAME,
+            Set::Scalar => arch::base::NAME,
             #[cfg(target_arch = "x86_64")]
             Set::Avx2 => "AVX2 + F16C",
             #[cfg(target_arch = "x86_64")]
@@ -132,13 +123,14 @@ impl Kernel {
         }
     }
 
+    /// Places of the list for a dense layer.
     fn dense_list(self, layer: &Dense<'_>) -> usize {
-        if self == Self::SCALAR { base::list_len(layer.inputs()) } else { layer.inputs() }
+        if self == Self::SCALAR { arch::base::list_len(layer.inputs()) } else { layer.inputs() }
     }
 
     /// Whether weights lie where the kernel can load them.
     fn aligned(self, weights: &[u16]) -> bool {
-        self != Self::SCALAR || base::aligned(weights)
+        self != Self::SCALAR || arch::base::aligned(weights)
     }
 
     /// A dense layer for one frame.
@@ -153,9 +145,9 @@ impl Kernel {
         {
             return false;
         }
-        // SAFETY: `Dense` holds as many weights and biases as its shape asks for, the lengths of the rest, and where the
-        // weights lie, were looked at just now, and a set exists only where its instructions do.
-        unsafe { run!(self.0, dense, dense_avx2, dense_avx512, dense, (layer, x, out, list)) }
+        // SAFETY: lengths, and where the weights lie, were looked at just now, and a set exists only where its
+        // instructions do.
+        unsafe { of_set!(self.0, dense(layer, x, out, list)) }
         true
     }
 
@@ -171,16 +163,17 @@ impl Kernel {
         if out.len() < outputs || list.len() < x.len() + height * width + 1 || !self.aligned(layer.weights()) {
             return false;
         }
-        // SAFETY: as for `dense`, with the shape of `Conv`.
-        unsafe { run!(self.0, conv, conv_avx2, conv_avx512, conv, (layer, x, out, list)) }
+        // SAFETY: lengths, and where the weights lie, were looked at just now, and a set exists only where its
+        // instructions do.
+        unsafe { of_set!(self.0, conv(layer, x, out, list)) }
         true
     }
 
     /// Values of memory for widened weights that a layer takes for many frames at once.
     pub fn wide_len(layer: &Layer<'_>) -> usize {
         match layer {
-            Layer::Dense(_) => batch::DENSE_WIDE,
-            Layer::Conv(conv) => batch::conv_wide(conv),
+            Layer::Dense(_) => many_frames::DENSE_WIDE,
+            Layer::Conv(conv) => many_frames::conv_wide(conv),
         }
     }
 
@@ -202,14 +195,12 @@ impl Kernel {
         if !holds(x, needed[0], strides[0], frames) || !holds(out, needed[1], strides[1], frames) {
             return false;
         }
-        if wide.len() < batch::DENSE_WIDE {
+        if wide.len() < many_frames::DENSE_WIDE {
             return false;
         }
         let (x, out) = (Rows { at: x.as_ptr(), stride: strides[0] }, Rows { at: out.as_mut_ptr(), stride: strides[1] });
         // SAFETY: all lengths were compared just now, and a set exists only where its instructions do.
-        unsafe {
-            run!(self.0, dense_batch, dense_batch_avx2, dense_batch_avx512, dense_batch, (layer, x, out, frames, wide))
-        }
+        unsafe { of_set!(self.0, dense_batch(layer, x, out, frames, wide)) }
         true
     }
 
@@ -228,14 +219,12 @@ impl Kernel {
         if !holds(x, needed[0], strides[0], frames) || !holds(out, needed[1], strides[1], frames) {
             return false;
         }
-        if wide.len() < batch::conv_wide(layer) {
+        if wide.len() < many_frames::conv_wide(layer) {
             return false;
         }
         let (x, out) = (Rows { at: x.as_ptr(), stride: strides[0] }, Rows { at: out.as_mut_ptr(), stride: strides[1] });
-        // SAFETY: as for `dense_batch`.
-        unsafe {
-            run!(self.0, conv_batch, conv_batch_avx2, conv_batch_avx512, conv_batch, (layer, x, out, frames, wide))
-        }
+        // SAFETY: all lengths were compared just now, and a set exists only where its instructions do.
+        unsafe { of_set!(self.0, conv_batch(layer, x, out, frames, wide)) }
         true
     }
 
@@ -245,10 +234,10 @@ impl Kernel {
         match self.0 {
             // SAFETY: the set exists only where its instructions do.
             #[cfg(target_arch = "x86_64")]
-            Set::Avx2 => unsafe { x86::run_avx2(work) },
-            // SAFETY: as above.
+            Set::Avx2 => unsafe { arch::x86::avx2::run(work) },
+            // SAFETY: the set exists only where its instructions do.
             #[cfg(target_arch = "x86_64")]
-            Set::Avx512 => unsafe { x86::run_avx512(work) },
+            Set::Avx512 => unsafe { arch::x86::avx512::run(work) },
             // The others have no more than what the rest of the program is compiled for.
             _ => work.run(),
         }
@@ -259,7 +248,7 @@ impl Kernel {
         let count = halves.len().min(out.len());
         let (halves, out) = (&halves[..count], &mut out[..count]);
         // SAFETY: both slices have the same length; a set exists only where its instructions do.
-        unsafe { run!(self.0, widen, widen_avx2, widen_avx512, widen, (halves, out)) }
+        unsafe { of_set!(self.0, widen(halves, out)) }
     }
 }
 

@@ -2,9 +2,9 @@
 
 use std::vec::Vec;
 
-use super::Engine;
+use super::{Engine, input};
+use crate::flash::FlashModel;
 use crate::head::Outputs;
-use crate::image::Image;
 use crate::kernels::Kernel;
 use crate::layer::{Dense, Layer, Layout, padded};
 use crate::{Assignment, FrameError, check_frame};
@@ -19,24 +19,27 @@ const BLOCK: [usize; 2] = [96, 1024];
 const LEAST_SHARE: usize = 16;
 
 /// A model in a flash image, ready to assign many frames at once.
+///
+/// Its buffers come from the heap, and are kept from one call to the next without the feature `threads`; every call takes
+/// memory for the assignments.
 #[derive(Clone, Debug)]
 pub struct Batch<'a> {
-    image: Image<'a>,
+    model: FlashModel<'a>,
     kernel: Kernel,
     #[cfg(not(feature = "threads"))]
     memory: Memory,
 }
 
 impl<'a> Batch<'a> {
-    /// An engine on the fastest kernel of this machine.
-    pub fn new(image: Image<'a>) -> Self {
-        Self::with_kernel(image, Kernel::best())
+    /// A batch engine on the fastest kernel of this machine.
+    pub fn new(model: FlashModel<'a>) -> Self {
+        Self::with_kernel(model, Kernel::best())
     }
 
-    /// An engine on one kernel.
-    pub fn with_kernel(image: Image<'a>, kernel: Kernel) -> Self {
+    /// A batch engine on a kernel of choice.
+    pub fn with_kernel(model: FlashModel<'a>, kernel: Kernel) -> Self {
         Self {
-            image,
+            model,
             kernel,
             #[cfg(not(feature = "threads"))]
             memory: Memory::default(),
@@ -48,7 +51,7 @@ impl<'a> Batch<'a> {
     /// # Errors
     /// As [`Engine::assign`]; the index of a value counts from the first frame's first.
     pub fn assign(&mut self, frames: &[f32]) -> Result<Vec<Assignment>, FrameError> {
-        let length = self.image.shape().len();
+        let length = self.model.shape().len();
         check_frame(frames, frames.len().next_multiple_of(length))?;
         let block = (BLOCK_VALUES / self.units()).clamp(BLOCK[0], BLOCK[1]);
         #[cfg(feature = "threads")]
@@ -75,24 +78,24 @@ impl<'a> Batch<'a> {
 
     /// Most values of a frame between two layers.
     fn units(&self) -> usize {
-        let outputs = self.image.layers().iter().map(|layer| padded(layer.outputs())).max().unwrap_or(0);
-        outputs.max(self.image.shape().len())
+        let outputs = self.model.layers().iter().map(|layer| padded(layer.outputs())).max().unwrap_or(0);
+        outputs.max(self.model.shape().len())
     }
 
     /// Assigns the frames of one block.
     fn block(&self, frames: &[f32], memory: &mut Memory, assignments: &mut Vec<Assignment>) -> Result<(), FrameError> {
-        let length = self.image.shape().len();
+        let length = self.model.shape().len();
         let count = frames.len() / length;
         let units = self.units();
         let Memory { values: [from, to], wide, list } = memory;
         from.resize(count * units, 0.0);
         to.resize(count * units, 0.0);
-        wide.resize(self.image.layers().iter().map(Kernel::wide_len).max().unwrap_or(0), 0.0);
+        wide.resize(self.model.layers().iter().map(Kernel::wide_len).max().unwrap_or(0), 0.0);
         for (frame, row) in frames.chunks_exact(length).zip(from.chunks_exact_mut(length)) {
-            super::load(&self.image, row, frame);
+            input::write(&self.model, row, frame.iter().copied());
         }
         let mut stride = length;
-        for layer in self.image.layers() {
+        for layer in self.model.layers() {
             let (done, next) = match layer {
                 Layer::Dense(dense) => {
                     let next = padded(dense.outputs());
@@ -119,21 +122,21 @@ impl<'a> Batch<'a> {
         let outputs = Outputs {
             values: &from[..count * stride],
             stride,
-            log_var_range: self.image.log_var_range(),
-            learned_head: self.image.learned_head(),
+            log_var_range: self.model.log_var_range(),
+            learned_head: self.model.learned_head(),
         };
-        self.image.head().assign_batch(self.kernel, outputs, assignments)
+        self.model.head().assign_batch(self.kernel, outputs, assignments)
     }
 }
 
-/// Kept from one block, and one call, to the next.
+/// Buffers, kept from one block to the next, and without threads from one call to the next.
 #[derive(Clone, Debug, Default)]
 struct Memory {
-    /// Inputs of a layer, and its outputs.
+    /// The inputs of a layer, and its outputs.
     values: [Vec<f32>; 2],
-    /// Its weights in f32.
+    /// Weights of the layer, widened to f32.
     wide: Vec<f32>,
-    /// Its inputs that are not 0.
+    /// Indexes of the layer's inputs that are not 0.
     list: Vec<u32>,
 }
 
@@ -155,8 +158,8 @@ const NEAR: usize = 1 << 19;
 const SAMPLE: usize = 8;
 
 impl<'a> From<&Engine<'a>> for Batch<'a> {
-    /// The same model on the same kernel.
+    /// A batch engine of the same model on the same kernel.
     fn from(engine: &Engine<'a>) -> Self {
-        Self::with_kernel(engine.image().clone(), engine.kernel())
+        Self::with_kernel(engine.model().clone(), engine.kernel())
     }
 }

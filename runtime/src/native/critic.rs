@@ -1,10 +1,11 @@
-//! Why a frame went to its cluster, by the critic that was trained for it: one forward pass, no decoder.
+//! Why a frame went to its cluster, by the critic that was trained for the model: one forward pass, no decoder.
 
 use bytemuck::cast_slice_mut;
 
-use super::{Engine, place_values};
+use super::Engine;
+use super::input::{self, Order};
+use crate::flash::{CriticNetwork, FlashError, FlashModel};
 use crate::head::exp;
-use crate::image::{CriticNetwork, Image, ImageError};
 use crate::kernels::Kernel;
 use crate::layer::{Layer, padded};
 use crate::{Assignment, FrameError, FrameShape};
@@ -26,14 +27,14 @@ pub enum CriticError {
     /// The scratch memory is too small.
     #[error("{found} values of scratch memory, this critic needs {needed}")]
     Scratch {
-        /// What [`critic_scratch_len`] gives.
+        /// Values needed: [`critic_scratch_len`].
         needed: usize,
         /// Values given.
         found: usize,
     },
-    /// Its section makes no sense.
+    /// The section of the critic makes no sense.
     #[error(transparent)]
-    Image(#[from] ImageError),
+    Flash(#[from] FlashError),
 }
 
 /// Values of scratch memory that the critic needs on the fastest kernel of this machine: inputs and outputs of two
@@ -57,18 +58,18 @@ impl<'a> Critic<'a> {
     /// The critic of an image on the fastest kernel of this machine.
     ///
     /// # Errors
-    /// [`CriticError::Absent`] if the image has none, [`CriticError::Image`] if its section makes no sense,
+    /// [`CriticError::Absent`] if the image has none, [`CriticError::Flash`] if its section makes no sense,
     /// [`CriticError::Scratch`] if `scratch` is shorter than [`critic_scratch_len`].
-    pub fn new(image: &Image<'a>, scratch: &'a mut [f32]) -> Result<Self, CriticError> {
-        Self::with_kernel(image, scratch, Kernel::best())
+    pub fn new(model: &FlashModel<'a>, scratch: &'a mut [f32]) -> Result<Self, CriticError> {
+        Self::with_kernel(model, scratch, Kernel::best())
     }
 
-    /// The critic on one kernel; scratch for the fastest is enough for any.
+    /// The critic of an image on a kernel of choice; scratch memory for the fastest is enough for any.
     ///
     /// # Errors
     /// As [`Critic::new`].
-    pub fn with_kernel(image: &Image<'a>, scratch: &'a mut [f32], kernel: Kernel) -> Result<Self, CriticError> {
-        let network = CriticNetwork::new(image)?.ok_or(CriticError::Absent)?;
+    pub fn with_kernel(model: &FlashModel<'a>, scratch: &'a mut [f32], kernel: Kernel) -> Result<Self, CriticError> {
+        let network = CriticNetwork::new(model)?.ok_or(CriticError::Absent)?;
         let (needed, found) = (scratch_len(&network, kernel), scratch.len());
         if found < needed {
             return Err(CriticError::Scratch { needed, found });
@@ -76,9 +77,9 @@ impl<'a> Critic<'a> {
         Ok(Self { network, kernel, scratch })
     }
 
-    /// H1 of a frame with latent mean `mu`; `map` has as many values as the frame.
-    fn run(&mut self, image: &Image<'_>, frame: &[f32], mu: &[f32], map: &mut [f32]) -> Option<()> {
-        let (network, shape) = (&self.network, image.shape());
+    /// Writes the trust of every value of a frame with latent mean `mu`; `map` has as many values as the frame.
+    fn run(&mut self, model: &FlashModel<'_>, frame: &[f32], mu: &[f32], map: &mut [f32]) -> Option<()> {
+        let (network, shape) = (&self.network, model.shape());
         let [a, b, c] = network.dense();
         if a.inputs() != mu.len() || network.bias().len() != map.len() {
             return None;
@@ -91,7 +92,7 @@ impl<'a> Critic<'a> {
         let done = kernel.dense(a, mu, grid, list) && kernel.dense(b, grid, x, list) && kernel.dense(c, x, grid, list);
         done.then_some(())?;
         let x = x.get_mut(..map.len())?;
-        place_values(image, x, [0, 1], frame.iter().copied());
+        input::write_in(Order::OF_FRAME, model, x, frame.iter().copied());
 
         let [rows, columns] = [shape.height, shape.width].map(|length| length.div_ceil(network.factor()));
         let area = network.side() * network.side();
@@ -136,16 +137,17 @@ fn local(plane: &[f32], shape: FrameShape, [row, column]: [usize; 2], weights: &
     sum
 }
 
-/// Between `a` and `b`, at a share of the way.
+/// Linear interpolation: `a` at a share of 0, `b` at 1.
 fn lerp(a: f32, b: f32, share: f32) -> f32 {
     a + (b - a) * share
 }
 
 impl Engine<'_> {
     /// Assigns a frame as [`Engine::assign`] does, and writes to `trust` how well each of its values is what the model
-    /// expects of such a frame, as the critic sees it: H1 `[C·H·W]`, 0 to 1, low where frame and reconstruction disagree.
+    /// expects of such a frame, as the critic sees it: trust `[C·H·W]`, 0 to 1, low where frame and reconstruction disagree.
     ///
-    /// `critic` is of the same image.
+    /// `critic` is that of the same model. The map is exp(-(x - x̂)²/(2s²)), x̂ what the critic expects of the value and s
+    /// the noise of a value ([`CriticNetwork`]).
     ///
     /// # Errors
     /// As [`Engine::assign`], and [`FrameError::Length`] for a map of another length than a frame,
@@ -156,14 +158,14 @@ impl Engine<'_> {
         frame: &[f32],
         trust: &mut [f32],
     ) -> Result<Assignment, FrameError> {
-        let (expected, found) = (self.image.shape().len(), trust.len());
+        let (expected, found) = (self.model.shape().len(), trust.len());
         if found != expected {
             return Err(FrameError::Length { expected, found });
         }
-        self.load(frame)?;
-        let latent = super::run(&self.image, self.kernel, self.values, self.scratch)?;
-        let assignment = latent.assign(self.image.head())?;
-        critic.run(&self.image, frame, latent.mu, trust).ok_or(FrameError::Engine)?;
+        self.write_input(frame)?;
+        let latent = super::run(&self.model, self.kernel, self.values, self.scratch)?;
+        let assignment = latent.assign(self.model.head())?;
+        critic.run(&self.model, frame, latent.mu, trust).ok_or(FrameError::Engine)?;
         if trust.iter().all(|v| v.is_finite()) { Ok(assignment) } else { Err(FrameError::Overflow) }
     }
 }

@@ -4,6 +4,7 @@
 #[cfg(feature = "std")]
 mod batch;
 mod critic;
+mod input;
 
 #[cfg(feature = "std")]
 pub use batch::Batch;
@@ -11,35 +12,53 @@ pub use critic::{Critic, CriticError, critic_scratch_len};
 
 use bytemuck::cast_slice_mut;
 
+use crate::flash::{FlashError, FlashModel};
 use crate::head::exp;
-use crate::image::{Image, ImageError};
 use crate::kernels::Kernel;
 use crate::layer::{Layer, padded};
 use crate::{Assignment, FrameError, Head, check_frame};
 
-/// A model in a flash image, ready to assign frames.
+/// A model in a flash image, ready to assign frames; it takes no memory but the scratch memory it is given.
+///
+/// ```
+/// use runtime::flash::{Aligned, FlashModel};
+/// use runtime::native::{Engine, scratch_len};
+///
+/// static MODEL: &Aligned<[u8]> =
+///     &Aligned(*include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../models/digits.cvi")));
+///
+/// let model = FlashModel::new(&MODEL.0)?;
+/// let golden = model.golden();
+/// let mut scratch = vec![0.0; scratch_len(&model)];
+/// let mut engine = Engine::new(model, &mut scratch)?;
+/// let answer = engine.assign(golden.frame)?;
+/// assert!((answer.novelty - golden.novelty).abs() < 0.1);
+/// // A frame of another size is refused, and so is one with a NaN.
+/// assert!(engine.assign(&golden.frame[1..]).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Engine<'a> {
-    image: Image<'a>,
+    model: FlashModel<'a>,
     kernel: Kernel,
-    /// Of the scratch memory what holds inputs and outputs; the kernel's list is the rest.
+    /// Values of the scratch memory that hold inputs and outputs; the kernel's list is the rest.
     values: usize,
     scratch: &'a mut [f32],
 }
 
-/// What the encoder gives for a frame: q(z|x) = N(m, diag v).
+/// The posterior of a frame's latent as the encoder gives it: q(z|x) = N(m, diag v).
 #[derive(Clone, Copy, Debug)]
 pub struct Latent<'a> {
-    /// m `[D]`.
+    /// The mean m `[D]`.
     pub mu: &'a [f32],
-    /// log v `[D]`, within the range that the model clamps it to.
+    /// The log-variance log v `[D]`, within the range that the model clamps it to.
     pub log_var: &'a [f32],
-    /// `[K]`, where the model has a learned cluster head.
+    /// Logits of q(c|x) `[K]`, where the model has a learned cluster head.
     pub logits: Option<&'a [f32]>,
 }
 
 impl Latent<'_> {
-    /// What a head says of it.
+    /// Assigns the latent to a cluster of a head.
     ///
     /// # Errors
     /// As [`Head::assign`].
@@ -54,26 +73,44 @@ pub enum EngineError {
     /// The scratch memory is too small.
     #[error("{found} values of scratch memory, this model needs {needed}")]
     Scratch {
-        /// What [`scratch_len`] gives.
+        /// Values needed: [`scratch_len`].
         needed: usize,
         /// Values given.
         found: usize,
     },
     /// The bytes are no flash image.
     #[error(transparent)]
-    Image(#[from] ImageError),
+    Flash(#[from] FlashError),
     /// The golden frame does not give what it gave at export.
     #[error("the self-test failed: the golden frame does not give its golden answer")]
     SelfTest,
 }
 
-/// Scratch memory for the models of which [`scratch_len`] is at most `N`, to be declared where it shall lie.
+/// Scratch memory for the models of which [`scratch_len`] is at most `N`, to be declared where it shall lie: on the stack,
+/// in a static, in memory that is closely coupled to the processor.
+///
+/// ```
+/// use runtime::flash::{Aligned, FlashModel};
+/// use runtime::native::{Engine, EngineError, Scratch};
+///
+/// static MODEL: &Aligned<[u8]> =
+///     &Aligned(*include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../models/digits.cvi")));
+///
+/// let model = FlashModel::new(&MODEL.0)?;
+/// let mut scratch = Scratch::<8037>::new();
+/// assert!(Engine::new(model.clone(), &mut scratch.0).is_ok());
+/// // Too little is an error that says how much is needed.
+/// let mut small = Scratch::<1000>::new();
+/// let refused = Engine::new(model, &mut small.0).err();
+/// assert!(matches!(refused, Some(EngineError::Scratch { needed: 8037, found: 1000 })));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 #[repr(C, align(64))]
 pub struct Scratch<const N: usize>(pub [f32; N]);
 
 impl<const N: usize> Scratch<N> {
-    /// All zeros.
+    /// Scratch memory of zeros.
     pub const fn new() -> Self {
         Self([0.0; N])
     }
@@ -85,20 +122,20 @@ impl<const N: usize> Default for Scratch<N> {
     }
 }
 
-/// Values of scratch memory that an engine for this image needs on the fastest kernel of this machine: the inputs and
+/// Values of scratch memory that an engine for this model needs on the fastest kernel of this machine: the inputs and
 /// outputs of one layer, of the one that has most, and the kernel's list of those inputs that are not 0.
-pub fn scratch_len(image: &Image<'_>) -> usize {
-    scratch_len_for(image, Kernel::best())
+pub fn scratch_len(model: &FlashModel<'_>) -> usize {
+    scratch_len_for(model, Kernel::best())
 }
 
-/// The same on a kernel of choice.
-pub fn scratch_len_for(image: &Image<'_>, kernel: Kernel) -> usize {
-    values_len(image) + image.layers().iter().map(|layer| kernel.list_len(layer)).max().unwrap_or(0)
+/// Values of scratch memory that an engine for this model needs on a kernel of choice; see [`scratch_len`].
+pub fn scratch_len_for(model: &FlashModel<'_>, kernel: Kernel) -> usize {
+    values_len(model) + model.layers().iter().map(|layer| kernel.list_len(layer)).max().unwrap_or(0)
 }
 
 /// Most values that the inputs and outputs of a layer have together, both in whole vectors.
-fn values_len(image: &Image<'_>) -> usize {
-    image.layers().iter().map(|layer| padded(layer.inputs()) + padded(layer.outputs())).max().unwrap_or(0)
+fn values_len(model: &FlashModel<'_>) -> usize {
+    model.layers().iter().map(|layer| padded(layer.inputs()) + padded(layer.outputs())).max().unwrap_or(0)
 }
 
 impl<'a> Engine<'a> {
@@ -106,56 +143,56 @@ impl<'a> Engine<'a> {
     ///
     /// # Errors
     /// [`EngineError::Scratch`] if `scratch` is shorter than [`scratch_len`].
-    pub fn new(image: Image<'a>, scratch: &'a mut [f32]) -> Result<Self, EngineError> {
-        Self::with_kernel(image, scratch, Kernel::best())
+    pub fn new(model: FlashModel<'a>, scratch: &'a mut [f32]) -> Result<Self, EngineError> {
+        Self::with_kernel(model, scratch, Kernel::best())
     }
 
     /// An engine on one kernel.
     ///
     /// # Errors
     /// [`EngineError::Scratch`] if `scratch` is shorter than [`scratch_len_for`].
-    pub fn with_kernel(image: Image<'a>, scratch: &'a mut [f32], kernel: Kernel) -> Result<Self, EngineError> {
-        let (needed, found) = (scratch_len_for(&image, kernel), scratch.len());
+    pub fn with_kernel(model: FlashModel<'a>, scratch: &'a mut [f32], kernel: Kernel) -> Result<Self, EngineError> {
+        let (needed, found) = (scratch_len_for(&model, kernel), scratch.len());
         if found < needed {
             return Err(EngineError::Scratch { needed, found });
         }
-        let values = values_len(&image);
-        Ok(Self { image, kernel, values, scratch })
+        let values = values_len(&model);
+        Ok(Self { model, kernel, values, scratch })
     }
 
     /// An engine without a model, which refuses every frame, for [`Engine::init`].
     pub const fn empty() -> Self {
-        Self { image: Image::empty(), kernel: Kernel::SCALAR, values: 0, scratch: &mut [] }
+        Self { model: FlashModel::empty(), kernel: Kernel::SCALAR, values: 0, scratch: &mut [] }
     }
 
     /// Gives the engine the model of a flash image, on the fastest kernel of this machine, in place: a static one then
     /// never takes room on the stack. After an error it refuses every frame.
     ///
     /// # Errors
-    /// [`EngineError::Image`] for bytes that are no image, [`EngineError::Scratch`] if `scratch` is shorter than
+    /// [`EngineError::Flash`] for bytes that are no image, [`EngineError::Scratch`] if `scratch` is shorter than
     /// [`scratch_len`].
     // Apart, so that what it takes of the stack is gone before a frame comes.
     #[inline(never)]
     pub fn init(&mut self, bytes: &'a [u8], scratch: &'a mut [f32]) -> Result<(), EngineError> {
-        // Without values there is no room for a frame.
+        // Without values there is no room for a frame, so a frame is refused until all below has gone well.
         self.values = 0;
-        self.image.init(bytes)?;
-        let (needed, found) = (scratch_len(&self.image), scratch.len());
+        self.model.init(bytes)?;
+        let (needed, found) = (scratch_len(&self.model), scratch.len());
         if found < needed {
             return Err(EngineError::Scratch { needed, found });
         }
         self.kernel = Kernel::best();
         self.scratch = scratch;
-        self.values = values_len(&self.image);
+        self.values = values_len(&self.model);
         Ok(())
     }
 
-    /// The model.
-    pub fn image(&self) -> &Image<'a> {
-        &self.image
+    /// The model that the engine runs.
+    pub fn model(&self) -> &FlashModel<'a> {
+        &self.model
     }
 
-    /// The kernel it runs on.
+    /// The kernel that the engine runs on.
     pub fn kernel(&self) -> Kernel {
         self.kernel
     }
@@ -165,8 +202,8 @@ impl<'a> Engine<'a> {
     /// # Errors
     /// [`FrameError`]; never panics, whatever the values.
     pub fn assign(&mut self, frame: &[f32]) -> Result<Assignment, FrameError> {
-        self.load(frame)?;
-        run(&self.image, self.kernel, self.values, self.scratch)?.assign(self.image.head())
+        self.write_input(frame)?;
+        run(&self.model, self.kernel, self.values, self.scratch)?.assign(self.model.head())
     }
 
     /// Assigns a frame of bytes, each divided by 255, as images are.
@@ -174,17 +211,17 @@ impl<'a> Engine<'a> {
     /// # Errors
     /// [`FrameError`]; never panics.
     pub fn assign_u8(&mut self, frame: &[u8]) -> Result<Assignment, FrameError> {
-        self.load_u8(frame)?;
-        run(&self.image, self.kernel, self.values, self.scratch)?.assign(self.image.head())
+        self.write_input_u8(frame)?;
+        run(&self.model, self.kernel, self.values, self.scratch)?.assign(self.model.head())
     }
 
-    /// Encodes a frame as [`Engine::assign`] takes it, for a head other than the image's.
+    /// Encodes a frame as [`Engine::assign`] takes it, for a head other than the model's.
     ///
     /// # Errors
     /// As [`Engine::assign`].
     pub fn encode(&mut self, frame: &[f32]) -> Result<Latent<'_>, FrameError> {
-        self.load(frame)?;
-        run(&self.image, self.kernel, self.values, self.scratch)
+        self.write_input(frame)?;
+        run(&self.model, self.kernel, self.values, self.scratch)
     }
 
     /// Encodes a frame as [`Engine::assign_u8`] takes it.
@@ -192,22 +229,24 @@ impl<'a> Engine<'a> {
     /// # Errors
     /// As [`Engine::assign_u8`].
     pub fn encode_u8(&mut self, frame: &[u8]) -> Result<Latent<'_>, FrameError> {
-        self.load_u8(frame)?;
-        run(&self.image, self.kernel, self.values, self.scratch)
+        self.write_input_u8(frame)?;
+        run(&self.model, self.kernel, self.values, self.scratch)
     }
 
-    fn load(&mut self, frame: &[f32]) -> Result<(), FrameError> {
-        check_frame(frame, self.image.shape().len())?;
-        load(&self.image, self.scratch, frame);
+    /// Checks a frame and writes it where the first layer finds it.
+    fn write_input(&mut self, frame: &[f32]) -> Result<(), FrameError> {
+        check_frame(frame, self.model.shape().len())?;
+        input::write(&self.model, self.scratch, frame.iter().copied());
         Ok(())
     }
 
-    fn load_u8(&mut self, frame: &[u8]) -> Result<(), FrameError> {
-        let (expected, found) = (self.image.shape().len(), frame.len());
+    /// [`Engine::write_input`] for bytes, each divided by 255; any byte is a finite value.
+    fn write_input_u8(&mut self, frame: &[u8]) -> Result<(), FrameError> {
+        let (expected, found) = (self.model.shape().len(), frame.len());
         if found != expected {
             return Err(FrameError::Length { expected, found });
         }
-        load_values(&self.image, self.scratch, frame.iter().map(|byte| f32::from(*byte) / 255.0));
+        input::write(&self.model, self.scratch, frame.iter().map(|byte| f32::from(*byte) / 255.0));
         Ok(())
     }
 
@@ -216,7 +255,7 @@ impl<'a> Engine<'a> {
     /// # Errors
     /// [`EngineError::SelfTest`] if a responsibility differs by more than 2e-3, or the novelty by more than 1 %.
     pub fn self_test(&mut self) -> Result<(), EngineError> {
-        let golden = self.image.golden();
+        let golden = self.model.golden();
         // By reference: an assignment is large.
         let Ok(assignment) = &self.assign(golden.frame) else { return Err(EngineError::SelfTest) };
         let close = assignment
@@ -230,11 +269,16 @@ impl<'a> Engine<'a> {
 }
 
 /// All layers, on the frame at the start of `scratch`, of which `values` hold inputs and outputs.
-fn run<'s>(image: &Image<'_>, kernel: Kernel, values: usize, scratch: &'s mut [f32]) -> Result<Latent<'s>, FrameError> {
+fn run<'s>(
+    model: &FlashModel<'_>,
+    kernel: Kernel,
+    values: usize,
+    scratch: &'s mut [f32],
+) -> Result<Latent<'s>, FrameError> {
     let (values, list) = scratch.split_at_mut_checked(values).ok_or(FrameError::Engine)?;
     let list: &mut [u32] = cast_slice_mut(list);
     let mut outputs = 0;
-    for (index, layer) in image.layers().iter().enumerate() {
+    for (index, layer) in model.layers().iter().enumerate() {
         outputs = padded(layer.outputs());
         let (from, to) = ends(values, index, padded(layer.inputs()), outputs).ok_or(FrameError::Engine)?;
         let done = match layer {
@@ -245,11 +289,11 @@ fn run<'s>(image: &Image<'_>, kernel: Kernel, values: usize, scratch: &'s mut [f
             return Err(FrameError::Engine);
         }
     }
-    let (last, _) = ends(values, image.layers().len(), outputs, 0).ok_or(FrameError::Engine)?;
-    latent(image, last)
+    let (last, _) = ends(values, model.layers().len(), outputs, 0).ok_or(FrameError::Engine)?;
+    latent(model, last)
 }
 
-/// Where layer `index` finds its inputs and where it puts its outputs: at either end of the memory, in turn.
+/// The inputs of layer `index`, and the place of its outputs: at either end of the memory, in turn.
 fn ends(values: &mut [f32], index: usize, inputs: usize, outputs: usize) -> Option<(&mut [f32], &mut [f32])> {
     let length = values.len();
     let at_start = index.is_multiple_of(2);
@@ -258,62 +302,10 @@ fn ends(values: &mut [f32], index: usize, inputs: usize, outputs: usize) -> Opti
     Some(if at_start { (start, end) } else { (end, start) })
 }
 
-/// Writes a frame to `row` as the first layer takes it: standardised, and for a convolution channels last.
-fn load(image: &Image<'_>, row: &mut [f32], frame: &[f32]) {
-    load_values(image, row, frame.iter().copied());
-}
-
-fn load_values(image: &Image<'_>, row: &mut [f32], frame: impl Iterator<Item = f32>) {
-    let shape = image.shape();
-    let pixels = shape.height.saturating_mul(shape.width);
-    // Only convolutions know channels.
-    let channels = if matches!(image.layers().first(), Some(Layer::Conv(_))) { shape.channels } else { 1 };
-    place_values(image, row, [pixels, channels], frame);
-}
-
-/// Writes a frame to `row`, standardised: channels last, `channels` places a pixel; in its own order if that is 1.
-fn place_values(image: &Image<'_>, row: &mut [f32], [pixels, channels]: [usize; 2], frame: impl Iterator<Item = f32>) {
-    if channels == 1 {
-        row.iter_mut().zip(frame).for_each(|(slot, value)| *slot = value);
-    } else {
-        place(row, [pixels, channels], frame, |slot, value| *slot = value);
-    }
-    let Some([shift, factor]) = image.scaling() else { return };
-    // By halves, so that the difference of two large values stays finite; f64, as in training, is slow on a
-    // microcontroller.
-    let standardise =
-        |slot: &mut f32, (shift, factor): (&f32, &f32)| *slot = (0.5 * *slot - 0.5 * shift) * factor * 2.0;
-    let scaling = shift.iter().zip(factor);
-    if channels == 1 {
-        row.iter_mut().zip(scaling).for_each(|(slot, scaling)| standardise(slot, scaling));
-    } else {
-        place(row, [pixels, channels], scaling, standardise);
-    }
-}
-
-/// Visits the values of `row`, channels last, in the order channels first.
-fn place<T>(
-    row: &mut [f32],
-    [pixels, channels]: [usize; 2],
-    values: impl Iterator<Item = T>,
-    mut visit: impl FnMut(&mut f32, T),
-) {
-    let (mut pixel, mut channel) = (0, 0);
-    for value in values {
-        if let Some(slot) = row.get_mut(pixel * channels + channel) {
-            visit(slot, value);
-        }
-        pixel += 1;
-        if pixel == pixels {
-            (pixel, channel) = (0, channel + 1);
-        }
-    }
-}
-
 /// m, log v and logits among the outputs of the last layer.
-fn latent<'s>(image: &Image<'_>, outputs: &'s mut [f32]) -> Result<Latent<'s>, FrameError> {
-    let (d, k) = (image.head().latent(), image.head().clusters());
-    let [low, high] = image.log_var_range();
+fn latent<'s>(model: &FlashModel<'_>, outputs: &'s mut [f32]) -> Result<Latent<'s>, FrameError> {
+    let (d, k) = (model.head().latent(), model.head().clusters());
+    let [low, high] = model.log_var_range();
     let (mu, rest) = outputs.split_at_mut_checked(d).ok_or(FrameError::Engine)?;
     let (log_var, logits) = rest.split_at_mut_checked(d).ok_or(FrameError::Engine)?;
     // Keeps a NaN, which the head then refuses; `clamp` would too, but it panics on a range that no image has.
@@ -326,6 +318,6 @@ fn latent<'s>(image: &Image<'_>, outputs: &'s mut [f32]) -> Result<Latent<'s>, F
             *v
         }
     });
-    let logits = if image.learned_head() { Some(logits.get(..k).ok_or(FrameError::Engine)?) } else { None };
+    let logits = if model.learned_head() { Some(logits.get(..k).ok_or(FrameError::Engine)?) } else { None };
     Ok(Latent { mu, log_var, logits })
 }

@@ -6,7 +6,7 @@ use burn::tensor::Device;
 use indicatif::ProgressBar;
 use trainer::critic::{STEPS, agreement, exact, native, train};
 use trainer::data::{self, Role};
-use trainer::export::encode_image;
+use trainer::export::encode_flash;
 use trainer::{Result, run};
 
 /// Train the amortised critic of a fitted model, and measure it
@@ -35,7 +35,7 @@ impl Args {
         let exact = exact(&fitted, &frames, &device)?;
         let trained = agreement(&exact, &critic.maps(&fitted, &frames, &device)?, p);
         let parameters = critic.parameters();
-        let on_device = agreement(&exact, &native(&encode_image(&fitted, Some(&critic))?, &frames)?, p);
+        let on_device = agreement(&exact, &native(&encode_flash(&fitted, Some(&critic))?, &frames)?, p);
         super::print_line(format!(
             "critic of {parameters} parameters, against the exact H1 of {} frames\n\
              R² over all values   {:.4} (f32), {:.4} (native engine, f16)\n\

@@ -66,7 +66,7 @@ impl Args {
         for (what, path) in [
             ("report, open in a browser", page),
             ("model for the device", exported.onnx.clone()),
-            ("flash image", exported.image.clone()),
+            ("flash image", exported.flash.clone()),
             ("its card", exported.card.clone()),
             ("decoder, for the curious", exported.decoder.clone()),
             ("weights", run.folder().join("weights.bpk")),

@@ -1,7 +1,7 @@
 //! How near a critic comes to the exact map, in training's arithmetic and on the device's engine.
 
 use burn::tensor::{Device, Tensor};
-use runtime::image::{Buffer, CriticNetwork, Image};
+use runtime::flash::{Buffer, CriticNetwork, FlashModel};
 use runtime::native;
 
 use crate::data::Frames;
@@ -47,7 +47,7 @@ pub(super) fn exact_part(fitted: &Fitted, x: Tensor<2>, posterior: &Posterior, n
 pub fn native(image: &[u8], frames: &Frames) -> Result<Vec<f32>> {
     let fault = |e: &dyn std::fmt::Display| Error::model(std::path::Path::new("model.cvi"), e);
     let bytes = Buffer::copy_of(image);
-    let image = Image::new(&bytes).map_err(|e| fault(&e))?;
+    let image = FlashModel::new(&bytes).map_err(|e| fault(&e))?;
     let network =
         CriticNetwork::new(&image).map_err(|e| fault(&e))?.ok_or_else(|| fault(&native::CriticError::Absent))?;
     let mut memory = [native::scratch_len(&image), native::critic_scratch_len(&network)].map(|len| vec![0.0; len]);

@@ -6,7 +6,7 @@ use burn::tensor::activation::{relu, sigmoid};
 use burn::tensor::module::conv2d;
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, Tensor, TensorData};
-use runtime::image::CriticNetwork;
+use runtime::flash::CriticNetwork;
 
 use crate::data::Frames;
 use crate::error::{Error, Result};

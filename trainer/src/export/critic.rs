@@ -1,7 +1,8 @@
-//! `critic.onnx`: frame and m to H1, for who explains with tract or ONNX Runtime; names are those of [`runtime::format`].
+//! `critic.onnx`: frame and m to H1, for who explains with tract or ONNX Runtime; names are those of
+//! [`runtime::onnx::names`].
 
-use runtime::format;
-use runtime::image::CriticNetwork;
+use runtime::flash::CriticNetwork;
+use runtime::onnx::names;
 use tract_onnx::pb::GraphProto;
 
 use super::graph::{Dim, GraphBuilder, integer, integers};
@@ -25,9 +26,9 @@ fn graph(fitted: &Fitted, critic: &Critic, precision: Precision) -> Result<Graph
     let network = &critic.network;
     let first = FoldedDense::of(&network.first)?;
     let mut g = GraphBuilder::new("cluster_vae_critic");
-    g.input(format::INPUT, &[Dim::Batch, Dim::Fixed(frame[0]), Dim::Fixed(frame[1]), Dim::Fixed(frame[2])]);
-    g.input(format::MU, &[Dim::Batch, Dim::Fixed(first.shape[0])]);
-    let mut x = format::INPUT;
+    g.input(names::INPUT, &[Dim::Batch, Dim::Fixed(frame[0]), Dim::Fixed(frame[1]), Dim::Fixed(frame[2])]);
+    g.input(names::MU, &[Dim::Batch, Dim::Fixed(first.shape[0])]);
+    let mut x = names::INPUT;
     if let Some(scaling) = &fitted.scaling {
         g.floats("scaling.shift", &frame, &scaling.shift);
         g.floats("scaling.factor", &frame, &scaling.factor);
@@ -35,7 +36,7 @@ fn graph(fitted: &Fitted, critic: &Critic, precision: Precision) -> Result<Graph
         g.node("Mul", "scaling/factor", &["shifted", "scaling.factor"], "scaled", vec![]);
         x = "scaled";
     }
-    dense(&mut g, "first", &first, format::MU, "first", precision);
+    dense(&mut g, "first", &first, names::MU, "first", precision);
     g.node("Relu", "first.relu", &["first"], "first.relu", vec![]);
     dense(&mut g, "second", &FoldedDense::of(&network.second)?, "first.relu", "second", precision);
     g.node("Relu", "second.relu", &["second"], "second.relu", vec![]);
@@ -69,9 +70,9 @@ fn graph(fitted: &Fitted, critic: &Critic, precision: Precision) -> Result<Graph
     g.node("Sub", "error", &[x, mean], "error", vec![]);
     g.node("Mul", "square", &["error", "error"], "square", vec![]);
     g.node("Mul", "exponent", &["square", "sharpness"], "exponent", vec![]);
-    g.node("Exp", "trust", &["exponent"], format::TRUST, vec![]);
+    g.node("Exp", "trust", &["exponent"], names::TRUST, vec![]);
     let [c, h, w] = frame.map(Dim::Fixed);
-    g.output(format::TRUST, &[Dim::Batch, c, h, w]);
+    g.output(names::TRUST, &[Dim::Batch, c, h, w]);
     Ok(g.finish())
 }
 

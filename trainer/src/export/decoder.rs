@@ -1,6 +1,6 @@
 //! `decoder.onnx`: z and c to the mean of p(x|z,c), for who wants to see what a cluster looks like.
 
-use runtime::format;
+use runtime::onnx::names;
 use tract_onnx::pb::GraphProto;
 
 use super::graph::{Dim, GraphBuilder, integer};
@@ -24,7 +24,7 @@ pub fn encode_decoder(fitted: &Fitted, precision: Precision) -> Result<Vec<u8>> 
         Likelihood::Gaussian => "gaussian",
     };
     let noise = trust::noise(&fitted.model)?.to_string();
-    let more = [(format::LIKELIHOOD_KEY, likelihood.to_owned()), (format::NOISE_KEY, noise)];
+    let more = [(names::LIKELIHOOD_KEY, likelihood.to_owned()), (names::NOISE_KEY, noise)];
     encode_graph(fitted, precision, graph(fitted, precision)?, &more)
 }
 
@@ -50,8 +50,8 @@ fn graph(fitted: &Fitted, precision: Precision) -> Result<GraphProto> {
         last = format!("{out}.relu");
         g.node("Relu", &last, &[&out], &last, vec![]);
     }
-    dense(&mut g, "output", &FoldedDense::of(&decoder.output)?, &last, format::NATURAL, precision);
-    last = format::NATURAL.into();
+    dense(&mut g, "output", &FoldedDense::of(&decoder.output)?, &last, names::NATURAL, precision);
+    last = names::NATURAL.into();
     if fitted.likelihood == Likelihood::Bernoulli {
         g.node("Sigmoid", "mean", &[&last], "mean", vec![]);
         last = "mean".into();
@@ -61,13 +61,13 @@ fn graph(fitted: &Fitted, precision: Precision) -> Result<GraphProto> {
     let whole = if fitted.scaling.is_some() { "scaled" } else { "reconstruction" };
     g.node("Reshape", "reshape", &[&last, "frame.shape"], whole, vec![]);
     if let Some(scaling) = &fitted.scaling {
-        g.floats(format::SHIFT, &frame, &scaling.shift);
-        g.floats(format::FACTOR, &frame, &scaling.factor);
-        g.node("Div", "scaling/factor", &["scaled", format::FACTOR], "shifted", vec![]);
-        g.node("Add", "scaling/shift", &["shifted", format::SHIFT], "reconstruction", vec![]);
+        g.floats(names::SHIFT, &frame, &scaling.shift);
+        g.floats(names::FACTOR, &frame, &scaling.factor);
+        g.node("Div", "scaling/factor", &["scaled", names::FACTOR], "shifted", vec![]);
+        g.node("Add", "scaling/shift", &["shifted", names::SHIFT], "reconstruction", vec![]);
     }
     let [c, h, w] = frame.map(Dim::Fixed);
     g.output("reconstruction", &[Dim::Batch, c, h, w]);
-    g.output(format::NATURAL, &[Dim::Batch, Dim::Fixed(shape.len())]);
+    g.output(names::NATURAL, &[Dim::Batch, Dim::Fixed(shape.len())]);
     Ok(g.finish())
 }

@@ -3,16 +3,16 @@
 mod card;
 mod critic;
 mod decoder;
+mod flash;
 mod fold;
 mod graph;
-mod image;
 mod onnx;
 
 pub use card::figures;
 pub use critic::encode_critic;
 pub use decoder::encode_decoder;
+pub use flash::encode_flash;
 pub use fold::{Folded, FoldedConv, FoldedDense};
-pub use image::encode_image;
 pub use onnx::encode;
 
 use std::path::{Path, PathBuf};
@@ -41,7 +41,7 @@ pub struct Exported {
     /// Its size, bytes.
     pub onnx_bytes: usize,
     /// The flash image.
-    pub image: PathBuf,
+    pub flash: PathBuf,
     /// The decoder's ONNX file, which the device does not need.
     pub decoder: PathBuf,
     /// The critic's ONNX file, if the run has a critic.
@@ -67,8 +67,8 @@ pub fn export(
     let bytes = encode(fitted, precision)?;
     let onnx = folder.join("model.onnx");
     write_atomically(&onnx, &bytes)?;
-    let image = folder.join("model.cvi");
-    write_atomically(&image, &encode_image(fitted, critic)?)?;
+    let flash = folder.join("model.cvi");
+    write_atomically(&flash, &encode_flash(fitted, critic)?)?;
     let decoder = folder.join("decoder.onnx");
     write_atomically(&decoder, &encode_decoder(fitted, precision)?)?;
     let critic = match critic {
@@ -81,7 +81,7 @@ pub fn export(
     };
     let card = folder.join("MODEL_CARD.md");
     write_atomically(&card, card::text(fitted, precision, &bytes, figures)?.as_bytes())?;
-    Ok(Exported { onnx, onnx_bytes: bytes.len(), image, decoder, critic, card })
+    Ok(Exported { onnx, onnx_bytes: bytes.len(), flash, decoder, critic, card })
 }
 
 /// The model card of what [`export`] would write, as Markdown.

@@ -1,6 +1,6 @@
 //! The ONNX file: scaling, encoder and head in one graph, opset 17.
 //!
-//! Names and checksum are those of [`runtime::format`]. Burn's own exporter lowers neither Softmax nor
+//! Names and checksum are those of [`runtime::onnx::names`]. Burn's own exporter lowers neither Softmax nor
 //! LogSoftmax and numbers its tensors, so the graph is written here.
 
 use std::f32::consts::PI;
@@ -8,7 +8,7 @@ use std::path::Path;
 
 use half::f16;
 use prost::Message;
-use runtime::format;
+use runtime::onnx::{checksum, names};
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::{GraphProto, ModelProto, OperatorSetIdProto, StringStringEntryProto};
 
@@ -48,7 +48,7 @@ pub fn encode_graph(
         ..Default::default()
     };
     let mut bytes = model.encode_to_vec();
-    if !format::write_checksum(&mut bytes) {
+    if !checksum::write(&mut bytes) {
         return Err(Error::model(Path::new("model.onnx"), "the encoded file has no place for its checksum"));
     }
     Ok(bytes)
@@ -75,8 +75,8 @@ fn graph(fitted: &Fitted, folded: &Folded, precision: Precision) -> GraphProto {
     let mut g = GraphBuilder::new("cluster_vae");
     let shape = fitted.shape;
     let frame = [shape.channels, shape.height, shape.width];
-    g.input(format::INPUT, &[Dim::Batch, Dim::Fixed(frame[0]), Dim::Fixed(frame[1]), Dim::Fixed(frame[2])]);
-    let mut last = format::INPUT.to_owned();
+    g.input(names::INPUT, &[Dim::Batch, Dim::Fixed(frame[0]), Dim::Fixed(frame[1]), Dim::Fixed(frame[2])]);
+    let mut last = names::INPUT.to_owned();
     if let Some(scaling) = &fitted.scaling {
         g.floats("scaling.shift", &frame, &scaling.shift);
         g.floats("scaling.factor", &frame, &scaling.factor);
@@ -106,29 +106,29 @@ fn graph(fitted: &Fitted, folded: &Folded, precision: Precision) -> GraphProto {
         g.node("Relu", &last, &[&out], &last, vec![]);
     }
     let latent = folded.mu.shape[1];
-    dense(&mut g, "mu", &folded.mu, &last, format::MU, precision);
+    dense(&mut g, "mu", &folded.mu, &last, names::MU, precision);
     dense(&mut g, "log_var", &folded.log_var, &last, "log_var.unclamped", precision);
     g.floats("log_var.min", &[], &[LOG_VAR_RANGE.0]);
     g.floats("log_var.max", &[], &[LOG_VAR_RANGE.1]);
-    g.node("Clip", "clamp", &["log_var.unclamped", "log_var.min", "log_var.max"], format::LOG_VAR, vec![]);
+    g.node("Clip", "clamp", &["log_var.unclamped", "log_var.min", "log_var.max"], names::LOG_VAR, vec![]);
     let clusters = folded.log_var_c.len();
     if let Some(head) = &folded.cluster_logits {
-        dense(&mut g, "clusters", head, &last, format::CLUSTER_LOGITS, precision);
+        dense(&mut g, "clusters", head, &last, names::CLUSTER_LOGITS, precision);
     }
     head(&mut g, folded, latent, clusters, fitted.calibration.temperature);
 
     let widths = [
-        (format::MU, latent),
-        (format::LOG_VAR, latent),
-        (format::LOG_RESPONSIBILITIES, clusters),
-        (format::RESPONSIBILITIES, clusters),
+        (names::MU, latent),
+        (names::LOG_VAR, latent),
+        (names::LOG_RESPONSIBILITIES, clusters),
+        (names::RESPONSIBILITIES, clusters),
     ];
     for (name, width) in widths {
         g.output(name, &[Dim::Batch, Dim::Fixed(width)]);
     }
-    g.output(format::NOVELTY, &[Dim::Batch]);
+    g.output(names::NOVELTY, &[Dim::Batch]);
     if folded.cluster_logits.is_some() {
-        g.output(format::CLUSTER_LOGITS, &[Dim::Batch, Dim::Fixed(clusters)]);
+        g.output(names::CLUSTER_LOGITS, &[Dim::Batch, Dim::Fixed(clusters)]);
     }
     g.finish()
 }
@@ -143,8 +143,8 @@ pub fn dense(g: &mut GraphBuilder, name: &str, layer: &FoldedDense, input: &str,
 
 /// Exponents e_c (E3), the log-softmax of e_c / T, and the novelty -log Σ_c exp(e_c)/K, in f32 and in log space.
 fn head(g: &mut GraphBuilder, folded: &Folded, latent: usize, clusters: usize, temperature: f32) {
-    g.floats(format::MU_C, &[clusters, latent], &folded.mu_c);
-    g.floats(format::LOG_VAR_C, &[clusters], &folded.log_var_c);
+    g.floats(names::MU_C, &[clusters, latent], &folded.mu_c);
+    g.floats(names::LOG_VAR_C, &[clusters], &folded.log_var_c);
     g.floats("head.log_2pi", &[], &[(2.0 * PI).ln()]);
     g.floats("head.d", &[], &[latent as f32]);
     g.floats("head.minus_half", &[], &[-0.5]);
@@ -153,19 +153,19 @@ fn head(g: &mut GraphBuilder, folded: &Folded, latent: usize, clusters: usize, t
     g.integers("head.axis1", &[1]);
     g.integers("head.axis2", &[2]);
     let mut node = |op: &str, inputs: &[&str], output: &str, attributes| {
-        g.node(op, &format!("{}{output}", format::HEAD_NODES), inputs, output, attributes);
+        g.node(op, &format!("{}{output}", names::HEAD_NODES), inputs, output, attributes);
     };
-    node("Unsqueeze", &[format::MU, "head.axis1"], "head.mu_z", vec![]);
-    node("Sub", &["head.mu_z", format::MU_C], "head.difference", vec![]);
+    node("Unsqueeze", &[names::MU, "head.axis1"], "head.mu_z", vec![]);
+    node("Sub", &["head.mu_z", names::MU_C], "head.difference", vec![]);
     node("Mul", &["head.difference", "head.difference"], "head.square", vec![]);
     node("ReduceSum", &["head.square", "head.axis2"], "head.distance", vec![integer("keepdims", 0)]);
-    node("Exp", &[format::LOG_VAR], "head.variance", vec![]);
+    node("Exp", &[names::LOG_VAR], "head.variance", vec![]);
     node("ReduceSum", &["head.variance", "head.axis1"], "head.total_variance", vec![integer("keepdims", 1)]);
     node("Add", &["head.distance", "head.total_variance"], "head.spread", vec![]);
-    node("Neg", &[format::LOG_VAR_C], "head.log_precision", vec![]);
+    node("Neg", &[names::LOG_VAR_C], "head.log_precision", vec![]);
     node("Exp", &["head.log_precision"], "head.precision", vec![]);
     node("Mul", &["head.spread", "head.precision"], "head.scaled", vec![]);
-    node("Add", &[format::LOG_VAR_C, "head.log_2pi"], "head.log_scale", vec![]);
+    node("Add", &[names::LOG_VAR_C, "head.log_2pi"], "head.log_scale", vec![]);
     node("Mul", &["head.log_scale", "head.d"], "head.normalizer", vec![]);
     node("Add", &["head.scaled", "head.normalizer"], "head.doubled", vec![]);
     node("Mul", &["head.doubled", "head.minus_half"], "head.exponents", vec![]);
@@ -178,11 +178,11 @@ fn head(g: &mut GraphBuilder, folded: &Folded, latent: usize, clusters: usize, t
     node("Log", &["head.sum"], "head.log_sum", vec![]);
     node("Add", &["head.log_sum", "head.max"], "head.evidence", vec![]);
     node("Squeeze", &["head.evidence", "head.axis1"], "head.evidence_of_frame", vec![]);
-    node("Sub", &["head.log_k", "head.evidence_of_frame"], format::NOVELTY, vec![]);
-    let logits = if folded.cluster_logits.is_some() { format::CLUSTER_LOGITS } else { "head.exponents" };
+    node("Sub", &["head.log_k", "head.evidence_of_frame"], names::NOVELTY, vec![]);
+    let logits = if folded.cluster_logits.is_some() { names::CLUSTER_LOGITS } else { "head.exponents" };
     node("Mul", &[logits, "head.sharpness"], "head.tempered", vec![]);
-    node("LogSoftmax", &["head.tempered"], format::LOG_RESPONSIBILITIES, vec![integer("axis", 1)]);
-    node("Exp", &[format::LOG_RESPONSIBILITIES], format::RESPONSIBILITIES, vec![]);
+    node("LogSoftmax", &["head.tempered"], names::LOG_RESPONSIBILITIES, vec![integer("axis", 1)]);
+    node("Exp", &[names::LOG_RESPONSIBILITIES], names::RESPONSIBILITIES, vec![]);
 }
 
 fn metadata(fitted: &Fitted, precision: Precision, more: &[(&str, String)]) -> Result<Vec<StringStringEntryProto>> {
@@ -190,9 +190,9 @@ fn metadata(fitted: &Fitted, precision: Precision, more: &[(&str, String)]) -> R
     let weights = if precision == Precision::F16 { "f16" } else { "f32" };
     let scaling = if fitted.scaling.is_some() { "standardised inside the graph" } else { "bytes / 255" };
     let entries = [
-        (format::VERSION_KEY, format::VERSION.to_owned()),
-        (format::THRESHOLD_KEY, fitted.calibration.novelty_threshold.to_string()),
-        (format::TEMPERATURE_KEY, fitted.calibration.temperature.to_string()),
+        (names::VERSION_KEY, names::VERSION.to_owned()),
+        (names::THRESHOLD_KEY, fitted.calibration.novelty_threshold.to_string()),
+        (names::TEMPERATURE_KEY, fitted.calibration.temperature.to_string()),
         ("cluster_vae.frame", fitted.shape.to_string()),
         ("cluster_vae.scaling", scaling.to_owned()),
         ("cluster_vae.clusters", config.clusters().to_string()),
@@ -205,7 +205,7 @@ fn metadata(fitted: &Fitted, precision: Precision, more: &[(&str, String)]) -> R
         ("cluster_vae.data_sha256", fitted.data_sha256.clone()),
     ];
     // Last, so that its digits are found from the end of the file.
-    let checksum = (format::CHECKSUM_KEY, "0".repeat(format::CHECKSUM_DIGITS));
+    let checksum = (names::CHECKSUM_KEY, "0".repeat(names::CHECKSUM_DIGITS));
     let entries = entries.into_iter().chain(more.iter().cloned()).chain([checksum]);
     Ok(entries.map(|(key, value)| StringStringEntryProto { key: key.into(), value }).collect())
 }

@@ -9,7 +9,7 @@ use core::ops::Range;
 use cortex_m_rt::{ExceptionFrame, entry, exception};
 use cortex_m_semihosting::debug::{self, EXIT_FAILURE, EXIT_SUCCESS};
 use cortex_m_semihosting::hprintln;
-use runtime::image::Image;
+use runtime::flash::FlashModel;
 use runtime::kernels::Kernel;
 use runtime::layer::{Conv, Dense, Layer, Layout, padded};
 
@@ -265,7 +265,7 @@ fn what_does_not_fit_is_refused(memory: &mut Memory) {
 
 /// Ten digits through each layer, between marks; then inputs without zeros.
 fn layers_of_the_model(memory: &mut Memory) {
-    let Ok(image) = Image::new(&mcu::MODEL.0) else { panic!("the model is damaged") };
+    let Ok(image) = FlashModel::new(&mcu::MODEL.0) else { panic!("the model is damaged") };
     let digits = [begin_layer0, end_layer0, begin_layer1, end_layer1, begin_layer2, end_layer2];
     let dense = [begin_dense0, end_dense0, begin_dense1, end_dense1, begin_dense2, end_dense2];
     for (digit, _) in mcu::digits() {
@@ -279,7 +279,12 @@ fn layers_of_the_model(memory: &mut Memory) {
     run_marked(&image, &dense, memory, |x| x.iter_mut().for_each(|v| *v = source.float() + 1.5));
 }
 
-fn run_marked(image: &Image<'_>, marks: &[extern "C" fn()], memory: &mut Memory, mut before: impl FnMut(&mut [f32])) {
+fn run_marked(
+    image: &FlashModel<'_>,
+    marks: &[extern "C" fn()],
+    memory: &mut Memory,
+    mut before: impl FnMut(&mut [f32]),
+) {
     for (layer, mark) in image.layers().iter().zip(marks.chunks_exact(2)) {
         let Layer::Dense(layer) = layer else { return };
         before(&mut memory.x[..layer.inputs()]);

@@ -3,7 +3,7 @@
 #![no_main]
 
 use firmware_sim::{SampleLoop, Settings};
-use runtime::image::Image;
+use runtime::flash::FlashModel;
 use runtime::native::{Engine, Scratch};
 
 /// Inputs and outputs of the first layer of 784-256-128-10, and the kernel's list.
@@ -19,7 +19,7 @@ unsafe extern "C" {
 #[unsafe(no_mangle)]
 extern "C" fn run() -> bool {
     let mut scratch = Scratch::<SCRATCH>::new();
-    let Ok(image) = Image::new(&mcu::MODEL.0) else { return false };
+    let Ok(image) = FlashModel::new(&mcu::MODEL.0) else { return false };
     let Ok(mut engine) = Engine::new(image, &mut scratch.0) else { return false };
     if engine.self_test().is_err() {
         return false;

@@ -1,4 +1,4 @@
-//! `model.cvi`, the flash image; its layout is [`runtime::image`]'s.
+//! `model.cvi`, the flash image; its layout is [`runtime::flash`]'s.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use burn::tensor::activation::sigmoid;
 use burn::tensor::{Int, Tensor, TensorData};
 use half::f16;
 use runtime::FrameShape;
-use runtime::image::{Buffer, ConvSpec, CriticSpec, DenseSpec, Image, ImageSpec, encode};
+use runtime::flash::{Buffer, ConvSpec, CriticSpec, DenseSpec, FlashModel, ModelSpec, encode};
 
 use super::{Folded, FoldedDense};
 use crate::critic::Critic;
@@ -23,7 +23,7 @@ const STRIDE: usize = 2;
 ///
 /// # Errors
 /// [`Error::Model`] if a weight is not finite in f16, or the model is larger than an image may be.
-pub fn encode_image(fitted: &Fitted, critic: Option<&Critic>) -> Result<Vec<u8>> {
+pub fn encode_flash(fitted: &Fitted, critic: Option<&Critic>) -> Result<Vec<u8>> {
     let folded = Folded::new(fitted)?;
     let shape = fitted.shape;
     let frames = Frames { shape, values: typical_frame(fitted)?, labels: None };
@@ -32,7 +32,7 @@ pub fn encode_image(fitted: &Fitted, critic: Option<&Critic>) -> Result<Vec<u8>>
     let heads: Vec<&FoldedDense> = [&folded.mu, &folded.log_var].into_iter().chain(&folded.cluster_logits).collect();
     let mut dense: Vec<DenseSpec> = folded.dense.iter().map(spec_of).collect();
     dense.push(spec_of(&side_by_side(&heads)));
-    let spec = ImageSpec {
+    let spec = ModelSpec {
         shape: FrameShape { channels: shape.channels, height: shape.height, width: shape.width },
         scaling: fitted.scaling.clone().map(|scaling| [scaling.shift, scaling.factor]),
         convs: folded
@@ -58,7 +58,7 @@ pub fn encode_image(fitted: &Fitted, critic: Option<&Critic>) -> Result<Vec<u8>>
         return Err(Error::model(Path::new("model.cvi"), problem));
     }
     let bytes = encode(&spec);
-    Image::new(&Buffer::copy_of(&bytes)).map_err(|e| Error::model(Path::new("model.cvi"), e))?;
+    FlashModel::new(&Buffer::copy_of(&bytes)).map_err(|e| Error::model(Path::new("model.cvi"), e))?;
     Ok(bytes)
 }
 

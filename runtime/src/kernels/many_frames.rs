@@ -1,10 +1,25 @@
-//! Layers for many frames at once: weights are widened once for all of them, then used as in any matrix product.
+//! A layer for many frames at once: a product of two matrices, of which the second is in f16.
+//!
+//! With many frames every weight is used once a frame, so widening it each time would cost more than multiplying. The
+//! outputs are cut into columns ([`columns`] wide), a dense layer's inputs into stretches of [`INPUTS`]; the weights of
+//! one such block are widened once, into `wide` as f32 `[input][output]`, where they fit the second-level cache. Then
+//! all frames pass over the block, [`ROWS`] at a time: a tile of R frames times N vectors of outputs is held in
+//! registers, and for each input N vectors of weights are loaded, one value of each frame is spread over a vector, and
+//! R · N fused multiply-adds follow ([`add`]). The sums of a tile begin at the biases in the first stretch, and at what
+//! `out` holds in those after it; ReLU comes with the last.
+//!
+//! A convolution is the same product: for an output pixel, the inputs under one row of the kernel lie side by side, and
+//! so do their weights, so each row of the kernel is one such run of inputs.
+//!
+//! Zeros are not skipped here: frames have them in different places.
+//!
+//! The walks check nothing: [`super::Kernel`] has compared all lengths before.
 #![expect(clippy::needless_range_loop, reason = "one index runs over registers and over memory")]
 
-use super::generic::Simd;
+use super::simd::Simd;
 use crate::layer::{Conv, Dense, LANES, Layout, PANEL, padded};
 
-/// Inputs whose weights are widened at once.
+/// Inputs of a dense layer whose weights are widened at once.
 const INPUTS: usize = 256;
 /// Rows (frames) of a tile.
 const ROWS: usize = 6;
@@ -21,20 +36,25 @@ pub fn conv_wide(layer: &Conv<'_>) -> usize {
     kernel * kernel * channels * COLUMNS
 }
 
-/// Where the rows of a matrix begin, and how far apart.
+/// The rows of a matrix in memory, one a frame.
 #[derive(Clone, Copy)]
 pub struct Rows<P> {
+    /// Begins the first row.
     pub at: P,
+    /// From one row to the next, in values.
     pub stride: usize,
 }
 
-/// What a tile adds up: for every row, inputs from `x` on, times the widened weights.
+/// What a tile adds up: for every row, inputs that lie side by side, times their widened weights.
 #[derive(Clone, Copy)]
 struct Run {
+    /// The first of the inputs, in every row.
     x: Rows<*const f32>,
-    /// `[count][width]`.
+    /// Widened weights `[count][width]`.
     weights: *const f32,
+    /// Outputs of the tile.
     width: usize,
+    /// Inputs in the run.
     count: usize,
 }
 
@@ -60,7 +80,7 @@ macro_rules! for_tile {
     };
 }
 
-/// Outputs side by side in a tile of `S`.
+/// Most outputs of a tile on vectors of `S`.
 fn columns<S: Simd>() -> usize {
     (S::TILE * S::LANES).min(COLUMNS)
 }
@@ -68,7 +88,9 @@ fn columns<S: Simd>() -> usize {
 /// A dense layer for `frames` rows of `x`; rows of `out` get the outputs padded to whole vectors.
 ///
 /// # Safety
-/// As [`super::Kernel::dense_batch`] has checked.
+/// `x` holds `frames` rows of `layer.inputs()` values and `out` room for as many of `padded(layer.outputs())`, each row
+/// at most its stride long; `wide` has room for [`DENSE_WIDE`] values; the machine has the instructions of `S`.
+/// [`super::Kernel::dense_batch`] checks that.
 #[inline(always)]
 pub unsafe fn dense<S: Simd>(
     layer: &Dense<'_>,
@@ -79,7 +101,8 @@ pub unsafe fn dense<S: Simd>(
 ) {
     let (inputs, outputs) = (layer.inputs(), padded(layer.outputs()));
     let mut first = 0;
-    // SAFETY: tiles lie inside the outputs, padded, and inside the frames.
+    // SAFETY: tiles lie inside the padded outputs and inside the frames, and a block of widened weights, of at most
+    // `INPUTS` by `COLUMNS`, inside `wide`.
     unsafe {
         while first < inputs {
             let count = INPUTS.min(inputs - first);
@@ -110,6 +133,11 @@ pub unsafe fn dense<S: Simd>(
 }
 
 /// The weights of `count` inputs and `width` outputs as f32 `[count][width]`.
+///
+/// # Safety
+/// Inputs from `first` on and outputs from `column` on lie inside the layer, the latter padded; `width` is a multiple of
+/// a vector and divides what is left of the panel; `wide` has room for the weights; the machine has the instructions of
+/// `S`.
 #[inline(always)]
 unsafe fn widen_dense<S: Simd>(
     layer: &Dense<'_>,
@@ -118,7 +146,8 @@ unsafe fn widen_dense<S: Simd>(
     wide: &mut [f32],
 ) {
     let (inputs, outputs, weights) = (layer.inputs(), layer.outputs(), layer.weights().as_ptr());
-    // SAFETY: a tile's columns lie in one panel, since its width divides a panel's.
+    // SAFETY: the columns lie in one panel, and the layer's weights are where `Dense::place` says; the rows of a layer
+    // that lies by output are padded to whole vectors; `at + offset` is below `count`.
     unsafe {
         match layer.layout() {
             Layout::Panels => {
@@ -158,6 +187,9 @@ unsafe fn widen_dense<S: Simd>(
 }
 
 /// R rows and N vectors of a dense layer; without a bias it goes on from what `out` holds.
+///
+/// # Safety
+/// As [`add`]; N vectors can be read at `bias`, and read and written in each of R rows of `out`.
 #[inline(always)]
 unsafe fn dense_tile<S: Simd, const R: usize, const N: usize>(
     run: Run,
@@ -165,7 +197,7 @@ unsafe fn dense_tile<S: Simd, const R: usize, const N: usize>(
     out: Rows<*mut f32>,
     relu: bool,
 ) {
-    // SAFETY: the caller's.
+    // SAFETY: asked for above.
     unsafe {
         let mut sums = [[S::splat(0.0); N]; R];
         for r in 0..R {
@@ -184,10 +216,14 @@ unsafe fn dense_tile<S: Simd, const R: usize, const N: usize>(
     }
 }
 
-/// Adds a run to the sums.
+/// Adds a run to the sums of R rows and N vectors.
+///
+/// # Safety
+/// Each of R rows of `run.x` holds `run.count` values, `run.weights` as many rows of `run.width`, which is at least N
+/// vectors; the machine has the instructions of `S`.
 #[inline(always)]
 unsafe fn add<S: Simd, const R: usize, const N: usize>(sums: &mut [[S::V; N]; R], run: Run) {
-    // SAFETY: the caller's.
+    // SAFETY: asked for above.
     unsafe {
         for k in 0..run.count {
             let mut weights = [S::splat(0.0); N];
@@ -207,7 +243,9 @@ unsafe fn add<S: Simd, const R: usize, const N: usize>(sums: &mut [[S::V; N]; R]
 /// A convolution for `frames` rows of `x`, channels last.
 ///
 /// # Safety
-/// As [`super::Kernel::conv_batch`] has checked.
+/// `x` holds `frames` rows of the layer's inputs and `out` room for as many of its outputs, each row at most its stride
+/// long; `wide` has room for [`conv_wide`] values; the machine has the instructions of `S`.
+/// [`super::Kernel::conv_batch`] checks that.
 #[inline(always)]
 pub unsafe fn conv<S: Simd>(
     layer: &Conv<'_>,
@@ -245,7 +283,11 @@ pub unsafe fn conv<S: Simd>(
     }
 }
 
-/// R frames and N vectors of outputs of every pixel.
+/// R frames and N vectors of outputs, from `column` on, of every pixel.
+///
+/// # Safety
+/// R rows of `x` hold the layer's inputs, R rows of `out`, which begins at `column`, room for its outputs; `weights` are
+/// the widened ones of all inputs and these N vectors; the machine has the instructions of `S`.
 #[inline(always)]
 unsafe fn conv_tile<S: Simd, const R: usize, const N: usize>(
     layer: &Conv<'_>,
@@ -259,7 +301,8 @@ unsafe fn conv_tile<S: Simd, const R: usize, const N: usize>(
     let [kernel, step] = layer.kernel();
     let pad = kernel / 2;
     let whole = column + N * S::LANES <= outputs;
-    // SAFETY: rows and columns of the kernel are cut to those inside the input.
+    // SAFETY: rows and columns of the kernel are cut to those inside the input, so a run lies inside a frame; what is
+    // written is cut to the outputs of the pixel.
     unsafe {
         for row in 0..rows {
             let (top, bottom) = ((row * step).saturating_sub(pad), (row * step + pad + 1).min(height));

@@ -1,4 +1,4 @@
-//! Why a frame went to its cluster, exactly: the decoder at 2D points of z under both clusters, by tract.
+//! Why a frame went to its cluster, exactly: the decoder, run by tract at 2D points of z under both clusters.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -7,26 +7,28 @@ use tract_onnx::pb::ModelProto;
 use tract_onnx::prelude::*;
 
 use super::load::{graph_error, metadata, opened, read_initializer};
-use super::{Engine, LoadError, Plan, run};
-use crate::{Assignment, FrameError, FrameShape, check_frame, format};
+use super::{Engine, LoadError, Plan, names, run};
+use crate::{Assignment, FrameError, FrameShape, check_frame};
 
 /// A mean nearer to 0 or 1 than one step of a byte is taken for one step away, in `surprise`.
 const RESOLUTION: f32 = 1.0 / 255.0;
 /// Least variance that `surprise` divides by.
 const LEAST_VARIANCE: f32 = 1e-6;
 
-/// What the decoder says of a frame; the maps are row-major `[P]`, as the frame is.
+/// Why a frame went to its cluster: maps of its values, row-major `[P]` as the frame is.
 #[derive(Clone, Debug)]
 pub struct Explanation {
-    /// Where it went: c₁ the cluster, c₂ the runner-up.
+    /// The assignment of the frame: c₁ is its cluster, c₂ the runner-up.
     pub assignment: Assignment,
-    /// Mean of p(x|m,c₁), in the units of the frame.
+    /// What the model expects: the mean of p(x|m,c₁), in the units of the frame.
     pub reconstruction: Vec<f32>,
-    /// H1: exp(-½ E(x_p - x̂_p)²/s²), in (0, 1].
+    /// How well each value agrees with what the model expects: exp(-½ E(x_p - x̂_p)²/s²), in (0, 1], s the noise of a
+    /// value.
     pub trust: Vec<f32>,
-    /// H2: E log p(x_p|z,c₁) - E log p(x_p|z,c₂), nats; empty where there is one cluster.
+    /// How much each value speaks for the cluster and against the runner-up: E log p(x_p|z,c₁) - E log p(x_p|z,c₂), nats;
+    /// empty where there is one cluster.
     pub contrast: Vec<f32>,
-    /// H3: -log p(x_p|x,c₁) less what is expected of it, over its standard deviation.
+    /// How unusual each value is: -log p(x_p|x,c₁) less what the model expects of it, over the standard deviation.
     pub surprise: Vec<f32>,
 }
 
@@ -45,7 +47,7 @@ pub enum ExplainError {
 pub(super) struct Decoder {
     plan: Plan,
     bernoulli: bool,
-    /// s², of a value after scaling.
+    /// The noise s² of a value after scaling.
     noise: f32,
     /// Shift and factor of every value, if values are standardised.
     scaling: Option<[Vec<f32>; 2]>,
@@ -62,22 +64,17 @@ impl Engine {
         self.decoder_from_bytes(&bytes)
     }
 
-    /// As [`Engine::load_decoder`], from the bytes of the file.
+    /// Loads the decoder from the bytes of its file, as [`Engine::load_decoder`] does.
     ///
     /// # Errors
     /// As [`Engine::load_decoder`]; never panics, whatever the bytes.
     pub fn decoder_from_bytes(&mut self, bytes: &[u8]) -> Result<(), LoadError> {
-        let (shape, latent, clusters) = (self.shape, self.latent(), self.clusters());
+        let (shape, latent, clusters) = (self.shape, self.head.latent(), self.clusters());
         // tract panics on some graphs that are well-formed protobuf but make no sense.
         let load = AssertUnwindSafe(|| Decoder::load(bytes, shape, latent, clusters));
         let panicked = |_| Err(LoadError::Graph("it panicked while reading the graph".into()));
         self.decoder = Some(catch_unwind(load).unwrap_or_else(panicked)?);
         Ok(())
-    }
-
-    /// Latent dimensions D.
-    fn latent(&self) -> usize {
-        self.head.mu_c.len() / self.head.log_var_c.len().max(1)
     }
 
     /// Explains one frame `[C,H,W]`; the maps are those of `trainer explain`.
@@ -88,9 +85,9 @@ impl Engine {
     pub fn explain(&mut self, frame: &[f32]) -> Result<Explanation, ExplainError> {
         check_frame(frame, self.shape.len())?;
         let outputs = run(&mut self.single, frame, 1, self.shape)?;
-        let assignment = self.assignments(&outputs, 1)?.pop().ok_or(FrameError::Engine)?;
+        let assignment = self.assignment(&outputs, 0)?;
         // A graph may give more than the head takes.
-        let d = self.latent();
+        let d = self.head.latent();
         let part = |at: usize| outputs.get(at).and_then(|values| values.get(..d)).ok_or(FrameError::Engine);
         let (mu, log_var) = (part(0)?, part(1)?);
         let decoder = self.decoder.as_mut().ok_or(ExplainError::NoDecoder)?;
@@ -105,14 +102,14 @@ impl Decoder {
             let value = metadata(&model, key).and_then(|v| v.parse::<f32>().ok()).filter(|v| *v > 0.0 && v.is_finite());
             value.ok_or_else(|| LoadError::Incompatible(format!("{key} is no number above 0")))
         };
-        let noise = number(format::NOISE_KEY)?;
-        let bernoulli = match metadata(&model, format::LIKELIHOOD_KEY) {
+        let noise = number(names::NOISE_KEY)?;
+        let bernoulli = match metadata(&model, names::LIKELIHOOD_KEY) {
             Some("bernoulli") => true,
             Some("gaussian") => false,
-            found => return Err(LoadError::Incompatible(format!("{} is {found:?}", format::LIKELIHOOD_KEY))),
+            found => return Err(LoadError::Incompatible(format!("{} is {found:?}", names::LIKELIHOOD_KEY))),
         };
         let named = |name: &str| read_initializer(&model, name);
-        let scaling = match (named(format::SHIFT), named(format::FACTOR)) {
+        let scaling = match (named(names::SHIFT), named(names::FACTOR)) {
             (Ok(shift), Ok(factor)) if shift.len() == shape.len() && factor.len() == shape.len() => {
                 Some([shift, factor])
             }
@@ -218,7 +215,7 @@ impl Decoder {
     }
 }
 
-/// What one cluster's decoder says of each value, z averaged out.
+/// Log-density, mean and squared error of each value under one cluster, z averaged out.
 struct Expectation {
     log_density: Vec<f32>,
     mean: Vec<f32>,
@@ -250,7 +247,7 @@ fn natural(plan: &mut Plan, z: &[f32], clusters: &[i64]) -> Result<Vec<f32>, Fra
 fn plan(model: &ModelProto, latent: usize) -> Result<Plan, LoadError> {
     let mut model = model.clone();
     if let Some(graph) = model.graph.as_mut() {
-        graph.output.retain(|output| output.name == format::NATURAL);
+        graph.output.retain(|output| output.name == names::NATURAL);
     }
     let onnx = onnx().with_ignore_output_shapes(true);
     let mut model = onnx.model_for_proto_model(&model).map_err(graph_error)?;

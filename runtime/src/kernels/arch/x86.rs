@@ -2,13 +2,11 @@
 
 use core::arch::x86_64::*;
 
-use super::batch::{self, Rows};
-use super::generic::{self, Simd};
-use crate::layer::{Conv, Dense};
+use crate::kernels::simd::Simd;
 
 /// Eight f32.
 #[derive(Clone, Copy)]
-struct Avx2;
+pub struct Avx2;
 
 // SAFETY: unaligned loads and stores of eight values each.
 unsafe impl Simd for Avx2 {
@@ -18,50 +16,50 @@ unsafe impl Simd for Avx2 {
 
     #[inline(always)]
     unsafe fn splat(value: f32) -> __m256 {
-        // SAFETY: the caller's.
+        // SAFETY: the caller has AVX2, FMA and F16C.
         unsafe { _mm256_set1_ps(value) }
     }
 
     #[inline(always)]
     unsafe fn load(at: *const f32) -> __m256 {
-        // SAFETY: the caller's.
+        // SAFETY: the caller has AVX2, FMA and F16C, and eight values to read.
         unsafe { _mm256_loadu_ps(at) }
     }
 
     #[inline(always)]
     unsafe fn store(at: *mut f32, v: __m256) {
-        // SAFETY: the caller's.
+        // SAFETY: the caller has AVX2, FMA and F16C, and room for eight values.
         unsafe { _mm256_storeu_ps(at, v) }
     }
 
     #[inline(always)]
     unsafe fn widen(at: *const u16) -> __m256 {
-        // SAFETY: the caller's.
+        // SAFETY: the caller has AVX2, FMA and F16C, and eight values to read.
         unsafe { _mm256_cvtph_ps(_mm_loadu_si128(at.cast())) }
     }
 
     #[inline(always)]
     unsafe fn mul_add(a: __m256, b: __m256, c: __m256) -> __m256 {
-        // SAFETY: the caller's.
+        // SAFETY: the caller has AVX2, FMA and F16C.
         unsafe { _mm256_fmadd_ps(a, b, c) }
     }
 
     #[inline(always)]
     unsafe fn add(a: __m256, b: __m256) -> __m256 {
-        // SAFETY: the caller's.
+        // SAFETY: the caller has AVX2, FMA and F16C.
         unsafe { _mm256_add_ps(a, b) }
     }
 
     #[inline(always)]
     unsafe fn relu(v: __m256) -> __m256 {
         // In this order a NaN stays.
-        // SAFETY: the caller's.
+        // SAFETY: the caller has AVX2, FMA and F16C.
         unsafe { _mm256_max_ps(_mm256_setzero_ps(), v) }
     }
 
     #[inline(always)]
     unsafe fn sum(v: __m256) -> f32 {
-        // SAFETY: the caller's.
+        // SAFETY: the caller has AVX2, FMA and F16C.
         unsafe {
             let half = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps::<1>(v));
             let pair = _mm_add_ps(half, _mm_movehl_ps(half, half));
@@ -71,14 +69,14 @@ unsafe impl Simd for Avx2 {
 
     #[inline(always)]
     unsafe fn prefetch(at: *const u16) {
-        // SAFETY: the caller's.
+        // SAFETY: the caller has AVX2, FMA and F16C.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
     }
 }
 
 /// Sixteen f32.
 #[derive(Clone, Copy)]
-struct Avx512;
+pub struct Avx512;
 
 // SAFETY: unaligned loads and stores of sixteen values each.
 unsafe impl Simd for Avx512 {
@@ -87,56 +85,56 @@ unsafe impl Simd for Avx512 {
 
     #[inline(always)]
     unsafe fn splat(value: f32) -> __m512 {
-        // SAFETY: the caller's.
+        // SAFETY: the caller has AVX-512F.
         unsafe { _mm512_set1_ps(value) }
     }
 
     #[inline(always)]
     unsafe fn load(at: *const f32) -> __m512 {
-        // SAFETY: the caller's.
+        // SAFETY: the caller has AVX-512F, and sixteen values to read.
         unsafe { _mm512_loadu_ps(at) }
     }
 
     #[inline(always)]
     unsafe fn store(at: *mut f32, v: __m512) {
-        // SAFETY: the caller's.
+        // SAFETY: the caller has AVX-512F, and room for sixteen values.
         unsafe { _mm512_storeu_ps(at, v) }
     }
 
     #[inline(always)]
     unsafe fn widen(at: *const u16) -> __m512 {
-        // SAFETY: the caller's.
+        // SAFETY: the caller has AVX-512F, and sixteen values to read.
         unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(at.cast())) }
     }
 
     #[inline(always)]
     unsafe fn mul_add(a: __m512, b: __m512, c: __m512) -> __m512 {
-        // SAFETY: the caller's.
+        // SAFETY: the caller has AVX-512F.
         unsafe { _mm512_fmadd_ps(a, b, c) }
     }
 
     #[inline(always)]
     unsafe fn add(a: __m512, b: __m512) -> __m512 {
-        // SAFETY: the caller's.
+        // SAFETY: the caller has AVX-512F.
         unsafe { _mm512_add_ps(a, b) }
     }
 
     #[inline(always)]
     unsafe fn relu(v: __m512) -> __m512 {
         // In this order a NaN stays.
-        // SAFETY: the caller's.
+        // SAFETY: the caller has AVX-512F.
         unsafe { _mm512_max_ps(_mm512_setzero_ps(), v) }
     }
 
     #[inline(always)]
     unsafe fn sum(v: __m512) -> f32 {
-        // SAFETY: the caller's.
+        // SAFETY: the caller has AVX-512F.
         unsafe { _mm512_reduce_add_ps(v) }
     }
 
     #[inline(always)]
     unsafe fn prefetch(at: *const u16) {
-        // SAFETY: the caller's.
+        // SAFETY: the caller has AVX-512F.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
     }
 
@@ -166,82 +164,26 @@ unsafe impl Simd for Avx512 {
     }
 }
 
-/// Wraps a loop so that all of it is compiled for an instruction set.
+/// A module with the functions of a set, all of each compiled for its instructions.
 macro_rules! compiled_for {
-    (
-        $features:literal, $set:ty, $run:ident,
-        $dense:ident, $conv:ident, $widen:ident, $dense_batch:ident, $conv_batch:ident
-    ) => {
-        /// # Safety
-        /// The machine has the instructions.
-        #[cfg(feature = "std")]
-        #[target_feature(enable = $features)]
-        pub unsafe fn $run<W: super::Work>(work: W) -> W::Output {
-            work.run()
-        }
+    ($module:ident, $set:ident, $features:literal) => {
+        pub mod $module {
+            use super::$set;
 
-        /// # Safety
-        /// As [`generic::dense`]; the machine has the instructions.
-        #[target_feature(enable = $features)]
-        pub unsafe fn $dense(layer: &Dense<'_>, x: &[f32], out: &mut [f32], list: &mut [u32]) {
-            // SAFETY: the caller's.
-            unsafe { generic::dense::<$set>(layer, x, out, list) }
-        }
+            walks!($set, #[target_feature(enable = $features)]);
 
-        /// # Safety
-        /// As [`generic::conv`]; the machine has the instructions.
-        #[target_feature(enable = $features)]
-        pub unsafe fn $conv(layer: &Conv<'_>, x: &[f32], out: &mut [f32], list: &mut [u32]) {
-            // SAFETY: the caller's.
-            unsafe { generic::conv::<$set>(layer, x, out, list) }
-        }
-
-        /// # Safety
-        /// As [`generic::widen`]; the machine has the instructions.
-        #[target_feature(enable = $features)]
-        pub unsafe fn $widen(halves: &[u16], out: &mut [f32]) {
-            // SAFETY: the caller's.
-            unsafe { generic::widen::<$set>(halves, out) }
-        }
-
-        /// # Safety
-        /// As [`batch::dense`]; the machine has the instructions.
-        #[target_feature(enable = $features)]
-        pub unsafe fn $dense_batch(
-            layer: &Dense<'_>,
-            x: Rows<*const f32>,
-            out: Rows<*mut f32>,
-            frames: usize,
-            wide: &mut [f32],
-        ) {
-            // SAFETY: the caller's.
-            unsafe { batch::dense::<$set>(layer, x, out, frames, wide) }
-        }
-
-        /// # Safety
-        /// As [`batch::conv`]; the machine has the instructions.
-        #[target_feature(enable = $features)]
-        pub unsafe fn $conv_batch(
-            layer: &Conv<'_>,
-            x: Rows<*const f32>,
-            out: Rows<*mut f32>,
-            frames: usize,
-            wide: &mut [f32],
-        ) {
-            // SAFETY: the caller's.
-            unsafe { batch::conv::<$set>(layer, x, out, frames, wide) }
+            /// Work, compiled for this set.
+            ///
+            /// # Safety
+            /// The machine has the instructions.
+            #[cfg(feature = "std")]
+            #[target_feature(enable = $features)]
+            pub unsafe fn run<W: crate::kernels::Work>(work: W) -> W::Output {
+                work.run()
+            }
         }
     };
 }
 
-compiled_for!("avx2,fma,f16c", Avx2, run_avx2, dense_avx2, conv_avx2, widen_avx2, dense_batch_avx2, conv_batch_avx2);
-compiled_for!(
-    "avx512f",
-    Avx512,
-    run_avx512,
-    dense_avx512,
-    conv_avx512,
-    widen_avx512,
-    dense_batch_avx512,
-    conv_batch_avx512
-);
+compiled_for!(avx2, Avx2, "avx2,fma,f16c");
+compiled_for!(avx512, Avx512, "avx512f");

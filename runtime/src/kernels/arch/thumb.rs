@@ -1,23 +1,32 @@
 //! Cortex-M with a single-precision FPU (M4F, M7, M33, M55): `vcvtb` and `vcvtt` widen f16 exactly, and 16 sums stay in
 //! registers while the list of inputs that are not 0 is walked.
 //!
+//! The FPU has 32 registers of one value and no vectors. [`accumulate`] holds 16 sums in `s16` to `s31`, eight words of
+//! weights, two f16 each, in `s2` to `s9`, two inputs in `s0` and `s1`, and widens into `s10` to `s13`; one `vldm` loads
+//! the 16 weights of an input. Two indexes are taken a turn, so that loop and addresses cost half as much.
+//!
+//! A list that holds every input would be the largest part of the memory, so a dense layer makes do with [`LIST`] places:
+//! the list is filled as far as it goes, all outputs walk it, and it is filled again from there; between two fillings the
+//! sums rest in `out`, which begins as the biases.
+//!
 //! The compiler never chooses these instructions, and takes no FPU register as an operand of `asm!`; hence functions
 //! that are assembly from the first instruction to the last. They keep what the procedure call standard asks for.
 //! The assembler has to be told of the FPU in each of them, since it does not ask for the features of the target.
-//! Memory at addresses that are a multiple of 4 is the callers' duty: `vldm` faults elsewhere.
+//! `vldm` faults at addresses that are no multiple of 4: [`Kernel`](crate::kernels::Kernel) asks [`aligned`] first.
 
 use core::arch::naked_asm;
 
-use super::generic;
 use super::scalar::Scalar;
 pub use super::scalar::{conv_batch, dense_batch};
+use crate::kernels::one_frame;
 use crate::layer::{Conv, Dense, LANES, Layout, PANEL, padded};
 
+/// The architecture of the FPU, as ARM names it.
 pub const NAME: &str = "FPv4-SP";
-/// Values that [`dot`] takes at a time.
+/// Weights that [`dot`] takes in one turn of its loop.
 const STEP: usize = 8;
 
-/// Most places of a dense layer's list.
+/// Most places that the list of a dense layer's inputs has.
 const LIST: usize = 64;
 
 /// Places of the list of a dense layer, which is filled and walked as often as the inputs need it.
@@ -33,10 +42,12 @@ pub fn aligned(weights: &[u16]) -> bool {
 /// A dense layer for one frame; `out` gets the outputs padded to [`LANES`].
 ///
 /// # Safety
-/// As [`super::Kernel::dense`] has checked; the weights begin at a multiple of 4 bytes.
+/// `x` holds `layer.inputs()` values, `out` has room for `padded(layer.outputs())`, `list` for [`list_len`] indexes, at
+/// least one; the weights begin at a multiple of 4 bytes. [`crate::kernels::Kernel::dense`] checks that.
 pub unsafe fn dense(layer: &Dense<'_>, x: &[f32], out: &mut [f32], list: &mut [u32]) {
     let outputs = padded(layer.outputs());
-    // SAFETY: lengths are the caller's; a panel's places are those of `Dense::place`.
+    // SAFETY: x, out and list are as long as asked for above; `Dense` holds as many weights and biases as its shape needs,
+    // and a panel's are where `Dense::place` says: every row at a multiple of 32 bytes from the first.
     unsafe {
         if layer.layout() == Layout::Rows {
             return rows(layer, x, out.as_mut_ptr());
@@ -63,7 +74,7 @@ pub unsafe fn dense(layer: &Dense<'_>, x: &[f32], out: &mut [f32], list: &mut [u
 }
 
 /// Writes to `list` the indexes of values from `next` on that are not 0, as many as it holds; returns how many they are,
-/// and where to go on.
+/// and from which value to go on.
 fn nonzero(x: &[f32], next: usize, list: &mut [u32]) -> (usize, usize) {
     let (mut count, mut at) = (0, next);
     loop {
@@ -82,9 +93,9 @@ fn nonzero(x: &[f32], next: usize, list: &mut [u32]) -> (usize, usize) {
 /// Negative values become 0; a NaN stays.
 ///
 /// # Safety
-/// `count` values lie at `at`.
+/// `count` values lie at `at`, which nothing else borrows.
 unsafe fn relu(at: *mut f32, count: usize) {
-    // SAFETY: the caller's.
+    // SAFETY: `count` values lie at `at`, and no one else holds them.
     for value in unsafe { core::slice::from_raw_parts_mut(at, count) } {
         if *value < 0.0 {
             *value = 0.0;
@@ -95,7 +106,8 @@ unsafe fn relu(at: *mut f32, count: usize) {
 /// A layer that lies by output: a dot product an output.
 ///
 /// # Safety
-/// As for [`dense`].
+/// `x` holds `layer.inputs()` values, at `out` `padded(layer.outputs())` can be written; the weights begin at a multiple
+/// of 4 bytes.
 unsafe fn rows(layer: &Dense<'_>, x: &[f32], out: *mut f32) {
     let outputs = layer.outputs();
     let whole = x.len() / STEP * STEP;
@@ -121,22 +133,23 @@ unsafe fn rows(layer: &Dense<'_>, x: &[f32], out: *mut f32) {
     }
 }
 
-/// A convolution for one frame, channels last: [`generic::conv`] with the sums of 16 outputs in registers.
+/// A convolution for one frame, channels last: [`one_frame::conv`] with the sums of 16 outputs in registers.
 ///
 /// # Safety
-/// As [`super::Kernel::conv`] has checked; the weights begin at a multiple of 4 bytes.
+/// `x` holds the layer's inputs, `out` has room for its outputs, `list` for an index of every input, and for one of every
+/// pixel and one more; the weights begin at a multiple of 4 bytes. [`crate::kernels::Kernel::conv`] checks that.
 pub unsafe fn conv(layer: &Conv<'_>, x: &[f32], out: &mut [f32], list: &mut [u32]) {
     let [height, width, channels] = layer.input_shape();
     let [rows, columns, outputs] = layer.output_shape();
     let [kernel, step] = layer.kernel();
     let (pad, stride) = (kernel / 2, layer.bias().len());
-    // SAFETY: list holds an index an input, and a start a pixel and one more behind them; rows and columns of the kernel
-    // are cut to those inside the input.
+    // SAFETY: x, out and list are as long as asked for above; rows and columns of the kernel are cut to those inside the
+    // input; what is written is cut to the outputs of the pixel.
     unsafe {
-        let (list, starts) = generic::stretches::<Scalar>(layer, x, list);
+        let (list, starts) = one_frame::stretches::<Scalar>(layer, x, list);
         for (row, pixel) in (0..rows).flat_map(|row| (0..columns).map(move |pixel| (row, pixel))) {
-            let (first_row, [top, bottom]) = generic::span(row * step, pad, height);
-            let (first_column, [left, right]) = generic::span(pixel * step, pad, width);
+            let (first_row, [top, bottom]) = one_frame::span(row * step, pad, height);
+            let (first_column, [left, right]) = one_frame::span(pixel * step, pad, width);
             let mut column = 0;
             while column < outputs {
                 let mut sums = [0.0; LANES];
@@ -301,7 +314,7 @@ unsafe extern "C" fn indexes(x: *const f32, first: u32, list: *mut u32, count: u
 /// The dot product of `steps` times [`STEP`] weights and values: 20 instructions a step.
 ///
 /// # Safety
-/// As many f16 at `weights`, a multiple of 4 bytes, and f32 at `x`.
+/// `steps` times [`STEP`] f16 lie at `weights`, a multiple of 4 bytes, and as many f32 at `x`.
 #[unsafe(naked)]
 unsafe extern "C" fn dot(weights: *const u16, x: *const f32, steps: usize) -> f32 {
     naked_asm!(

@@ -1,4 +1,4 @@
-//! The names and the checksum of an exported ONNX model: written by the trainer, read by [`crate::Engine`].
+//! The names in an exported ONNX model: written by the trainer, read by [`crate::Engine`].
 //!
 //! | tensor | meaning |
 //! |---|---|
@@ -10,46 +10,47 @@
 //! | initializer `head.log_var_c` | `[K]` f32 |
 //!
 //! `decoder.onnx` takes `z` `[N,D]` f32 and `cluster` `[N]` i64 and gives `reconstruction` `[N,C,H,W]` f32; `critic.onnx`
-//! takes `frame` and `mu` and gives `trust` `[N,C,H,W]` f32, H1 of every value.
+//! takes `frame` and `mu` and gives `trust` `[N,C,H,W]` f32: exp(-(x - x̂)²/(2s²)) of every value,
+//! x̂ what the critic expects of it, s the noise of a value.
 //!
 //! Nodes of the head have names that begin with `head/`, so that an engine can leave them to [`crate::Head`].
 
-/// Input tensor.
+/// Input of the model, and of `critic.onnx`: frames `[N,C,H,W]` f32.
 pub const INPUT: &str = "frame";
-/// Encoder's mean.
+/// Output: the mean m of q(z|x) `[N,D]`.
 pub const MU: &str = "mu";
-/// Encoder's log-variance.
+/// Output: the log-variance log v of q(z|x) `[N,D]`.
 pub const LOG_VAR: &str = "log_var";
-/// Logits of a learned cluster head; absent where the mixture gives the responsibilities.
+/// Output: logits of a learned cluster head `[N,K]`; absent where the mixture gives the responsibilities.
 pub const CLUSTER_LOGITS: &str = "cluster_logits";
-/// log q(c|x).
+/// Output: log q(c|x) `[N,K]`.
 pub const LOG_RESPONSIBILITIES: &str = "log_responsibilities";
-/// q(c|x).
+/// Output: q(c|x) `[N,K]`.
 pub const RESPONSIBILITIES: &str = "responsibilities";
-/// H1 of every value, output of `critic.onnx`, which takes the frame and [`MU`].
+/// Output of `critic.onnx`, which takes the frame and [`MU`]: the trust of every value, in (0, 1].
 pub const TRUST: &str = "trust";
-/// -log p(z).
+/// Output: novelty, -log p(z) under the mixture `[N]`, nats.
 pub const NOVELTY: &str = "novelty";
-/// Means of the mixture.
+/// Initializer: the means μ_c of the mixture `[K,D]`.
 pub const MU_C: &str = "head.mu_c";
-/// Log-variances of the mixture.
+/// Initializer: the log-variances log σ_c² of the mixture `[K]`.
 pub const LOG_VAR_C: &str = "head.log_var_c";
 /// How the names of the head's nodes begin.
 pub const HEAD_NODES: &str = "head/";
 
 /// Output of the decoder: logits (Bernoulli) or means after scaling (Gaussian), `[N,P]` f32.
 pub const NATURAL: &str = "natural";
-/// Shift and factor of the standardisation, initializers of the shape of a frame.
+/// Shift of the standardisation (value - shift) · factor, an initializer of the shape of a frame.
 pub const SHIFT: &str = "scaling.shift";
-/// See [`SHIFT`].
+/// Factor of the standardisation (value - shift) · factor, an initializer of the shape of a frame.
 pub const FACTOR: &str = "scaling.factor";
 /// Key of the decoder's likelihood, `bernoulli` or `gaussian`.
 pub const LIKELIHOOD_KEY: &str = "cluster_vae.likelihood";
 /// Key of s², the noise of a value after scaling, a decimal number.
 pub const NOISE_KEY: &str = "cluster_vae.noise";
-/// Key and value of the format's version in `metadata_props`.
+/// Key of the format's version in `metadata_props`.
 pub const VERSION_KEY: &str = "cluster_vae.version";
-/// The version this crate reads.
+/// The version of the format that this crate reads, as a value of [`VERSION_KEY`].
 pub const VERSION: &str = "2";
 /// Key of the novelty threshold, a decimal number, nats.
 pub const THRESHOLD_KEY: &str = "cluster_vae.novelty_threshold";
@@ -59,41 +60,3 @@ pub const TEMPERATURE_KEY: &str = "cluster_vae.temperature";
 pub const CHECKSUM_KEY: &str = "cluster_vae.crc32c";
 /// Digits of the checksum, hexadecimal.
 pub const CHECKSUM_DIGITS: usize = 8;
-
-const CRC: crc::Crc<u32, crc::Table<16>> = crc::Crc::<u32, crc::Table<16>>::new(&crc::CRC_32_ISCSI);
-
-/// Where the digits of the checksum stand in a file, if it has one.
-///
-/// In protobuf the value follows its key with a tag byte and a length byte.
-fn checksum_place(bytes: &[u8]) -> Option<usize> {
-    let key = CHECKSUM_KEY.as_bytes();
-    let at = bytes.windows(key.len()).rposition(|window| window == key)?;
-    let place = at + key.len() + 2;
-    (place + CHECKSUM_DIGITS <= bytes.len()).then_some(place)
-}
-
-fn compute(bytes: &[u8], place: usize) -> u32 {
-    let mut digest = CRC.digest();
-    digest.update(&bytes[..place]);
-    digest.update(&[b'0'; CHECKSUM_DIGITS]);
-    digest.update(&bytes[place + CHECKSUM_DIGITS..]);
-    digest.finalize()
-}
-
-/// Writes the checksum into an encoded model that has the key with eight digits as its value.
-///
-/// Returns false if it has not.
-pub fn write_checksum(bytes: &mut [u8]) -> bool {
-    let Some(place) = checksum_place(bytes) else { return false };
-    let digits = format!("{:08x}", compute(bytes, place));
-    bytes[place..place + CHECKSUM_DIGITS].copy_from_slice(digits.as_bytes());
-    true
-}
-
-/// True if the file is as it was written.
-pub fn checksum_holds(bytes: &[u8]) -> bool {
-    checksum_place(bytes).is_some_and(|place| {
-        let digits = format!("{:08x}", compute(bytes, place));
-        bytes[place..place + CHECKSUM_DIGITS] == *digits.as_bytes()
-    })
-}

@@ -1,4 +1,4 @@
-//! What `trainer export` makes an image from.
+//! A flash image from the model that `trainer export` has folded.
 
 use std::vec::Vec;
 
@@ -10,9 +10,9 @@ use super::{
 use crate::layer::{Conv, Dense, Layout, padded};
 use crate::{Calibration, FrameShape};
 
-/// A model in f32, to be written as an image.
+/// A model in f32, to be encoded as a flash image.
 #[derive(Clone, Debug)]
-pub struct ImageSpec {
+pub struct ModelSpec {
     /// Shape of a frame.
     pub shape: FrameShape,
     /// Shift and factor of every value, if values are standardised.
@@ -22,21 +22,21 @@ pub struct ImageSpec {
     /// Dense layers, first one first; each but the last with ReLU. The last gives m, log v and, with a learned head,
     /// logits, side by side.
     pub dense: Vec<DenseSpec>,
-    /// Whether the last layer gives logits.
+    /// Whether the last layer also gives the logits of q(c|x).
     pub learned_head: bool,
     /// Range that log v is clamped to.
     pub log_var_range: [f32; 2],
-    /// μ_c `[K,D]`.
+    /// The means μ_c of the mixture `[K,D]`.
     pub mu_c: Vec<f32>,
-    /// log σ_c² `[K]`.
+    /// The log-variances log σ_c² of the mixture `[K]`.
     pub log_var_c: Vec<f32>,
     /// Novelty threshold and temperature.
     pub calibration: Calibration,
-    /// A frame `[P]` for the self-test,
+    /// The golden frame `[P]`, which the self-test assigns.
     pub golden_frame: Vec<f32>,
-    /// what the model says of it: log q(c|x) `[K]`,
+    /// The model's log q(c|x) of the golden frame `[K]`, nats.
     pub golden_log_responsibilities: Vec<f32>,
-    /// and novelty.
+    /// The model's novelty of the golden frame, nats.
     pub golden_novelty: f32,
     /// The amortised critic, if there is one.
     pub critic: Option<CriticSpec>,
@@ -45,15 +45,15 @@ pub struct ImageSpec {
 /// An amortised critic, as [`super::CriticNetwork`] computes it.
 #[derive(Clone, Debug)]
 pub struct CriticSpec {
-    /// From m to the grid `[C,⌈H/factor⌉,⌈W/factor⌉]`.
+    /// Dense layers from m to the grid `[C,⌈H/factor⌉,⌈W/factor⌉]`.
     pub dense: [DenseSpec; 3],
-    /// Added to the enlarged grid `[C,H,W]`.
+    /// The bias `[C,H,W]`, which is added to the enlarged grid.
     pub bias: Vec<f32>,
     /// Kernels of the local convolution `[C,side,side]`.
     pub local: Vec<f32>,
-    /// Their side, odd.
+    /// The side of the local kernels, odd.
     pub side: usize,
-    /// Values of a frame, in each direction, for each of the grid.
+    /// Values of a frame, in each direction, for each value of the grid.
     pub factor: usize,
     /// Whether the decoder is Bernoulli.
     pub bernoulli: bool,
@@ -64,13 +64,13 @@ pub struct CriticSpec {
 /// A convolution with zero padding of half its kernel.
 #[derive(Clone, Debug)]
 pub struct ConvSpec {
-    /// Outputs, channels, side of the kernel.
+    /// Outputs, channels, and the side of the kernel.
     pub shape: [usize; 3],
     /// Stride.
     pub stride: usize,
-    /// `[outputs, channels, kernel, kernel]`.
+    /// Weights `[outputs, channels, kernel, kernel]`.
     pub weight: Vec<f32>,
-    /// `[outputs]`.
+    /// Biases `[outputs]`.
     pub bias: Vec<f32>,
 }
 
@@ -79,16 +79,16 @@ pub struct ConvSpec {
 pub struct DenseSpec {
     /// Inputs, outputs.
     pub shape: [usize; 2],
-    /// `[inputs, outputs]`.
+    /// Weights `[inputs, outputs]`.
     pub weight: Vec<f32>,
-    /// `[outputs]`.
+    /// Biases `[outputs]`.
     pub bias: Vec<f32>,
 }
 
-/// The bytes of an image.
+/// Encodes a model as a flash image.
 ///
-/// Shapes are not checked here: [`super::Image::new`] of the result says what does not fit.
-pub fn encode(spec: &ImageSpec) -> Vec<u8> {
+/// Shapes are not checked here: [`super::FlashModel::new`] of the result says what does not fit.
+pub fn encode(spec: &ModelSpec) -> Vec<u8> {
     let mut table = Vec::new();
     let mut sections = Vec::new();
     let mut maps = [spec.shape.height, spec.shape.width, spec.shape.channels];
@@ -130,7 +130,7 @@ fn critic(spec: &CriticSpec) -> Vec<u8> {
     bytes
 }
 
-/// Makes the checksums of an image hold again after its content was changed, for tests that look past them; bytes that
+/// Makes the checksums of an image hold again after its content was changed, for tests that look past them. Bytes that
 /// have no sections are left alone.
 pub fn repair(bytes: &mut [u8]) {
     let word = |bytes: &[u8], at: usize| bytes.get(at..at + 4).and_then(|b| b.try_into().ok()).map(u32::from_le_bytes);
@@ -154,7 +154,7 @@ pub fn repair(bytes: &mut [u8]) {
 }
 
 /// Header, section table, sections.
-fn assemble(spec: &ImageSpec, sections: Vec<Vec<u8>>) -> Vec<u8> {
+fn assemble(spec: &ModelSpec, sections: Vec<Vec<u8>>) -> Vec<u8> {
     let clusters = spec.log_var_c.len();
     let mut bytes = vec![0; HEADER + sections.len() * SECTION];
     let mut table = Vec::new();

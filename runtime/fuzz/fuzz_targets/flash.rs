@@ -4,7 +4,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use runtime::image::{Buffer, CriticNetwork, Image, repair};
+use runtime::flash::{Buffer, CriticNetwork, FlashModel, repair};
 use runtime::native::{Batch, Critic, Engine, critic_scratch_len, scratch_len};
 
 /// Larger models only take longer.
@@ -18,17 +18,17 @@ fuzz_target!(|bytes: &[u8]| {
 });
 
 fn look(bytes: &[u8]) {
-    let Ok(image) = Image::new(bytes) else { return };
-    let needed = scratch_len(&image);
+    let Ok(model) = FlashModel::new(bytes) else { return };
+    let needed = scratch_len(&model);
     if needed > MOST_VALUES {
         return;
     }
-    let length = image.shape().len();
+    let length = model.shape().len();
     let mut scratch = vec![0.0; needed];
-    let critic = CriticNetwork::new(&image).ok().flatten();
+    let critic = CriticNetwork::new(&model).ok().flatten();
     let mut of_critic = vec![0.0; critic.as_ref().map_or(0, critic_scratch_len)];
-    let critic = Critic::new(&image, &mut of_critic);
-    let Ok(mut engine) = Engine::new(image, &mut scratch) else { panic!("enough scratch memory was refused") };
+    let critic = Critic::new(&model, &mut of_critic);
+    let Ok(mut engine) = Engine::new(model, &mut scratch) else { panic!("enough scratch memory was refused") };
     for value in [0.0, 0.5, -3.0, f32::MAX] {
         let _ = engine.assign(&vec![value; length]);
     }

@@ -16,7 +16,7 @@ use tract_onnx::tract_core::ops::einsum::EinSum;
 use tract_onnx::tract_core::ops::math::{Add, Max};
 use tract_onnx::tract_core::ops::nn::DataFormat;
 
-use crate::image::{ConvSpec, DenseSpec, conv_weights, dense_weights};
+use crate::flash::{ConvSpec, DenseSpec, conv_weights, dense_weights};
 use crate::kernels::Kernel;
 use crate::layer::{self, Dense, Layout, padded};
 
@@ -25,18 +25,18 @@ use crate::layer::{self, Dense, Layout, padded};
 struct FusedLayer {
     kind: Kind,
     relu: bool,
-    /// Bits of f32, padded.
+    /// Biases as bits of f32, padded.
     bias: Arc<[u32]>,
-    /// f16 bits in the kernels' order.
+    /// Weights as f16 bits, in the kernels' order.
     weights: Arc<[u16]>,
     kernel: Kernel,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    /// Inputs and outputs.
+    /// A dense layer: inputs and outputs.
     Dense([usize; 2], Layout),
-    /// Height, width and channels; outputs; side and stride.
+    /// A convolution: height, width and channels of the input; outputs; side and stride of the kernel.
     Conv([usize; 3], usize, [usize; 2]),
 }
 
@@ -51,7 +51,7 @@ impl FusedLayer {
         }
     }
 
-    /// Dense layers `[N,I]` to `[N,O]`.
+    /// A dense layer, from `[N,I]` to `[N,O]`.
     fn dense(&self, layer: &Dense<'_>, x: &[f32], out: &mut [f32]) -> Option<()> {
         let (inputs, outputs) = (layer.inputs(), layer.outputs());
         let (frames, width) = (x.len() / inputs, padded(outputs));
@@ -68,7 +68,7 @@ impl FusedLayer {
         done.then_some(())
     }
 
-    /// Convolutions `[N,C,H,W]` to `[N,O,H',W']`; the kernels want channels last.
+    /// A convolution, from `[N,C,H,W]` to `[N,O,H',W']`; the kernels want channels last.
     fn conv(&self, layer: &layer::Conv<'_>, x: &[f32], out: &mut [f32]) -> Option<()> {
         let [height, width, channels] = layer.input_shape();
         let [rows, columns, outputs] = layer.output_shape();
@@ -86,7 +86,7 @@ impl FusedLayer {
     }
 }
 
-/// `[rows, columns]` to `[columns, rows]`.
+/// Transposes a matrix, from `[rows, columns]` to `[columns, rows]`.
 fn transpose(from: &[f32], rows: usize, to: &mut [f32]) {
     let columns = from.len() / rows;
     for (column, to) in to.chunks_exact_mut(rows).enumerate() {
@@ -187,7 +187,7 @@ fn floats(tensor: &Tensor) -> Option<Vec<f32>> {
     tensor.try_as_plain_ram().ok()?.as_slice::<f32>().ok().map(<[f32]>::to_vec)
 }
 
-/// The layer, if all its weights are finite in f16.
+/// A fused layer, if all weights are finite in f16.
 fn layer(kind: Kind, bias: &[f32], weights: Vec<f16>) -> Option<FusedLayer> {
     let finite = weights.iter().all(|w| w.is_finite());
     let mut bias: Vec<u32> = bias.iter().map(|v| v.to_bits()).collect();
@@ -201,7 +201,7 @@ fn layer(kind: Kind, bias: &[f32], weights: Vec<f16>) -> Option<FusedLayer> {
     })
 }
 
-/// A product with constant weights `[I,O]`.
+/// The fused layer of a product with constant weights `[I,O]`.
 fn dense(model: &TypedModel, node: &TypedNode, op: &EinSum) -> Option<FusedLayer> {
     if op.q_params.is_some() || op.axes.to_string() != "mk,kn->mn" {
         return None;
@@ -213,7 +213,7 @@ fn dense(model: &TypedModel, node: &TypedNode, op: &EinSum) -> Option<FusedLayer
     layer(Kind::Dense(spec.shape, layout), &spec.bias, weights)
 }
 
-/// A convolution of images with a square odd kernel and padding of half of it.
+/// The fused layer of a convolution of images with a square odd kernel and padding of half of it.
 fn conv(model: &TypedModel, node: &TypedNode, op: &Conv) -> Option<FusedLayer> {
     let pool = &op.pool_spec;
     let &[outputs, channels, kernel, other] = constant(model, node, 1)?.shape() else { return None };
@@ -244,7 +244,7 @@ fn conv(model: &TypedModel, node: &TypedNode, op: &Conv) -> Option<FusedLayer> {
     layer(kind, &spec.bias, conv_weights(&spec))
 }
 
-/// The layer with its only successor in it, if that adds a bias or is a ReLU.
+/// A patch that puts the only successor of a layer into it, if that adds a bias or is a ReLU.
 fn successor(model: &TypedModel, node: &TypedNode, op: &FusedLayer) -> Option<TypedModelPatch> {
     let [next] = node.outputs[0].successors[..] else { return None };
     let next = model.node(next.node);

@@ -1,8 +1,8 @@
-//! The section of the critic, read only by who explains: [`super::Image`] checks its checksum and leaves it alone.
+//! The section of the critic, read only by who explains: [`super::FlashModel`] checks its checksum and leaves it alone.
 
 use super::error::Part;
 use super::read::{finite, read_u32};
-use super::{CRITIC_HEADER, FIXED_SECTIONS, Image, ImageError};
+use super::{CRITIC_HEADER, FIXED_SECTIONS, FlashError, FlashModel};
 use crate::FrameShape;
 use crate::layer::{Dense, Layout, MAX_UNITS, padded};
 
@@ -10,15 +10,15 @@ use crate::layer::{Dense, Layout, MAX_UNITS, padded};
 const USED_WORDS: usize = 6;
 /// Largest side of a local kernel.
 const MAX_SIDE: usize = 31;
-const WRONG: ImageError = ImageError::Inconsistent("the critic does not fit the model");
+const WRONG: FlashError = FlashError::Inconsistent("the critic does not fit the model");
 
-/// The amortised critic: from the latent mean m of a frame to what the model expects of each value, and from there to H1,
-/// how well the value agrees with it.
+/// The amortised critic: from the latent mean m of a frame to what the model expects of each value, and from there to
+/// trust, how well the value agrees with it.
 ///
 /// ```text
 /// grid = dense₃(relu(dense₂(relu(dense₁(m)))))          [C, ⌈H/factor⌉, ⌈W/factor⌉]
 /// x̂    = mean(enlarge(grid) + local(x) + bias)          [C,H,W]
-/// H1   = exp(-sharpness · (x - x̂)²)
+/// trust = exp(-sharpness · (x - x̂)²)                    [C,H,W]
 /// ```
 ///
 /// `enlarge` interpolates linearly in both directions ([`CriticNetwork::tap`]); `local` is a convolution of each channel
@@ -39,10 +39,10 @@ impl<'a> CriticNetwork<'a> {
     /// The critic of an image; None if it has none.
     ///
     /// # Errors
-    /// [`ImageError::Inconsistent`] or [`ImageError::NotFinite`] if the section makes no sense; never panics.
-    pub fn new(image: &Image<'a>) -> Result<Option<Self>, ImageError> {
-        let part = Part::Section(FIXED_SECTIONS + image.layers().len());
-        image.critic().map(|bytes| read(bytes, part, image.shape(), image.head().latent())).transpose()
+    /// [`FlashError::Inconsistent`] or [`FlashError::NotFinite`] if the section makes no sense; never panics.
+    pub fn new(model: &FlashModel<'a>) -> Result<Option<Self>, FlashError> {
+        let part = Part::Section(FIXED_SECTIONS + model.layers().len());
+        model.critic().map(|bytes| read(bytes, part, model.shape(), model.head().latent())).transpose()
     }
 
     /// The layers that make a grid of m, the last without ReLU.
@@ -50,7 +50,7 @@ impl<'a> CriticNetwork<'a> {
         &self.dense
     }
 
-    /// What is added to the enlarged grid `[C,H,W]`.
+    /// The bias `[C,H,W]`, which is added to the enlarged grid.
     pub fn bias(&self) -> &'a [f32] {
         self.bias
     }
@@ -60,17 +60,17 @@ impl<'a> CriticNetwork<'a> {
         self.local
     }
 
-    /// Their side, odd.
+    /// The side of the local kernels, odd.
     pub fn side(&self) -> usize {
         self.side
     }
 
-    /// Values of a frame, in each direction, for each of the grid.
+    /// Values of a frame, in each direction, for each value of the grid.
     pub fn factor(&self) -> usize {
         self.factor
     }
 
-    /// Whether the decoder is Bernoulli.
+    /// Whether the decoder is Bernoulli, so that `mean` is the logistic function.
     pub fn bernoulli(&self) -> bool {
         self.bernoulli
     }
@@ -82,7 +82,8 @@ impl<'a> CriticNetwork<'a> {
 
     /// The two places of a grid of `length` that a value at `at` lies between, and the share of the second.
     ///
-    /// Both are divided into equal cells that have their value in the middle; past the middle of the last cell it stays.
+    /// Frame and grid are both divided into equal cells that have their value in the middle; past the middle of the last
+    /// cell the value stays.
     pub fn tap(at: usize, factor: usize, length: usize) -> (usize, usize, f32) {
         let last = length.saturating_sub(1);
         let place = ((at as f32 + 0.5) / factor as f32 - 0.5).clamp(0.0, last as f32);
@@ -91,7 +92,7 @@ impl<'a> CriticNetwork<'a> {
     }
 }
 
-fn read<'a>(bytes: &'a [u8], part: Part, shape: FrameShape, latent: usize) -> Result<CriticNetwork<'a>, ImageError> {
+fn read<'a>(bytes: &'a [u8], part: Part, shape: FrameShape, latent: usize) -> Result<CriticNetwork<'a>, FlashError> {
     let (header, rest) = bytes.split_at_checked(CRITIC_HEADER).ok_or(WRONG)?;
     let words: [u32; CRITIC_HEADER / 4] = core::array::from_fn(|i| read_u32(header, 4 * i));
     let [hidden, units, factor, bernoulli] = [words[0], words[1], words[2], words[3]].map(|word| word as usize);
@@ -102,7 +103,7 @@ fn read<'a>(bytes: &'a [u8], part: Part, shape: FrameShape, latent: usize) -> Re
         return Err(WRONG);
     }
     if !sharpness.is_finite() || sharpness < 0.0 {
-        return Err(ImageError::NotFinite(part));
+        return Err(FlashError::NotFinite(part));
     }
     let grid = shape.channels * shape.height.div_ceil(factor) * shape.width.div_ceil(factor);
     let mut rest = Rest { bytes: rest, part };
@@ -116,14 +117,14 @@ fn read<'a>(bytes: &'a [u8], part: Part, shape: FrameShape, latent: usize) -> Re
     Ok(CriticNetwork { dense, bias, local, side, factor, bernoulli: bernoulli == 1, sharpness })
 }
 
-/// What of the section is not read yet.
+/// The part of the section that is not read yet.
 struct Rest<'a> {
     bytes: &'a [u8],
     part: Part,
 }
 
 impl<'a> Rest<'a> {
-    fn dense(&mut self, widths: [usize; 2], relu: bool) -> Result<Dense<'a>, ImageError> {
+    fn dense(&mut self, widths: [usize; 2], relu: bool) -> Result<Dense<'a>, FlashError> {
         // Longer ones cannot be counted, and are no layer's.
         if widths.iter().any(|width| *width > MAX_UNITS) {
             return Err(WRONG);
@@ -133,18 +134,18 @@ impl<'a> Rest<'a> {
         let count = Dense::weight_count(widths, layout).and_then(|count| count.checked_mul(size_of::<u16>()));
         let weights = bytemuck::try_cast_slice(self.take(count)?).map_err(|_| WRONG)?;
         if !finite(&[], weights) {
-            return Err(ImageError::NotFinite(self.part));
+            return Err(FlashError::NotFinite(self.part));
         }
         Dense::new(widths, layout, relu, bias, weights).ok_or(WRONG)
     }
 
-    fn floats(&mut self, count: usize) -> Result<&'a [f32], ImageError> {
+    fn floats(&mut self, count: usize) -> Result<&'a [f32], FlashError> {
         let bytes = self.take(count.checked_mul(size_of::<f32>()))?;
         let values = bytemuck::try_cast_slice(bytes).map_err(|_| WRONG)?;
-        if finite(values, &[]) { Ok(values) } else { Err(ImageError::NotFinite(self.part)) }
+        if finite(values, &[]) { Ok(values) } else { Err(FlashError::NotFinite(self.part)) }
     }
 
-    fn take(&mut self, length: Option<usize>) -> Result<&'a [u8], ImageError> {
+    fn take(&mut self, length: Option<usize>) -> Result<&'a [u8], FlashError> {
         let (bytes, rest) = length.and_then(|length| self.bytes.split_at_checked(length)).ok_or(WRONG)?;
         self.bytes = rest;
         Ok(bytes)

@@ -4,18 +4,23 @@ use heapless::Vec;
 
 use super::error::Part;
 use super::{
-    ALIGNMENT, FIXED_SECTIONS, HEADER, ImageError, LAYER, MAGIC, SECTION, VERSION, checksum, header_checksum, section,
+    ALIGNMENT, FIXED_SECTIONS, FlashError, HEADER, LAYER, MAGIC, SECTION, VERSION, checksum, header_checksum, section,
     word,
 };
 use crate::layer::{Conv, Dense, LANES, Layer, Layout, MAX_UNITS, padded};
 use crate::{Calibration, FrameShape, Head, MAX_CLUSTERS};
+
+const OUT_OF_PLACE: FlashError = FlashError::Inconsistent("a section is not where it belongs");
+const WRONG_LENGTH: FlashError = FlashError::Inconsistent("a section has another length than its shape asks for");
+const WRONG_LAYER: FlashError = FlashError::Inconsistent("a layer does not fit its shape, or the layer before it");
+const TOO_FEW_WEIGHTS: FlashError = FlashError::Inconsistent("a layer has too few weights");
 
 /// Most layers of a model.
 pub const MAX_LAYERS: usize = 16;
 
 /// A model, read where its bytes lie.
 #[derive(Clone, Debug)]
-pub struct Image<'a> {
+pub struct FlashModel<'a> {
     checksum: u32,
     shape: FrameShape,
     learned_head: bool,
@@ -30,26 +35,26 @@ pub struct Image<'a> {
 /// A frame, and what the model said of it when it was exported.
 #[derive(Clone, Copy, Debug)]
 pub struct Golden<'a> {
-    /// The frame `[P]`.
+    /// The golden frame `[P]`.
     pub frame: &'a [f32],
-    /// log q(c|x) `[K]`, nats.
+    /// The model's log q(c|x) of the golden frame `[K]`, nats.
     pub log_responsibilities: &'a [f32],
-    /// Nats.
+    /// The novelty, nats.
     pub novelty: f32,
 }
 
-impl<'a> Image<'a> {
+impl<'a> FlashModel<'a> {
     /// Checks every byte; nothing is copied.
     ///
     /// # Errors
-    /// [`ImageError`]; never panics, whatever the bytes.
-    pub fn new(bytes: &'a [u8]) -> Result<Self, ImageError> {
-        let mut image = Self::empty();
-        image.init(bytes)?;
-        Ok(image)
+    /// [`FlashError`]; never panics, whatever the bytes.
+    pub fn new(bytes: &'a [u8]) -> Result<Self, FlashError> {
+        let mut model = Self::empty();
+        model.init(bytes)?;
+        Ok(model)
     }
 
-    /// An image of no layers, for [`Image::init`].
+    /// A model of no layers, for [`FlashModel::init`].
     pub(crate) const fn empty() -> Self {
         Self {
             checksum: 0,
@@ -64,46 +69,29 @@ impl<'a> Image<'a> {
         }
     }
 
-    /// [`Image::new`] in place; after an error it is no image.
-    pub(crate) fn init(&mut self, bytes: &'a [u8]) -> Result<(), ImageError> {
+    /// [`FlashModel::new`] in place; after an error it is no model.
+    pub(crate) fn init(&mut self, bytes: &'a [u8]) -> Result<(), FlashError> {
         let file = File::new(bytes)?;
-        let of = |at| file.word(at) as usize;
-        let shape = FrameShape { channels: of(word::CHANNELS), height: of(word::HEIGHT), width: of(word::WIDTH) };
-        let (k, d, p) = (of(word::CLUSTERS), of(word::LATENT), shape.len());
-        let in_range = (1..=MAX_CLUSTERS).contains(&k) && (1..=MAX_UNITS).contains(&d) && (1..=MAX_UNITS).contains(&p);
-        let (scaled, learned_head) = (of(word::SCALED), of(word::HEADS) & 1 == 1);
-        if !in_range || scaled > 1 {
-            return Err(ImageError::Inconsistent("shapes or flags in the header are out of range"));
-        }
-        let [low, high] = [word::LOG_VAR_MIN, word::LOG_VAR_MAX].map(|w| file.float(w));
-        let calibration =
-            Calibration { novelty_threshold: file.float(word::THRESHOLD), temperature: file.float(word::TEMPERATURE) };
-        if ![low, high].iter().all(|v| v.is_finite()) {
-            return Err(ImageError::NotFinite(Part::Header));
-        }
-        if low > high {
-            return Err(ImageError::Inconsistent("the range of log v is empty"));
-        }
-        // K·D cannot overflow: both are at most 2²⁰.
-        let head = file.floats(section::HEAD, k * d + k)?;
-        let wrong = ImageError::Inconsistent("a section has another length than its shape asks for");
-        let (mu_c, log_var_c) = head.split_at_checked(k * d).ok_or(wrong)?;
+        let header = Header::read(&file)?;
+        let Header { shape, clusters: k, latent: d, .. } = header;
+        // In place, as are the layers: both are large. K·D cannot overflow: K is at most 64, D at most 2²⁰.
+        let (mu_c, log_var_c) = split(file.floats(section::HEAD, k * d + k)?, k * d)?;
         self.head
-            .init(mu_c, log_var_c, calibration)
-            .map_err(|_| ImageError::Inconsistent("the head does not fit its shape"))?;
-        let scaled = scaled == 1;
-        let scaling = file.floats(section::SCALING, if scaled { 2 * p } else { 0 })?;
-        let golden = file.floats(section::GOLDEN, p + k + 1)?;
-        let (frame, answer) = golden.split_at_checked(p).ok_or(wrong)?;
-        let (log_responsibilities, novelty) = answer.split_at_checked(k).ok_or(wrong)?;
+            .init(mu_c, log_var_c, header.calibration)
+            .map_err(|_| FlashError::Inconsistent("the head does not fit its shape"))?;
+        let scaling = file.scaling(header.scaled, shape.len())?;
+        let golden = file.golden(shape.len(), k)?;
+        let critic = file.critic()?;
+        read_layers(&mut self.layers, &file, shape, header.outputs())?;
+
         self.checksum = file.word(word::CHECKSUM);
         self.shape = shape;
-        self.learned_head = learned_head;
-        self.log_var_range = [low, high];
-        self.scaling = if scaled { scaling.split_at_checked(p).map(|(shift, factor)| [shift, factor]) } else { None };
-        self.golden = Golden { frame, log_responsibilities, novelty: novelty.first().copied().unwrap_or_default() };
-        self.critic = if file.critic { Some(file.section(FIXED_SECTIONS + file.layers)?) } else { None };
-        read_layers(&mut self.layers, &file, shape, 2 * d + if learned_head { k } else { 0 })
+        self.learned_head = header.learned_head;
+        self.log_var_range = header.log_var_range;
+        self.scaling = scaling;
+        self.golden = golden;
+        self.critic = critic;
+        Ok(())
     }
 
     /// The length in bytes that an image states in its first bytes; None if they do not begin one. Nothing else is
@@ -143,7 +131,7 @@ impl<'a> Image<'a> {
         self.scaling
     }
 
-    /// The self-test.
+    /// The golden frame and its answer, for the self-test after an update.
     pub fn golden(&self) -> Golden<'a> {
         self.golden
     }
@@ -159,17 +147,66 @@ impl<'a> Image<'a> {
     }
 }
 
+/// The words of the header, each within its range.
+struct Header {
+    shape: FrameShape,
+    clusters: usize,
+    latent: usize,
+    scaled: bool,
+    learned_head: bool,
+    log_var_range: [f32; 2],
+    /// Threshold and temperature, which the head checks.
+    calibration: Calibration,
+}
+
+impl Header {
+    fn read(file: &File<'_>) -> Result<Self, FlashError> {
+        let number = |at| file.word(at) as usize;
+        let shape =
+            FrameShape { channels: number(word::CHANNELS), height: number(word::HEIGHT), width: number(word::WIDTH) };
+        let (clusters, latent, scaled) = (number(word::CLUSTERS), number(word::LATENT), number(word::SCALED));
+        let in_range = (1..=MAX_CLUSTERS).contains(&clusters)
+            && (1..=MAX_UNITS).contains(&latent)
+            && (1..=MAX_UNITS).contains(&shape.len());
+        if !in_range || scaled > 1 {
+            return Err(FlashError::Inconsistent("shapes or flags in the header are out of range"));
+        }
+        let [low, high] = [word::LOG_VAR_MIN, word::LOG_VAR_MAX].map(|at| file.float(at));
+        if !low.is_finite() || !high.is_finite() {
+            return Err(FlashError::NotFinite(Part::Header));
+        }
+        if low > high {
+            return Err(FlashError::Inconsistent("the range of log v is empty"));
+        }
+        let calibration =
+            Calibration { novelty_threshold: file.float(word::THRESHOLD), temperature: file.float(word::TEMPERATURE) };
+        Ok(Self {
+            shape,
+            clusters,
+            latent,
+            scaled: scaled == 1,
+            learned_head: number(word::HEADS) & 1 == 1,
+            log_var_range: [low, high],
+            calibration,
+        })
+    }
+
+    /// Outputs of the last layer: m, log v and, with a learned head, logits.
+    fn outputs(&self) -> usize {
+        2 * self.latent + if self.learned_head { self.clusters } else { 0 }
+    }
+}
+
 /// The chain of layers from a frame to `last` outputs.
 fn read_layers<'a>(
     layers: &mut Vec<Layer<'a>, MAX_LAYERS>,
     file: &File<'a>,
     shape: FrameShape,
     last: usize,
-) -> Result<(), ImageError> {
-    let wrong = ImageError::Inconsistent("a layer does not fit its shape, or the layer before it");
+) -> Result<(), FlashError> {
     let table = file.section(section::LAYERS)?;
     if table.len() != file.layers * LAYER {
-        return Err(wrong);
+        return Err(WRONG_LAYER);
     }
     layers.clear();
     // Height, width and channels of the maps as long as there are convolutions.
@@ -180,7 +217,7 @@ fn read_layers<'a>(
         let [kind, relu, layout, zero] = [entry[0], entry[1], entry[2], entry[3]];
         let [inputs, outputs, kernel, stride, height, width, reserved] = core::array::from_fn(|i| number(4 + 4 * i));
         if relu > 1 || zero != 0 || reserved != 0 || outputs == 0 || outputs > MAX_UNITS {
-            return Err(wrong);
+            return Err(WRONG_LAYER);
         }
         let (bias, weights) = file.weights(FIXED_SECTIONS + index, padded(outputs))?;
         let layer = match (kind, layout) {
@@ -194,19 +231,19 @@ fn read_layers<'a>(
             }
             _ => None,
         }
-        .ok_or(wrong)?;
+        .ok_or(WRONG_LAYER)?;
         if layer.inputs() != units {
-            return Err(wrong);
+            return Err(WRONG_LAYER);
         }
         units = layer.outputs();
         if let Layer::Conv(conv) = &layer {
             maps = Some(conv.output_shape());
         }
-        layers.push(layer).map_err(|_| wrong)?;
+        layers.push(layer).map_err(|_| WRONG_LAYER)?;
     }
     match layers.last() {
         Some(Layer::Dense(dense)) if !dense.relu() && units == last => Ok(()),
-        _ => Err(ImageError::Inconsistent("the last layer does not give what the head takes")),
+        _ => Err(FlashError::Inconsistent("the last layer does not give what the head takes")),
     }
 }
 
@@ -218,40 +255,40 @@ struct File<'a> {
 }
 
 impl<'a> File<'a> {
-    fn new(bytes: &'a [u8]) -> Result<Self, ImageError> {
-        let short = |expected| ImageError::Short { expected, found: bytes.len() };
+    fn new(bytes: &'a [u8]) -> Result<Self, FlashError> {
+        let short = |expected| FlashError::Short { expected, found: bytes.len() };
         if bytes.len() < HEADER {
             return Err(short(HEADER));
         }
         if bytes[..MAGIC.len()] != MAGIC {
-            return Err(ImageError::Magic);
+            return Err(FlashError::Magic);
         }
         let stated = |at: usize| read_u32(bytes, at * 4) as usize;
         if stated(word::VERSION) != VERSION as usize {
-            return Err(ImageError::Version { found: stated(word::VERSION) as u32 });
+            return Err(FlashError::Version { found: stated(word::VERSION) as u32 });
         }
         let length = stated(word::LENGTH);
         if bytes.len() < length {
             return Err(short(length));
         }
         if bytes.len() > length {
-            return Err(ImageError::Length { stated: length, found: bytes.len() });
+            return Err(FlashError::Length { stated: length, found: bytes.len() });
         }
         if bytes.as_ptr().align_offset(align_of::<f32>()) != 0 {
-            return Err(ImageError::Misaligned);
+            return Err(FlashError::Misaligned);
         }
         let layers = stated(word::LAYERS);
         if !(1..=MAX_LAYERS).contains(&layers) {
-            return Err(ImageError::Inconsistent("the number of layers is out of range"));
+            return Err(FlashError::Inconsistent("the number of layers is out of range"));
         }
         let critic = stated(word::HEADS) >> 1;
         if critic > 1 {
-            return Err(ImageError::Inconsistent("shapes or flags in the header are out of range"));
+            return Err(FlashError::Inconsistent("shapes or flags in the header are out of range"));
         }
         let sections = FIXED_SECTIONS + layers + critic;
         let table = bytes.get(HEADER..HEADER + sections * SECTION).ok_or(short(HEADER + sections * SECTION))?;
         if header_checksum(bytes, table) != read_u32(bytes, word::CHECKSUM * 4) {
-            return Err(ImageError::Damaged(Part::Header));
+            return Err(FlashError::Damaged(Part::Header));
         }
         let file = Self { bytes, layers, critic: critic == 1 };
         file.check_sections(HEADER + sections * SECTION)?;
@@ -259,30 +296,29 @@ impl<'a> File<'a> {
     }
 
     /// Every section begins where the one before it ends, up to padding, and is as its checksum says.
-    fn check_sections(&self, table_end: usize) -> Result<(), ImageError> {
-        let out_of_place = ImageError::Inconsistent("a section is not where it belongs");
+    fn check_sections(&self, table_end: usize) -> Result<(), FlashError> {
         let mut end = table_end;
         for index in 0..FIXED_SECTIONS + self.layers + usize::from(self.critic) {
-            let start = end.checked_next_multiple_of(ALIGNMENT).ok_or(out_of_place)?;
+            let start = end.checked_next_multiple_of(ALIGNMENT).ok_or(OUT_OF_PLACE)?;
             let [offset, length, stated, reserved] = self.entry(index);
             let next = start.checked_add(length as usize).filter(|next| *next <= self.bytes.len());
-            let next = next.filter(|_| offset as usize == start && reserved == 0).ok_or(out_of_place)?;
+            let next = next.filter(|_| offset as usize == start && reserved == 0).ok_or(OUT_OF_PLACE)?;
             self.check_padding(end, start)?;
-            let section = self.bytes.get(start..next).ok_or(out_of_place)?;
+            let section = self.bytes.get(start..next).ok_or(OUT_OF_PLACE)?;
             if checksum(&[section]) != stated {
-                return Err(ImageError::Damaged(Part::Section(index)));
+                return Err(FlashError::Damaged(Part::Section(index)));
             }
             end = next;
         }
         if end.checked_next_multiple_of(ALIGNMENT) != Some(self.bytes.len()) {
-            return Err(out_of_place);
+            return Err(OUT_OF_PLACE);
         }
         self.check_padding(end, self.bytes.len())
     }
 
-    fn check_padding(&self, from: usize, to: usize) -> Result<(), ImageError> {
+    fn check_padding(&self, from: usize, to: usize) -> Result<(), FlashError> {
         let zeros = self.bytes.get(from..to).is_some_and(|padding| padding.iter().all(|b| *b == 0));
-        if zeros { Ok(()) } else { Err(ImageError::Inconsistent("padding is not 0")) }
+        if zeros { Ok(()) } else { Err(FlashError::Inconsistent("padding is not 0")) }
     }
 
     fn word(&self, at: usize) -> u32 {
@@ -298,34 +334,60 @@ impl<'a> File<'a> {
         core::array::from_fn(|i| read_u32(self.bytes, at + 4 * i))
     }
 
-    fn section(&self, index: usize) -> Result<&'a [u8], ImageError> {
+    fn section(&self, index: usize) -> Result<&'a [u8], FlashError> {
         let [offset, length, ..] = self.entry(index).map(|v| v as usize);
         // It is inside: `check_sections` has seen to that.
-        self.bytes.get(offset..offset + length).ok_or(ImageError::Inconsistent("a section is not where it belongs"))
+        self.bytes.get(offset..offset + length).ok_or(OUT_OF_PLACE)
     }
 
     /// A section of `count` finite f32 values.
-    fn floats(&self, index: usize, count: usize) -> Result<&'a [f32], ImageError> {
-        let wrong = ImageError::Inconsistent("a section has another length than its shape asks for");
-        let values: &[f32] = bytemuck::try_cast_slice(self.section(index)?).map_err(|_| wrong)?;
+    fn floats(&self, index: usize, count: usize) -> Result<&'a [f32], FlashError> {
+        let values: &[f32] = bytemuck::try_cast_slice(self.section(index)?).map_err(|_| WRONG_LENGTH)?;
         if values.len() != count {
-            return Err(wrong);
+            return Err(WRONG_LENGTH);
         }
         if values.iter().any(|v| !v.is_finite()) {
-            return Err(ImageError::NotFinite(Part::Section(index)));
+            return Err(FlashError::NotFinite(Part::Section(index)));
         }
         Ok(values)
     }
 
-    /// Bias and weights of a layer, all finite.
-    fn weights(&self, index: usize, outputs: usize) -> Result<(&'a [f32], &'a [u16]), ImageError> {
-        let wrong = ImageError::Inconsistent("a layer has too few weights");
-        let bytes = self.section(index)?;
-        let (bias, weights) = bytes.split_at_checked(outputs * size_of::<f32>()).ok_or(wrong)?;
-        let bias: &[f32] = bytemuck::try_cast_slice(bias).map_err(|_| wrong)?;
-        let weights: &[u16] = bytemuck::try_cast_slice(weights).map_err(|_| wrong)?;
-        if finite(bias, weights) { Ok((bias, weights)) } else { Err(ImageError::NotFinite(Part::Section(index))) }
+    /// Shift and factor of `length` values each, if they are standardised.
+    fn scaling(&self, scaled: bool, length: usize) -> Result<Option<[&'a [f32]; 2]>, FlashError> {
+        let values = self.floats(section::SCALING, if scaled { 2 * length } else { 0 })?;
+        if !scaled {
+            return Ok(None);
+        }
+        let (shift, factor) = split(values, length)?;
+        Ok(Some([shift, factor]))
     }
+
+    /// The golden frame of `length` values, and its answer.
+    fn golden(&self, length: usize, clusters: usize) -> Result<Golden<'a>, FlashError> {
+        let (frame, answer) = split(self.floats(section::GOLDEN, length + clusters + 1)?, length)?;
+        let (log_responsibilities, novelty) = split(answer, clusters)?;
+        let novelty = novelty.first().copied().unwrap_or_default();
+        Ok(Golden { frame, log_responsibilities, novelty })
+    }
+
+    /// The section of the critic, if there is one.
+    fn critic(&self) -> Result<Option<&'a [u8]>, FlashError> {
+        if self.critic { self.section(FIXED_SECTIONS + self.layers).map(Some) } else { Ok(None) }
+    }
+
+    /// Bias and weights of a layer, all finite.
+    fn weights(&self, index: usize, outputs: usize) -> Result<(&'a [f32], &'a [u16]), FlashError> {
+        let bytes = self.section(index)?;
+        let (bias, weights) = bytes.split_at_checked(outputs * size_of::<f32>()).ok_or(TOO_FEW_WEIGHTS)?;
+        let bias: &[f32] = bytemuck::try_cast_slice(bias).map_err(|_| TOO_FEW_WEIGHTS)?;
+        let weights: &[u16] = bytemuck::try_cast_slice(weights).map_err(|_| TOO_FEW_WEIGHTS)?;
+        if finite(bias, weights) { Ok((bias, weights)) } else { Err(FlashError::NotFinite(Part::Section(index))) }
+    }
+}
+
+/// The first `count` values, and the others.
+fn split(values: &[f32], count: usize) -> Result<(&[f32], &[f32]), FlashError> {
+    values.split_at_checked(count).ok_or(WRONG_LENGTH)
 }
 
 /// Whether bias and f16 weights are finite.
@@ -342,5 +404,5 @@ pub(super) fn read_u32(bytes: &[u8], at: usize) -> u32 {
     bytes.get(at..at + 4).and_then(|b| b.try_into().ok()).map_or(0, u32::from_le_bytes)
 }
 
-const _: () = assert!(cfg!(target_endian = "little"), "an image is read in place, which needs a little-endian machine");
+const _: () = assert!(cfg!(target_endian = "little"), "an model is read in place, which needs a little-endian machine");
 const _: () = assert!(ALIGNMENT.is_multiple_of(LANES * size_of::<f32>()));

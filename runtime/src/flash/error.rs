@@ -2,11 +2,11 @@
 
 /// Why bytes are no flash image that this crate reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ImageError {
+pub enum FlashError {
     /// Fewer bytes than a header, or than the header says.
     #[error("{found} bytes, expected at least {expected}: the image is cut off")]
     Short {
-        /// Bytes that would be there.
+        /// Bytes that a whole image would have.
         expected: usize,
         /// Bytes given.
         found: usize,
@@ -29,7 +29,7 @@ pub enum ImageError {
         found: usize,
     },
     /// The bytes do not begin where f32 values may.
-    #[error("the image does not begin at a multiple of 4 bytes in memory; see runtime::image::Aligned")]
+    #[error("the image does not begin at a multiple of 4 bytes in memory; see runtime::flash::Aligned")]
     Misaligned,
     /// A checksum does not hold.
     #[error("the image is damaged: the checksum of {0} does not hold")]
@@ -42,7 +42,7 @@ pub enum ImageError {
     NotFinite(Part),
 }
 
-/// A part of an image.
+/// A part of a flash image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
     /// Header and section table.

@@ -7,8 +7,8 @@ use tract_onnx::pb::{ModelProto, TensorProto, tensor_shape_proto, type_proto};
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::transform::get_transform;
 
-use super::{Engine, LoadError, OwnedHead, Plan, Precision, fused};
-use crate::{Calibration, FrameShape, Head, format};
+use super::{Engine, LoadError, Plan, Precision, checksum, fused, names};
+use crate::{Calibration, FrameShape, Head};
 
 /// Loads a model; see [`Engine::from_bytes`].
 pub fn load(bytes: &[u8], precision: Precision) -> Result<Engine, LoadError> {
@@ -19,17 +19,17 @@ pub fn load(bytes: &[u8], precision: Precision) -> Result<Engine, LoadError> {
 
 /// The protobuf of a file whose checksum and version hold.
 pub(super) fn opened(bytes: &[u8]) -> Result<ModelProto, LoadError> {
-    if !format::checksum_holds(bytes) {
+    if !checksum::holds(bytes) {
         return Err(LoadError::Damaged);
     }
     let model = onnx().proto_model_for_read(&mut Cursor::new(bytes)).map_err(graph_error)?;
-    match metadata(&model, format::VERSION_KEY) {
-        Some(format::VERSION) => {}
+    match metadata(&model, names::VERSION_KEY) {
+        Some(names::VERSION) => {}
         found => {
             return Err(LoadError::Incompatible(format!(
                 "{} is {found:?}, expected {:?}",
-                format::VERSION_KEY,
-                format::VERSION
+                names::VERSION_KEY,
+                names::VERSION
             )));
         }
     }
@@ -41,7 +41,7 @@ fn load_checked(bytes: &[u8], precision: Precision) -> Result<Engine, LoadError>
     let shape = frame_shape(&model)?;
     let head = read_head(&model)?;
     let has_logits = keep_encoder(&mut model);
-    let clusters = head.log_var_c.len();
+    let clusters = head.clusters();
     let single = plan(&model, shape, Some(1), precision)?;
     let batch = plan(&model, shape, None, precision)?;
     let mut engine = Engine { shape, head, has_logits, single, batch, decoder: None };
@@ -63,7 +63,7 @@ pub(super) fn metadata<'a>(model: &'a ModelProto, key: &str) -> Option<&'a str> 
 }
 
 fn frame_shape(model: &ModelProto) -> Result<FrameShape, LoadError> {
-    let input = model.graph.iter().flat_map(|g| &g.input).find(|i| i.name == format::INPUT);
+    let input = model.graph.iter().flat_map(|g| &g.input).find(|i| i.name == names::INPUT);
     let dims: Option<Vec<Option<usize>>> = input.and_then(|input| {
         let type_proto::Value::TensorType(tensor) = input.r#type.as_ref()?.value.as_ref()?;
         let dims = &tensor.shape.as_ref()?.dim;
@@ -84,26 +84,24 @@ fn frame_shape(model: &ModelProto) -> Result<FrameShape, LoadError> {
                 len => Err(LoadError::Incompatible(format!("frames of {len} values"))),
             }
         }
-        _ => Err(LoadError::Incompatible(format!("no input \"{}\" of shape [N,C,H,W]", format::INPUT))),
+        _ => Err(LoadError::Incompatible(format!("no input \"{}\" of shape [N,C,H,W]", names::INPUT))),
     }
 }
 
 /// Largest frame that is believed, values.
 const MAX_FRAME: usize = 1 << 24;
 
-fn read_head(model: &ModelProto) -> Result<OwnedHead, LoadError> {
-    let mu_c = read_initializer(model, format::MU_C)?;
-    let log_var_c = read_initializer(model, format::LOG_VAR_C)?;
+fn read_head(model: &ModelProto) -> Result<Head<'static>, LoadError> {
+    let mu_c = read_initializer(model, names::MU_C)?;
+    let log_var_c = read_initializer(model, names::LOG_VAR_C)?;
     let number = |key: &str| {
         let value = metadata(model, key).and_then(|v| v.parse().ok());
         value.ok_or_else(|| LoadError::Incompatible(format!("{key} is no number")))
     };
-    let calibration = Calibration {
-        novelty_threshold: number(format::THRESHOLD_KEY)?,
-        temperature: number(format::TEMPERATURE_KEY)?,
-    };
-    Head::new(&mu_c, &log_var_c, calibration).map_err(|e| LoadError::Incompatible(e.to_string()))?;
-    Ok(OwnedHead { mu_c, log_var_c, calibration })
+    let calibration =
+        Calibration { novelty_threshold: number(names::THRESHOLD_KEY)?, temperature: number(names::TEMPERATURE_KEY)? };
+    let head = Head::new(&mu_c, &log_var_c, calibration).map_err(|e| LoadError::Incompatible(e.to_string()))?;
+    Ok(head.into_owned())
 }
 
 pub(super) fn read_initializer(model: &ModelProto, name: &str) -> Result<Vec<f32>, LoadError> {
@@ -120,12 +118,12 @@ pub(super) fn read_initializer(model: &ModelProto, name: &str) -> Result<Vec<f32
 /// Removes the head's nodes and outputs; true if the encoder gives cluster logits of its own.
 fn keep_encoder(model: &mut ModelProto) -> bool {
     let Some(graph) = model.graph.as_mut() else { return false };
-    let has_logits = graph.output.iter().any(|o| o.name == format::CLUSTER_LOGITS);
-    graph.node.retain(|node| !node.name.starts_with(format::HEAD_NODES));
-    let wanted = [format::MU, format::LOG_VAR, format::CLUSTER_LOGITS];
+    let has_logits = graph.output.iter().any(|o| o.name == names::CLUSTER_LOGITS);
+    graph.node.retain(|node| !node.name.starts_with(names::HEAD_NODES));
+    let wanted = [names::MU, names::LOG_VAR, names::CLUSTER_LOGITS];
     graph.output.retain(|output| wanted.contains(&output.name.as_str()));
     graph.output.sort_by_key(|output| wanted.iter().position(|name| *name == output.name));
-    graph.initializer.retain(|tensor| tensor.name != format::MU_C && tensor.name != format::LOG_VAR_C);
+    graph.initializer.retain(|tensor| tensor.name != names::MU_C && tensor.name != names::LOG_VAR_C);
     has_logits
 }
 

@@ -1,66 +1,37 @@
-//! The loops over a layer, for vectors of any instruction set.
+//! A layer for one frame, for vectors of any instruction set.
+//!
+//! With one frame every weight is used once, so what counts is how few weights are read, and how soon. A dense layer
+//! with many outputs, and every convolution, has its weights by input: the weights of one input to all outputs lie side
+//! by side. One pass over the inputs ([`Simd::nonzero`]) writes down the indexes of those that are not 0. Then N vectors
+//! of outputs ([`Simd::SUMS`] at most) are taken at a time: their sums stay in registers, begin at the biases, and the
+//! list is walked once for them. For each index one value is spread over a vector, N vectors of f16 are widened and
+//! multiplied into the sums ([`accumulate`]). A zero costs nothing, and its weights are never read.
+//!
+//! Where N is small a fused multiply-add would wait for the one before it, so the sums are held U times, each copy takes
+//! every U-th index, and [`finish`] adds the copies up. Where rows are wide, those of the indexes to come are asked for
+//! ahead of time ([`AHEAD`]), since with gaps the machine does not guess them.
+//!
+//! A dense layer with few outputs has its weights by output instead ([`rows`]): one dot product an output, [`ROWS`] at a
+//! time so that each vector of inputs is loaded once for all of them. Zeros are not skipped there.
+//!
+//! The walks check nothing: [`super::Kernel`] has compared all lengths before.
 #![expect(clippy::needless_range_loop, reason = "one index runs over registers and over memory")]
 
+use super::simd::Simd;
 use crate::layer::{Conv, Dense, LANES, Layout, PANEL, padded};
 
-/// Vectors of f32 of one instruction set.
-///
-/// # Safety
-/// `load`, `store` and `widen` touch exactly `LANES` values at the address; `LANES` divides [`crate::layer::LANES`].
-/// Callers see to it that the address holds them and that the machine has the instructions.
-pub unsafe trait Simd: Copy {
-    /// Values a vector.
-    const LANES: usize;
-    /// Vectors summed at once: what the registers hold beside a weight and an input.
-    const SUMS: usize = 8;
-    /// Vectors side by side in a tile of six rows: what the registers hold beside its weights.
-    const TILE: usize = 4;
-    /// A vector.
-    type V: Copy;
-
-    unsafe fn splat(value: f32) -> Self::V;
-    unsafe fn load(at: *const f32) -> Self::V;
-    unsafe fn store(at: *mut f32, v: Self::V);
-    /// f16 bits as f32.
-    unsafe fn widen(at: *const u16) -> Self::V;
-    /// a · b + c.
-    unsafe fn mul_add(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
-    unsafe fn add(a: Self::V, b: Self::V) -> Self::V;
-    /// Negative values become 0; a NaN stays.
-    unsafe fn relu(v: Self::V) -> Self::V;
-    /// Sum of the values.
-    unsafe fn sum(v: Self::V) -> f32;
-    /// Asks for the line at an address that may not even exist.
-    #[inline(always)]
-    unsafe fn prefetch(_at: *const u16) {}
-
-    /// Writes the index of every value of `x` that is not 0 to `list`, in order; returns how many.
-    ///
-    /// # Safety
-    /// `list` holds `x.len()` places.
-    #[inline(always)]
-    unsafe fn nonzero(x: &[f32], list: *mut u32) -> usize {
-        let mut count = 0;
-        for (index, value) in x.iter().enumerate() {
-            // SAFETY: count is at most index.
-            unsafe { *list.add(count) = index as u32 };
-            // NaN is not 0 either.
-            count += usize::from(*value != 0.0);
-        }
-        count
-    }
-}
-
-/// Weights that lie by input: a row of `stride` f16 an input.
+/// Weights that lie by input: one row of f16 for every input, `stride` f16 from the next.
 #[derive(Clone, Copy)]
 struct ByInput {
-    /// Row of the input `first`.
+    /// Begins the row of the input `first`.
     row: *const u16,
+    /// The input whose row `row` is.
     first: usize,
+    /// From one row to the next, in f16.
     stride: usize,
 }
 
-/// Rows ahead that are asked for.
+/// How many rows ahead of the one in use weights are asked for.
 const AHEAD: usize = 8;
 
 /// Runs `$run::<S, N, U>` for `$count` vectors: N sums side by side, U copies of them so that one addition need not
@@ -83,10 +54,12 @@ macro_rules! for_width {
 /// A dense layer for one frame; `out` gets the outputs padded to whole vectors.
 ///
 /// # Safety
-/// As [`super::Kernel::dense`] has checked.
+/// `x` holds `layer.inputs()` values, `out` has room for `padded(layer.outputs())`, `list` for an index of every input
+/// if weights lie by input; the machine has the instructions of `S`. [`super::Kernel::dense`] checks that.
 #[inline(always)]
 pub unsafe fn dense<S: Simd>(layer: &Dense<'_>, x: &[f32], out: &mut [f32], list: &mut [u32]) {
-    // SAFETY: lengths are the caller's; a panel's places are those of `Dense::place`.
+    // SAFETY: x, out and list are as long as asked for above; `Dense` holds as many weights and biases as its shape needs,
+    // and a panel's are where `Dense::place` says. Indexes in the list are those of inputs.
     unsafe {
         match layer.layout() {
             Layout::Rows => rows::<S>(layer, x, out.as_mut_ptr()),
@@ -115,6 +88,9 @@ pub unsafe fn dense<S: Simd>(layer: &Dense<'_>, x: &[f32], out: &mut [f32], list
 }
 
 /// N vectors of outputs of a layer that lies by input.
+///
+/// # Safety
+/// As [`accumulate`]; at `bias` N vectors can be read, at `out` written.
 #[inline(always)]
 unsafe fn columns<S: Simd, const N: usize, const U: usize>(
     weights: ByInput,
@@ -124,7 +100,7 @@ unsafe fn columns<S: Simd, const N: usize, const U: usize>(
     out: *mut f32,
     relu: bool,
 ) {
-    // SAFETY: the caller's.
+    // SAFETY: asked for above.
     unsafe {
         let mut sums = start::<S, N, U>(bias);
         accumulate::<S, N, U>(&mut sums, weights, list, x);
@@ -133,9 +109,12 @@ unsafe fn columns<S: Simd, const N: usize, const U: usize>(
 }
 
 /// The biases in the first copy of the sums, 0 in the others.
+///
+/// # Safety
+/// N vectors can be read at `bias`; the machine has the instructions of `S`.
 #[inline(always)]
 unsafe fn start<S: Simd, const N: usize, const U: usize>(bias: *const f32) -> [[S::V; N]; U] {
-    // SAFETY: the caller's.
+    // SAFETY: N vectors lie at `bias`.
     unsafe {
         let mut sums = [[S::splat(0.0); N]; U];
         for n in 0..N {
@@ -146,6 +125,10 @@ unsafe fn start<S: Simd, const N: usize, const U: usize>(bias: *const f32) -> [[
 }
 
 /// Adds the rows of the inputs in `list`, times their values.
+///
+/// # Safety
+/// Every index in `list` is below `x.len()` and not below `weights.first`, and N vectors of weights lie in its row; the
+/// machine has the instructions of `S`.
 #[inline(always)]
 unsafe fn accumulate<S: Simd, const N: usize, const U: usize>(
     sums: &mut [[S::V; N]; U],
@@ -153,7 +136,7 @@ unsafe fn accumulate<S: Simd, const N: usize, const U: usize>(
     list: &[u32],
     x: &[f32],
 ) {
-    // SAFETY: every index in the list is one of an input, and the row of an input has N vectors.
+    // SAFETY: as asked for above; `at` stays below the list's length. What is only asked for ahead is never read.
     unsafe {
         let row = |index: u32| weights.row.add((index as usize - weights.first) * weights.stride);
         let mut at = 0;
@@ -186,10 +169,13 @@ unsafe fn accumulate<S: Simd, const N: usize, const U: usize>(
     }
 }
 
-/// Adds the copies up and writes them.
+/// Adds the copies of the sums up and writes the result.
+///
+/// # Safety
+/// N vectors can be written at `out`; the machine has the instructions of `S`.
 #[inline(always)]
 unsafe fn finish<S: Simd, const N: usize, const U: usize>(sums: [[S::V; N]; U], out: *mut f32, relu: bool) {
-    // SAFETY: the caller's.
+    // SAFETY: N vectors have room at `out`.
     unsafe {
         for n in 0..N {
             let mut sum = sums[0][n];
@@ -201,14 +187,18 @@ unsafe fn finish<S: Simd, const N: usize, const U: usize>(sums: [[S::V; N]; U], 
     }
 }
 
-/// Rows side by side, so that an input is loaded once for all of them.
+/// Outputs whose dot products are taken at once, so that a vector of inputs is loaded once for all of them.
 const ROWS: usize = 4;
 
 /// A layer that lies by output: a dot product an output.
+///
+/// # Safety
+/// `x` holds `layer.inputs()` values, at `out` `padded(layer.outputs())` can be written; the machine has the
+/// instructions of `S`.
 #[inline(always)]
 unsafe fn rows<S: Simd>(layer: &Dense<'_>, x: &[f32], out: *mut f32) {
     let outputs = layer.outputs();
-    // SAFETY: a row has `padded(inputs)` weights; outputs are inside `out`.
+    // SAFETY: outputs and their padding are inside `out`, and `output` plus the rows taken is at most `outputs`.
     unsafe {
         let mut output = 0;
         while output + ROWS <= outputs {
@@ -225,11 +215,16 @@ unsafe fn rows<S: Simd>(layer: &Dense<'_>, x: &[f32], out: *mut f32) {
     }
 }
 
+/// The dot products of R outputs, from `output` on, with the inputs.
+///
+/// # Safety
+/// As [`rows`]; `output + R` is at most `layer.outputs()`.
 #[inline(always)]
 unsafe fn dot_products<S: Simd, const R: usize>(layer: &Dense<'_>, x: &[f32], output: usize, out: *mut f32) {
     let stride = padded(layer.inputs());
     let whole = x.len() / S::LANES * S::LANES;
-    // SAFETY: whole vectors of x lie inside x, and rows are longer than x.
+    // SAFETY: whole vectors of x lie inside x; a row of weights is padded to whole vectors, so that a vector from any
+    // `at` below x's length lies inside it; there are a bias and a place for each output.
     unsafe {
         let row = layer.weights().as_ptr().add(output * stride);
         let mut sums = [S::splat(0.0); R];
@@ -260,13 +255,15 @@ unsafe fn dot_products<S: Simd, const R: usize>(layer: &Dense<'_>, x: &[f32], ou
 /// A convolution for one frame, channels last.
 ///
 /// The inputs under one row of the kernel lie side by side, and so do their weights: for every output pixel and every
-/// row of the kernel the inputs that are not 0 are one stretch of one list.
+/// row of the kernel the inputs that are not 0 are one stretch of one list ([`stretches`]), which [`accumulate`] walks as
+/// it walks that of a dense layer.
 ///
 /// # Safety
-/// As [`super::Kernel::conv`] has checked.
+/// `x` holds the layer's inputs, `out` has room for its outputs, `list` for an index of every input, and for one of every
+/// pixel and one more; the machine has the instructions of `S`. [`super::Kernel::conv`] checks that.
 #[inline(always)]
 pub unsafe fn conv<S: Simd>(layer: &Conv<'_>, x: &[f32], out: &mut [f32], list: &mut [u32]) {
-    // SAFETY: the caller's.
+    // SAFETY: x, out and list are as long as asked for above, and `column` is below the outputs.
     unsafe {
         let (list, starts) = stretches::<S>(layer, x, list);
         let [_, _, outputs] = layer.output_shape();
@@ -282,11 +279,12 @@ pub unsafe fn conv<S: Simd>(layer: &Conv<'_>, x: &[f32], out: &mut [f32], list: 
 /// The indexes of inputs that are not 0, and for every pixel, and the end, how many there are before it.
 ///
 /// # Safety
-/// `list` holds an index an input, and a start a pixel and one more behind them.
+/// `x` holds the layer's inputs; `list` has room for an index of every input, and behind them for one of every pixel and
+/// one more; the machine has the instructions of `S`.
 #[inline(always)]
 pub unsafe fn stretches<'a, S: Simd>(layer: &Conv<'_>, x: &[f32], list: &'a mut [u32]) -> (&'a [u32], &'a [u32]) {
     let [height, width, channels] = layer.input_shape();
-    // SAFETY: the caller's.
+    // SAFETY: the list is as long as asked for above, and a pixel's channels lie inside x.
     unsafe {
         let (list, starts) = list.split_at_mut_unchecked(x.len());
         let count = S::nonzero(x, list.as_mut_ptr());
@@ -301,14 +299,18 @@ pub unsafe fn stretches<'a, S: Simd>(layer: &Conv<'_>, x: &[f32], list: &'a mut 
     }
 }
 
-/// Of a kernel `pad` to either side of `at`, the part that is inside `size`: its first row (or column), and the range of
-/// the input under it.
+/// Of a kernel that reaches `pad` to either side of `at`, the part inside an input of `size` rows (or columns): the first
+/// row of the kernel in that part, and the range of the input's rows under it.
 #[inline(always)]
 pub fn span(at: usize, pad: usize, size: usize) -> (usize, [usize; 2]) {
     (pad.saturating_sub(at), [at.saturating_sub(pad), (at + pad + 1).min(size)])
 }
 
 /// N vectors of outputs, from `column` on, of every pixel.
+///
+/// # Safety
+/// `list` and `starts` are what [`stretches`] gives for `x`; `column` is below the outputs, N vectors from there on lie
+/// inside the padded ones; at `out` the layer's outputs can be written; the machine has the instructions of `S`.
 #[inline(always)]
 unsafe fn pixels<S: Simd, const N: usize, const U: usize>(
     layer: &Conv<'_>,
@@ -324,7 +326,8 @@ unsafe fn pixels<S: Simd, const N: usize, const U: usize>(
     let (pad, stride) = (kernel / 2, layer.bias().len());
     // Vectors may reach past the outputs of a pixel, where those of the next one are.
     let whole = column + N * S::LANES <= outputs;
-    // SAFETY: rows and columns of the kernel are cut to those inside the input.
+    // SAFETY: rows and columns of the kernel are cut to those inside the input, so starts, inputs and weights exist;
+    // what is written is cut to the outputs of the pixel.
     unsafe {
         for row in 0..rows {
             let (first_row, [top, bottom]) = span(row * step, pad, height);
@@ -358,11 +361,11 @@ unsafe fn pixels<S: Simd, const N: usize, const U: usize>(
 /// f16 bits as f32.
 ///
 /// # Safety
-/// Both slices have the same length.
+/// Both slices have the same length; the machine has the instructions of `S`.
 #[inline(always)]
 pub unsafe fn widen<S: Simd>(halves: &[u16], out: &mut [f32]) {
     let whole = halves.len() / S::LANES * S::LANES;
-    // SAFETY: whole vectors lie inside both; the rest goes through a vector of its own.
+    // SAFETY: whole vectors lie inside both slices; the rest goes through a vector of its own.
     unsafe {
         let mut at = 0;
         while at < whole {

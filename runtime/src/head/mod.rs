@@ -4,6 +4,7 @@
 
 #[cfg(feature = "std")]
 mod batch;
+mod exp;
 
 use core::f32::consts::PI;
 
@@ -11,10 +12,11 @@ use heapless::Vec;
 
 #[cfg(feature = "std")]
 pub(crate) use batch::Outputs;
+pub(crate) use exp::exp;
 
 use crate::{Assignment, FrameError, MAX_CLUSTERS};
 
-/// What is fitted to frames that training kept aside, so that an answer means what it says.
+/// Threshold and temperature, fitted to frames that training kept aside, so that an answer means what it says.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Calibration {
     /// The novelty past which a frame is called novel, nats.
@@ -25,20 +27,54 @@ pub struct Calibration {
 }
 
 impl Calibration {
-    /// A threshold, and the mixture's own responsibilities.
+    /// A calibration of this threshold that leaves the mixture's own responsibilities: temperature 1.
     pub const fn threshold(novelty_threshold: f32) -> Self {
         Self { novelty_threshold, temperature: 1.0 }
     }
 }
 
-/// The latent mixture p(z|c) = N(μ_c, σ_c² I), p(c) = 1/K, borrowed from wherever the model lies.
+// The means lie in the bytes of the model; where there is a heap, a head may also have them in memory of its own.
+core::cfg_select! {
+    feature = "std" => {
+        type Means<'a> = std::borrow::Cow<'a, [f32]>;
+        const fn borrowed(mu_c: &[f32]) -> Means<'_> {
+            Means::Borrowed(mu_c)
+        }
+    }
+    _ => {
+        type Means<'a> = &'a [f32];
+        const fn borrowed(mu_c: &[f32]) -> Means<'_> {
+            mu_c
+        }
+    }
+}
+
+/// The latent mixture p(z|c) = N(μ_c, σ_c² I), p(c) = 1/K, whose means stay where the model lies.
+///
+/// ```
+/// use runtime::{Calibration, Head};
+///
+/// // Two clusters in the plane, of variance 1, at (0, 0) and (4, 0).
+/// let mu_c = [0.0, 0.0, 4.0, 0.0];
+/// let head = Head::new(&mu_c, &[0.0, 0.0], Calibration::threshold(8.0))?;
+///
+/// // A latent near the second, of variance exp(-2) in each dimension.
+/// let answer = head.assign(&[3.5, 0.1], &[-2.0, -2.0], None)?;
+/// assert_eq!((answer.cluster, answer.runner_up), (1, Some(0)));
+/// assert!(answer.confidence > 0.9 && !answer.is_novel);
+///
+/// // One that is far from both.
+/// assert!(head.assign(&[0.0, 9.0], &[-2.0, -2.0], None)?.is_novel);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Head<'a> {
-    mu_c: &'a [f32],
-    /// 1 / σ_c², and log N(μ_c; μ_c, σ_c² I) + log K p(c), of which the latter is 0 as trained.
+    /// μ_c `[K,D]`.
+    mu_c: Means<'a>,
+    /// Of every cluster 1 / σ_c², and -(D/2) log(2πσ_c²) + log K p(c), of which the latter is 0 as trained.
     scales: Vec<[f32; 2], MAX_CLUSTERS>,
     novelty_threshold: f32,
-    /// 1 / T.
+    /// 1 / T, the inverse of the temperature.
     sharpness: f32,
 }
 
@@ -48,9 +84,9 @@ pub enum HeadError {
     /// K is 0 or above [`MAX_CLUSTERS`], or the means are no K equal rows.
     #[error("{means} means and {clusters} variances do not make 1 to {MAX_CLUSTERS} clusters")]
     Shape {
-        /// Values in μ.
+        /// Values among the means μ.
         means: usize,
-        /// Values in log σ².
+        /// Values among the log-variances log σ².
         clusters: usize,
     },
     /// A parameter is NaN or infinite, or a weight or the temperature is not above 0.
@@ -71,7 +107,7 @@ impl<'a> Head<'a> {
 
     /// A head of no clusters, for [`Head::init`].
     pub(crate) const fn empty() -> Self {
-        Self { mu_c: &[], scales: Vec::new(), novelty_threshold: 0.0, sharpness: 1.0 }
+        Self { mu_c: borrowed(&[]), scales: Vec::new(), novelty_threshold: 0.0, sharpness: 1.0 }
     }
 
     /// [`Head::new`] in place.
@@ -92,7 +128,7 @@ impl<'a> Head<'a> {
             return Err(HeadError::NotFinite);
         }
         let d = (mu_c.len() / clusters) as f32;
-        (self.mu_c, self.novelty_threshold, self.sharpness) = (mu_c, novelty_threshold, sharpness);
+        (self.mu_c, self.novelty_threshold, self.sharpness) = (borrowed(mu_c), novelty_threshold, sharpness);
         self.scales.clear();
         for &log_var in log_var_c {
             // There is room for K.
@@ -102,8 +138,8 @@ impl<'a> Head<'a> {
     }
 
     /// A head with these variances and threshold, but means `mu_c` `[K,D]` and p(c) in proportion to `weights` `[K]`
-    /// times that of this head (1/K as trained), as adaptation on the device gives them: e_c then counts log K p(c) besides
-    /// E3.
+    /// times that of this head (1/K as trained), as adaptation on the device gives them. The exponents e_c of
+    /// [`Head::assign`] then count log K p(c) besides E_q(z|x) log p(z|c).
     ///
     /// # Errors
     /// If the lengths are not those of this head, a value is not finite, or a weight is not above 0.
@@ -116,19 +152,26 @@ impl<'a> Head<'a> {
         if !positive || mu_c.iter().any(|v| !v.is_finite()) {
             return Err(HeadError::NotFinite);
         }
-        let mut head = Head { mu_c, scales: self.scales.clone(), ..*self };
+        let mut head = Head { mu_c: borrowed(mu_c), scales: self.scales.clone(), ..*self };
         for ([_, constant], weight) in head.scales.iter_mut().zip(weights) {
             *constant += libm::logf(weight / mean_weight);
         }
         Ok(head)
     }
 
-    /// μ_c `[K,D]`.
-    pub fn means(&self) -> &'a [f32] {
-        self.mu_c
+    /// The same head, which no longer borrows from the model.
+    #[cfg(feature = "std")]
+    pub fn into_owned(self) -> Head<'static> {
+        let Self { mu_c, scales, novelty_threshold, sharpness } = self;
+        Head { mu_c: mu_c.into_owned().into(), scales, novelty_threshold, sharpness }
     }
 
-    /// 1 / σ_c² of every cluster, in order.
+    /// The means μ_c `[K,D]`.
+    pub fn means(&self) -> &[f32] {
+        self.mu_c.iter().as_slice()
+    }
+
+    /// The precision 1 / σ_c² of every cluster, in order.
     pub fn precisions(&self) -> impl Iterator<Item = f32> + '_ {
         self.scales.iter().map(|[precision, _]| *precision)
     }
@@ -151,9 +194,15 @@ impl<'a> Head<'a> {
 
     /// Assigns a frame from m and log v `[D]`.
     ///
-    /// The exponents are e_c = E_q(z|x) log p(z|c) (E3); log q(c|x) is the log-softmax of e_c / T, or of `logits` `[K]` / T
-    /// where the model has a learned cluster head; novelty is -log Σ_c exp(e_c)/K. Weights other than 1/K are in e_c, see
-    /// [`Head::with_mixture`]; T is [`Calibration::temperature`].
+    /// With q(z|x) = N(m, diag v), the exponent of a cluster is the expected log-density of the latent under it,
+    ///
+    /// ```text
+    /// e_c = E_q(z|x) log p(z|c) = -(D/2) log(2πσ_c²) - (‖m - μ_c‖² + Σ_d v_d) / (2σ_c²)
+    /// ```
+    ///
+    /// log q(c|x) is the log-softmax of e_c / T, or of `logits` `[K]` / T where the model has a learned cluster head;
+    /// novelty is -log Σ_c exp(e_c)/K, nats. Weights other than 1/K are in e_c, see [`Head::with_mixture`]; T is
+    /// [`Calibration::temperature`].
     ///
     /// # Errors
     /// [`FrameError::Length`] if a length is not D (or K), [`FrameError::Overflow`] if a result is not finite.
@@ -197,26 +246,7 @@ impl<'a> Head<'a> {
     }
 }
 
-/// e^x within 2·10⁻⁷ relative for x in [-87, 88], without a branch, so that a compiler makes vectors of it; libm's costs
-/// three times as much. Outside that range it gives what the end of the range gives; a NaN stays.
-#[cfg_attr(feature = "std", inline(always))]
-#[cfg_attr(not(feature = "std"), inline(never))]
-pub(crate) fn exp(x: f32) -> f32 {
-    /// 1.5 · 2²³: adding it rounds to the nearest integer, which is then in the lowest bits of the sum.
-    const ROUND: f32 = 12_582_912.0;
-    /// ln 2 in two parts; the first has few bits, so that its multiples are exact.
-    const LN2: [f32; 2] = [0.693_359_4, -2.121_944_4e-4];
-    /// Cephes, expf.
-    const POLYNOMIAL: [f32; 6] = [1.987_569_1e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5];
-    let x = x.clamp(-87.0, 88.0);
-    let shifted = x * core::f32::consts::LOG2_E + ROUND;
-    let power = shifted - ROUND;
-    let rest = x - power * LN2[0] - power * LN2[1];
-    let series = POLYNOMIAL.iter().fold(0.0, |sum, c| sum * rest + c) * rest * rest + rest + 1.0;
-    // 2 to that power: the bits above the integer are lost on the way to the exponent, where 127 stands for 0.
-    series * f32::from_bits((shifted.to_bits() << 23).wrapping_add(127 << 23))
-}
-
+/// log Σ exp of the values, without overflow.
 fn log_sum_exp(values: &[f32]) -> f32 {
     let max = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     max + libm::logf(values.iter().map(|&v| exp(v - max)).sum())
@@ -238,23 +268,4 @@ fn best_two(values: &[f32]) -> (usize, Option<usize>) {
         }
     }
     (best.0, second)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::exp;
-
-    #[test]
-    fn exp_is_exp() {
-        let mut worst: f64 = 0.0;
-        for step in 0..1_000_000 {
-            let x = -87.0 + 175.0 * step as f32 / 1e6;
-            let expected = f64::from(x).exp();
-            worst = worst.max((f64::from(exp(x)) / expected - 1.0).abs());
-        }
-        assert!(worst < 2e-7, "{worst}");
-        assert_eq!(exp(0.0), 1.0);
-        assert!(exp(f32::NAN).is_nan());
-        assert!(exp(f32::NEG_INFINITY) < 2e-38 && exp(f32::NEG_INFINITY) > 0.0 && exp(f32::INFINITY).is_finite());
-    }
 }

@@ -1,11 +1,11 @@
-//! Memory for an image that comes from a file.
+//! Memory for a flash image that comes from a file.
 
 use std::path::Path;
 use std::vec::Vec;
 
 use memmap2::MmapMut;
 
-/// Bytes in memory that begin where those of an image must.
+/// Bytes of a flash image in memory that begins where they must, at a multiple of 4 bytes.
 #[derive(Debug)]
 pub struct Buffer {
     memory: Memory,
@@ -15,7 +15,7 @@ pub struct Buffer {
 #[derive(Debug)]
 enum Memory {
     Heap(Vec<f32>),
-    /// Of a file that fills a huge page: memory of its own, from a place on that is a multiple of [`HUGE`]. What a fresh
+    /// For a file that fills a huge page: a mapping, and the place in it, a multiple of [`HUGE`], where the bytes begin. What a fresh
     /// page costs is most of the time that reading takes, and these are 512 times fewer.
     Huge(MmapMut, usize),
 }
@@ -24,7 +24,7 @@ enum Memory {
 const HUGE: usize = 2 << 20;
 
 impl Memory {
-    /// Zeros, in huge pages if that is worth it and to be had.
+    /// Memory of zeros, in huge pages if that is worth it and to be had.
     fn new(length: usize) -> Self {
         let huge = (length >= HUGE).then(|| Self::huge(length)).flatten();
         huge.unwrap_or_else(|| Self::Heap(vec![0.0; length.div_ceil(size_of::<f32>())]))
@@ -46,10 +46,10 @@ impl Memory {
 }
 
 impl Buffer {
-    /// The content of a file.
+    /// Reads a file.
     ///
     /// # Errors
-    /// What the system says.
+    /// [`std::io::Error`], as the system gives it.
     pub fn read(path: impl AsRef<Path>) -> std::io::Result<Self> {
         let mut file = std::fs::File::open(path)?;
         let length = usize::try_from(file.metadata()?.len()).map_err(std::io::Error::other)?;
@@ -58,7 +58,7 @@ impl Buffer {
         Ok(buffer)
     }
 
-    /// A copy.
+    /// Copies bytes.
     pub fn copy_of(bytes: &[u8]) -> Self {
         let mut buffer = Self { memory: Memory::new(bytes.len()), length: bytes.len() };
         buffer.copy_from_slice(bytes);

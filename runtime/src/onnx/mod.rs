@@ -1,8 +1,10 @@
-//! The engine for machines with `std`: tract runs the encoder, [`Head`] does the rest.
+//! ONNX: the engine for machines with `std`, and the names of the format. tract runs the encoder, [`Head`] does the rest.
 
+pub mod checksum;
 mod explain;
 mod fused;
 mod load;
+pub mod names;
 
 use std::path::Path;
 
@@ -10,9 +12,9 @@ use tract_onnx::prelude::*;
 
 pub use explain::{ExplainError, Explanation};
 
-use crate::{Assignment, Calibration, FrameError, FrameShape, Head, check_frame};
+use crate::{Assignment, FrameError, FrameShape, Head, check_frame};
 
-/// Arithmetic of the encoder. The head is f32 in both.
+/// Arithmetic of the encoder; the head is f32 in all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Precision {
     /// f32 arithmetic; weights stored as f16 are widened at load.
@@ -46,27 +48,32 @@ pub enum LoadError {
     Graph(String),
 }
 
+/// A graph that tract has made ready to run.
 type Plan = TypedSimpleState;
 
-/// A loaded model, ready to assign frames.
+/// A model in an ONNX file, ready to assign frames.
 ///
-/// tract takes its buffers from the heap at every call; nothing else here allocates after loading.
+/// ```
+/// let mut engine = runtime::Engine::load("../models/digits.onnx")?;
+/// let frame = vec![0.0; engine.shape().len()];
+/// let answer = engine.assign(&frame)?;
+/// assert_eq!(answer.log_responsibilities.len(), engine.clusters());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Every call takes memory from the heap: tract for its tensors, this engine for copies of their values. The head is
+/// made once, at loading, and an [`Assignment`] holds no memory of the heap.
 pub struct Engine {
     shape: FrameShape,
-    head: OwnedHead,
+    head: Head<'static>,
+    /// Whether the encoder gives logits of q(c|x) besides m and log v.
     has_logits: bool,
-    /// Fixed to one frame, which tract runs faster.
+    /// The encoder for one frame, which tract runs faster.
     single: Plan,
-    /// Any number of frames.
+    /// The encoder for any number of frames.
     batch: Plan,
-    /// For explanations.
+    /// The decoder, for explanations, once it is loaded.
     decoder: Option<explain::Decoder>,
-}
-
-struct OwnedHead {
-    mu_c: Vec<f32>,
-    log_var_c: Vec<f32>,
-    calibration: Calibration,
 }
 
 impl Engine {
@@ -96,19 +103,19 @@ impl Engine {
         load::load(bytes, precision)
     }
 
-    /// Shape of the frames it takes.
+    /// Shape of the frames that the model takes.
     pub fn shape(&self) -> FrameShape {
         self.shape
     }
 
     /// Clusters K.
     pub fn clusters(&self) -> usize {
-        self.head.log_var_c.len()
+        self.head.clusters()
     }
 
     /// Novelty past which a frame is called novel, nats.
     pub fn novelty_threshold(&self) -> f32 {
-        self.head.calibration.novelty_threshold
+        self.head.novelty_threshold()
     }
 
     /// Names of the operators that tract runs for one frame.
@@ -123,8 +130,7 @@ impl Engine {
     pub fn assign(&mut self, frame: &[f32]) -> Result<Assignment, FrameError> {
         check_frame(frame, self.shape.len())?;
         let outputs = run(&mut self.single, frame, 1, self.shape)?;
-        let mut assignments = self.assignments(&outputs, 1)?;
-        assignments.pop().ok_or(FrameError::Engine)
+        self.assignment(&outputs, 0)
     }
 
     /// Assigns one frame of bytes, which stand for value / 255.
@@ -147,24 +153,21 @@ impl Engine {
             return Ok(Vec::new());
         }
         let outputs = run(&mut self.batch, frames, count, self.shape)?;
-        self.assignments(&outputs, count)
+        (0..count).map(|n| self.assignment(&outputs, n)).collect()
     }
 
-    fn assignments(&self, outputs: &[Vec<f32>], count: usize) -> Result<Vec<Assignment>, FrameError> {
-        let head =
-            Head::new(&self.head.mu_c, &self.head.log_var_c, self.head.calibration).map_err(|_| FrameError::Engine)?;
-        let part = |output: usize, width: usize, n: usize| {
+    /// Assigns frame `n` of the outputs of [`run`].
+    fn assignment(&self, outputs: &[Vec<f32>], n: usize) -> Result<Assignment, FrameError> {
+        let of_frame = |output: usize, width: usize| {
             outputs.get(output).and_then(|o| o.get(n * width..(n + 1) * width)).ok_or(FrameError::Engine)
         };
-        (0..count)
-            .map(|n| {
-                let logits = if self.has_logits { Some(part(2, head.clusters(), n)?) } else { None };
-                head.assign(part(0, head.latent(), n)?, part(1, head.latent(), n)?, logits)
-            })
-            .collect()
+        let (k, d) = (self.head.clusters(), self.head.latent());
+        let logits = if self.has_logits { Some(of_frame(2, k)?) } else { None };
+        self.head.assign(of_frame(0, d)?, of_frame(1, d)?, logits)
     }
 }
 
+/// The outputs of the encoder for `count` frames, each as one run of values.
 fn run(plan: &mut Plan, frames: &[f32], count: usize, shape: FrameShape) -> Result<Vec<Vec<f32>>, FrameError> {
     let dims = [count, shape.channels, shape.height, shape.width];
     let fact = plan.model().input_fact(0).map_err(|_| FrameError::Engine)?;

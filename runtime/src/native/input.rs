@@ -1,0 +1,64 @@
+//! From a frame to the inputs of a layer: its values, in the order that the layer walks them, standardised.
+
+use crate::flash::FlashModel;
+use crate::layer::Layer;
+
+/// Where the values of a frame, which come channels first, lie among the inputs of a layer.
+#[derive(Clone, Copy)]
+pub struct Order {
+    /// Values a channel.
+    pixels: usize,
+    /// Channels side by side at each pixel; 1 if the values keep the order of the frame.
+    channels: usize,
+}
+
+impl Order {
+    /// The order of the frame itself.
+    pub const OF_FRAME: Self = Self { pixels: 0, channels: 1 };
+
+    /// The order of the first layer: channels last for a convolution; a dense layer knows no channels.
+    pub fn of_first_layer(model: &FlashModel<'_>) -> Self {
+        let shape = model.shape();
+        let pixels = shape.height.saturating_mul(shape.width);
+        let channels = if matches!(model.layers().first(), Some(Layer::Conv(_))) { shape.channels } else { 1 };
+        Self { pixels, channels }
+    }
+
+    /// Visits the places in `row` of a frame's values, in the order of the frame, each with the next of `values`.
+    fn visit<T>(self, row: &mut [f32], values: impl Iterator<Item = T>, mut visit: impl FnMut(&mut f32, T)) {
+        if self.channels == 1 {
+            return row.iter_mut().zip(values).for_each(|(slot, value)| visit(slot, value));
+        }
+        let (mut pixel, mut channel) = (0, 0);
+        for value in values {
+            if let Some(slot) = row.get_mut(pixel * self.channels + channel) {
+                visit(slot, value);
+            }
+            pixel += 1;
+            if pixel == self.pixels {
+                (pixel, channel) = (0, channel + 1);
+            }
+        }
+    }
+}
+
+/// Writes a frame to `row` as the encoder takes it: in the order of the first layer, standardised.
+pub fn write(model: &FlashModel<'_>, row: &mut [f32], frame: impl Iterator<Item = f32>) {
+    write_in(Order::of_first_layer(model), model, row, frame);
+}
+
+/// Writes a frame to `row` in an order of choice, standardised.
+pub fn write_in(order: Order, model: &FlashModel<'_>, row: &mut [f32], frame: impl Iterator<Item = f32>) {
+    order.visit(row, frame, |slot, value| *slot = value);
+    standardise(order, model, row);
+}
+
+/// (value - shift) · factor, of every value of a frame in `row`, if the model standardises.
+fn standardise(order: Order, model: &FlashModel<'_>, row: &mut [f32]) {
+    let Some([shift, factor]) = model.scaling() else { return };
+    // By halves, so that the difference of two large values stays finite; f64, as in training, is slow on a
+    // microcontroller.
+    order.visit(row, shift.iter().zip(factor), |slot, (shift, factor)| {
+        *slot = (0.5 * *slot - 0.5 * shift) * factor * 2.0;
+    });
+}
