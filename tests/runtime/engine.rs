@@ -167,7 +167,7 @@ fn the_shipped_model_labels_the_shipped_digit() {
     // The flash image is the same model.
     let bytes = Buffer::read(shipped("digits.cvi")).unwrap();
     let image_of_model = Image::new(&bytes).unwrap();
-    // As the pages declare it.
+    // As the README declares it.
     let mut scratch = native::Scratch::<8037>::new();
     assert_eq!(native::scratch_len(&image_of_model), 8037);
     let mut small = native::Engine::new(image_of_model, &mut scratch.0).unwrap();
