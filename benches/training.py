@@ -64,7 +64,7 @@ def build(torch, network):
 
 
 class Augmentation:
-    """Affine map, elastic displacement of a 5x5 grid and thickness, as trainer/src/data/augment.rs, a batch at once."""
+    """Affine map, elastic displacement of a 5x5 grid and thickness, as trainer's views of images, a batch at once."""
 
     def __init__(self, torch, device, strength, deform):
         self.torch, self.device, self.strength, self.deform = torch, device, strength, deform

@@ -2,7 +2,7 @@
 
 report.py symbols PROGRAM            fails if it could panic or allocate
 report.py damage PROGRAM PART OUT    a copy with one bit of the model, or one digit, changed
-report.py table PROGRAM FOLDER       the table of the README; fails if a bound is missed
+report.py table PROGRAM FOLDER       the tables behind firmware-sim/docs/mcu.md; fails if a bound is missed
 """
 
 import collections

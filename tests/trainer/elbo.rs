@@ -1,5 +1,5 @@
 //! The terms of the bound against closed forms, Monte Carlo and independent computations in f64.
-//! Numbers E1 to E14 are those of the equations' list in the README.
+//! Numbers E1 to E14 are those of `trainer/docs/equations.md`.
 #![expect(clippy::unwrap_used, reason = "a helper that fails is the test's own message")]
 
 use std::f64::consts::PI;

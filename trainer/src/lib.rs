@@ -6,7 +6,7 @@
 //! [`explain`] says why a frame went to its cluster, [`prototypes`] what a cluster
 //! stands for, [`quality`] what is claimed of both, and [`report`] shows it all.
 //!
-//! Symbols, as in the seed paper: `x` frame, `z` latent, `c` cluster;
+//! Symbols, as in *XAI: Cluster Variational Inference Reports* (J. Li, 2025): `x` frame, `z` latent, `c` cluster;
 //! B batch, K clusters, D latent dimensions, P values per frame.
 
 pub mod frame;

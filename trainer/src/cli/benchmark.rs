@@ -220,7 +220,7 @@ fn report(runs: BTreeMap<u64, Outcome>) -> Report {
     }
 }
 
-/// Markdown, as in the README.
+/// Markdown, as in `docs/results.md`.
 fn table(report: &Report) -> String {
     let list = |numbers: Vec<String>| numbers.join(", ");
     format!(

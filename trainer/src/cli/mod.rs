@@ -25,7 +25,7 @@ Exit codes:
   0    done
   2    unknown option, unknown key, or a setting out of range
   3    a data file is damaged or of another form than expected
-  4    training diverged
+  4    training diverged, or the clusters collapsed
   5    a model file is damaged or incompatible
   6    a quality bar was missed
   7    a file could not be written, or the device is missing

@@ -131,7 +131,7 @@ fn repeated(frames: &Frames, batch: usize) -> Result<Frames> {
     Ok(frames.select(&(0..count).map(|n| n % frames.len()).collect::<Vec<_>>()))
 }
 
-/// Markdown, as in the README.
+/// Markdown, as in `docs/speed.md`.
 fn table(report: &Report) -> String {
     let rows: String = report
         .measurements
