@@ -1,13 +1,10 @@
-//! Fits the cluster VAE q(z,c|x) = q(c|x) q(z|x), p(x,z,c) = p(x|z,c) p(z|c) p(c)
-//! to unlabelled frames and exports what the device needs.
+#![doc = include_str!("../README.md")]
 //!
-//! The modules follow the dataflow: [`data`] → [`model`] → [`elbo`] → [`fit`]
-//! (with [`gmm`] for the start of the prior) → [`eval`] → [`export`];
-//! [`explain`] says why a frame went to its cluster, [`prototypes`] what a cluster
-//! stands for, [`quality`] what is claimed of both, and [`report`] shows it all.
+//! # Floors
 //!
-//! Symbols, as in *XAI: Cluster Variational Inference Reports* (J. Li, 2025): `x` frame, `z` latent, `c` cluster;
-//! B batch, K clusters, D latent dimensions, P values per frame.
+//! The modules below stand on floors, lowest first in this file, and each uses only floors below its own. Symbols, as in
+//! *XAI: Cluster Variational Inference Reports*: `x` frame, `z` latent, `c` cluster; B batch, K clusters, D latent
+//! dimensions, P values per frame.
 
 pub mod frame;
 pub mod ranking;
