@@ -107,7 +107,7 @@ pub fn fit_on(
             Ended::Again(why) => why,
             Ended::Model(model) => {
                 let model = model.valid();
-                let balance = Balance::of_model(&model, &data.training)?;
+                let balance = Balance::of_model(&model, data.training())?;
                 match balance.fault(&config.collapse, model.prior.clusters()) {
                     None => break model,
                     Some(why) => why,
@@ -154,7 +154,7 @@ fn stages(config: &Checked, start: Start<'_>, data: &TrainingData, observer: &mu
         let start = Start { model, attempt, data_sha256, checkpoint };
         let ended = match stage {
             StageName::Pretrain => pretrain::run(&config, start, data, observer)?.into(),
-            StageName::Mixture => mixture::run(&config, start, &data.training, observer)?,
+            StageName::Mixture => mixture::run(&config, start, data.training(), observer)?,
             StageName::Refine => refine::run(&config, start, data, observer)?.into(),
         };
         let Ended::Model(done) = ended else { return Ok(ended) };

@@ -71,7 +71,7 @@ impl Stage<'_> {
             for step in first..self.steps {
                 // The worker only stops early if it panicked, which the scope passes on.
                 let Ok(drawn) = batches.recv() else { return Ok(None) };
-                let batch = self.store.batch(self.plan.frames, drawn);
+                let batch = self.store.batch(drawn);
                 let mut outcome = (self.objective)(&model, &Spread::new(&model, devices), &batch, step);
                 let gradients = GradientsParams::from_grads(outcome.loss.backward(), &model);
                 outcome.values.push(("gradient_norm", norm(&model, &gradients)));
