@@ -58,7 +58,7 @@ pub struct Args {
 
 /// What is known of one seed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct Outcome {
+struct SeedOutcome {
     acc: f64,
     nmi: f64,
     ari: f64,
@@ -67,8 +67,8 @@ struct Outcome {
 }
 
 #[derive(Serialize)]
-struct Report {
-    runs: BTreeMap<u64, Outcome>,
+struct BenchmarkReport {
+    runs: BTreeMap<u64, SeedOutcome>,
     mean: f64,
     deviation: f64,
     minimum: f64,
@@ -119,7 +119,7 @@ impl Args {
     }
 
     /// The outcome of a seed, from its folder if it is there.
-    fn seed(&self, seed: u64, device: Choice, held_out: &Frames) -> Result<Outcome> {
+    fn seed(&self, seed: u64, device: Choice, held_out: &Frames) -> Result<SeedOutcome> {
         let folder = self.out.join(format!("seed-{seed}"));
         self.check_settings(&folder, seed)?;
         let path = folder.join("score.json");
@@ -135,7 +135,7 @@ impl Args {
         let predictions = predict(&fitted, held_out, &device)?;
         let Scores { acc, nmi, ari, .. } =
             scores(&predictions.clusters, held_out.labels.as_deref().unwrap_or_default());
-        let outcome = Outcome { acc, nmi, ari, seconds: started.elapsed().as_secs_f64() };
+        let outcome = SeedOutcome { acc, nmi, ari, seconds: started.elapsed().as_secs_f64() };
         let text = serde_json::to_string_pretty(&outcome).map_err(|e| Error::resource(path.display(), e))?;
         write_atomically(&path, text.as_bytes())?;
         Ok(outcome)
@@ -204,13 +204,13 @@ fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-fn report(runs: BTreeMap<u64, Outcome>) -> Report {
+fn report(runs: BTreeMap<u64, SeedOutcome>) -> BenchmarkReport {
     let n = runs.len() as f64;
     let mean = runs.values().map(|o| o.acc).sum::<f64>() / n;
     let squares: f64 = runs.values().map(|o| (o.acc - mean) * (o.acc - mean)).sum();
     let mut seconds: Vec<f64> = runs.values().map(|o| o.seconds).collect();
     seconds.sort_by(f64::total_cmp);
-    Report {
+    BenchmarkReport {
         mean,
         deviation: (squares / (n - 1.0).max(1.0)).sqrt(),
         minimum: runs.values().map(|o| o.acc).fold(f64::INFINITY, f64::min),
@@ -221,7 +221,7 @@ fn report(runs: BTreeMap<u64, Outcome>) -> Report {
 }
 
 /// Markdown, as in the README.
-fn table(report: &Report) -> String {
+fn table(report: &BenchmarkReport) -> String {
     let list = |numbers: Vec<String>| numbers.join(", ");
     format!(
         "| seeds | ACC of each | mean | deviation | minimum | mean NMI | median time |\n\

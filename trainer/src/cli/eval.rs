@@ -29,7 +29,7 @@ pub struct Args {
 }
 
 #[derive(Serialize)]
-struct Report {
+struct EvalReport {
     n: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     scores: Option<Scores>,
@@ -50,12 +50,12 @@ impl Args {
             (Predictions::from(&assign(&self.model, &frames)?[..]), None)
         };
         let scores = frames.labels.as_ref().map(|labels| scores(&predictions.clusters, labels));
-        let report = Report { n: frames.len(), scores, bound };
+        let report = EvalReport { n: frames.len(), scores, bound };
         if self.json { super::print_json(&report) } else { print(&report) }
     }
 }
 
-fn print(report: &Report) -> Result<()> {
+fn print(report: &EvalReport) -> Result<()> {
     super::print_line(format!("n    {}", report.n))?;
     match &report.scores {
         Some(s) => super::print_line(format!("ACC  {:.4}\nNMI  {:.4}\nARI  {:.4}", s.acc, s.nmi, s.ari))?,

@@ -72,7 +72,7 @@ impl Network {
 }
 
 #[derive(Serialize)]
-struct Report {
+struct ThroughputReport {
     device: String,
     measurements: Vec<Measurement>,
 }
@@ -109,7 +109,7 @@ impl Args {
                 }
             }
         }
-        let report = Report { device: device.name, measurements };
+        let report = ThroughputReport { device: device.name, measurements };
         if self.json { super::print_json(&report) } else { super::print_line(table(&report)) }
     }
 
@@ -131,7 +131,7 @@ fn repeated(frames: &Frames, batch: usize) -> Result<Frames> {
 }
 
 /// Markdown, as in the README.
-fn table(report: &Report) -> String {
+fn table(report: &ThroughputReport) -> String {
     let rows: String = report
         .measurements
         .iter()

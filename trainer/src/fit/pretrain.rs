@@ -4,7 +4,7 @@
 use burn::tensor::Tensor;
 
 use super::event::Observer;
-use super::metrics::Outcome;
+use super::metrics::StepOutcome;
 use super::spread::Spread;
 use super::stage::{Stage, Start};
 use super::training_data::TrainingData;
@@ -53,7 +53,7 @@ pub fn run(
     stage.run(start, &data.devices, observer)
 }
 
-fn objective(config: &Checked, spread: &Spread<'_>, batch: &Batch) -> Outcome {
+fn objective(config: &Checked, spread: &Spread<'_>, batch: &Batch) -> StepOutcome {
     let b = config.pretrain.batch;
     let frames = batch.frames.clone();
     let seen = batch.views.clone().unwrap_or_else(|| frames.clone());
@@ -68,7 +68,7 @@ fn objective(config: &Checked, spread: &Spread<'_>, batch: &Batch) -> Outcome {
     let distance = (first - second).square().sum_dim(1).mean();
     let loss =
         -reconstruction.clone() + kl.clone() * config.pretrain.kl_weight + distance.clone() * config.pretrain.pull;
-    Outcome {
+    StepOutcome {
         values: vec![
             ("reconstruction", reconstruction),
             ("latent_kl", kl),

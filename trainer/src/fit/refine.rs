@@ -8,7 +8,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 
 use super::event::Observer;
-use super::metrics::Outcome;
+use super::metrics::StepOutcome;
 use super::spread::Spread;
 use super::stage::{Bounds, Stage, Start};
 use super::training_data::TrainingData;
@@ -61,7 +61,7 @@ pub fn run(
     stage.run(start, &data.devices, observer)
 }
 
-fn objective(config: &Checked, model: &ClusterVae, spread: &Spread<'_>, batch: &Batch, step: usize) -> Outcome {
+fn objective(config: &Checked, model: &ClusterVae, spread: &Spread<'_>, batch: &Batch, step: usize) -> StepOutcome {
     let c = &config.refine;
     let b = c.batch;
     let frames = batch.frames.clone();
@@ -107,7 +107,7 @@ fn objective(config: &Checked, model: &ClusterVae, spread: &Spread<'_>, batch: &
         loss = loss + cross_entropy * (left * c.consistency);
     }
     let total = terms.total();
-    Outcome {
+    StepOutcome {
         values: vec![
             ("reconstruction", terms.reconstruction.mean()),
             ("alignment", terms.alignment.mean()),

@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor};
 
 use super::checkpoint::{Checkpoint, Place};
 use super::event::{Event, Observer};
-use super::metrics::{Epoch, Outcome, Sums, Totals};
+use super::metrics::{Epoch, StepOutcome, Sums, Totals};
 use super::spread::Spread;
 use crate::cpu::{on_cpu, optimizer};
 use crate::data::batches::{Batch, BatchPlan, Store};
@@ -46,7 +46,7 @@ pub struct Stage<'a> {
     /// Learning rate of a step.
     pub learning_rate: &'a dyn Fn(usize) -> f64,
     /// The objective of a step.
-    pub objective: &'a dyn Fn(&ClusterVae, &Spread<'_>, &Batch, usize) -> Outcome,
+    pub objective: &'a dyn Fn(&ClusterVae, &Spread<'_>, &Batch, usize) -> StepOutcome,
     /// What is reported of held-out frames after every epoch.
     pub held_out: Option<&'a Bounds<'a>>,
 }

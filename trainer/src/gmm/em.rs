@@ -3,7 +3,7 @@
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-use super::{CovarianceType, Estimator, Expectation, Mixture, Points, e_step, init, m_step};
+use super::{CovarianceType, EStep, Estimator, Mixture, Points, e_step, init, m_step};
 use crate::error::{Error, Result};
 
 /// What to fit and when to stop.
@@ -32,7 +32,7 @@ pub struct Fit {
     /// The parameters.
     pub mixture: Mixture,
     /// What they say of the points.
-    pub expectation: Expectation,
+    pub expectation: EStep,
     /// Log-likelihood (MLE, pooled), or log-posterior up to a constant (MAP), after every iteration, nats.
     pub objective: Vec<f64>,
     /// True if `tol` was reached within `max_iter`.
@@ -58,7 +58,7 @@ impl Fit {
             covariances: vec![self.mixture.covariances[0].clone(); k],
         };
         let responsibilities = vec![share; k * self.expectation.log_densities.len()];
-        Self { mixture, expectation: Expectation { responsibilities, ..self.expectation }, ..self }
+        Self { mixture, expectation: EStep { responsibilities, ..self.expectation }, ..self }
     }
 }
 
@@ -124,7 +124,7 @@ pub fn fit_from(points: Points<'_>, responsibilities: &[f64], settings: &Setting
     objective[0].is_finite().then_some(Fit { mixture, expectation, objective, converged })
 }
 
-fn value(estimator: &Estimator, mixture: &Mixture, expectation: &Expectation) -> f64 {
+fn value(estimator: &Estimator, mixture: &Mixture, expectation: &EStep) -> f64 {
     match estimator {
         Estimator::Mle { .. } | Estimator::Pooled { .. } => expectation.log_likelihood(),
         Estimator::Map(prior) => expectation.log_likelihood() + prior.log_density(mixture),

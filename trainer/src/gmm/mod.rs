@@ -10,7 +10,7 @@ mod m_step;
 mod moves;
 
 pub use covariance::{Covariance, CovarianceType};
-pub use e_step::{Expectation, e_step};
+pub use e_step::{EStep, e_step};
 pub use em::{Fit, Settings, fit, fit_from};
 pub use init::{kmeans, kmeans_plus_plus};
 pub use m_step::{ConjugatePrior, Estimator, m_step};
