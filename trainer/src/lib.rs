@@ -10,6 +10,7 @@
 //! B batch, K clusters, D latent dimensions, P values per frame.
 
 pub mod frame;
+pub mod gmm;
 pub mod ranking;
 pub mod rng;
 pub mod stage;
@@ -22,7 +23,6 @@ pub mod files;
 pub mod config;
 pub mod cpu;
 pub mod elbo;
-pub mod gmm;
 
 pub mod data;
 

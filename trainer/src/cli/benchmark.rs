@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use trainer::config::Config;
 use trainer::data::{self, Frames, Role};
 use trainer::device::{self, Choice};
+use trainer::error::Subject;
 use trainer::eval::{Scores, predict, scores};
 use trainer::files::write_atomically;
 use trainer::run;
@@ -81,8 +82,8 @@ impl Args {
     pub fn run(self) -> Result<()> {
         let held_out = data::open(self.data.as_deref(), Role::Score)?;
         if held_out.labels.is_none() {
-            let path = self.data.as_deref().unwrap_or(Path::new("--data"));
-            return Err(Error::data(path, "has no labels, and without them there is nothing to score against"));
+            let subject = self.data.as_deref().map_or(Subject::from("--data"), Subject::from);
+            return Err(Error::data(subject, "has no labels, and without them there is nothing to score against"));
         }
         if self.devices > 1 || self.device.first > 0 {
             device::choose_many(self.device, self.devices as usize)?;

@@ -24,8 +24,6 @@ pub use metrics::{Epoch, MixtureReport};
 pub use mixture::latent_mixture;
 pub use throughput::throughput;
 
-use std::path::Path;
-
 use burn::module::Module;
 use burn::tensor::Device;
 
@@ -86,7 +84,7 @@ pub fn fit_on(
     let bytes: Vec<u8> = frames.values.iter().flat_map(|v| v.to_le_bytes()).collect();
     let data_sha256 = sha256(&bytes);
     if resume.as_ref().is_some_and(|checkpoint| checkpoint.data_sha256 != data_sha256) {
-        return Err(Error::data(Path::new("--data"), "not the frames that the interrupted run was fitted to"));
+        return Err(Error::data("--data", "not the frames that the interrupted run was fitted to"));
     }
     let scaling = Scaling::fit(frames, config.frames.of(frames.shape));
     let likelihood = likelihood(config, scaling.is_some())?;
