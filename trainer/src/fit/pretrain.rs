@@ -6,7 +6,7 @@ use burn::tensor::Tensor;
 use super::event::Observer;
 use super::metrics::StepOutcome;
 use super::spread::Spread;
-use super::stage::{Stage, Start};
+use super::stage::{Stage, StageStart};
 use super::training_data::TrainingData;
 use crate::config::Checked;
 use crate::data::batches::{Batch, StageBatch};
@@ -22,7 +22,7 @@ const VIEWS: usize = 2;
 /// Runs the stage; None if the observer broke off.
 pub fn run(
     config: &Checked,
-    start: Start<'_>,
+    start: StageStart<'_>,
     data: &TrainingData,
     observer: &mut Observer<'_>,
 ) -> Result<Option<ClusterVae>> {

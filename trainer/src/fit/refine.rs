@@ -10,7 +10,7 @@ use burn::tensor::Tensor;
 use super::event::Observer;
 use super::metrics::StepOutcome;
 use super::spread::Spread;
-use super::stage::{Bounds, Stage, Start};
+use super::stage::{Bounds, Stage, StageStart};
 use super::training_data::TrainingData;
 use crate::config::{Checked, ClusterPosterior, DecoderPasses, Schedule};
 use crate::data::batches::{Batch, StageBatch};
@@ -31,7 +31,7 @@ const BOUND_SAMPLES: usize = 4;
 /// Runs the stage; None if the observer broke off.
 pub fn run(
     config: &Checked,
-    start: Start<'_>,
+    start: StageStart<'_>,
     data: &TrainingData,
     observer: &mut Observer<'_>,
 ) -> Result<Option<ClusterVae>> {

@@ -18,16 +18,16 @@ use crate::stage::StageName;
 /// Steps between two looks at whether every value is still finite.
 const CHECK_EVERY: usize = 50;
 
-/// Where a stage begins.
-pub struct Start<'a> {
+/// What a stage begins with.
+pub struct StageStart<'a> {
     /// The model, with gradient tracking.
     pub model: ClusterVae,
     /// Restarts before this one.
     pub attempt: usize,
-    /// SHA-256 of the values it is fitted to.
+    /// SHA-256 of the values that the model is fitted to.
     pub data_sha256: &'a str,
-    /// What an earlier run of this very stage left, whose weights `model` has.
-    pub checkpoint: Option<Checkpoint>,
+    /// What an earlier run of this very stage saved on its way; `model` has its weights.
+    pub unfinished: Option<Checkpoint>,
 }
 
 /// Evaluates the bounds of the paper for a model.
@@ -53,16 +53,21 @@ pub struct Stage<'a> {
 
 impl Stage<'_> {
     /// Runs the stage; None if the observer broke off.
-    pub fn run(&self, start: Start<'_>, devices: &[Device], observer: &mut Observer<'_>) -> Result<Option<ClusterVae>> {
+    pub fn run(
+        &self,
+        start: StageStart<'_>,
+        devices: &[Device],
+        observer: &mut Observer<'_>,
+    ) -> Result<Option<ClusterVae>> {
         if observer(Event::Stage { name: self.name, steps: self.steps }).is_break() {
             return Ok(None);
         }
-        let Start { mut model, attempt, data_sha256, checkpoint } = start;
+        let StageStart { mut model, attempt, data_sha256, unfinished } = start;
         let mut optimizer = optimizer();
         let (mut first, mut totals) = (0, Totals::default());
-        if let Some(checkpoint) = checkpoint {
-            optimizer = checkpoint.optimizer(optimizer)?;
-            (first, totals) = (checkpoint.place.step, checkpoint.totals);
+        if let Some(saved) = unfinished {
+            optimizer = saved.optimizer(optimizer)?;
+            (first, totals) = (saved.place.step, saved.totals);
         }
         let per_epoch = self.plan.steps_per_epoch();
         let mut sums = Sums::new(self.name, totals);
