@@ -13,7 +13,7 @@ use std::ops::ControlFlow;
 
 use burn::module::{ModuleVisitor, Param};
 use burn::optim::GradientsParams;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Tensor, TensorData};
 use common::{IMAGE, patterns, small};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -119,11 +119,11 @@ fn batches_made_on_the_gpu_are_those_of_the_cpu() {
     let frames = patterns(50, IMAGE, 1);
     let family = Augmentation::new(&AugmentConfig::default(), IMAGE, FrameKind::Image, 1.0);
     let maps = Views::Maps(family.clone());
-    let (on_gpu, on_cpu) = (Store::new(&frames, &gpu), Store::new(&frames, &Device::flex()));
+    let (on_gpu, on_cpu) = (Store::new(frames.clone(), &gpu), Store::new(frames.clone(), &Device::flex()));
     assert!(on_gpu.makes(&maps) && !on_cpu.makes(&maps));
     let values = |store: &Store, views: DrawnViews| {
-        let drawn = Drawn { frames: vec![7, 49, 0, 7], views, noise: Vec::new(), gumbel: Vec::new() };
-        let batch = store.batch(&frames, drawn);
+        let noise = TensorData::new(vec![0f32; 4], [4, 1]);
+        let batch = store.batch(Drawn { frames: vec![7, 49, 0, 7], views, noise, gumbel: None });
         [Some(batch.frames), batch.views].map(|rows| rows.map(|rows| rows.try_into_vec_as::<f32>().unwrap()))
     };
     let map = |seed| ImageMap::draw(&family, &mut ChaCha8Rng::seed_from_u64(seed));

@@ -1,13 +1,56 @@
 //! The error every part of the trainer returns; its kind decides the exit code.
 
+use std::fmt::{self, Display};
 use std::path::{Path, PathBuf};
 
+use crate::gmm::GmmError;
 use crate::stage::StageName;
 
 /// Result with the trainer's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// The error beneath another; of any type, since those above this floor have errors of their own.
+pub type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// What an error is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// A file or folder.
+    Path(PathBuf),
+    /// What has no path: frames in memory, an option of the command line, a file not yet written.
+    Name(String),
+}
+
+impl Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Path(path) => path.display().fmt(f),
+            Self::Name(name) => f.write_str(name),
+        }
+    }
+}
+
+impl From<&Path> for Subject {
+    fn from(path: &Path) -> Self {
+        Self::Path(path.to_owned())
+    }
+}
+
+impl From<&PathBuf> for Subject {
+    fn from(path: &PathBuf) -> Self {
+        Self::Path(path.clone())
+    }
+}
+
+impl From<&str> for Subject {
+    fn from(name: &str) -> Self {
+        Self::Name(name.to_owned())
+    }
+}
+
 /// Everything that can go wrong on the user's side, grouped by what the user can do about it.
+///
+/// The text of an error says all there is to say; a source, where there is one, has it once more, for programs.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A setting is unknown or out of range.
@@ -17,14 +60,18 @@ pub enum Error {
         key: String,
         /// What is wrong and what is accepted.
         problem: String,
+        /// The error of the part that was set so.
+        source: Option<Cause>,
     },
     /// A data file is damaged or of another form than expected.
-    #[error("data: {}: {problem}", path.display())]
+    #[error("data: {subject}: {problem}")]
     Data {
-        /// The file or folder.
-        path: PathBuf,
+        /// The file or folder, or frames in memory.
+        subject: Subject,
         /// Place in the file, what was found, what was expected.
         problem: String,
+        /// The error of the reader, or of the model that refuses the frames.
+        source: Option<Cause>,
     },
     /// Training produced a value that is not finite.
     #[error(
@@ -54,10 +101,10 @@ pub enum Error {
         why: String,
     },
     /// A model file or run directory is damaged or incompatible.
-    #[error("model: {}: {problem}", path.display())]
+    #[error("model: {subject}: {problem}")]
     Model {
-        /// The file or folder.
-        path: PathBuf,
+        /// The file or folder, or a file that is being made.
+        subject: Subject,
         /// What is wrong.
         problem: String,
     },
@@ -86,23 +133,23 @@ pub enum Error {
 }
 
 impl Error {
-    /// An [`Error::Config`].
-    pub fn config(key: impl Into<String>, problem: impl std::fmt::Display) -> Self {
-        Self::Config { key: key.into(), problem: problem.to_string() }
+    /// An [`Error::Config`] about the setting `key`, without a source.
+    pub fn config(key: impl Into<String>, problem: impl Display) -> Self {
+        Self::Config { key: key.into(), problem: problem.to_string(), source: None }
     }
 
-    /// An [`Error::Data`].
-    pub fn data(path: &Path, problem: impl std::fmt::Display) -> Self {
-        Self::Data { path: path.to_owned(), problem: problem.to_string() }
+    /// An [`Error::Data`] about a file, a folder or frames, without a source.
+    pub fn data(subject: impl Into<Subject>, problem: impl Display) -> Self {
+        Self::Data { subject: subject.into(), problem: problem.to_string(), source: None }
     }
 
-    /// An [`Error::Model`].
-    pub fn model(path: &Path, problem: impl std::fmt::Display) -> Self {
-        Self::Model { path: path.to_owned(), problem: problem.to_string() }
+    /// An [`Error::Model`] about a file or folder.
+    pub fn model(subject: impl Into<Subject>, problem: impl Display) -> Self {
+        Self::Model { subject: subject.into(), problem: problem.to_string() }
     }
 
-    /// An [`Error::Resource`].
-    pub fn resource(what: impl std::fmt::Display, problem: impl std::fmt::Display) -> Self {
+    /// An [`Error::Resource`] about a file, a folder or a device.
+    pub fn resource(what: impl Display, problem: impl Display) -> Self {
         Self::Resource { what: what.to_string(), problem: problem.to_string() }
     }
 
@@ -116,6 +163,46 @@ impl Error {
             Self::Quality { .. } => 6,
             Self::Resource { .. } => 7,
             Self::Interrupted { .. } => 130,
+        }
+    }
+}
+
+impl From<GmmError> for Error {
+    /// Names the setting that asks for what EM cannot do.
+    fn from(error: GmmError) -> Self {
+        let (key, mend) = match error {
+            GmmError::Rows { .. } | GmmError::NotFinite { .. } => ("gmm", ""),
+            GmmError::FewPoints { .. } => ("components", ""),
+            GmmError::Singular => ("estimator", ": use fewer components, --estimator map, or a larger reg_covar"),
+        };
+        Self::Config { key: key.into(), problem: format!("{error}{mend}"), source: Some(Box::new(error)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error as _;
+
+    use super::*;
+
+    #[test]
+    fn what_em_cannot_do_names_a_setting_and_keeps_its_cause() {
+        for (cause, text) in [
+            (GmmError::Rows { values: 3, dim: 2 }, "configuration: gmm: 3 values do not make rows of 2"),
+            (GmmError::NotFinite { row: 4, column: 1 }, "configuration: gmm: row 4, column 1 is not finite"),
+            (
+                GmmError::FewPoints { components: 3, points: 2 },
+                "configuration: components: 3 components for 2 points, expected at most one a point",
+            ),
+            (
+                GmmError::Singular,
+                "configuration: estimator: a covariance became singular in every start: \
+                 use fewer components, --estimator map, or a larger reg_covar",
+            ),
+        ] {
+            let error = Error::from(cause);
+            assert_eq!((error.to_string().as_str(), error.exit_code()), (text, 2));
+            assert_eq!(error.source().and_then(|source| source.downcast_ref()), Some(&cause));
         }
     }
 }

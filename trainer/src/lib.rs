@@ -7,6 +7,7 @@
 //! dimensions, P values per frame.
 
 pub mod frame;
+pub mod gmm;
 pub mod ranking;
 pub mod rng;
 pub mod stage;
@@ -19,7 +20,6 @@ pub mod files;
 pub mod config;
 pub mod cpu;
 pub mod elbo;
-pub mod gmm;
 
 pub mod data;
 

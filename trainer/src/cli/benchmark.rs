@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use trainer::config::Config;
 use trainer::data::{self, Frames, Role};
 use trainer::device::{self, Choice};
+use trainer::error::Subject;
 use trainer::eval::{Scores, predict, scores};
 use trainer::files::write_atomically;
 use trainer::run;
@@ -58,7 +59,7 @@ pub struct Args {
 
 /// What is known of one seed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct Outcome {
+struct SeedOutcome {
     acc: f64,
     nmi: f64,
     ari: f64,
@@ -67,8 +68,8 @@ struct Outcome {
 }
 
 #[derive(Serialize)]
-struct Report {
-    runs: BTreeMap<u64, Outcome>,
+struct BenchmarkReport {
+    runs: BTreeMap<u64, SeedOutcome>,
     mean: f64,
     deviation: f64,
     minimum: f64,
@@ -81,8 +82,8 @@ impl Args {
     pub fn run(self) -> Result<()> {
         let held_out = data::open(self.data.as_deref(), Role::Score)?;
         if held_out.labels.is_none() {
-            let path = self.data.as_deref().unwrap_or(Path::new("--data"));
-            return Err(Error::data(path, "has no labels, and without them there is nothing to score against"));
+            let subject = self.data.as_deref().map_or(Subject::from("--data"), Subject::from);
+            return Err(Error::data(subject, "has no labels, and without them there is nothing to score against"));
         }
         if self.devices > 1 || self.device.first > 0 {
             device::choose_many(self.device, self.devices as usize)?;
@@ -119,7 +120,7 @@ impl Args {
     }
 
     /// The outcome of a seed, from its folder if it is there.
-    fn seed(&self, seed: u64, device: Choice, held_out: &Frames) -> Result<Outcome> {
+    fn seed(&self, seed: u64, device: Choice, held_out: &Frames) -> Result<SeedOutcome> {
         let folder = self.out.join(format!("seed-{seed}"));
         self.check_settings(&folder, seed)?;
         let path = folder.join("score.json");
@@ -135,7 +136,7 @@ impl Args {
         let predictions = predict(&fitted, held_out, &device)?;
         let Scores { acc, nmi, ari, .. } =
             scores(&predictions.clusters, held_out.labels.as_deref().unwrap_or_default());
-        let outcome = Outcome { acc, nmi, ari, seconds: started.elapsed().as_secs_f64() };
+        let outcome = SeedOutcome { acc, nmi, ari, seconds: started.elapsed().as_secs_f64() };
         let text = serde_json::to_string_pretty(&outcome).map_err(|e| Error::resource(path.display(), e))?;
         write_atomically(&path, text.as_bytes())?;
         Ok(outcome)
@@ -204,13 +205,13 @@ fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-fn report(runs: BTreeMap<u64, Outcome>) -> Report {
+fn report(runs: BTreeMap<u64, SeedOutcome>) -> BenchmarkReport {
     let n = runs.len() as f64;
     let mean = runs.values().map(|o| o.acc).sum::<f64>() / n;
     let squares: f64 = runs.values().map(|o| (o.acc - mean) * (o.acc - mean)).sum();
     let mut seconds: Vec<f64> = runs.values().map(|o| o.seconds).collect();
     seconds.sort_by(f64::total_cmp);
-    Report {
+    BenchmarkReport {
         mean,
         deviation: (squares / (n - 1.0).max(1.0)).sqrt(),
         minimum: runs.values().map(|o| o.acc).fold(f64::INFINITY, f64::min),
@@ -221,7 +222,7 @@ fn report(runs: BTreeMap<u64, Outcome>) -> Report {
 }
 
 /// Markdown, as in `docs/results.md`.
-fn table(report: &Report) -> String {
+fn table(report: &BenchmarkReport) -> String {
     let list = |numbers: Vec<String>| numbers.join(", ");
     format!(
         "| seeds | ACC of each | mean | deviation | minimum | mean NMI | median time |\n\

@@ -8,7 +8,7 @@ use trainer::rng::{Purpose, stream};
 use trainer::{Error, Result, data};
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Estimator {
+enum EstimatorChoice {
     Mle,
     Map,
 }
@@ -30,7 +30,7 @@ pub struct Args {
     covariance: CovarianceType,
     /// Maximum likelihood, or maximum a posteriori under a weak conjugate prior
     #[arg(long, value_enum, default_value = "mle")]
-    estimator: Estimator,
+    estimator: EstimatorChoice,
     /// Starts; the best is kept
     #[arg(long, value_name = "R", default_value_t = 10)]
     restarts: usize,
@@ -52,7 +52,7 @@ pub struct Args {
 }
 
 #[derive(Serialize)]
-struct Report {
+struct GmmReport {
     log_likelihood: f64,
     bic: f64,
     aic: f64,
@@ -78,8 +78,8 @@ impl Args {
         let values: Vec<f64> = table.values.iter().map(|&v| f64::from(v)).collect();
         let points = Points::new(&values, table.shape.len())?;
         let estimator = match self.estimator {
-            Estimator::Mle => gmm::Estimator::Mle { reg_covar: self.reg_covar },
-            Estimator::Map => gmm::Estimator::Map(ConjugatePrior::weak(points, self.components)),
+            EstimatorChoice::Mle => gmm::Estimator::Mle { reg_covar: self.reg_covar },
+            EstimatorChoice::Map => gmm::Estimator::Map(ConjugatePrior::weak(points, self.components)),
         };
         let settings = Settings {
             components: self.components,
@@ -94,7 +94,7 @@ impl Args {
         let log_likelihood = fit.expectation.log_likelihood();
         let (n, p) = (points.len() as f64, fit.mixture.free_parameters() as f64);
         let d = points.dim();
-        let report = Report {
+        let report = GmmReport {
             log_likelihood,
             bic: p * n.ln() - 2.0 * log_likelihood,
             aic: 2.0 * p - 2.0 * log_likelihood,
@@ -108,7 +108,7 @@ impl Args {
     }
 }
 
-fn print(report: &Report) -> Result<()> {
+fn print(report: &GmmReport) -> Result<()> {
     super::print_line(format!(
         "log-likelihood {:.4} nats\nBIC {:.4}\nAIC {:.4}\n{} after {} iterations",
         report.log_likelihood,

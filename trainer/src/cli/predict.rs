@@ -1,7 +1,7 @@
 //! `trainer predict`.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use runtime::Assignment;
 use trainer::data::{self, Role};
@@ -32,9 +32,7 @@ impl Args {
         match &self.out {
             Some(path) => write_atomically(path, &table),
             None => match std::io::stdout().write_all(&table) {
-                Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
-                    Err(Error::resource(Path::new("stdout").display(), e))
-                }
+                Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(Error::resource("stdout", e)),
                 _ => Ok(()),
             },
         }

@@ -73,7 +73,7 @@ impl Network {
 }
 
 #[derive(Serialize)]
-struct Report {
+struct ThroughputReport {
     device: String,
     measurements: Vec<Measurement>,
 }
@@ -110,7 +110,7 @@ impl Args {
                 }
             }
         }
-        let report = Report { device: device.name, measurements };
+        let report = ThroughputReport { device: device.name, measurements };
         if self.json { super::print_json(&report) } else { super::print_line(table(&report)) }
     }
 
@@ -132,7 +132,7 @@ fn repeated(frames: &Frames, batch: usize) -> Result<Frames> {
 }
 
 /// Markdown, as in `docs/speed.md`.
-fn table(report: &Report) -> String {
+fn table(report: &ThroughputReport) -> String {
     let rows: String = report
         .measurements
         .iter()

@@ -58,7 +58,7 @@ pub fn forward(input: &[f32], affine: Affine<'_>) -> Forward {
     let mut output = vec![0.0; input.len()];
     output.par_chunks_mut(ROWS * width).zip(input.par_chunks(ROWS * width)).for_each(|(output, input)| {
         for (output, row) in output.chunks_exact_mut(width).zip(input.chunks_exact(width)) {
-            normalise(output, row, &mean, &scale, affine.beta);
+            normalise(output, row, Columns { mean: &mean, scale: &scale, beta: affine.beta });
         }
     });
     Forward { output, mean, variance }
@@ -68,6 +68,7 @@ pub fn forward(input: &[f32], affine: Affine<'_>) -> Forward {
 pub fn backward(input: &[f32], affine: Affine<'_>, mean: &[f32], variance: &[f32], gradient: &[f32]) -> Backward {
     let width = affine.gamma.len();
     let scale = scale(affine, variance);
+    let columns = Columns { mean, scale: &scale, beta: affine.beta };
     // Σ g, then Σ g (x - mean), side by side.
     let mut parts: Vec<Vec<f32>> = Vec::new();
     gradient
@@ -77,7 +78,7 @@ pub fn backward(input: &[f32], affine: Affine<'_>, mean: &[f32], variance: &[f32
             let mut sums = vec![0.0; 2 * width];
             let (plain, moments) = sums.split_at_mut(width);
             for (g, row) in gradient.chunks_exact(width).zip(input.chunks_exact(width)) {
-                add_gradient(plain, moments, g, row, mean, &scale, affine.beta);
+                add_gradient(GradientSums { plain: &mut *plain, moments: &mut *moments }, g, row, columns);
             }
             sums
         })
@@ -96,10 +97,54 @@ pub fn backward(input: &[f32], affine: Affine<'_>, mean: &[f32], variance: &[f32
         .for_each(|(out, (gradient, input))| {
             let rows = gradient.chunks_exact(width).zip(input.chunks_exact(width));
             for (out, (g, row)) in out.chunks_exact_mut(width).zip(rows) {
-                gradient_of_row(out, g, row, [mean, &scale, affine.beta, &plain, &slope]);
+                gradient_of_row(out, g, row, columns, Subtracted { plain: &plain, slope: &slope });
             }
         });
     Backward { input: out, gamma, beta: beta.to_vec() }
+}
+
+/// What a row is normalised with, a value a column `[W]`.
+#[derive(Clone, Copy)]
+struct Columns<'a> {
+    mean: &'a [f32],
+    /// γ / √(variance + ε).
+    scale: &'a [f32],
+    /// β.
+    beta: &'a [f32],
+}
+
+/// Sums over rows that the gradients are made of, a value a column `[W]`.
+struct GradientSums<'a> {
+    /// Σ g.
+    plain: &'a mut [f32],
+    /// Σ g (x - mean).
+    moments: &'a mut [f32],
+}
+
+/// What the statistics of the batch take off the gradient of a row, a value a column `[W]`.
+#[derive(Clone, Copy)]
+struct Subtracted<'a> {
+    /// dβ / B.
+    plain: &'a [f32],
+    /// dγ / (B √(variance + ε)), times x - mean.
+    slope: &'a [f32],
+}
+
+// The loops below go up to one width, to which every slice is cut first: the compiler then checks no index in them
+// and computes as many columns at once as a vector holds.
+
+impl Columns<'_> {
+    #[inline(always)]
+    fn cut(self, width: usize) -> Self {
+        Self { mean: &self.mean[..width], scale: &self.scale[..width], beta: &self.beta[..width] }
+    }
+}
+
+impl Subtracted<'_> {
+    #[inline(always)]
+    fn cut(self, width: usize) -> Self {
+        Self { plain: &self.plain[..width], slope: &self.slope[..width] }
+    }
 }
 
 /// γ / √(variance + ε).
@@ -144,31 +189,29 @@ fn add_squares<'a>(sums: &'a mut [f32], row: &'a [f32], mean: &'a [f32]) -> () {
 }
 
 vectorised! {
-fn normalise<'a>(out: &'a mut [f32], row: &'a [f32], mean: &'a [f32], scale: &'a [f32], beta: &'a [f32]) -> () {
-    for ((((out, x), mean), scale), beta) in out.iter_mut().zip(row).zip(mean).zip(scale).zip(beta) {
-        let y = (x - mean) * scale + beta;
+fn normalise<'a>(out: &'a mut [f32], row: &'a [f32], columns: Columns<'a>) -> () {
+    let width = out.len();
+    let row = &row[..width];
+    let Columns { mean, scale, beta } = columns.cut(width);
+    for i in 0..width {
+        let y = (row[i] - mean[i]) * scale[i] + beta[i];
         // Written so that a NaN stays.
-        *out = if y < 0.0 { 0.0 } else { y };
+        out[i] = if y < 0.0 { 0.0 } else { y };
     }
 }
 }
 
 vectorised! {
-fn add_gradient<'a>(
-    plain: &'a mut [f32],
-    moments: &'a mut [f32],
-    gradient: &'a [f32],
-    row: &'a [f32],
-    mean: &'a [f32],
-    scale: &'a [f32],
-    beta: &'a [f32],
-) -> () {
-    let columns = plain.iter_mut().zip(moments).zip(gradient).zip(row).zip(mean).zip(scale).zip(beta);
-    for ((((((plain, moment), g), x), mean), scale), beta) in columns {
-        let centred = x - mean;
-        let g = if centred * scale + beta > 0.0 { *g } else { 0.0 };
-        *plain += g;
-        *moment += g * centred;
+fn add_gradient<'a>(sums: GradientSums<'a>, gradient: &'a [f32], row: &'a [f32], columns: Columns<'a>) -> () {
+    let width = row.len();
+    let GradientSums { plain, moments } = sums;
+    let (plain, moments, gradient) = (&mut plain[..width], &mut moments[..width], &gradient[..width]);
+    let Columns { mean, scale, beta } = columns.cut(width);
+    for i in 0..width {
+        let centred = row[i] - mean[i];
+        let g = if centred * scale[i] + beta[i] > 0.0 { gradient[i] } else { 0.0 };
+        plain[i] += g;
+        moments[i] += g * centred;
     }
 }
 }
@@ -178,14 +221,17 @@ fn gradient_of_row<'a>(
     out: &'a mut [f32],
     gradient: &'a [f32],
     row: &'a [f32],
-    columns: [&'a [f32]; 5],
+    columns: Columns<'a>,
+    subtracted: Subtracted<'a>,
 ) -> () {
-    let [mean, scale, beta, plain, slope] = columns;
-    let columns = out.iter_mut().zip(gradient).zip(row).zip(mean).zip(scale).zip(beta).zip(plain).zip(slope);
-    for (((((((out, g), x), mean), scale), beta), plain), slope) in columns {
-        let centred = x - mean;
-        let g = if centred * scale + beta > 0.0 { *g } else { 0.0 };
-        *out = scale * (g - plain - centred * slope);
+    let width = out.len();
+    let (gradient, row) = (&gradient[..width], &row[..width]);
+    let Columns { mean, scale, beta } = columns.cut(width);
+    let Subtracted { plain, slope } = subtracted.cut(width);
+    for i in 0..width {
+        let centred = row[i] - mean[i];
+        let g = if centred * scale[i] + beta[i] > 0.0 { gradient[i] } else { 0.0 };
+        out[i] = scale[i] * (g - plain[i] - centred * slope[i]);
     }
 }
 }

@@ -45,7 +45,7 @@ pub(super) fn exact_part(fitted: &Fitted, x: Tensor<2>, posterior: &Posterior, n
 /// # Errors
 /// [`Error::Model`] if the image has no critic, [`Error::Data`] if a frame is refused.
 pub fn native(image: &[u8], frames: &Frames) -> Result<Vec<f32>> {
-    let fault = |e: &dyn std::fmt::Display| Error::model(std::path::Path::new("model.cvi"), e);
+    let fault = |e: &dyn std::fmt::Display| Error::model("model.cvi", e);
     let bytes = Buffer::copy_of(image);
     let image = FlashModel::new(&bytes).map_err(|e| fault(&e))?;
     let network =
@@ -57,7 +57,7 @@ pub fn native(image: &[u8], frames: &Frames) -> Result<Vec<f32>> {
     let mut maps = vec![0.0; frames.values.len()];
     let p = frames.shape.len();
     for (frame, map) in frames.values.chunks_exact(p).zip(maps.chunks_exact_mut(p)) {
-        engine.explain(&mut critic, frame, map).map_err(|e| Error::data(std::path::Path::new("frames"), e))?;
+        engine.explain(&mut critic, frame, map).map_err(|e| Error::data("frames", e))?;
     }
     Ok(maps)
 }

@@ -5,7 +5,7 @@ mod readers;
 pub mod scaling;
 pub mod views;
 
-pub use readers::{Role, digits, open, open_table, parts, write_npy, write_npy_frames};
+pub use readers::{ReadError, ReadProblem, Role, digits, open, open_table, parts, write_npy, write_npy_frames};
 
 use crate::frame::FrameShape;
 

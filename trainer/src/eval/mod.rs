@@ -8,7 +8,7 @@ pub use scores::{Scores, matching, scores};
 
 use burn::tensor::Device;
 use rayon::prelude::*;
-use runtime::{Assignment, Engine, Precision};
+use runtime::{Assignment, Engine};
 
 use crate::data::Frames;
 use crate::error::{Error, Result};
@@ -119,7 +119,7 @@ pub fn latents(fitted: &Fitted, frames: &Frames, device: &Device) -> Result<Vec<
 pub fn assign(onnx: &std::path::Path, frames: &Frames) -> Result<Vec<Assignment>> {
     const BATCH: usize = 256;
     let bytes = std::fs::read(onnx).map_err(|e| Error::model(onnx, e))?;
-    let load = || Engine::from_bytes(&bytes, Precision::F32).map_err(|e| Error::model(onnx, e));
+    let load = || Engine::from_bytes(&bytes, runtime::Precision::F32).map_err(|e| Error::model(onnx, e));
     let shape = load()?.shape();
     let found = frames.shape;
     if (shape.channels, shape.height, shape.width) != (found.channels, found.height, found.width) {

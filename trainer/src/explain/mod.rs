@@ -15,8 +15,6 @@ pub mod heatmap;
 pub mod surprise;
 pub mod trust;
 
-use std::path::Path;
-
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::data::Frames;
@@ -124,7 +122,7 @@ fn explain_as(
         let part = of_part(fitted, x, &posterior, pairs, noise)?;
         if let Some(at) = part.iter().position(|e| !is_finite(e)) {
             let problem = format!("frame {} lies too far from what the model was fitted to: no map", first + at);
-            return Err(Error::data(Path::new("frames"), problem));
+            return Err(Error::data("frames", problem));
         }
         explanations.extend(part);
         Ok(())

@@ -1,7 +1,5 @@
 //! `model.cvi`, the flash image; its layout is [`runtime::flash`]'s.
 
-use std::path::Path;
-
 use burn::tensor::activation::sigmoid;
 use burn::tensor::{Int, Tensor, TensorData};
 use half::f16;
@@ -55,10 +53,10 @@ pub fn encode_flash(fitted: &Fitted, critic: Option<&Critic>) -> Result<Vec<u8>>
     let weights = spec.convs.iter().map(|c| &c.weight).chain(layers.map(|d| &d.weight));
     if weights.flatten().any(|w| !f16::from_f32(*w).is_finite()) {
         let problem = "a weight is beyond the range of f16; train with a lower learning rate";
-        return Err(Error::model(Path::new("model.cvi"), problem));
+        return Err(Error::model("model.cvi", problem));
     }
     let bytes = encode(&spec);
-    FlashModel::new(&Buffer::copy_of(&bytes)).map_err(|e| Error::model(Path::new("model.cvi"), e))?;
+    FlashModel::new(&Buffer::copy_of(&bytes)).map_err(|e| Error::model("model.cvi", e))?;
     Ok(bytes)
 }
 

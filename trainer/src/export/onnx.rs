@@ -3,12 +3,10 @@
 //! Names and checksum are those of [`runtime::onnx::names`]. Burn's own exporter lowers neither Softmax nor
 //! LogSoftmax and numbers its tensors, so the graph is written here.
 
-use std::f32::consts::PI;
-use std::path::Path;
-
 use half::f16;
 use prost::Message;
 use runtime::onnx::{checksum, names};
+use std::f32::consts::PI;
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::{GraphProto, ModelProto, OperatorSetIdProto, StringStringEntryProto};
 
@@ -49,7 +47,7 @@ pub fn encode_graph(
     };
     let mut bytes = model.encode_to_vec();
     if !checksum::write(&mut bytes) {
-        return Err(Error::model(Path::new("model.onnx"), "the encoded file has no place for its checksum"));
+        return Err(Error::model("model.onnx", "the encoded file has no place for its checksum"));
     }
     Ok(bytes)
 }
@@ -65,7 +63,7 @@ fn check_finite(graph: &GraphProto) -> Result<()> {
         };
         if !finite {
             let problem = "is beyond the range of the precision; train with a lower learning rate, or export f32";
-            return Err(Error::model(Path::new(&tensor.name), problem));
+            return Err(Error::model(tensor.name.as_str(), problem));
         }
     }
     Ok(())

@@ -39,12 +39,12 @@ fn novelty_threshold(model: &ClusterVae, frames: &Frames, rate: f64) -> Result<f
 fn temperature_of_views(model: &ClusterVae, config: &CheckedConfig, data: &TrainingData) -> Result<f32> {
     let views_from = data.views(config, &config.augment, config.refine.strength);
     // Neighbours are known of training frames alone.
-    let frames = if data.neighbours.is_some() { &data.training } else { &data.held_out };
+    let frames = if data.neighbours.is_some() { data.training() } else { &data.held_out };
     let frames = frames.select(&(0..frames.len().min(MAX_CALIBRATION)).collect::<Vec<_>>());
     let mut views = Frames { labels: None, ..frames.clone() };
     let mut rng = stream(config.seed, Purpose::Calibration, VIEWS_STREAM);
     for (n, view) in views.values.chunks_exact_mut(frames.shape.len()).enumerate() {
-        views_from.draw(&data.training, frames.frame(n), n, view, &mut rng);
+        views_from.draw(data.training(), frames.frame(n), n, view, &mut rng);
     }
     let k = model.prior.clusters();
     let log_q = log_responsibilities(model, &frames)?;

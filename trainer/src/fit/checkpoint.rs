@@ -3,8 +3,6 @@
 //! Random numbers need no place here, since every step draws from a stream of its own. The bytes are a line of
 //! JSON (what, and how long each part is), then the parts: weights, Adam's moments, sums of the epoch so far.
 
-use std::path::Path;
-
 use burn::module::Module;
 use burn::optim::ModuleOptimizer;
 use burn::store::ModuleRecord;
@@ -82,7 +80,7 @@ impl Checkpoint {
     pub(crate) fn model(&self, empty: ClusterVae) -> Result<ClusterVae> {
         ModuleRecord::from_bytes(Bytes::from_bytes_vec(self.weights.clone()))
             .and_then(|record| empty.try_load_record(record))
-            .map_err(|e| Error::model(Path::new("checkpoint"), e))
+            .map_err(|e| Error::model("checkpoint", e))
     }
 
     /// An optimiser with the moments that were saved.
@@ -91,7 +89,7 @@ impl Checkpoint {
             return Ok(empty);
         }
         let bytes = Bytes::from_bytes_vec(self.optimizer.clone());
-        empty.from_bytes(bytes).map_err(|e| Error::model(Path::new("checkpoint"), e))
+        empty.from_bytes(bytes).map_err(|e| Error::model("checkpoint", e))
     }
 
     /// The bytes of a file.

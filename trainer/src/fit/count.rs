@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::balance::Balance;
 use crate::error::{Error, Result};
-use crate::gmm::{self, Expectation, Fit, Points, Settings};
+use crate::gmm::{self, EStep, Fit, Points, Settings};
 use crate::ranking::argmax;
 use crate::rng::{Purpose, stream};
 
@@ -103,9 +103,9 @@ fn compare(fits: [Fit; 2], halves: &[Vec<f64>; 2], dim: usize, clusters: usize) 
     let mut seen = Vec::new();
     for fit in &fits {
         let of = |p: &Points<'_>| gmm::e_step(*p, &fit.mixture).ok_or_else(singular);
-        seen.push(points.iter().map(of).collect::<Result<Vec<Expectation>>>()?);
+        seen.push(points.iter().map(of).collect::<Result<Vec<EStep>>>()?);
     }
-    let labels = |fit: &[Expectation]| -> Vec<usize> {
+    let labels = |fit: &[EStep]| -> Vec<usize> {
         fit.iter().flat_map(|e| e.responsibilities.chunks_exact(clusters).map(argmax)).collect()
     };
     let held_out = [&seen[0][1], &seen[1][0]];

@@ -59,7 +59,7 @@ pub struct MixtureReport {
 }
 
 /// One step's objective and what is worth reporting of it.
-pub struct Outcome {
+pub struct StepOutcome {
     /// To be minimised `[1]`.
     pub loss: Tensor<1>,
     /// Named values `[1]`, averaged over the epoch; the first that is not finite is blamed.
@@ -93,7 +93,7 @@ impl Sums {
     }
 
     /// Adds the outcome of `step`, counted from 0.
-    pub fn add(&mut self, step: usize, outcome: &Outcome) {
+    pub fn add(&mut self, step: usize, outcome: &StepOutcome) {
         self.names = outcome.values.iter().map(|(name, _)| *name).collect();
         let values = outcome.values.iter().map(|(_, v)| v.clone().inner());
         let shares = outcome.shares.iter().map(|s| s.clone().inner());
@@ -142,12 +142,12 @@ mod tests {
 
     use super::*;
 
-    fn outcome(loss: f32, share: f32) -> Outcome {
+    fn outcome(loss: f32, share: f32) -> StepOutcome {
         let device = Device::flex().autodiff();
         let loss = Tensor::<1>::from_floats([loss], &device);
         let shares = Tensor::<1>::from_floats([share, 1.0 - share], &device);
         let entropy = Tensor::<1>::from_floats([0.01], &device);
-        Outcome { values: vec![("cluster_entropy", entropy), ("loss", loss.clone())], loss, shares: Some(shares) }
+        StepOutcome { values: vec![("cluster_entropy", entropy), ("loss", loss.clone())], loss, shares: Some(shares) }
     }
 
     #[test]

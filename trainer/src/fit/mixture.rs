@@ -8,7 +8,7 @@ use super::checkpoint::{Checkpoint, Place};
 use super::count;
 use super::event::{Event, Observer};
 use super::metrics::{MixtureReport, Totals};
-use super::stage::{Ended, Start};
+use super::stage::{Ended, StageStart};
 use crate::config::{CheckedConfig, Clusters};
 use crate::data::Frames;
 use crate::error::{Error, Result};
@@ -25,11 +25,16 @@ const SUBSET: u64 = u32::MAX as u64;
 const ACTIVE_VARIANCE: f64 = 0.01;
 
 /// Runs the stage.
-pub fn run(config: &CheckedConfig, start: Start<'_>, frames: &Frames, observer: &mut Observer<'_>) -> Result<Ended> {
+pub fn run(
+    config: &CheckedConfig,
+    start: StageStart<'_>,
+    frames: &Frames,
+    observer: &mut Observer<'_>,
+) -> Result<Ended> {
     if observer(Event::Stage { name: StageName::Mixture, steps: 1 }).is_break() {
         return Ok(Ended::Stopped);
     }
-    let Start { mut model, attempt, data_sha256, .. } = start;
+    let StageStart { mut model, attempt, data_sha256, .. } = start;
     let device = model.prior.mu_c.val().device();
     let (means, total_variances) = latents(&model, frames, &device)?;
     let (k, candidates) = match config.clusters {

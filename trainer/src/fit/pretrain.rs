@@ -4,13 +4,12 @@
 use burn::tensor::Tensor;
 
 use super::event::Observer;
-use super::metrics::Outcome;
+use super::metrics::StepOutcome;
 use super::spread::Spread;
-use super::stage::{Stage, Start};
+use super::stage::{Stage, StageStart};
 use super::training_data::TrainingData;
 use crate::config::CheckedConfig;
-use crate::data::batches::to_tensor;
-use crate::data::batches::{Batch, BatchPlan};
+use crate::data::batches::{Batch, StageBatch};
 use crate::elbo::standard;
 use crate::error::Result;
 use crate::model::ClusterVae;
@@ -23,7 +22,7 @@ const VIEWS: usize = 2;
 /// Runs the stage; None if the observer broke off.
 pub fn run(
     config: &CheckedConfig,
-    start: Start<'_>,
+    start: StageStart<'_>,
     data: &TrainingData,
     observer: &mut Observer<'_>,
 ) -> Result<Option<ClusterVae>> {
@@ -35,22 +34,17 @@ pub fn run(
     let views_from = data.views(config, &augment, c.strength);
     // All views are the same frame if nothing changes it.
     let views = if views_from.are_frames() { 1 } else { VIEWS };
-    let views_on_device = data.store.makes(&views_from);
+    let batch = StageBatch {
+        frames: c.batch,
+        views,
+        noise_rows: views,
+        clusters: None,
+        purposes: (Purpose::PretrainOrder, Purpose::PretrainStep),
+    };
     let stage = Stage {
         name: StageName::Pretrain,
         steps: c.steps,
-        plan: BatchPlan {
-            frames: &data.training,
-            views_from,
-            batch: c.batch,
-            views,
-            views_on_device,
-            noise_rows: views,
-            latent: config.latent,
-            clusters: 0,
-            seed: config.seed,
-            purposes: (Purpose::PretrainOrder, Purpose::PretrainStep),
-        },
+        plan: data.plan(config, views_from, batch),
         store: &data.store,
         learning_rate: &|step| c.schedule.at(c.learning_rate, step, c.steps),
         objective: &|_, spread, batch, _| objective(config, spread, batch),
@@ -59,13 +53,13 @@ pub fn run(
     stage.run(start, &data.devices, observer)
 }
 
-fn objective(config: &CheckedConfig, spread: &Spread<'_>, batch: &Batch) -> Outcome {
+fn objective(config: &CheckedConfig, spread: &Spread<'_>, batch: &Batch) -> StepOutcome {
     let b = config.pretrain.batch;
     let frames = batch.frames.clone();
     let seen = batch.views.clone().unwrap_or_else(|| frames.clone());
     let views = seen.dims()[0] / b;
     let posterior = spread.encode(seen);
-    let z = posterior.sample(to_tensor(&batch.noise, config.latent, spread.home()));
+    let z = posterior.sample(batch.noise.clone());
     let targets = Tensor::cat(vec![frames; views], 0);
     let reconstruction = spread.log_likelihood(targets, z).mean();
     let kl = standard::kl_to_standard_normal(posterior.mu_z.clone(), posterior.log_var_z.clone()).mean();
@@ -74,7 +68,7 @@ fn objective(config: &CheckedConfig, spread: &Spread<'_>, batch: &Batch) -> Outc
     let distance = (first - second).square().sum_dim(1).mean();
     let loss =
         -reconstruction.clone() + kl.clone() * config.pretrain.kl_weight + distance.clone() * config.pretrain.pull;
-    Outcome {
+    StepOutcome {
         values: vec![
             ("reconstruction", reconstruction),
             ("latent_kl", kl),

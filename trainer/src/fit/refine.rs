@@ -8,13 +8,12 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 
 use super::event::Observer;
-use super::metrics::Outcome;
+use super::metrics::StepOutcome;
 use super::spread::Spread;
-use super::stage::{Bounds, Stage, Start};
+use super::stage::{Bounds, Stage, StageStart};
 use super::training_data::TrainingData;
 use crate::config::{CheckedConfig, ClusterPosterior, DecoderPasses, Schedule};
-use crate::data::batches::to_tensor;
-use crate::data::batches::{Batch, BatchPlan};
+use crate::data::batches::{Batch, StageBatch};
 use crate::elbo::reconstruction::TwoClusters;
 use crate::elbo::{self, Terms, information, optimum};
 use crate::error::Result;
@@ -32,7 +31,7 @@ const BOUND_SAMPLES: usize = 4;
 /// Runs the stage; None if the observer broke off.
 pub fn run(
     config: &CheckedConfig,
-    start: Start<'_>,
+    start: StageStart<'_>,
     data: &TrainingData,
     observer: &mut Observer<'_>,
 ) -> Result<Option<ClusterVae>> {
@@ -40,24 +39,20 @@ pub fn run(
     let looked_at = data.held_out.select(&(0..data.held_out.len().min(BOUND_FRAMES)).collect::<Vec<_>>());
     let inner = data.devices[0].clone().inner();
     let views_from = data.views(config, &config.augment, c.strength);
-    let views = usize::from(!views_from.are_frames());
-    let views_on_device = data.store.makes(&views_from);
+    // No cluster is drawn where the decoder runs for every cluster.
+    let exact = c.decoder_passes == DecoderPasses::Exact || config.cluster_posterior == ClusterPosterior::MeanField;
+    let batch = StageBatch {
+        frames: c.batch,
+        views: usize::from(!views_from.are_frames()),
+        noise_rows: 1,
+        clusters: (!exact).then(|| config.clusters()),
+        purposes: (Purpose::RefineOrder, Purpose::RefineStep),
+    };
     let report = |model: &ClusterVae| bound(&model.valid(), config, &looked_at, BOUND_SAMPLES, &inner);
     let stage = Stage {
         name: StageName::Refine,
         steps: c.steps,
-        plan: BatchPlan {
-            frames: &data.training,
-            views_from,
-            batch: c.batch,
-            views,
-            views_on_device,
-            noise_rows: 1,
-            latent: config.latent,
-            clusters: config.clusters(),
-            seed: config.seed,
-            purposes: (Purpose::RefineOrder, Purpose::RefineStep),
-        },
+        plan: data.plan(config, views_from, batch),
         store: &data.store,
         learning_rate: &|step| Schedule::Cosine.at(c.learning_rate, step, c.steps),
         objective: &|model, spread, batch, step| objective(config, model, spread, batch, step),
@@ -66,8 +61,13 @@ pub fn run(
     stage.run(start, &data.devices, observer)
 }
 
-fn objective(config: &CheckedConfig, model: &ClusterVae, spread: &Spread<'_>, batch: &Batch, step: usize) -> Outcome {
-    let device = spread.home();
+fn objective(
+    config: &CheckedConfig,
+    model: &ClusterVae,
+    spread: &Spread<'_>,
+    batch: &Batch,
+    step: usize,
+) -> StepOutcome {
     let c = &config.refine;
     let b = c.batch;
     let frames = batch.frames.clone();
@@ -79,19 +79,11 @@ fn objective(config: &CheckedConfig, model: &ClusterVae, spread: &Spread<'_>, ba
     let (log_gamma, log_gamma_view) = (log_gamma.clone().narrow(0, 0, b), log_gamma.narrow(0, views * b, b));
 
     let posterior = both.narrow(0, b);
-    let z = posterior.sample(to_tensor(&batch.noise, config.latent, device));
+    let z = posterior.sample(batch.noise.clone());
     let alignment = model.alignment(&posterior);
     let log_var_z = posterior.log_var_z;
-    let exact = c.decoder_passes == DecoderPasses::Exact || config.cluster_posterior == ClusterPosterior::MeanField;
-    let terms = if exact {
-        let log_likelihood = spread.log_likelihood_all(frames, z);
-        let log_q = match config.cluster_posterior {
-            ClusterPosterior::Gmm | ClusterPosterior::Amortised => log_gamma.clone(),
-            ClusterPosterior::MeanField => optimum::log_responsibilities(log_likelihood.clone() + alignment.clone()),
-        };
-        Terms::new(log_q, log_likelihood, alignment.clone(), log_var_z)
-    } else {
-        let clusters = TwoClusters::draw(log_gamma.clone(), to_tensor(&batch.gumbel, config.clusters(), device));
+    let terms = if let Some(gumbel) = &batch.gumbel {
+        let clusters = TwoClusters::draw(log_gamma.clone(), gumbel.clone());
         let passes = spread.log_likelihood_of(
             Tensor::cat(vec![frames.clone(), frames], 0),
             Tensor::cat(vec![z.clone(), z], 0),
@@ -99,6 +91,13 @@ fn objective(config: &CheckedConfig, model: &ClusterVae, spread: &Spread<'_>, ba
         );
         let reconstruction = clusters.expectation(passes.clone().narrow(0, 0, b), passes.narrow(0, b, b));
         Terms::with_reconstruction(reconstruction, log_gamma.clone(), alignment.clone(), log_var_z)
+    } else {
+        let log_likelihood = spread.log_likelihood_all(frames, z);
+        let log_q = match config.cluster_posterior {
+            ClusterPosterior::Gmm | ClusterPosterior::Amortised => log_gamma.clone(),
+            ClusterPosterior::MeanField => optimum::log_responsibilities(log_likelihood.clone() + alignment.clone()),
+        };
+        Terms::new(log_q, log_likelihood, alignment.clone(), log_var_z)
     };
 
     let between = information::between_views(log_gamma.clone(), log_gamma_view.clone());
@@ -114,7 +113,7 @@ fn objective(config: &CheckedConfig, model: &ClusterVae, spread: &Spread<'_>, ba
         loss = loss + cross_entropy * (left * c.consistency);
     }
     let total = terms.total();
-    Outcome {
+    StepOutcome {
         values: vec![
             ("reconstruction", terms.reconstruction.mean()),
             ("alignment", terms.alignment.mean()),

@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor};
 
 use super::checkpoint::{Checkpoint, Place};
 use super::event::{Event, Observer};
-use super::metrics::{Epoch, Outcome, Sums, Totals};
+use super::metrics::{Epoch, StepOutcome, Sums, Totals};
 use super::spread::Spread;
 use crate::cpu::{on_cpu, optimizer};
 use crate::data::batches::{Batch, BatchPlan, Store};
@@ -18,16 +18,16 @@ use crate::stage::StageName;
 /// Steps between two looks at whether every value is still finite.
 const CHECK_EVERY: usize = 50;
 
-/// Where a stage begins.
-pub struct Start<'a> {
+/// What a stage begins with.
+pub struct StageStart<'a> {
     /// The model, with gradient tracking.
     pub model: ClusterVae,
     /// Restarts before this one.
     pub attempt: usize,
-    /// SHA-256 of the values it is fitted to.
+    /// SHA-256 of the values that the model is fitted to.
     pub data_sha256: &'a str,
-    /// What an earlier run of this very stage left, whose weights `model` has.
-    pub checkpoint: Option<Checkpoint>,
+    /// What an earlier run of this very stage saved on its way; `model` has its weights.
+    pub unfinished: Option<Checkpoint>,
 }
 
 /// Evaluates the bounds of the paper for a model.
@@ -46,23 +46,28 @@ pub struct Stage<'a> {
     /// Learning rate of a step.
     pub learning_rate: &'a dyn Fn(usize) -> f64,
     /// The objective of a step.
-    pub objective: &'a dyn Fn(&ClusterVae, &Spread<'_>, &Batch, usize) -> Outcome,
+    pub objective: &'a dyn Fn(&ClusterVae, &Spread<'_>, &Batch, usize) -> StepOutcome,
     /// What is reported of held-out frames after every epoch.
     pub held_out: Option<&'a Bounds<'a>>,
 }
 
 impl Stage<'_> {
     /// Runs the stage; None if the observer broke off.
-    pub fn run(&self, start: Start<'_>, devices: &[Device], observer: &mut Observer<'_>) -> Result<Option<ClusterVae>> {
+    pub fn run(
+        &self,
+        start: StageStart<'_>,
+        devices: &[Device],
+        observer: &mut Observer<'_>,
+    ) -> Result<Option<ClusterVae>> {
         if observer(Event::Stage { name: self.name, steps: self.steps }).is_break() {
             return Ok(None);
         }
-        let Start { mut model, attempt, data_sha256, checkpoint } = start;
+        let StageStart { mut model, attempt, data_sha256, unfinished } = start;
         let mut optimizer = optimizer();
         let (mut first, mut totals) = (0, Totals::default());
-        if let Some(checkpoint) = checkpoint {
-            optimizer = checkpoint.optimizer(optimizer)?;
-            (first, totals) = (checkpoint.place.step, checkpoint.totals);
+        if let Some(saved) = unfinished {
+            optimizer = saved.optimizer(optimizer)?;
+            (first, totals) = (saved.place.step, saved.totals);
         }
         let per_epoch = self.plan.steps_per_epoch();
         let mut sums = Sums::new(self.name, totals);
@@ -71,7 +76,7 @@ impl Stage<'_> {
             for step in first..self.steps {
                 // The worker only stops early if it panicked, which the scope passes on.
                 let Ok(drawn) = batches.recv() else { return Ok(None) };
-                let batch = self.store.batch(self.plan.frames, drawn);
+                let batch = self.store.batch(drawn);
                 let mut outcome = (self.objective)(&model, &Spread::new(&model, devices), &batch, step);
                 let gradients = GradientsParams::from_grads(outcome.loss.backward(), &model);
                 outcome.values.push(("gradient_norm", norm(&model, &gradients)));

@@ -6,7 +6,7 @@ use std::time::Instant;
 use burn::tensor::Device;
 
 use super::event::Event;
-use super::stage::Start;
+use super::stage::StageStart;
 use super::training_data::{TrainingData, likelihood};
 use super::{pretrain, refine};
 use crate::config::CheckedConfig;
@@ -59,7 +59,7 @@ pub fn throughput(
         }
         ControlFlow::Continue(())
     };
-    let start = Start { model, attempt: 0, data_sha256: "", checkpoint: None };
+    let start = StageStart { model, attempt: 0, data_sha256: "", unfinished: None };
     let batch = match stage {
         StageName::Pretrain => pretrain::run(&config, start, &data, &mut observer).map(|_| config.pretrain.batch)?,
         StageName::Refine => refine::run(&config, start, &data, &mut observer).map(|_| config.refine.batch)?,

@@ -5,7 +5,7 @@ use rand::seq::SliceRandom;
 
 use crate::config::{AugmentConfig, AugmentKind, CheckedConfig, LikelihoodChoice};
 use crate::data::Frames;
-use crate::data::batches::Store;
+use crate::data::batches::{BatchPlan, StageBatch, Store};
 use crate::data::scaling::Scaling;
 use crate::data::views::{Neighbours, Views};
 use crate::error::{Error, Result};
@@ -19,14 +19,12 @@ pub const MAX_CALIBRATION: usize = 3000;
 
 /// What the stages look at, already scaled.
 pub struct TrainingData {
-    /// Frames to train on.
-    pub training: Frames,
+    /// The frames to train on, and where batches of them are made.
+    pub store: Store,
     /// Frames that only calibrate, and whose bounds are reported.
     pub held_out: Frames,
     /// For every training frame those near it, if they stand for views.
     pub neighbours: Option<Neighbours>,
-    /// Where batches of them are made.
-    pub store: Store,
     /// What a step computes on, with gradient tracking; at least one.
     pub devices: Vec<Device>,
     /// Whether stage 3 reports the bounds of held-out frames.
@@ -48,14 +46,31 @@ impl TrainingData {
         let neighbours =
             wanted.then(|| Neighbours::find(&training, config.augment.neighbours, &devices[0])).transpose()?;
         let devices: Vec<Device> = devices.iter().map(|device| device.clone().autodiff()).collect();
-        let store = Store::new(&training, &devices[0]);
-        Ok(Self { training, held_out, neighbours, store, devices, reports_bounds: true })
+        let store = Store::new(training, &devices[0]);
+        Ok(Self { store, held_out, neighbours, devices, reports_bounds: true })
+    }
+
+    /// The frames to train on.
+    pub fn training(&self) -> &Frames {
+        self.store.frames()
     }
 
     /// What makes the views of a stage.
     pub fn views(&self, config: &CheckedConfig, augment: &AugmentConfig, strength: f64) -> Views<'_> {
-        let shape = self.training.shape;
+        let shape = self.training().shape;
         Views::new(augment, shape, config.kind(), self.neighbours.as_ref(), strength)
+    }
+
+    /// The recipe for the batches of a stage, with views from `views_from`.
+    pub fn plan<'a>(&'a self, config: &CheckedConfig, views_from: Views<'a>, batch: StageBatch) -> BatchPlan<'a> {
+        BatchPlan {
+            frames: self.training(),
+            views_on_device: self.store.makes(&views_from),
+            views_from,
+            batch,
+            latent: config.latent,
+            seed: config.seed,
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! The bounds of the paper on a data set, every term, with the exact sum over c.
 
+use std::ops::AddAssign;
+
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::RngExt;
 use rand_distr::StandardNormal;
@@ -14,32 +16,32 @@ use crate::error::Result;
 use crate::model::{ClusterVae, Posterior};
 use crate::rng::{Purpose, stream};
 
-/// Means over the frames, nats.
+/// The bounds and their terms: means over the frames of a data set, nats.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct BoundReport {
-    /// Eq. (6.1).
+    /// The bound on log p(x), eq. (6.1): reconstruction + alignment - KL(q(c|x) ‖ p(c)) + latent entropy.
     pub elbo: f64,
-    /// Its term 1, estimated with `samples` samples of z, as is all below that sees z.
+    /// Term 1 of eq. (6.1), E log p(x|z,c), estimated with `samples` samples of z a frame.
     pub reconstruction: f64,
-    /// Term 2.
+    /// Term 2 of eq. (6.1), E log p(z|c).
     pub alignment: f64,
-    /// Term 3 without its sign.
+    /// Term 3 of eq. (6.1) without its minus sign, KL(q(c|x) ‖ p(c)).
     pub cluster_kl: f64,
-    /// Term 4.
+    /// Term 4 of eq. (6.1), the entropy of q(z|x).
     pub latent_entropy: f64,
     /// H(q̄), the entropy of the mean cluster distribution.
     pub marginal_entropy: f64,
     /// I(x;c) = H(q̄) - mean H(q(c|x)), the first part of term 3 (E12).
     pub mutual_information: f64,
-    /// KL(q̄ ‖ p(c)), its second part.
+    /// KL(q̄ ‖ p(c)) of the mean cluster distribution q̄, the second part of term 3 (E12).
     pub imbalance: f64,
     /// Eq. (1.10) with c summed out: p(z) is the mixture, p(x|z) = Σ_c p(c|z) p(x|z,c).
     pub marginal_bound: f64,
     /// The bound of §2, with q(c|z) the responsibilities of the mixture for z (E10).
     pub nested_bound: f64,
-    /// §3: E_q(z|x) KL(q(c|z) ‖ p(c)) - KL(q(c|x) ‖ p(c)) with q(c|x) the mean of q(c|z); never negative (E11).
+    /// The Jensen gap of §3: E_q(z|x) KL(q(c|z) ‖ p(c)) - KL(q(c|x) ‖ p(c)) with q(c|x) the mean of q(c|z); never negative (E11).
     pub jensen_gap: f64,
-    /// §4: what q(c|z) gains over that q(c|x), L - L̂; of either sign.
+    /// What the nested bound gains by q(c|z) over its mean q(c|x), L - L̂ of §4; of either sign.
     pub nested_gain: f64,
     /// Estimate of log p(x) by importance weighting; grows with `samples`.
     pub importance_weighted: f64,
@@ -55,7 +57,7 @@ pub fn bound(
     samples: usize,
     device: &Device,
 ) -> Result<BoundReport> {
-    let mut sums = [0.0; SUMS];
+    let mut sums = BoundSums::default();
     let mut shares = vec![0.0f64; config.clusters()];
     let mut part = 0;
     encode(model, frames, device, |_, x, posterior| {
@@ -66,45 +68,73 @@ pub fn bound(
             let values: Vec<f32> = (0..b * d).map(|_| rng.sample(StandardNormal)).collect();
             Tensor::from_data(TensorData::new(values, [b, d]), device)
         };
-        let found = of_part(model, config.cluster_posterior, x, &posterior, samples, &mut noise)?;
-        sums.iter_mut().zip(found.0).for_each(|(sum, value)| *sum += value);
-        shares.iter_mut().zip(found.1).for_each(|(sum, value)| *sum += f64::from(value));
+        let (of_part, shares_of_part) =
+            sums_of_part(model, config.cluster_posterior, x, &posterior, samples, &mut noise)?;
+        sums += of_part;
+        shares.iter_mut().zip(shares_of_part).for_each(|(sum, value)| *sum += f64::from(value));
         Ok(())
     })?;
     let n = frames.len() as f64;
-    let [elbo, reconstruction, alignment, cluster_kl, latent_entropy, marginal, nested, jensen_gap, gain, weighted] =
-        sums.map(|s| s / n);
     let marginal_entropy = shares.iter().map(|s| s / n).filter(|p| *p > 0.0).map(|p| -p * p.ln()).sum();
     let log_k = (config.clusters() as f64).ln();
+    let cluster_kl = sums.cluster_kl / n;
     Ok(BoundReport {
-        elbo,
-        reconstruction,
-        alignment,
+        elbo: sums.elbo / n,
+        reconstruction: sums.reconstruction / n,
+        alignment: sums.alignment / n,
         cluster_kl,
-        latent_entropy,
+        latent_entropy: sums.latent_entropy / n,
         marginal_entropy,
         mutual_information: marginal_entropy - (log_k - cluster_kl),
         imbalance: log_k - marginal_entropy,
-        marginal_bound: marginal,
-        nested_bound: nested,
-        jensen_gap,
-        nested_gain: gain,
-        importance_weighted: weighted,
+        marginal_bound: sums.marginal_bound / n,
+        nested_bound: sums.nested_bound / n,
+        jensen_gap: sums.jensen_gap / n,
+        nested_gain: sums.nested_gain / n,
+        importance_weighted: sums.importance_weighted / n,
         samples,
     })
 }
 
-const SUMS: usize = 10;
+/// Sums over frames of what [`BoundReport`] gives the means of, by the same names, nats.
+#[derive(Clone, Copy, Debug, Default)]
+struct BoundSums {
+    elbo: f64,
+    reconstruction: f64,
+    alignment: f64,
+    cluster_kl: f64,
+    latent_entropy: f64,
+    marginal_bound: f64,
+    nested_bound: f64,
+    jensen_gap: f64,
+    nested_gain: f64,
+    importance_weighted: f64,
+}
 
-/// Sums over a part of the frames, in the order of [`BoundReport`], and Σ q(c|x) `[K]`.
-fn of_part(
+impl AddAssign for BoundSums {
+    fn add_assign(&mut self, part: Self) {
+        self.elbo += part.elbo;
+        self.reconstruction += part.reconstruction;
+        self.alignment += part.alignment;
+        self.cluster_kl += part.cluster_kl;
+        self.latent_entropy += part.latent_entropy;
+        self.marginal_bound += part.marginal_bound;
+        self.nested_bound += part.nested_bound;
+        self.jensen_gap += part.jensen_gap;
+        self.nested_gain += part.nested_gain;
+        self.importance_weighted += part.importance_weighted;
+    }
+}
+
+/// The sums over one part of the frames, and Σ q(c|x) over it `[K]`.
+fn sums_of_part(
     model: &ClusterVae,
     cluster_posterior: ClusterPosterior,
     x: Tensor<2>,
     posterior: &Posterior,
     samples: usize,
     noise: &mut dyn FnMut() -> Tensor<2>,
-) -> Result<([f64; SUMS], Vec<f32>)> {
+) -> Result<(BoundSums, Vec<f32>)> {
     let scale = 1.0 / samples as f64;
     let mut at_samples = Vec::with_capacity(samples);
     for _ in 0..samples {
@@ -143,19 +173,19 @@ fn of_part(
     let weights = Tensor::stack::<2>(at_samples.iter().map(AtSample::log_weight).collect(), 1);
     let b = weights.dims()[0] as f64;
     let weighted = sum(crate::elbo::log_sum_exp(weights))? - b * (samples as f64).ln();
-    let values = [
-        sum(terms.total())?,
-        sum(terms.reconstruction)?,
-        sum(terms.alignment)?,
-        sum(terms.cluster_kl)?,
-        sum(terms.latent_entropy)?,
-        total(&AtSample::log_weight)?,
-        nested,
+    let sums = BoundSums {
+        elbo: sum(terms.total())?,
+        reconstruction: sum(terms.reconstruction)?,
+        alignment: sum(terms.alignment)?,
+        cluster_kl: sum(terms.cluster_kl)?,
+        latent_entropy: sum(terms.latent_entropy)?,
+        marginal_bound: total(&AtSample::log_weight)?,
+        nested_bound: nested,
         jensen_gap,
-        nested - modified,
-        weighted,
-    ];
-    Ok((values, shares))
+        nested_gain: nested - modified,
+        importance_weighted: weighted,
+    };
+    Ok((sums, shares))
 }
 
 /// Sum over the frames, in f64.

@@ -3,12 +3,12 @@
 mod bound;
 mod encode;
 mod novelty;
+mod shape_error;
 
 pub use bound::{BoundReport, bound};
 pub use encode::{encode, latents, to_host};
 pub use novelty::novelty;
-
-use std::path::Path;
+pub use shape_error::ShapeError;
 
 use burn::tensor::Tensor;
 use burn::tensor::activation::log_softmax;
@@ -17,7 +17,6 @@ use runtime::Calibration;
 use crate::config::CheckedConfig;
 use crate::data::Frames;
 use crate::data::scaling::Scaling;
-use crate::error::{Error, Result};
 use crate::frame::FrameShape;
 use crate::model::{ClusterVae, Likelihood, Posterior};
 
@@ -53,11 +52,10 @@ impl Fitted {
     /// The frames as the model takes them.
     ///
     /// # Errors
-    /// [`Error::Data`] if they have another shape.
-    pub fn scale(&self, frames: &Frames) -> Result<Frames> {
+    /// [`ShapeError`] if they have another shape.
+    pub fn scale(&self, frames: &Frames) -> Result<Frames, ShapeError> {
         if frames.shape != self.shape {
-            let problem = format!("frames of shape {}, the model takes {}", frames.shape, self.shape);
-            return Err(Error::data(Path::new("frames"), problem));
+            return Err(ShapeError { found: frames.shape, expected: self.shape });
         }
         let mut scaled = frames.clone();
         if let Some(scaling) = &self.scaling {

@@ -5,14 +5,14 @@ use super::{Mixture, Points};
 
 /// What the current mixture says of the points.
 #[derive(Clone, Debug)]
-pub struct Expectation {
+pub struct EStep {
     /// γ `[N,K]`; each row sums to 1.
     pub responsibilities: Vec<f64>,
     /// log p(x) of each point `[N]`, nats.
     pub log_densities: Vec<f64>,
 }
 
-impl Expectation {
+impl EStep {
     /// Sum of log p(x) over the points, nats.
     pub fn log_likelihood(&self) -> f64 {
         self.log_densities.iter().sum()
@@ -31,7 +31,7 @@ impl Expectation {
 }
 
 /// Responsibilities of every component for every point; None if a covariance is not positive definite.
-pub fn e_step(points: Points<'_>, mixture: &Mixture) -> Option<Expectation> {
+pub fn e_step(points: Points<'_>, mixture: &Mixture) -> Option<EStep> {
     let (k, d) = (mixture.components(), points.dim());
     let whitenings = mixture.covariances.iter().map(|c| c.whitening(d)).collect::<Option<Vec<_>>>()?;
     let mut responsibilities = vec![0.0; points.len() * k];
@@ -49,5 +49,5 @@ pub fn e_step(points: Points<'_>, mixture: &Mixture) -> Option<Expectation> {
         row.iter_mut().for_each(|v| *v = (*v - log_density).exp());
         log_densities.push(log_density);
     }
-    Some(Expectation { responsibilities, log_densities })
+    Some(EStep { responsibilities, log_densities })
 }

@@ -3,8 +3,7 @@
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-use super::{CovarianceType, Estimator, Expectation, Mixture, Points, e_step, init, m_step};
-use crate::error::{Error, Result};
+use super::{CovarianceType, EStep, Estimator, GmmError, Mixture, Points, e_step, init, m_step};
 
 /// What to fit and when to stop.
 #[derive(Clone, Debug)]
@@ -32,7 +31,7 @@ pub struct Fit {
     /// The parameters.
     pub mixture: Mixture,
     /// What they say of the points.
-    pub expectation: Expectation,
+    pub expectation: EStep,
     /// Log-likelihood (MLE, pooled), or log-posterior up to a constant (MAP), after every iteration, nats.
     pub objective: Vec<f64>,
     /// True if `tol` was reached within `max_iter`.
@@ -58,7 +57,7 @@ impl Fit {
             covariances: vec![self.mixture.covariances[0].clone(); k],
         };
         let responsibilities = vec![share; k * self.expectation.log_densities.len()];
-        Self { mixture, expectation: Expectation { responsibilities, ..self.expectation }, ..self }
+        Self { mixture, expectation: EStep { responsibilities, ..self.expectation }, ..self }
     }
 }
 
@@ -67,13 +66,11 @@ impl Fit {
 /// Even starts are k-means, odd ones k-means++ centres alone, which lie farther apart.
 ///
 /// # Errors
-/// If there are fewer points than components, or no start keeps its covariances positive definite.
-pub fn fit(points: Points<'_>, settings: &Settings, rng: impl Fn(u64) -> ChaCha8Rng + Sync) -> Result<Fit> {
+/// [`GmmError::FewPoints`] if there are fewer points than components, [`GmmError::Singular`] if no start keeps its
+/// covariances positive definite.
+pub fn fit(points: Points<'_>, settings: &Settings, rng: impl Fn(u64) -> ChaCha8Rng + Sync) -> Result<Fit, GmmError> {
     if points.len() < settings.components {
-        return Err(Error::config(
-            "components",
-            format!("{} components for {} points, expected at most one a point", settings.components, points.len()),
-        ));
+        return Err(GmmError::FewPoints { components: settings.components, points: points.len() });
     }
     let fits: Vec<Option<Fit>> = (0..settings.restarts as u64)
         .into_par_iter()
@@ -90,12 +87,7 @@ pub fn fit(points: Points<'_>, settings: &Settings, rng: impl Fn(u64) -> ChaCha8
         .collect();
     // The first of equals wins, so that the result does not depend on the order of threads.
     let best = fits.into_iter().flatten().reduce(|a, b| if b.best() > a.best() { b } else { a });
-    best.ok_or_else(|| {
-        Error::config(
-            "estimator",
-            "a covariance became singular in every start: use fewer components, --estimator map, or a larger reg_covar",
-        )
-    })
+    best.ok_or(GmmError::Singular)
 }
 
 /// EM from given responsibilities `[N,K]`; None if a covariance is not positive definite.
@@ -124,7 +116,7 @@ pub fn fit_from(points: Points<'_>, responsibilities: &[f64], settings: &Setting
     objective[0].is_finite().then_some(Fit { mixture, expectation, objective, converged })
 }
 
-fn value(estimator: &Estimator, mixture: &Mixture, expectation: &Expectation) -> f64 {
+fn value(estimator: &Estimator, mixture: &Mixture, expectation: &EStep) -> f64 {
     match estimator {
         Estimator::Mle { .. } | Estimator::Pooled { .. } => expectation.log_likelihood(),
         Estimator::Map(prior) => expectation.log_likelihood() + prior.log_density(mixture),

@@ -5,18 +5,18 @@
 mod covariance;
 mod e_step;
 mod em;
+mod error;
 mod init;
 mod m_step;
 mod moves;
 
 pub use covariance::{Covariance, CovarianceType};
-pub use e_step::{Expectation, e_step};
+pub use e_step::{EStep, e_step};
 pub use em::{Fit, Settings, fit, fit_from};
+pub use error::GmmError;
 pub use init::{kmeans, kmeans_plus_plus};
 pub use m_step::{ConjugatePrior, Estimator, m_step};
 pub use moves::split_and_merge;
-
-use crate::error::{Error, Result};
 
 /// N points of D dimensions.
 #[derive(Clone, Copy, Debug)]
@@ -29,13 +29,13 @@ impl<'a> Points<'a> {
     /// Points from row-major `values` `[N,D]`.
     ///
     /// # Errors
-    /// If there are no points, rows are ragged, or a value is not finite.
-    pub fn new(values: &'a [f64], dim: usize) -> Result<Self> {
+    /// [`GmmError::Rows`] if there are no points or rows are ragged, [`GmmError::NotFinite`] if a value is not finite.
+    pub fn new(values: &'a [f64], dim: usize) -> Result<Self, GmmError> {
         if dim == 0 || values.is_empty() || !values.len().is_multiple_of(dim) {
-            return Err(Error::config("gmm", format!("{} values do not make rows of {dim}", values.len())));
+            return Err(GmmError::Rows { values: values.len(), dim });
         }
         if let Some(at) = values.iter().position(|v| !v.is_finite()) {
-            return Err(Error::config("gmm", format!("row {}, column {} is not finite", at / dim, at % dim)));
+            return Err(GmmError::NotFinite { row: at / dim, column: at % dim });
         }
         Ok(Self { values, dim })
     }

@@ -1,4 +1,4 @@
-//! Where the frames of training live: on the device if it is not the CPU, so that a step brings over no pixels.
+//! The frames of training, and batches of them: on a device that is not the CPU, so that a step brings over no pixels.
 
 use std::cell::OnceCell;
 
@@ -12,23 +12,31 @@ use crate::data::views::{ImageMapper, Views};
 /// Bytes of frames that are kept on a device; more are brought over batch by batch.
 const MOST_BYTES: usize = 1 << 30;
 
-/// Makes the batches of a training on its device.
+/// Owns the frames of a training and makes batches of them on its device.
+///
+/// The frames are owned, not borrowed: a training holds them and their store side by side, and would borrow from itself.
 #[derive(Clone, Debug)]
 pub struct Store {
+    frames: Frames,
     device: Device,
     /// All frames `[N,P]`, if they are on the device.
     resident: Option<Tensor<2>>,
-    /// Made for the first batch that needs it; the CPU never does.
+    /// What maps images on the device, made for the first batch that needs it; the CPU never does.
     mapper: OnceCell<ImageMapper>,
 }
 
 impl Store {
     /// Brings the frames to `device`, unless it is the CPU or they are too many.
-    pub fn new(frames: &Frames, device: &Device) -> Self {
+    pub fn new(frames: Frames, device: &Device) -> Self {
         let device = device.clone().inner();
         let fits = frames.values.len() * size_of::<f32>() <= MOST_BYTES;
         let resident = (fits && !on_cpu(&device)).then(|| to_tensor(&frames.values, frames.shape.len(), &device));
-        Self { device, resident, mapper: OnceCell::new() }
+        Self { frames, device, resident, mapper: OnceCell::new() }
+    }
+
+    /// All frames, on the host.
+    pub fn frames(&self) -> &Frames {
+        &self.frames
     }
 
     /// Whether views are made on the device, rather than by the thread that draws the batches.
@@ -39,29 +47,30 @@ impl Store {
         self.resident.is_some() && on_device
     }
 
-    /// The batch that was drawn, of `frames`, with gradient tracking.
-    pub fn batch(&self, frames: &Frames, drawn: Drawn) -> Batch {
-        let chosen = self.select(frames, &drawn.frames);
+    /// The batch that was drawn, on the device, with gradient tracking.
+    pub fn batch(&self, drawn: Drawn) -> Batch {
+        let chosen = self.select(&drawn.frames);
         let views = match drawn.views {
             DrawnViews::None => None,
-            DrawnViews::Values(values) => Some(to_tensor(&values, frames.shape.len(), &self.device)),
-            DrawnViews::Frames(indices) => Some(self.select(frames, &indices)),
+            DrawnViews::Values(values) => Some(to_tensor(&values, self.frames.shape.len(), &self.device)),
+            DrawnViews::Frames(indices) => Some(self.select(&indices)),
             DrawnViews::Maps(maps) => {
                 let repeated = chosen.clone().repeat_dim(0, maps.len() / drawn.frames.len());
-                let mapper = self.mapper.get_or_init(|| ImageMapper::new(frames.shape, &self.device));
+                let mapper = self.mapper.get_or_init(|| ImageMapper::new(self.frames.shape, &self.device));
                 Some(mapper.apply(repeated, &maps))
             }
         };
+        let send = |data| Tensor::<2>::from_data(data, &self.device).autodiff();
         Batch {
             frames: chosen.autodiff(),
             views: views.map(Tensor::autodiff),
-            noise: drawn.noise,
-            gumbel: drawn.gumbel,
+            noise: send(drawn.noise),
+            gumbel: drawn.gumbel.map(send),
         }
     }
 
     /// The frames at `indices`, in that order `[n,P]`.
-    fn select(&self, frames: &Frames, indices: &[usize]) -> Tensor<2> {
+    fn select(&self, indices: &[usize]) -> Tensor<2> {
         match &self.resident {
             Some(all) => {
                 let indices: Vec<i32> = indices.iter().map(|&n| n as i32).collect();
@@ -69,8 +78,8 @@ impl Store {
                 all.clone().select(0, Tensor::<1, Int>::from_data(TensorData::new(indices, [count]), &self.device))
             }
             None => {
-                let values: Vec<f32> = indices.iter().flat_map(|&n| frames.frame(n)).copied().collect();
-                to_tensor(&values, frames.shape.len(), &self.device)
+                let values: Vec<f32> = indices.iter().flat_map(|&n| self.frames.frame(n)).copied().collect();
+                to_tensor(&values, self.frames.shape.len(), &self.device)
             }
         }
     }

@@ -5,24 +5,20 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::ReadProblem;
 use crate::data::Frames;
-use crate::error::{Error, Result};
 use crate::frame::FrameShape;
 
 /// Reads the rows as frames of shape `[1,1,F]`.
-pub fn read(path: &Path) -> Result<Frames> {
-    let mut reader = ::csv::ReaderBuilder::new()
-        .has_headers(false)
-        .flexible(true)
-        .trim(::csv::Trim::All)
-        .from_path(path)
-        .map_err(|e| Error::data(path, e))?;
+pub fn read(path: &Path) -> Result<Frames, ReadProblem> {
+    let mut reader =
+        ::csv::ReaderBuilder::new().has_headers(false).flexible(true).trim(::csv::Trim::All).from_path(path)?;
     let mut label_column = None;
     let mut columns = None;
     let mut values = Vec::new();
     let mut names = Vec::new();
     for (index, record) in reader.records().enumerate() {
-        let record = record.map_err(|e| Error::data(path, e))?;
+        let record = record?;
         let line = record.position().map_or(index as u64 + 1, |p| p.line());
         if index == 0 && record.iter().all(|field| field.parse::<f32>().is_err()) {
             label_column = record.iter().position(|f| matches!(f.to_ascii_lowercase().as_str(), "label" | "class"));
@@ -31,21 +27,18 @@ pub fn read(path: &Path) -> Result<Frames> {
         }
         let expected = *columns.get_or_insert(record.len());
         if record.len() != expected {
-            return Err(Error::data(path, format!("line {line}: {} fields, expected {expected}", record.len())));
+            return Err(format!("line {line}: {} fields, expected {expected}", record.len()).into());
         }
         for (column, field) in record.iter().enumerate() {
             if Some(column) == label_column {
                 names.push(field.to_owned());
                 continue;
             }
-            let value: f32 = field.parse().map_err(|_| {
-                Error::data(path, format!("line {line}, field {}: \"{field}\", expected a number", column + 1))
-            })?;
+            let value: f32 = field
+                .parse()
+                .map_err(|_| format!("line {line}, field {}: \"{field}\", expected a number", column + 1))?;
             if !value.is_finite() {
-                return Err(Error::data(
-                    path,
-                    format!("line {line}, field {}: {value}, expected a finite number", column + 1),
-                ));
+                return Err(format!("line {line}, field {}: {value}, expected a finite number", column + 1).into());
             }
             values.push(value);
         }

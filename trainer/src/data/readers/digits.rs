@@ -1,14 +1,11 @@
 //! The handwritten digits inside the program: the 10,000 images of the MNIST test files.
 
-use std::path::Path;
-
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-use super::{Role, idx};
+use super::{ReadError, Role, idx};
 use crate::data::Frames;
-use crate::error::Result;
 
 static IMAGES: &[u8] = include_bytes!("../../../assets/mnist/t10k-images-idx3-ubyte.gz");
 static LABELS: &[u8] = include_bytes!("../../../assets/mnist/t10k-labels-idx1-ubyte.gz");
@@ -20,7 +17,7 @@ pub const FIT: usize = 8_000;
 const SPLIT_SEED: u64 = 0;
 
 /// The 8,000 digits to fit on or the 2,000 held out, split by a shuffle that sees no label.
-pub fn embedded(role: Role) -> Result<Frames> {
+pub fn embedded(role: Role) -> Result<Frames, ReadError> {
     let all = all()?;
     let mut order: Vec<usize> = (0..all.len()).collect();
     order.shuffle(&mut ChaCha8Rng::seed_from_u64(SPLIT_SEED));
@@ -31,9 +28,9 @@ pub fn embedded(role: Role) -> Result<Frames> {
 }
 
 /// All 10,000 digits in the order of the file.
-pub fn all() -> Result<Frames> {
-    let name = Path::new("embedded digits");
-    let mut frames = idx::frames(name, IMAGES)?;
-    frames.labels = Some(idx::labels(name, LABELS)?);
+pub fn all() -> Result<Frames, ReadError> {
+    let fault = |problem| ReadError::new("embedded digits", problem);
+    let mut frames = idx::frames(IMAGES).map_err(fault)?;
+    frames.labels = Some(idx::labels(LABELS).map_err(fault)?);
     Ok(frames)
 }

@@ -9,10 +9,9 @@
 //! | rest | values, row-major |
 
 use std::io::Read;
-use std::path::Path;
 
+use super::ReadProblem;
 use crate::data::Frames;
-use crate::error::{Error, Result};
 use crate::frame::FrameShape;
 
 const U8_ELEMENTS: u8 = 0x08;
@@ -31,70 +30,58 @@ pub fn looks_like_idx(bytes: &[u8]) -> bool {
     bytes.starts_with(&GZIP_MAGIC) || bytes.starts_with(&[0, 0, U8_ELEMENTS])
 }
 
-/// Reads an IDX file; `path` only names it in errors.
-pub fn parse(path: &Path, bytes: &[u8]) -> Result<IdxArray> {
+/// The array in the bytes of an IDX file.
+pub fn parse(bytes: &[u8]) -> Result<IdxArray, ReadProblem> {
     let unzipped;
     let bytes = if bytes.starts_with(&GZIP_MAGIC) {
         let mut out = Vec::new();
         flate2::read::MultiGzDecoder::new(bytes)
             .read_to_end(&mut out)
-            .map_err(|e| Error::data(path, format!("gzip stream is damaged after {} bytes: {e}", out.len())))?;
+            .map_err(|source| ReadProblem::Gzip { bytes: out.len(), source })?;
         unzipped = out;
         &unzipped[..]
     } else {
         bytes
     };
-    let header = bytes
-        .get(..4)
-        .ok_or_else(|| Error::data(path, format!("{} bytes, expected an IDX header of at least 4", bytes.len())))?;
+    let header =
+        bytes.get(..4).ok_or_else(|| format!("{} bytes, expected an IDX header of at least 4", bytes.len()))?;
     if header[..2] != [0, 0] || header[2] != U8_ELEMENTS {
-        return Err(Error::data(
-            path,
-            format!("byte 0: magic {header:02x?}, expected [00, 00, 08, dimensions] (IDX of bytes)"),
-        ));
+        return Err(format!("byte 0: magic {header:02x?}, expected [00, 00, 08, dimensions] (IDX of bytes)").into());
     }
     let rank = usize::from(header[3]);
     let sizes = bytes
         .get(4..4 + 4 * rank)
-        .ok_or_else(|| Error::data(path, format!("file ends inside the {rank} sizes of its header")))?
+        .ok_or_else(|| format!("file ends inside the {rank} sizes of its header"))?
         .chunks_exact(4)
         .map(|b| u32::from_be_bytes([b[0], b[1], b[2], b[3]]) as usize)
         .collect::<Vec<_>>();
     let values = &bytes[4 + 4 * rank..];
     let expected = sizes.iter().try_fold(1usize, |a, &b| a.checked_mul(b));
     if expected != Some(values.len()) {
-        return Err(Error::data(
-            path,
-            format!(
-                "byte {}: {} values, expected {} for sizes {sizes:?}",
-                4 + 4 * rank,
-                values.len(),
-                expected.map_or("more than memory holds".into(), |e| e.to_string()),
-            ),
-        ));
+        let expected = expected.map_or("more than memory holds".into(), |e| e.to_string());
+        let (at, found) = (4 + 4 * rank, values.len());
+        return Err(format!("byte {at}: {found} values, expected {expected} for sizes {sizes:?}").into());
     }
     Ok(IdxArray { sizes, values: values.to_vec() })
 }
 
 /// Frames of an IDX file of images, `[N,H,W]` or `[N,C,H,W]`.
-pub fn frames(path: &Path, bytes: &[u8]) -> Result<Frames> {
-    let array = parse(path, bytes)?;
+pub fn frames(bytes: &[u8]) -> Result<Frames, ReadProblem> {
+    let array = parse(bytes)?;
     let (channels, height, width) = match array.sizes[..] {
         [_, h, w] => (1, h, w),
         [_, c, h, w] => (c, h, w),
-        _ => {
-            return Err(Error::data(path, format!("sizes {:?}, expected images [N,H,W] or [N,C,H,W]", array.sizes)));
-        }
+        _ => return Err(format!("sizes {:?}, expected images [N,H,W] or [N,C,H,W]", array.sizes).into()),
     };
     let values = array.values.iter().map(|&v| f32::from(v) / 255.0).collect();
     Ok(Frames { shape: FrameShape { channels, height, width }, values, labels: None })
 }
 
 /// Labels of an IDX file `[N]`.
-pub fn labels(path: &Path, bytes: &[u8]) -> Result<Vec<u32>> {
-    let array = parse(path, bytes)?;
+pub fn labels(bytes: &[u8]) -> Result<Vec<u32>, ReadProblem> {
+    let array = parse(bytes)?;
     match array.sizes[..] {
         [_] => Ok(array.values.iter().map(|&v| u32::from(v)).collect()),
-        _ => Err(Error::data(path, format!("sizes {:?}, expected labels [N]", array.sizes))),
+        _ => Err(format!("sizes {:?}, expected labels [N]", array.sizes).into()),
     }
 }

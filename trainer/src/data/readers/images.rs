@@ -2,14 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use super::ReadError;
 use crate::data::Frames;
-use crate::error::{Error, Result};
 use crate::frame::FrameShape;
 
 const EXTENSIONS: [&str; 3] = ["png", "jpg", "jpeg"];
 
 /// True if `folder` or one of its sub-folders holds an image.
-pub fn holds_images(folder: &Path) -> Result<bool> {
+pub fn holds_images(folder: &Path) -> Result<bool, ReadError> {
     Ok(!list(folder)?.is_empty())
 }
 
@@ -17,21 +17,24 @@ pub fn holds_images(folder: &Path) -> Result<bool> {
 ///
 /// Grey images give one channel, all others three. The name of the sub-folder an image lies in is
 /// its class; images directly in `folder` have none.
-pub fn read(folder: &Path) -> Result<Frames> {
+pub fn read(folder: &Path) -> Result<Frames, ReadError> {
     let files = list(folder)?;
     let mut shape = None;
     let mut values = Vec::new();
     let mut classes: Vec<&Path> = Vec::new();
     let mut labels = Vec::new();
     for file in &files {
-        let decoded = image::open(file).map_err(|e| Error::data(file, e))?;
+        let decoded = image::open(file).map_err(|e| ReadError::new(file, e))?;
         let grey = !decoded.color().has_color();
         let (width, height) = (decoded.width() as usize, decoded.height() as usize);
         let found = FrameShape { channels: if grey { 1 } else { 3 }, height, width };
         match shape {
             None => shape = Some(found),
             Some(first) if first != found => {
-                return Err(Error::data(file, format!("shape {found}, expected {first} as in {}", files[0].display())));
+                return Err(ReadError::new(
+                    file,
+                    format!("shape {found}, expected {first} as in {}", files[0].display()),
+                ));
             }
             Some(_) => {}
         }
@@ -50,16 +53,16 @@ pub fn read(folder: &Path) -> Result<Frames> {
             labels.push((classes.len() - 1) as u32);
         }
     }
-    let shape = shape.ok_or_else(|| Error::data(folder, "no PNG or JPEG file"))?;
+    let shape = shape.ok_or_else(|| ReadError::new(folder, "no PNG or JPEG file"))?;
     let labels = match labels.len() {
         0 => None,
         n if n == files.len() => Some(labels),
-        _ => return Err(Error::data(folder, "images lie both in sub-folders (classes) and beside them")),
+        _ => return Err(ReadError::new(folder, "images lie both in sub-folders (classes) and beside them")),
     };
     Ok(Frames { shape, values, labels })
 }
 
-fn list(folder: &Path) -> Result<Vec<PathBuf>> {
+fn list(folder: &Path) -> Result<Vec<PathBuf>, ReadError> {
     let mut files = Vec::new();
     for entry in entries(folder)? {
         if entry.is_dir() {
@@ -71,10 +74,10 @@ fn list(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
+fn entries(folder: &Path) -> Result<Vec<PathBuf>, ReadError> {
     let mut paths = std::fs::read_dir(folder)
         .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>())
-        .map_err(|e| Error::data(folder, e))?;
+        .map_err(|e| ReadError::new(folder, e))?;
     paths.sort();
     Ok(paths)
 }

@@ -2,10 +2,12 @@
 
 mod csv;
 pub mod digits;
+mod error;
 mod idx;
 mod images;
 mod npy;
 mod open;
 
+pub use error::{ReadError, ReadProblem};
 pub use npy::{write_npy, write_npy_frames};
 pub use open::{Role, open, open_table, parts};

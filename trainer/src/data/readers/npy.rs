@@ -6,36 +6,32 @@ use std::path::Path;
 
 use npyz::{DType, NpyFile, TypeChar};
 
+use super::ReadProblem;
 use crate::data::Frames;
 use crate::error::{Error, Result};
 use crate::frame::FrameShape;
 
 /// Frames of an `.npy` file.
-pub fn read_npy(path: &Path) -> Result<Frames> {
-    let file = File::open(path).map_err(|e| Error::data(path, e))?;
-    frames(path, "array", BufReader::new(file))
+pub fn read_npy(path: &Path) -> Result<Frames, ReadProblem> {
+    let npy = NpyFile::new(BufReader::new(File::open(path)?))?;
+    convert("array", npy)
 }
 
 /// Frames, and labels if there are any, of an `.npz` file.
-pub fn read_npz(path: &Path) -> Result<Frames> {
-    let mut archive = npyz::npz::NpzArchive::open(path).map_err(|e| Error::data(path, e))?;
+pub fn read_npz(path: &Path) -> Result<Frames, ReadProblem> {
+    let mut archive = npyz::npz::NpzArchive::open(path)?;
     let names: Vec<String> = archive.array_names().map(str::to_owned).collect();
     let x = pick(&names, &["x", "X", "images", "data", "arr_0"])
         .or_else(|| (names.len() == 1).then(|| names[0].clone()))
-        .ok_or_else(|| {
-            Error::data(
-                path,
-                format!("arrays {names:?}, expected the frames under \"x\" (labels, if any, under \"y\")"),
-            )
-        })?;
-    let mut result = match archive.by_name(&x).map_err(|e| Error::data(path, e))? {
-        Some(npy) => convert(path, &x, npy)?,
-        None => return Err(Error::data(path, format!("array \"{x}\" is missing"))),
+        .ok_or_else(|| format!("arrays {names:?}, expected the frames under \"x\" (labels, if any, under \"y\")"))?;
+    let mut result = match archive.by_name(&x)? {
+        Some(npy) => convert(&x, npy)?,
+        None => return Err(format!("array \"{x}\" is missing").into()),
     };
     if let Some(y) = pick(&names, &["y", "Y", "labels"])
-        && let Some(npy) = archive.by_name(&y).map_err(|e| Error::data(path, e))?
+        && let Some(npy) = archive.by_name(&y)?
     {
-        result.labels = Some(labels(path, &y, npy)?);
+        result.labels = Some(labels(&y, npy)?);
     }
     Ok(result)
 }
@@ -73,35 +69,28 @@ fn pick(names: &[String], wanted: &[&str]) -> Option<String> {
     wanted.iter().find_map(|w| names.iter().find(|n| n == w)).cloned()
 }
 
-fn frames(path: &Path, name: &str, reader: impl Read) -> Result<Frames> {
-    let npy = NpyFile::new(reader).map_err(|e| Error::data(path, e))?;
-    convert(path, name, npy)
-}
-
-fn convert<R: Read>(path: &Path, name: &str, npy: NpyFile<R>) -> Result<Frames> {
+fn convert<R: Read>(name: &str, npy: NpyFile<R>) -> Result<Frames, ReadProblem> {
     let sizes = npy.shape().to_vec();
     if npy.order() != npyz::Order::C {
-        return Err(Error::data(path, format!("{name} is in Fortran order; save it with numpy.ascontiguousarray")));
+        return Err(format!("{name} is in Fortran order; save it with numpy.ascontiguousarray").into());
     }
-    let values = floats(path, name, npy)?;
+    let values = floats(name, npy)?;
     let dims: Vec<usize> = sizes.iter().map(|&s| s as usize).collect();
     let (channels, height, width) = match dims[..] {
         [_, f] => (1, 1, f),
         [_, h, w] => (1, h, w),
         [_, c, h, w] => (c, h, w),
-        _ => {
-            return Err(Error::data(path, format!("{name} has shape {dims:?}, expected [N,F], [N,H,W] or [N,C,H,W]")));
-        }
+        _ => return Err(format!("{name} has shape {dims:?}, expected [N,F], [N,H,W] or [N,C,H,W]").into()),
     };
     Ok(Frames { shape: FrameShape { channels, height, width }, values, labels: None })
 }
 
-fn floats<R: Read>(path: &Path, name: &str, npy: NpyFile<R>) -> Result<Vec<f32>> {
+fn floats<R: Read>(name: &str, npy: NpyFile<R>) -> Result<Vec<f32>, ReadProblem> {
     let kind = match npy.dtype() {
         DType::Plain(t) => (t.type_char(), t.size_field()),
-        other => return Err(wrong_type(path, name, &other.descr())),
+        other => return Err(wrong_type(name, &other.descr())),
     };
-    let fault = |e: std::io::Error| Error::data(path, format!("{name}: {e}"));
+    let fault = |source| ReadProblem::Array { name: name.to_owned(), source };
     match kind {
         (TypeChar::Uint, 1) => {
             let bytes = npy.into_vec::<u8>().map_err(fault)?;
@@ -109,30 +98,28 @@ fn floats<R: Read>(path: &Path, name: &str, npy: NpyFile<R>) -> Result<Vec<f32>>
         }
         (TypeChar::Float, 4) => npy.into_vec::<f32>().map_err(fault),
         (TypeChar::Float, 8) => Ok(npy.into_vec::<f64>().map_err(fault)?.into_iter().map(|v| v as f32).collect()),
-        _ => Err(wrong_type(path, name, &npy.dtype().descr())),
+        _ => Err(wrong_type(name, &npy.dtype().descr())),
     }
 }
 
-fn labels<R: Read>(path: &Path, name: &str, npy: NpyFile<R>) -> Result<Vec<u32>> {
+fn labels<R: Read>(name: &str, npy: NpyFile<R>) -> Result<Vec<u32>, ReadProblem> {
     let kind = match npy.dtype() {
         DType::Plain(t) => (t.type_char(), t.size_field()),
-        other => return Err(wrong_type(path, name, &other.descr())),
+        other => return Err(wrong_type(name, &other.descr())),
     };
-    let fault = |e: std::io::Error| Error::data(path, format!("{name}: {e}"));
+    let fault = |source| ReadProblem::Array { name: name.to_owned(), source };
     let wide: Vec<i64> = match kind {
         (TypeChar::Uint, 1) => npy.into_vec::<u8>().map_err(fault)?.into_iter().map(i64::from).collect(),
         (TypeChar::Int, 4) => npy.into_vec::<i32>().map_err(fault)?.into_iter().map(i64::from).collect(),
         (TypeChar::Int, 8) => npy.into_vec::<i64>().map_err(fault)?,
-        _ => return Err(wrong_type(path, name, &npy.dtype().descr())),
+        _ => return Err(wrong_type(name, &npy.dtype().descr())),
     };
     wide.into_iter()
         .enumerate()
-        .map(|(n, v)| {
-            u32::try_from(v).map_err(|_| Error::data(path, format!("{name}[{n}] = {v}, expected a class of 0 or more")))
-        })
+        .map(|(n, v)| u32::try_from(v).map_err(|_| format!("{name}[{n}] = {v}, expected a class of 0 or more").into()))
         .collect()
 }
 
-fn wrong_type(path: &Path, name: &str, found: &str) -> Error {
-    Error::data(path, format!("{name} has element type {found}, expected u8, f32 or f64"))
+fn wrong_type(name: &str, found: &str) -> ReadProblem {
+    format!("{name} has element type {found}, expected u8, f32 or f64").into()
 }

@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{csv, digits, idx, images, npy};
+use super::{ReadError, ReadProblem, csv, digits, idx, images, npy};
 use crate::data::Frames;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// Which part of a data set is wanted where it has two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -40,57 +40,64 @@ pub fn parts(path: Option<&Path>) -> Vec<Role> {
 /// or a folder of PNG or JPEG files.
 ///
 /// # Errors
-/// [`Error::Data`] with the file, the place and what was expected.
+/// [`crate::Error::Data`] with the file, the place and what was expected.
 pub fn open(path: Option<&Path>, role: Role) -> Result<Frames> {
-    let Some(path) = path else { return digits::embedded(role) };
-    let frames = if path.is_dir() {
-        match mnist_file(path, role, "images-idx3-ubyte") {
-            Some(file) => read_idx(&file)?,
-            None if images::holds_images(path)? => images::read(path)?,
-            None => {
-                return Err(Error::data(
-                    path,
-                    format!("neither {}-images-idx3-ubyte[.gz] nor PNG or JPEG files in this folder", role.prefix()),
-                ));
-            }
-        }
-    } else {
-        open_file(path)?
-    };
-    checked(path, frames)
+    Ok(match path {
+        None => digits::embedded(role)?,
+        Some(path) => checked(path, read(path, role)?)?,
+    })
 }
 
 /// Opens one table of numbers, `.csv` or `.npy` `[N,F]`, for the `gmm` verb.
+///
+/// # Errors
+/// [`crate::Error::Data`] with the file, the place and what was expected.
 pub fn open_table(path: &Path) -> Result<Frames> {
-    checked(path, open_file(path)?)
+    Ok(checked(path, read_file(path)?)?)
 }
 
-fn open_file(path: &Path) -> Result<Frames> {
+fn read(path: &Path, role: Role) -> Result<Frames, ReadError> {
+    if !path.is_dir() {
+        return read_file(path);
+    }
+    match mnist_file(path, role, "images-idx3-ubyte") {
+        Some(file) => read_idx(&file),
+        None if images::holds_images(path)? => images::read(path),
+        None => Err(ReadError::new(
+            path,
+            format!("neither {}-images-idx3-ubyte[.gz] nor PNG or JPEG files in this folder", role.prefix()),
+        )),
+    }
+}
+
+fn read_file(path: &Path) -> Result<Frames, ReadError> {
     let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("").to_ascii_lowercase();
-    match extension.as_str() {
+    let frames = match extension.as_str() {
         "npy" => npy::read_npy(path),
         "npz" => npy::read_npz(path),
         "csv" => csv::read(path),
-        _ => read_idx(path),
-    }
-}
-
-fn read_bytes(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).map_err(|e| Error::data(path, e))
+        _ => return read_idx(path),
+    };
+    frames.map_err(|problem| ReadError::new(path, problem))
 }
 
 /// An IDX file of images, with the labels file beside it if its name follows MNIST's.
-fn read_idx(path: &Path) -> Result<Frames> {
-    let bytes = read_bytes(path)?;
-    if !idx::looks_like_idx(&bytes) {
-        return Err(Error::data(
-            path,
-            "not an IDX file (magic 00 00 08, gzipped or not); other inputs are .npy, .npz, .csv and folders of PNG or JPEG",
-        ));
-    }
-    let mut frames = idx::frames(path, &bytes)?;
-    if let Some(labels) = labels_beside(path) {
-        frames.labels = Some(idx::labels(&labels, &read_bytes(&labels)?)?);
+fn read_idx(path: &Path) -> Result<Frames, ReadError> {
+    let images = || -> Result<Frames, ReadProblem> {
+        let bytes = std::fs::read(path)?;
+        if !idx::looks_like_idx(&bytes) {
+            return Err(
+                "not an IDX file (magic 00 00 08, gzipped or not); other inputs are .npy, .npz, .csv and folders \
+                        of PNG or JPEG"
+                    .into(),
+            );
+        }
+        idx::frames(&bytes)
+    };
+    let mut frames = images().map_err(|problem| ReadError::new(path, problem))?;
+    if let Some(beside) = labels_beside(path) {
+        let labels = std::fs::read(&beside).map_err(ReadProblem::from).and_then(|bytes| idx::labels(&bytes));
+        frames.labels = Some(labels.map_err(|problem| ReadError::new(&beside, problem))?);
     }
     Ok(frames)
 }
@@ -107,13 +114,13 @@ fn mnist_file(folder: &Path, role: Role, what: &str) -> Option<PathBuf> {
     [plain, zipped].into_iter().find(|p| p.is_file())
 }
 
-fn checked(path: &Path, frames: Frames) -> Result<Frames> {
+fn checked(path: &Path, frames: Frames) -> Result<Frames, ReadError> {
     if frames.shape.is_empty() || frames.is_empty() {
-        return Err(Error::data(path, format!("no frames (shape of a frame: {})", frames.shape)));
+        return Err(ReadError::new(path, format!("no frames (shape of a frame: {})", frames.shape)));
     }
     if let Some(at) = frames.values.iter().position(|v| !v.is_finite()) {
         let p = frames.shape.len();
-        return Err(Error::data(
+        return Err(ReadError::new(
             path,
             format!("frame {}, value {}: {}, expected a finite number", at / p, at % p, frames.values[at]),
         ));
@@ -121,7 +128,7 @@ fn checked(path: &Path, frames: Frames) -> Result<Frames> {
     if let Some(labels) = &frames.labels
         && labels.len() != frames.len()
     {
-        return Err(Error::data(path, format!("{} labels for {} frames", labels.len(), frames.len())));
+        return Err(ReadError::new(path, format!("{} labels for {} frames", labels.len(), frames.len())));
     }
     Ok(frames)
 }
