@@ -39,7 +39,7 @@
 //! | §2: p(z,c) = p(z) p(c), integrals over c | p(z\|c) p(c), sums over c | `e9_`, `e10_e11_` |
 //! | §4: generally L ≥ L̂ | either sign; reported, never asserted | `section_4_` |
 //! | §6.1: log p(z\|c) ∝ -‖z - μ_c‖²/2σ_c² | the normaliser stays, note 1 | `e3_has_` |
-//! | §6.1: the entropy term prevents collapse | it widens q(z\|x) of one frame, note 2 | `without_` |
+//! | §6.1: the entropy term prevents collapse | it widens one q(z\|x), note 2 | `without_` |
 //! | §6.1.3: the best q(c\|x) is 1/K | it is E7, note 3 | `e7_is_uniform_` |
 //!
 //! 1. Without -(D/2) log σ_c² a learned σ_c runs to infinity.
