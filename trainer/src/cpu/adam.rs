@@ -1,4 +1,15 @@
-//! Adam (Kingma & Ba 2015) in one pass over a parameter, its gradient and its two moments.
+//! Adam (Kingma and Ba 2015) in one pass over a parameter, its gradient and its two moments.
+//!
+//! Step t, with g the gradient: m ← β₁ m + (1 - β₁) g, v ← β₂ v + (1 - β₂) g², then θ ← θ - rate ·
+//! m̂ / (√v̂ + ε) with m̂ = m/(1 - β₁ᵗ) and v̂ = v/(1 - β₂ᵗ). Numerator and denominator times √(1 -
+//! β₂ᵗ) give
+//!
+//! θ ← θ - rate · m · correction / (√v + ε'), correction = √(1 - β₂ᵗ)/(1 - β₁ᵗ), ε' = ε √(1 - β₂ᵗ),
+//!
+//! which divides once a value; both factors are the same for all values and are worked out once a
+//! step. Four arrays are walked side by side, each value is read and written once, and nothing is
+//! allocated; the same written with tensors walks memory once an operation. No value depends on
+//! another, so parts may run on any thread.
 
 use burn::optim::{AdamConfig, AdamState, AdaptiveMomentumState, ModuleOptimizer, Optimizer};
 use burn::tensor::{Device, Tensor};
@@ -11,10 +22,13 @@ use burn::backend::Dispatch;
 /// Values that one task takes.
 const PART: usize = 16_384;
 
+/// Decay β₁ of the first moment and β₂ of the second.
 const BETAS: [f32; 2] = [0.9, 0.999];
+/// Number ε that is added to the root of the second moment.
 const EPSILON: f32 = 1e-5;
 
-/// An optimiser that is Burn's own Adam everywhere but on the CPU, where it is this one, to the same state.
+/// An optimiser that is Burn's own Adam everywhere but on the CPU, where it is this one, to the
+/// same state.
 pub fn optimizer() -> ModuleOptimizer {
     let config = AdamConfig::new().with_beta_1(BETAS[0]).with_beta_2(BETAS[1]).with_epsilon(EPSILON);
     Adam(config.build()).into()
@@ -58,13 +72,14 @@ impl Optimizer for Adam {
     }
 }
 
-/// What a step multiplies by, the same for all values.
+/// Factors of a step, the same for all values.
 #[derive(Clone, Copy, Debug)]
 pub struct Factors {
+    /// Learning rate.
     rate: f32,
-    /// √(1 - β₂ᵗ) / (1 - β₁ᵗ).
+    /// Correction √(1 - β₂ᵗ) / (1 - β₁ᵗ) of both moments for their start at 0.
     correction: f32,
-    /// ε √(1 - β₂ᵗ).
+    /// Number ε √(1 - β₂ᵗ) that is added to the root of the uncorrected second moment.
     epsilon: f32,
 }
 
@@ -76,7 +91,7 @@ impl Factors {
     }
 }
 
-/// Moves `values`, and brings both moments up to date.
+/// Moves `values` one step, and brings both moments up to date; all slices are of one length.
 pub fn step(values: &mut [f32], gradient: &[f32], moment_1: &mut [f32], moment_2: &mut [f32], factors: Factors) {
     values
         .par_chunks_mut(PART)
@@ -88,7 +103,7 @@ pub fn step(values: &mut [f32], gradient: &[f32], moment_1: &mut [f32], moment_2
 }
 
 vectorised! {
-/// In the order of Burn's operations, so that its bits come out.
+/// The step of one part, in the order of Burn's operations, so that its bits come out.
 fn step_part<'a>(
     values: &'a mut [f32],
     gradient: &'a [f32],

@@ -1,4 +1,21 @@
-//! The layers as operations of Burn's CPU backend, and their gradients.
+//! The layers as operations of Burn's CPU backend, and as nodes of its graph of gradients.
+//!
+//! Each layer has two faces. On `Flex` it is a function of values. On `Autodiff<Flex>` it is one
+//! node of the graph where the same thing in Burn's operations would be a chain of nodes, each with
+//! a copy of the batch: the forward pass stores what the formula of the gradient needs, and
+//! `backward` takes the gradient by the output, applies that formula and hands on one gradient an
+//! input.
+//!
+//! | node | value | kept | gradients |
+//! |---|---|---|---|
+//! | convolution | y = ReLU(γ x̂ + β), x̂ of u = W·maps + b | inputs, u, mean, variance | maps, W, γ, β; 0 for b |
+//! | normalisation | y = ReLU(γ x̂ + β), x̂ of x | inputs, mean, variance | x, γ, β |
+//! | likelihood | s = Σ_p (x_p l_p - softplus(l_p)) | frames x, logits l | l: ds · (x - sigmoid(l)) |
+//!
+//! The formulas are derived in [`conv_block`], [`norm_block`] and [`bernoulli`]. Mean and variance
+//! leave a node as tensors of no graph: they feed running averages, and their part in the gradient
+//! of y is in the formula. Frames of the likelihood are data and get no gradient. A step of Adam is
+//! not part of any graph.
 
 use burn::backend::autodiff::NodeId;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
@@ -121,6 +138,7 @@ impl<C: CheckpointStrategy> CpuLayers for Autodiff<Flex, C> {
     }
 }
 
+/// Node of the graph for [`CpuLayers::conv_block`], with gradients for its five inputs.
 #[derive(Debug)]
 struct ConvBackward;
 
@@ -147,12 +165,14 @@ impl Backward<Flex, 5> for ConvBackward {
         };
         register(maps.map(|node| node.id), found.maps.unwrap_or_default(), &block.maps);
         register(weight.map(|node| node.id), found.weight, &block.weight);
+        // Σ over rows of the gradient before normalisation is 0, whatever the loss.
         register(bias.map(|node| node.id), vec![0.0; block.shape.outputs], &block.bias);
         register(gamma.map(|node| node.id), found.gamma, &block.gamma);
         register(beta.map(|node| node.id), found.beta, &block.beta);
     }
 }
 
+/// Node of the graph for [`CpuLayers::bernoulli`], with a gradient for the logits.
 #[derive(Debug)]
 struct BernoulliBackward;
 
@@ -169,6 +189,7 @@ impl Backward<Flex, 1> for BernoulliBackward {
     }
 }
 
+/// Node of the graph for [`CpuLayers::norm_block`], with gradients for its three inputs.
 #[derive(Debug)]
 struct NormBackward;
 
@@ -189,7 +210,7 @@ impl Backward<Flex, 3> for NormBackward {
     }
 }
 
-/// What a normalisation takes, contiguous.
+/// Inputs of a normalisation, contiguous.
 #[derive(Clone, Debug)]
 struct NormInputs {
     input: FlexTensor,
@@ -208,7 +229,7 @@ impl NormInputs {
         Affine { gamma: values(&self.gamma), beta: values(&self.beta), epsilon: self.epsilon as f32 }
     }
 
-    /// Output, mean, variance.
+    /// Runs the normalisation: output `[B,W]`, mean `[W]`, biased variance `[W]`.
     fn forward(&self) -> (FlexTensor, FlexTensor, FlexTensor) {
         let done = norm_block::forward(values(&self.input), self.affine());
         let columns = vec![done.mean.len()];
@@ -217,7 +238,7 @@ impl NormInputs {
     }
 }
 
-/// What a block takes, contiguous.
+/// Inputs of a convolution block, contiguous.
 #[derive(Clone, Debug)]
 struct ConvInputs {
     maps: FlexTensor,
@@ -229,7 +250,7 @@ struct ConvInputs {
     epsilon: f64,
 }
 
-/// What its gradient needs of the forward pass.
+/// Results of the forward pass that the gradient of a convolution block needs.
 #[derive(Clone, Debug)]
 struct ConvKept {
     sums: FlexTensor,
@@ -257,7 +278,7 @@ impl ConvInputs {
         conv_block::forward(self.shape, values(&self.maps), self.parameters())
     }
 
-    /// The tensors of a forward pass: what is kept, and output, mean, variance.
+    /// Tensors of a forward pass: what is kept, and output, mean, variance.
     fn outputs(&self, done: Forward) -> (ConvKept, (FlexTensor, FlexTensor, FlexTensor)) {
         let per_frame = done.output.len() / self.shape.frames;
         let outputs = vec![self.shape.outputs];
@@ -269,7 +290,7 @@ impl ConvInputs {
     }
 }
 
-/// What the likelihood takes, contiguous.
+/// Inputs of the likelihood, contiguous: `repeat` rows of logits for each frame.
 #[derive(Clone, Debug)]
 struct Logits {
     frames: FlexTensor,
@@ -304,7 +325,10 @@ fn values(tensor: &FlexTensor) -> &[f32] {
     tensor.as_slice().unwrap_or_default()
 }
 
-/// The tensor as all there is in its storage, which may be a part of a file.
+/// The tensor in a storage of its own, so that writing to it touches nothing else.
+///
+/// A tensor from a file may be a part of a storage that holds the whole file; only such a one is
+/// copied.
 fn alone(whole: FlexTensor) -> FlexTensor {
     let contiguous = whole.to_contiguous();
     drop(whole);
@@ -314,6 +338,7 @@ fn alone(whole: FlexTensor) -> FlexTensor {
     tensor(values(&contiguous).to_vec(), contiguous.layout().shape().to_vec())
 }
 
+/// A tensor of these values.
 fn tensor(values: Vec<f32>, shape: Vec<usize>) -> FlexTensor {
     FlexTensor::from_data(TensorData::new(values, shape))
 }

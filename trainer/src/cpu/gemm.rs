@@ -1,4 +1,9 @@
 //! The matrix product of the crate `gemm`, with lengths checked.
+//!
+//! That product takes one stride for rows and one for columns, so a transpose is the same values
+//! with the two exchanged, never a copy. It runs on the thread that asks, since its callers already
+//! give each thread its own frames, and since the order of its sums must not depend on the number
+//! of threads.
 
 use gemm::Parallelism;
 
@@ -13,7 +18,7 @@ pub struct Matrix<'a> {
 }
 
 impl<'a> Matrix<'a> {
-    /// `[rows, columns]`.
+    /// A matrix of `rows` rows and `columns` columns in row-major order.
     ///
     /// # Panics
     /// If there are not as many values.
@@ -22,7 +27,7 @@ impl<'a> Matrix<'a> {
         Self { values, rows, columns, row_stride: columns, column_stride: 1 }
     }
 
-    /// Its transpose.
+    /// The transpose of the matrix, without a copy.
     pub fn transposed(self) -> Self {
         Self {
             rows: self.columns,
@@ -34,7 +39,7 @@ impl<'a> Matrix<'a> {
     }
 }
 
-/// What becomes of what `out` holds.
+/// How a product meets the values that are in `out` already.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Into {
     /// The product takes its place.
@@ -43,7 +48,7 @@ pub enum Into {
     Add,
 }
 
-/// out `[m,n]` = or += a `[m,k]` · b `[k,n]`, on the thread that asks.
+/// Product of `a` `[m,k]` and `b` `[k,n]`, put or added into `out` `[m,n]`, in m·n·k multiply-adds.
 ///
 /// # Panics
 /// If the shapes do not fit.

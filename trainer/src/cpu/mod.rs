@@ -1,8 +1,8 @@
 //! The hot layers of training on the CPU: one pass over memory where Burn's CPU backend takes many.
 //!
-//! Each has the value and the gradient of the same thing written with Burn's own operations, which GPUs run
-//! (`tests/trainer/cpu_layers.rs` compares them). Work is cut into parts of a fixed size and their sums are added in order, so
-//! results do not depend on the number of threads.
+//! Each has the value and the gradient of the same thing written with Burn's own operations, which
+//! GPUs run (`tests/trainer/cpu_layers.rs` compares them). Work is cut into parts of a fixed size
+//! and their sums are added in order, so results do not depend on the number of threads.
 
 mod adam;
 mod autodiff;
@@ -25,13 +25,14 @@ pub fn on_cpu(device: &Device) -> bool {
     device.clone().inner() == Device::flex()
 }
 
-/// What [`conv_block`] and [`norm_block`] give.
+/// Output of [`conv_block`] and of [`norm_block`].
 pub struct Normalised {
-    /// What was normalised, after ReLU: `[B, rows·columns·O]`, channels last, of a convolution.
+    /// Normalised values after ReLU: `[B, rows·columns·O]`, channels last, of a convolution, else
+    /// `[B,W]`.
     pub output: Tensor<2>,
     /// Mean of each channel or column over the batch `[O]`, without gradient.
     pub mean: Tensor<1>,
-    /// Its biased variance `[O]`, without gradient.
+    /// Biased variance of each channel or column over the batch `[O]`, without gradient.
     pub variance: Tensor<1>,
 }
 
@@ -94,7 +95,9 @@ pub fn norm_block(input: Tensor<2>, [gamma, beta]: [Tensor<1>; 2], epsilon: f64)
     }
 }
 
-/// Σ_p log Bernoulli(x_p; sigmoid(logit_p)), as [`crate::elbo::reconstruction::log_bernoulli`] gives it a value.
+/// Log likelihood of a Bernoulli, Σ_p log Bernoulli(x_p; sigmoid(logit_p)) of each row.
+///
+/// A value's part of it is that of [`crate::elbo::reconstruction::log_bernoulli`].
 ///
 /// # Shapes
 /// - `frames`: `[N,P]`; `logits`: `[N·R,P]`, R rows for each frame in turn
@@ -112,7 +115,7 @@ pub fn bernoulli(frames: Tensor<2>, logits: Tensor<2>) -> Tensor<1> {
 /// The layers as operations of a backend, which is how Burn lets gradients be written by hand.
 #[backend_extension(Flex, Autodiff)]
 pub(crate) trait CpuLayers: Backend {
-    /// See [`conv_block`]: output, mean, variance.
+    /// Convolution block as an operation of a backend, see [`conv_block`]: output, mean, variance.
     fn conv_block(
         maps: FloatTensor<Self>,
         weight: FloatTensor<Self>,
@@ -123,10 +126,10 @@ pub(crate) trait CpuLayers: Backend {
         epsilon: f64,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
 
-    /// See [`bernoulli`].
+    /// Log likelihood as an operation of a backend, see [`bernoulli`].
     fn bernoulli(frames: FloatTensor<Self>, logits: FloatTensor<Self>) -> FloatTensor<Self>;
 
-    /// See [`norm_block`]: output, mean, variance.
+    /// Normalisation as an operation of a backend, see [`norm_block`]: output, mean, variance.
     fn norm_block(
         input: FloatTensor<Self>,
         gamma: FloatTensor<Self>,
@@ -134,7 +137,7 @@ pub(crate) trait CpuLayers: Backend {
         epsilon: f64,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
 
-    /// See [`adam`]: values and both moments after a step; nothing is tracked.
+    /// One step of Adam: values and both moments after it; nothing is tracked.
     fn adam(
         values: FloatTensor<Self>,
         gradient: FloatTensor<Self>,

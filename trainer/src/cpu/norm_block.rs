@@ -1,7 +1,17 @@
 //! Batch normalisation with the batch's own statistics, then ReLU, over the columns of `[B,W]`.
 //!
-//! y = max(0, γ x̂ + β), x̂ = (x - mean) / √(variance + ε). With g the gradient by y where y > 0:
-//! dβ = Σ g, dγ = Σ g x̂, dx = γ / √(variance + ε) · (g - dβ/B - x̂ dγ/B) (Ioffe & Szegedy 2015).
+//! Forward, for each column: x̂ = (x - mean)/σ with σ² = variance + ε, y = max(0, γ x̂ + β); mean
+//! and biased variance are those of the column. Three walks over the rows: the mean, then the
+//! squared deviations from it (the sum of squares less the squared sum would cancel), then y.
+//!
+//! Backward, with g the gradient by y where y > 0, else 0: dβ = Σ g and dγ = Σ g x̂. The gradient
+//! by x̂ is γ g. A value x_i moves x̂_j of its column by dx̂_j/dx_i = (δ_ij - 1/B - x̂_i x̂_j/B)/σ:
+//! its own directly, all through the mean, all through σ. Summed over j, dx = γ/σ · (g - dβ/B - x̂
+//! dγ/B) (Ioffe and Szegedy 2015). Two walks: Σ g and Σ g (x - mean), then dx. Neither x̂ nor the
+//! mask of the ReLU is kept; both follow from x.
+//!
+//! Walks are over rows of memory, never down a column, in tasks of [`ROWS`] rows whose sums are
+//! added in order: the result does not depend on the number of threads.
 
 use rayon::prelude::*;
 
@@ -10,38 +20,38 @@ use super::vectors::vectorised;
 /// Rows that one task takes; sums over rows are added in the order of the tasks.
 const ROWS: usize = 32;
 
-/// What the normalisation is made with, a value a column.
+/// Parameters of the normalisation, a value a column.
 #[derive(Clone, Copy)]
 pub struct Affine<'a> {
-    /// γ.
+    /// Scale γ of each column `[W]`.
     pub gamma: &'a [f32],
-    /// β.
+    /// Shift β of each column `[W]`.
     pub beta: &'a [f32],
-    /// ε.
+    /// Number ε that is added to the variance under the root.
     pub epsilon: f32,
 }
 
-/// What comes out.
+/// Output of the forward pass, and the statistics that the gradient needs.
 pub struct Forward {
-    /// y `[B,W]`.
+    /// Normalised and clipped values y `[B,W]`.
     pub output: Vec<f32>,
-    /// Mean of each column.
+    /// Mean of each column `[W]`.
     pub mean: Vec<f32>,
-    /// Its biased variance.
+    /// Biased variance of each column `[W]`.
     pub variance: Vec<f32>,
 }
 
-/// The gradients.
+/// Gradients of the loss by everything that goes in.
 pub struct Backward {
-    /// By x `[B,W]`.
+    /// Gradient by x `[B,W]`.
     pub input: Vec<f32>,
-    /// By γ.
+    /// Gradient by γ `[W]`.
     pub gamma: Vec<f32>,
-    /// By β.
+    /// Gradient by β `[W]`.
     pub beta: Vec<f32>,
 }
 
-/// The value.
+/// Normalises `input`, `[B,W]`, and clips it at 0.
 pub fn forward(input: &[f32], affine: Affine<'_>) -> Forward {
     let width = affine.gamma.len();
     let share = 1.0 / (input.len() / width) as f32;
@@ -64,7 +74,9 @@ pub fn forward(input: &[f32], affine: Affine<'_>) -> Forward {
     Forward { output, mean, variance }
 }
 
-/// The gradient, given that by y.
+/// Gradients of the loss, given that by y in `gradient`, `[B,W]`.
+///
+/// `input` is what [`forward`] was given; `mean` and `variance` are what it returned.
 pub fn backward(input: &[f32], affine: Affine<'_>, mean: &[f32], variance: &[f32], gradient: &[f32]) -> Backward {
     let width = affine.gamma.len();
     let scale = scale(affine, variance);
@@ -147,12 +159,12 @@ impl Subtracted<'_> {
     }
 }
 
-/// γ / √(variance + ε).
+/// Factor γ / √(variance + ε) of each column.
 fn scale(affine: Affine<'_>, variance: &[f32]) -> Vec<f32> {
     affine.gamma.iter().zip(variance).map(|(gamma, v)| gamma / (v + affine.epsilon).sqrt()).collect()
 }
 
-/// Sums a column over all rows, `add` taking one task's.
+/// Sums a value a column over all rows; `add` adds the rows of one task to sums that begin at 0.
 fn over_rows(input: &[f32], width: usize, add: impl Fn(&[f32], &mut [f32]) + Sync) -> Vec<f32> {
     let mut parts = Vec::new();
     input
@@ -166,6 +178,7 @@ fn over_rows(input: &[f32], width: usize, add: impl Fn(&[f32], &mut [f32]) + Syn
     in_order(parts, width)
 }
 
+/// Adds up the sums of the tasks in the order of the tasks.
 fn in_order(parts: Vec<Vec<f32>>, width: usize) -> Vec<f32> {
     let mut total = vec![0.0; width];
     parts.iter().for_each(|part| add(&mut total, part));
@@ -173,6 +186,7 @@ fn in_order(parts: Vec<Vec<f32>>, width: usize) -> Vec<f32> {
 }
 
 vectorised! {
+/// Adds a row to the sums of its columns.
 fn add<'a>(sums: &'a mut [f32], row: &'a [f32]) -> () {
     for (sum, x) in sums.iter_mut().zip(row) {
         *sum += x;
@@ -181,6 +195,7 @@ fn add<'a>(sums: &'a mut [f32], row: &'a [f32]) -> () {
 }
 
 vectorised! {
+/// Adds the squared deviations of a row from the means of its columns.
 fn add_squares<'a>(sums: &'a mut [f32], row: &'a [f32], mean: &'a [f32]) -> () {
     for ((sum, x), mean) in sums.iter_mut().zip(row).zip(mean) {
         *sum += (x - mean) * (x - mean);
@@ -189,6 +204,7 @@ fn add_squares<'a>(sums: &'a mut [f32], row: &'a [f32], mean: &'a [f32]) -> () {
 }
 
 vectorised! {
+/// Writes max(0, (x - mean)·scale + β) of a row.
 fn normalise<'a>(out: &'a mut [f32], row: &'a [f32], columns: Columns<'a>) -> () {
     let width = out.len();
     let row = &row[..width];
@@ -202,6 +218,7 @@ fn normalise<'a>(out: &'a mut [f32], row: &'a [f32], columns: Columns<'a>) -> ()
 }
 
 vectorised! {
+/// Adds g and g (x - mean) of one row to the sums, g the gradient where ReLU let pass.
 fn add_gradient<'a>(sums: GradientSums<'a>, gradient: &'a [f32], row: &'a [f32], columns: Columns<'a>) -> () {
     let width = row.len();
     let GradientSums { plain, moments } = sums;
@@ -217,6 +234,9 @@ fn add_gradient<'a>(sums: GradientSums<'a>, gradient: &'a [f32], row: &'a [f32],
 }
 
 vectorised! {
+/// Writes dx = scale · (g - plain - (x - mean)·slope) of a row.
+///
+/// `columns` holds mean, scale = γ/σ, β, plain = Σ g / B and slope = Σ g (x - mean) / (B σ²).
 fn gradient_of_row<'a>(
     out: &'a mut [f32],
     gradient: &'a [f32],

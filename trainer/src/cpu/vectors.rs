@@ -1,7 +1,7 @@
 //! Functions compiled once for every width of vectors.
 
-/// A function whose body is compiled for AVX-512, for AVX2 and for what every machine has; a call picks the best that
-/// this machine has. All references share one lifetime.
+/// A function whose body is compiled for AVX-512, for AVX2 and for what every machine has; a call
+/// picks the best that this machine has. All references share one lifetime.
 macro_rules! vectorised {
     ($(#[$attribute:meta])* $visible:vis fn $name:ident<$life:lifetime>(
         $($argument:ident: $type:ty),* $(,)?

@@ -4,9 +4,11 @@ use std::f64::consts::PI;
 
 use burn::tensor::Tensor;
 
-/// E_q(z|x) log N(z; μ_c, σ_c² I) = -(D/2) log(2πσ_c²) - (‖m - μ_c‖² + Σ_d v_d) / (2σ_c²) (E3).
+/// How well q(z|x) lies on each cluster's prior, in expectation over z (E3).
 ///
-/// The term -(D/2) log σ_c² is missing in §6.1 of the paper; without it σ_c would run to infinity.
+/// E_q(z|x) log N(z; μ_c, σ_c² I) = -(D/2) log(2πσ_c²) - (‖m - μ_c‖² + Σ_d v_d) / (2σ_c²), in
+/// closed form. The term -(D/2) log σ_c² is missing in §6.1 of the paper; without it σ_c would run
+/// to infinity.
 ///
 /// # Shapes
 /// - `mu_z`, `log_var_z`: `[B,D]`; `mu_c`: `[K,D]`; `log_var_c`: `[K]`
@@ -16,7 +18,7 @@ pub fn per_cluster(mu_z: Tensor<2>, log_var_z: Tensor<2>, mu_c: Tensor<2>, log_v
     log_normal(squared_distance(mu_z, mu_c) + log_var_z.exp().sum_dim(1), log_var_c, d)
 }
 
-/// log p(z|c) of a sample z.
+/// Log-density log p(z|c) of a sample z under each cluster's prior.
 ///
 /// # Shapes
 /// - `z`: `[B,D]`; `mu_c`: `[K,D]`; `log_var_c`: `[K]`
@@ -26,14 +28,16 @@ pub fn at_sample(z: Tensor<2>, mu_c: Tensor<2>, log_var_c: Tensor<1>) -> Tensor<
     log_normal(squared_distance(z, mu_c), log_var_c, d)
 }
 
-/// -½ (distance / σ_c² + D log 2πσ_c²), the normaliser included, which the paper leaves out.
+/// Log-density of N(μ_c, σ_c² I) from squared distances, -½ (distance / σ_c² + D log 2πσ_c²).
+///
+/// The normaliser is included, which the paper leaves out.
 fn log_normal(distance: Tensor<2>, log_var_c: Tensor<1>, d: usize) -> Tensor<2> {
     let log_var_c = log_var_c.unsqueeze_dim::<2>(0);
     let scaled = distance * (-log_var_c.clone()).exp();
     (scaled + (log_var_c + (2.0 * PI).ln()) * d as f64) * -0.5
 }
 
-/// ‖m - μ_c‖², from differences rather than from products, which would cancel.
+/// Squared distance ‖m - μ_c‖², from differences rather than from products, which would cancel.
 ///
 /// # Shapes
 /// - `mu_z`: `[B,D]`; `mu_c`: `[K,D]`

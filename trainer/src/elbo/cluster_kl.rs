@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-/// KL(q(c|x) ‖ 1/K) = log K - H(q(c|x)) (E6), in `[0, log K]`.
+/// Charge for deciding on a cluster, KL(q(c|x) ‖ 1/K) = log K - H(q(c|x)) (E6), in `[0, log K]`.
 ///
 /// # Shapes
 /// - `log_q`: log q(c|x) `[B,K]`

@@ -1,14 +1,24 @@
 //! What the clusters tell about the frames, and about each other across two views.
 //!
-//! E12: the mean of KL(q(c|x) ‖ 1/K) over frames is I(x;c) + KL(q̄ ‖ 1/K), so eq. (6.1) charges for
-//! the information that a clustering exists to give. Stage 3 gives it back.
+//! With q̄ the mean of q(c|x) over frames, the mean charge for deciding splits in two (E12):
+//!
+//! E_x KL(q(c|x) ‖ 1/K) = log K - E_x H(q(c|x)) = (H(q̄) - E_x H(q(c|x))) + (log K - H(q̄)) =
+//! I(x;c) + KL(q̄ ‖ 1/K).
+//!
+//! The second part asks for clusters of equal size. The first is the information that a clustering
+//! exists to give, and eq. (6.1) charges for it: that is one of the ways into collapse. Stage 3
+//! gives it back.
+//!
+//! All functions take log q(c|x) of a batch and return one number for it. Over a batch of B frames
+//! that number is an estimate: q̄ is the mean of the batch, so H(q̄) is a little low on average.
 
 use burn::tensor::Tensor;
 
-/// Probabilities below this count as this under a logarithm.
+/// Least probability under a logarithm; what is below counts as this, so that 0 log 0 is 0 and not
+/// NaN.
 const FLOOR: f64 = 1e-8;
 
-/// Entropy of the mean cluster distribution q̄ of a batch, H(q̄).
+/// Entropy of the mean cluster distribution q̄ of a batch, H(q̄): how evenly clusters are used.
 ///
 /// # Shapes
 /// - `log_q`: `[B,K]`
@@ -18,7 +28,7 @@ pub fn marginal_entropy(log_q: Tensor<2>) -> Tensor<1> {
     -(mean.clone() * mean.clamp_min(FLOOR).log()).sum()
 }
 
-/// Mean over frames of H(q(c|x)).
+/// Mean entropy of q(c|x) over frames: how undecided a frame is on average.
 ///
 /// # Shapes
 /// - `log_q`: `[B,K]`
@@ -28,7 +38,9 @@ pub fn mean_entropy(log_q: Tensor<2>) -> Tensor<1> {
     -(log_q.clone().exp() * log_q).sum() / b
 }
 
-/// I(x;c) = H(q̄) - mean over frames of H(q(c|x)).
+/// Information of the cluster about the frame, I(x;c) = H(q̄) - mean over frames of H(q(c|x)).
+///
+/// It is largest, log K, if every frame is decided and all clusters are used alike.
 ///
 /// # Shapes
 /// - `log_q`: `[B,K]`
@@ -39,7 +51,13 @@ pub fn mutual_information(log_q: Tensor<2>) -> Tensor<1> {
 
 /// Mutual information between the clusters of a frame and of its view, over the batch.
 ///
-/// The joint is P = mean over frames of q(c|x) q(c'|Tx), made symmetric (as in IIC).
+/// The joint P(c,c') is the mean over frames of q(c|x) q(c'|Tx), one matrix product `[K,B]` by
+/// `[B,K]`. A view of a view is a view, so P is made symmetric, ½ (P + Pᵀ), as in invariant
+/// information clustering (X. Ji et al., *IIC*, 2019); then both margins are the same sums of
+/// columns P(c). I = Σ P(c,c') (log P(c,c') - log P(c) - log P(c')).
+///
+/// It is high only if a view goes where its frame goes, and frames go to different clusters. The
+/// cost is B·K² multiply-adds.
 ///
 /// # Shapes
 /// - `log_q`, `log_q_view`: `[B,K]`
@@ -53,7 +71,11 @@ pub fn between_views(log_q: Tensor<2>, log_q_view: Tensor<2>) -> Tensor<1> {
     (joint.clone() * (joint.log() - independent)).sum()
 }
 
-/// ½ `[KL(q ‖ q') + KL(q' ‖ q)]` averaged over the batch, each with its first argument held fixed.
+/// Disagreement of frame and view, ½ (KL(q ‖ q') + KL(q' ‖ q)) averaged over the batch.
+///
+/// Each divergence has its first argument held fixed under the gradient: a frame is the target of
+/// its view, and a view that of its frame, and neither is drawn towards being undecided by its own
+/// entropy.
 ///
 /// # Shapes
 /// - `log_q`, `log_q_view`: `[B,K]`

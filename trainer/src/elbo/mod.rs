@@ -1,6 +1,52 @@
-//! The evidence lower bound, one file a term. Tensors in, tensors out: no configuration, no random numbers.
+//! The evidence lower bound, one file a term. Tensors in, tensors out: no configuration, no random
+//! numbers.
 //!
-//! Eq. (6.1): L(x) = E_q log p(x|z,c) + E_q log p(z|c) - KL(q(c|x) ‖ p(c)) - E_q log q(z|x).
+//! The bound of eq. (6.1) for one frame x, the one that training maximises, is
+//!
+//! L(x) = E_q log p(x|z,c) + E_q log p(z|c) - KL(q(c|x) ‖ p(c)) - E_q log q(z|x),
+//!
+//! with q(z|x) = N(m, diag v), p(z|c) = N(μ_c, σ_c² I), p(c) = 1/K. Everything is in nats, a value
+//! a frame, and everything about clusters is in log space: at log-densities of -40 an `exp` in f16
+//! is 0 for every cluster, which looks like a collapse.
+//!
+//! # The equations
+//!
+//! Equations and sections are those of the paper, *XAI: Cluster Variational Inference Reports* (J.
+//! Li, 2025). Tests are named after the first column (`e7_..`), in `tests/trainer/elbo.rs`, those
+//! of E13 in `tests/trainer/gmm.rs`.
+//!
+//! | | what | paper | where |
+//! |---|---|---|---|
+//! | E1 | log p(x) = L(x) + KL(q(z\|x) ‖ p(z\|x)) | (1.8) | checked on a grid |
+//! | E2 | KL(q(z\|x) ‖ N(0, I)) | (1.10) | [`standard`] |
+//! | E3 | alignment E_q log p(z\|c) of each cluster | (6.1) term 2 | [`alignment`] |
+//! | E4 | entropy H(q(z\|x)) | (6.1) term 4 | [`latent_entropy`] |
+//! | E5 | E3 + E4 = -KL(q(z\|x) ‖ p(z\|c)) | (6.1) | follows |
+//! | E6 | KL(q(c\|x) ‖ p(c)) = log K - H(q(c\|x)) | (6.1) term 3 | [`cluster_kl`] |
+//! | E7 | the best q(c\|x) given the rest | §6.1.3 | [`optimum`] |
+//! | E8 | the bound at that q(c\|x) | (6.1) | [`optimum`] |
+//! | E9 | the four terms together | (6.1) | [`Terms`], term 1 in [`reconstruction`] |
+//! | E10 | the bound with q(c\|z) | §2 | [`sampled`] |
+//! | E11 | its Jensen gap, and L - L̂ | §3, §4 | [`sampled`] |
+//! | E12 | E KL(q(c\|x) ‖ 1/K) = I(x;c) + KL(q̄ ‖ 1/K) | - | [`information`] |
+//! | E13 | Gaussian mixtures by EM, MLE and MAP | §5 | [`crate::gmm`] |
+//! | E14 | μ_c and σ_c² that maximise the bound given q | (6.1) | [`crate::gmm::Moments`] |
+//!
+//! # Where the paper is wrong
+//!
+//! | the paper | what holds instead | test |
+//! |---|---|---|
+//! | §2: p(z,c) = p(z) p(c), integrals over c | p(z\|c) p(c), sums over c | `e9_`, `e10_e11_` |
+//! | §4: generally L ≥ L̂ | either sign; reported, never asserted | `section_4_` |
+//! | §6.1: log p(z\|c) ∝ -‖z - μ_c‖²/2σ_c² | the normaliser stays, note 1 | `e3_has_` |
+//! | §6.1: the entropy term prevents collapse | it widens one q(z\|x), note 2 | `without_` |
+//! | §6.1.3: the best q(c\|x) is 1/K | it is E7, note 3 | `e7_is_uniform_` |
+//!
+//! 1. Without -(D/2) log σ_c² a learned σ_c runs to infinity.
+//! 2. The entropy is that of one frame and cannot separate clusters: they collapse beside it. The
+//!    test is in `tests/trainer/training.rs`. What collapse follows from is in [`information`].
+//! 3. 1/K is best for the third term alone. With all four it is best only if all exponents e_c are
+//!    equal.
 
 pub mod alignment;
 pub mod cluster_kl;
@@ -13,14 +59,14 @@ pub mod standard;
 
 use burn::tensor::Tensor;
 
-/// The four terms of eq. (6.1) for each of B frames, nats.
+/// The four terms of eq. (6.1), one value of each for each of B frames, nats.
 #[derive(Clone, Debug)]
 pub struct Terms {
-    /// Term 1, E_{q(c|x) q(z|x)} log p(x|z,c) `[B]`.
+    /// Term 1, the reconstruction E_{q(c|x) q(z|x)} log p(x|z,c) `[B]`.
     pub reconstruction: Tensor<1>,
-    /// Term 2, E_{q(c|x)} E_{q(z|x)} log p(z|c) `[B]`.
+    /// Term 2, the latent alignment E_{q(c|x)} E_{q(z|x)} log p(z|c) `[B]`.
     pub alignment: Tensor<1>,
-    /// KL(q(c|x) ‖ p(c)) `[B]`; term 3 is its negative.
+    /// Divergence KL(q(c|x) ‖ p(c)) `[B]`, not below 0; term 3 is its negative.
     pub cluster_kl: Tensor<1>,
     /// Term 4, the entropy -E_{q(z|x)} log q(z|x) `[B]`.
     pub latent_entropy: Tensor<1>,
@@ -32,14 +78,14 @@ impl Terms {
     /// # Shapes
     /// - `log_q`: log q(c|x) `[B,K]`
     /// - `log_likelihood`: log p(x|z,c) `[B,K]`, z a sample of q(z|x)
-    /// - `alignment`: E3 `[B,K]`
-    /// - `log_var_z`: `[B,D]`
+    /// - `alignment`: E_q log p(z|c) of each cluster `[B,K]`, see [`alignment::per_cluster`]
+    /// - `log_var_z`: log v `[B,D]`
     pub fn new(log_q: Tensor<2>, log_likelihood: Tensor<2>, alignment: Tensor<2>, log_var_z: Tensor<2>) -> Self {
         let reconstruction = expectation(log_q.clone().exp(), log_likelihood);
         Self::with_reconstruction(reconstruction, log_q, alignment, log_var_z)
     }
 
-    /// Evaluates the terms around an estimate of term 1 `[B]`.
+    /// Evaluates the terms around an estimate of term 1 `[B]`; the rest is as for [`Terms::new`].
     pub fn with_reconstruction(
         reconstruction: Tensor<1>,
         log_q: Tensor<2>,
@@ -54,13 +100,13 @@ impl Terms {
         }
     }
 
-    /// The bound of eq. (6.1) `[B]`, the one place where the signs of the terms stand.
+    /// The bound of eq. (6.1) `[B]`, nats; the one place where the signs of the terms stand.
     pub fn total(&self) -> Tensor<1> {
         self.reconstruction.clone() + self.alignment.clone() - self.cluster_kl.clone() + self.latent_entropy.clone()
     }
 }
 
-/// Σ_c q(c) f(c).
+/// Expectation Σ_c q(c) f(c) over clusters.
 ///
 /// # Shapes
 /// - `q`, `f`: `[B,K]`
@@ -70,6 +116,9 @@ pub fn expectation(q: Tensor<2>, f: Tensor<2>) -> Tensor<1> {
 }
 
 /// log Σ exp over the last dimension, stable for any finite input.
+///
+/// The largest entry is taken out first, so that the largest exponential is 1 and none overflows.
+/// It is held fixed under the gradient, which is the softmax either way.
 ///
 /// # Shapes
 /// - `x`: `[B,K]`

@@ -5,18 +5,21 @@ use std::f64::consts::PI;
 use burn::tensor::activation::log_sigmoid;
 use burn::tensor::{IndexingUpdateOp, Int, Tensor};
 
-/// log Bernoulli(x; sigmoid(logit)) = x·logit - log(1 + exp(logit)), for x in `[0, 1]`.
+/// Log-density of one value under a Bernoulli given by its logit, for x in `[0, 1]`.
+///
+/// log Bernoulli(x; sigmoid(logit)) = x·logit - log(1 + exp(logit)); the logarithm is that of a
+/// sigmoid, -log(1 + exp(logit)) = log sigmoid(-logit), which no logit overflows.
 ///
 /// # Shapes
-/// - `x` broadcasts to `logits`; output as `logits`
+/// - `x` broadcasts to `logits`; output as `logits`, nats
 pub fn log_bernoulli<const R: usize>(x: Tensor<R>, logits: Tensor<R>) -> Tensor<R> {
     x * logits.clone() + log_sigmoid(-logits)
 }
 
-/// log N(x; mean, exp(log_var)).
+/// Log-density of one value under a Gaussian, log N(x; mean, exp(log_var)).
 ///
 /// # Shapes
-/// - `x` broadcasts to `mean`; `log_var`: `[1]`; output as `mean`
+/// - `x` broadcasts to `mean`; `log_var`: `[1]`, one for all values; output as `mean`, nats
 pub fn log_gaussian<const R: usize>(x: Tensor<R>, mean: Tensor<R>, log_var: Tensor<1>) -> Tensor<R> {
     let log_var = log_var.reshape([1; R]);
     let precision = (-log_var.clone()).exp();
@@ -29,20 +32,30 @@ const FLOOR: f64 = 1e-12;
 /// Two clusters a frame from which Σ_c q(c|x) f(c) is estimated without bias, value and gradient.
 ///
 /// The most probable cluster c₁ counts exactly; of the rest one, c₂, is drawn with probability
-/// p(c) = q(c)/(1 - q(c₁)). With f(c₁) as control variate (Σ_c ∇q(c) = 0),
-/// Σ_c q(c) f(c) = f(c₁) + E_{c₂~p} `[q(c₂)/p(c₂)]` (f(c₂) - f(c₁)), p held fixed under the gradient.
-/// It costs two passes of the decoder instead of K.
+/// p(c) = q(c)/(1 - q(c₁)). Since Σ_c q(c) = 1,
+///
+/// Σ_c q(c) f(c) = f(c₁) + Σ_{c≠c₁} q(c) (f(c) - f(c₁)) = f(c₁) + E_{c₂~p} w (f(c₂) - f(c₁)), w =
+/// q(c₂)/p(c₂).
+///
+/// p is held fixed under the gradient, so the value of w is 1 - q(c₁) for every draw and its
+/// gradient is ∇q(c₂)/p(c₂). The expected gradient through w is Σ_{c≠c₁} ∇q(c) (f(c) - f(c₁)) = Σ_c
+/// ∇q(c) f(c), because Σ_c ∇q(c) = 0: f(c₁) is a control variate that costs nothing. Where the
+/// model is sure, w is small and so is the noise. The decoder is run twice a frame instead of K
+/// times.
 pub struct TwoClusters {
-    /// c₁ `[B]`.
+    /// The most probable cluster c₁ of each frame `[B]`.
     pub first: Tensor<1, Int>,
-    /// c₂ `[B]`.
+    /// The cluster c₂ of each frame, drawn from the others `[B]`.
     pub second: Tensor<1, Int>,
-    /// q(c₂)/p(c₂) `[B]`.
+    /// Weight w = q(c₂)/p(c₂) of each frame `[B]`.
     weight: Tensor<1>,
 }
 
 impl TwoClusters {
     /// Picks the clusters.
+    ///
+    /// c₂ is drawn by adding Gumbel noise to log q and taking the largest among the others, which
+    /// has the probability p without p being normalised.
     ///
     /// # Shapes
     /// - `log_q`: log q(c|x) `[B,K]`; `gumbel`: standard Gumbel noise `[B,K]`

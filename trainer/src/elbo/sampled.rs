@@ -1,7 +1,17 @@
-//! Bounds evaluated at samples of z, where c may depend on z: the bound of §2, and eq. (1.10) with c summed out.
+//! Bounds evaluated at samples of z, where c may depend on z: the bound of §2, and eq. (1.10) with
+//! c summed out.
 //!
-//! §2 has q(c|z) where eq. (6.1) has q(c|x). §4 of the paper says that the first is never below the second; with q(c|x)
-//! the mean of q(c|z) neither sign holds in general, so both are reported and the gap has the sign it has.
+//! §2 has q(c|z) where eq. (6.1) has q(c|x). §4 of the paper says that the first, L, is never below
+//! the second, L̂. With q(c|x) the mean of q(c|z) over q(z|x), neither sign holds in general:
+//!
+//! L - L̂ = E Σ_c (q(c|z) - q(c|x)) log p(x,z,c) - I_q(c;z|x),
+//!
+//! where the information is the Jensen gap of §3, E_q(z|x) KL(q(c|z) ‖ p(c)) - KL(q(c|x) ‖ p(c))
+//! (E11). So both are reported and the gap has the sign it has.
+//!
+//! No bound here has a closed form in z. [`AtSample`] holds what the model says of one z a frame, a
+//! few numbers for each cluster; each bound is a function of those, and its mean over samples is
+//! left to who draws them.
 
 use std::f64::consts::PI;
 
@@ -9,7 +19,10 @@ use burn::tensor::Tensor;
 
 use super::{cluster_kl, expectation, log_sum_exp, optimum};
 
-/// log N(z; m, diag v) of samples z = m + noise·√v.
+/// Log-density log N(z; m, diag v) of samples z = m + noise·√v.
+///
+/// (z_d - m_d)²/v_d is noise_d², so the samples themselves are not needed: -½ Σ_d (noise_d² + log
+/// v_d + log 2π).
 ///
 /// # Shapes
 /// - `noise`, `log_var_z`: `[B,D]`
@@ -19,24 +32,27 @@ pub fn log_posterior(noise: Tensor<2>, log_var_z: Tensor<2>) -> Tensor<1> {
     ((noise.square() + log_var_z).sum_dim(1) + d * (2.0 * PI).ln()).squeeze_dim::<1>(1) * -0.5
 }
 
-/// What the model says of one sample of z a frame.
+/// The densities that the model gives to one sample of z a frame.
 #[derive(Clone, Debug)]
 pub struct AtSample {
-    /// log q(z|x) `[B]`.
+    /// Log-density log q(z|x) of the sample `[B]`.
     pub log_posterior: Tensor<1>,
-    /// log p(z|c) `[B,K]`.
+    /// Log-density log p(z|c) of the sample under each cluster's prior `[B,K]`.
     pub log_prior: Tensor<2>,
-    /// log p(x|z,c) `[B,K]`.
+    /// Log-likelihood log p(x|z,c) of the frame under each cluster `[B,K]`.
     pub log_likelihood: Tensor<2>,
 }
 
 impl AtSample {
-    /// log q(c|z), the responsibilities of the mixture prior for the sample `[B,K]`.
+    /// Responsibilities log q(c|z) of the mixture prior for the sample `[B,K]`.
     pub fn log_cluster_posterior(&self) -> Tensor<2> {
         optimum::log_responsibilities(self.log_prior.clone())
     }
 
-    /// The sample's part of a bound with any q(c|·) `[B,K]`; its mean over z is E10 with q(c|z), and L̂ of §4 with q(c|x).
+    /// The part of one sample in a bound with any q(c|·) `[B,K]`.
+    ///
+    /// Σ_c q(c|·) (log p(x|z,c) + log p(z|c)) - log q(z|x) - KL(q(c|·) ‖ 1/K). Its mean over z is
+    /// the bound of §2 (E10) with q(c|z), and L̂ of §4 with q(c|x).
     ///
     /// # Shapes
     /// - output: `[B]`, nats
@@ -45,8 +61,10 @@ impl AtSample {
         expectation(log_q.clone().exp(), joint) - self.log_posterior.clone() - cluster_kl::to_uniform(log_q)
     }
 
-    /// log [Σ_c p(x|z,c) p(z|c) p(c) / q(z|x)]: its mean over z is eq. (1.10) with c summed out, and the log of the
-    /// mean of its exponential over S samples is the importance-weighted estimate of log p(x).
+    /// Log of the importance weight of one sample, log Σ_c p(x|z,c) p(z|c) p(c) / q(z|x).
+    ///
+    /// Its mean over z is eq. (1.10) with c summed out; the log of the mean of its exponential over
+    /// S samples is the importance-weighted estimate of log p(x).
     ///
     /// # Shapes
     /// - output: `[B]`, nats

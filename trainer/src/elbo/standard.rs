@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-/// KL(N(m, diag v) ‖ N(0, I)) = ½ Σ_d (m_d² + v_d - 1 - log v_d) (E2).
+/// Charge for the latent, KL(N(m, diag v) ‖ N(0, I)) = ½ Σ_d (m_d² + v_d - 1 - log v_d) (E2).
 ///
 /// # Shapes
 /// - `mu_z`, `log_var_z`: `[B,D]`

@@ -15,9 +15,10 @@ const MOST_ENLARGED: u32 = 16;
 /// White between pictures side by side, pixels.
 const GAP: u32 = 8;
 
-/// Against the cluster (blue), neither (near white), for it (red): ColorBrewer's RdBu.
+/// Colours from against the cluster (blue) over neither (near white) to for it (red): ColorBrewer's
+/// RdBu.
 const DIVERGING: [[u8; 3]; 5] = [[33, 102, 172], [146, 197, 222], [247, 247, 247], [244, 165, 130], [178, 24, 43]];
-/// Low to high, also for who sees no red or green: viridis.
+/// Colours from low to high, also for who sees no red or green: viridis.
 const SEQUENTIAL: [[u8; 3]; 9] = [
     [68, 1, 84],
     [71, 44, 122],
@@ -30,9 +31,10 @@ const SEQUENTIAL: [[u8; 3]; 9] = [
     [253, 231, 37],
 ];
 
-/// What a map's colours span, lowest to highest.
+/// Values that the ends of a map's colours stand for, lowest and highest.
 ///
-/// Trust spans its range; contrast is symmetric, so that no evidence is white; surprise starts at what is expected.
+/// Trust spans its range; contrast is symmetric, so that no evidence is white; surprise starts at
+/// what is expected.
 ///
 /// # Returns
 /// `[low, high]` with low below high, for values `[P]` that are finite.
@@ -64,8 +66,8 @@ pub fn colour(map: Map, value: f32, [low, high]: [f32; 2]) -> [u8; 3] {
 
 /// A map `[P]` as a picture, one colour a value; colours span `span`.
 ///
-/// The channels of a frame lie under each other, as in [`frame`], but those of a colour image, whose evidence is shown as
-/// one: contrast is summed over them, trust and surprise are averaged.
+/// The channels of a frame lie under each other, as in [`frame`], but those of a colour image,
+/// whose evidence is shown as one: contrast is summed over them, trust and surprise are averaged.
 pub fn map(map: Map, values: &[f32], shape: FrameShape, kind: FrameKind, span: [f32; 2]) -> RgbImage {
     let joined = joined(map, values, shape, kind);
     let (width, height) = size(shape, kind);
@@ -74,7 +76,7 @@ pub fn map(map: Map, values: &[f32], shape: FrameShape, kind: FrameKind, span: [
     }))
 }
 
-/// What [`map`] draws of a map `[P]`: its values, those of a colour image's channels joined.
+/// Values that [`map`] draws of a map `[P]`: its own, those of a colour image's channels joined.
 pub fn joined(map: Map, values: &[f32], shape: FrameShape, kind: FrameKind) -> Vec<f32> {
     if !is_colour(shape, kind) {
         return values.to_vec();
@@ -84,8 +86,8 @@ pub fn joined(map: Map, values: &[f32], shape: FrameShape, kind: FrameKind) -> V
     (0..area).map(|at| values.iter().skip(at).step_by(area).map(|v| v * share).sum()).collect()
 }
 
-/// A frame `[P]` as a picture: colour images in colour, all else in grey with the channels under each other; black is
-/// `low`, white is `high`.
+/// A frame `[P]` as a picture: colour images in colour, all else in grey with the channels under
+/// each other; black is `low`, white is `high`.
 pub fn frame(values: &[f32], shape: FrameShape, kind: FrameKind, [low, high]: [f32; 2]) -> RgbImage {
     let level = |v: f32| {
         let share = (v / 2.0 - low / 2.0) / (high / 2.0 - low / 2.0).max(f32::MIN_POSITIVE);
@@ -100,7 +102,8 @@ pub fn frame(values: &[f32], shape: FrameShape, kind: FrameKind, [low, high]: [f
     }))
 }
 
-/// What a frame's greys span: 0 to 1 where its values lie there, else its least to its greatest value.
+/// Values that black and white of a frame stand for: 0 and 1 if its values lie there, else its
+/// least and its greatest value too.
 pub fn range(values: &[f32]) -> [f32; 2] {
     values.iter().fold([0.0, 1.0], |[low, high], v| [v.min(low), v.max(high)])
 }
@@ -129,6 +132,7 @@ pub fn png(picture: &RgbImage) -> Result<Vec<u8>> {
     Ok(bytes.into_inner())
 }
 
+/// Whether a frame is a colour image, its three channels shown as one picture.
 fn is_colour(shape: FrameShape, kind: FrameKind) -> bool {
     kind == FrameKind::Image && shape.channels == 3
 }
@@ -139,7 +143,8 @@ fn size(shape: FrameShape, kind: FrameKind) -> (u32, u32) {
     (shape.width as u32, (channels * shape.height) as u32)
 }
 
-/// Enlarged by repeating pixels; the rows of what is much wider than high are made higher, so that they can be seen.
+/// The picture enlarged by repeating pixels; the rows of what is much wider than high are made
+/// higher, so that they can be seen.
 fn enlarged(picture: RgbImage) -> RgbImage {
     let (width, height) = picture.dimensions();
     let factor = |side: u32| (SIDE / side.max(1)).clamp(1, MOST_ENLARGED);

@@ -2,12 +2,14 @@
 //!
 //! | map | of a value x_p | question |
 //! |---|---|---|
-//! | H1 [`trust`] | exp(-½ E(x_p - x̂_p)²/s²) | where does the reconstruction hold? the paper's critic, in closed form |
-//! | H2 [`contrast`] | E log p(x_p\|z,c₁) - E log p(x_p\|z,c₂), nats | why c₁ and not c₂, the second best? |
-//! | H3 [`surprise`] | -log p(x_p\|x,c₁), standardised | where is what the model does not expect? |
+//! | [`trust`] | exp(-½ E(x_p - x̂_p)²/s²) | where does the reconstruction hold? |
+//! | [`contrast`] | E log p(x_p\|z,c₁) - E log p(x_p\|z,c₂), nats | why c₁ and not c₂? |
+//! | [`surprise`] | -log p(x_p\|x,c₁), standardised | where is what the model does not expect? |
 //!
-//! c₁ and c₂ are the two most probable clusters as the device ranks them. E is over q(z|x), at the points of
-//! [`expectation`].
+//! Trust is the critic of the paper, in closed form. c₁ and c₂ are the two most probable clusters
+//! as the device ranks them. E is over q(z|x), at the points of [`expectation`]. A frame costs 2D
+//! passes of the decoder for each of three expectations: under c₁, under c₂, and under c₂ at the
+//! latent of its counterpart there; all maps are made from those.
 
 pub mod contrast;
 pub mod expectation;
@@ -24,19 +26,19 @@ use crate::model::{ClusterVae, Posterior};
 use crate::ranking::best_two;
 use expectation::{Expectation, nodes};
 
-/// Which map.
+/// One of the three maps that explain a decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Map {
-    /// H1: where the reconstruction holds, 0 to 1
+    /// How far the reconstruction of a value holds, 0 to 1
     Trust,
-    /// H2: what speaks for the cluster and against the runner-up, nats
+    /// Evidence of a value for the cluster and against the runner-up, nats
     Contrast,
-    /// H3: where the frame is not what the cluster expects, standard deviations
+    /// Surprise of a value under the cluster, standard deviations
     Surprise,
 }
 
 impl Map {
-    /// All of them, H1 to H3.
+    /// All maps: trust, contrast, surprise.
     pub const ALL: [Self; 3] = [Self::Trust, Self::Contrast, Self::Surprise];
 }
 
@@ -53,26 +55,28 @@ impl std::fmt::Display for Map {
 /// Why a frame went to its cluster, as the decoder sees it; values are in the frame's order `[P]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Explanation {
-    /// c₁, the most probable cluster.
+    /// The most probable cluster, c₁.
     pub cluster: usize,
-    /// c₂, the second; c₁ again in a model of one cluster, whose contrast is 0.
+    /// The second most probable cluster, c₂; c₁ again in a model of one cluster, whose contrast is
+    /// 0.
     pub runner_up: usize,
-    /// log q(c|x) `[K]`, nats, as the device computes it.
+    /// Log-probabilities log q(c|x) of the clusters `[K]`, nats, as the device computes them.
     pub log_q: Vec<f32>,
-    /// Mean of p(x|m,c₁) `[P]`, in the units of the data.
+    /// Reconstruction of the frame, the mean of p(x|m,c₁) `[P]`, in the units of the data.
     pub reconstruction: Vec<f32>,
-    /// H1 `[P]`, in (0, 1].
+    /// Trust in each value `[P]`, in (0, 1].
     pub trust: Vec<f32>,
-    /// H2 `[P]`, nats.
+    /// Contrast of c₁ and c₂ at the same z, of each value `[P]`, nats.
     pub contrast: Vec<f32>,
-    /// H3 `[P]`, standard deviations.
+    /// Surprise of each value under c₁ `[P]`, standard deviations.
     pub surprise: Vec<f32>,
-    /// H2 against the frame's counterpart in c₂ instead of against c₂ at the same z `[P]`, nats; see [`contrast::map`].
+    /// Contrast against the frame's counterpart in c₂, instead of against c₂ at the same z `[P]`,
+    /// nats; see [`contrast::map`].
     pub counterfactual: Vec<f32>,
 }
 
 impl Explanation {
-    /// One of the maps `[P]`.
+    /// The values of one of the maps `[P]`.
     pub fn map(&self, map: Map) -> &[f32] {
         match map {
             Map::Trust => &self.trust,
@@ -90,7 +94,7 @@ pub fn explain(fitted: &Fitted, frames: &Frames, device: &Device) -> Result<Vec<
     explain_as(fitted, frames, None, device)
 }
 
-/// [`explain`] with the clusters c₁ and c₂ of each frame given.
+/// Explains frames as [`explain`] does, with the clusters c₁ and c₂ of each frame given.
 ///
 /// # Errors
 /// As for [`explain`].
@@ -108,6 +112,7 @@ pub fn explain_between(
     explain_as(fitted, frames, Some(pairs), device)
 }
 
+/// Explains frames part by part; `pairs` are the clusters of each frame, if they are given.
 fn explain_as(
     fitted: &Fitted,
     frames: &Frames,
@@ -130,6 +135,7 @@ fn explain_as(
     Ok(explanations)
 }
 
+/// Explains the frames of one part, `x` `[B,P]`, which is scaled and encoded; `noise` is s².
 fn of_part(
     fitted: &Fitted,
     x: Tensor<2>,
@@ -173,7 +179,7 @@ fn of_part(
         .collect())
 }
 
-/// Mean of p(x|m,c) `[B,P]`, for one c a frame.
+/// Reconstruction of frames, the mean of p(x|m,c) `[B,P]`, for one c a frame.
 fn reconstruct(model: &ClusterVae, posterior: &Posterior, cluster: Tensor<1, Int>) -> Tensor<2> {
     model.decoder.mean(model.decoder.forward_of(posterior.mu_z.clone(), cluster))
 }
@@ -185,6 +191,7 @@ pub(crate) fn indices(clusters: impl Iterator<Item = usize>, device: &Device) ->
     Tensor::from_data(TensorData::new(values, [count]), device)
 }
 
+/// Whether every value of an explanation is a finite number.
 fn is_finite(explanation: &Explanation) -> bool {
     let e = explanation;
     let maps = [&e.trust, &e.contrast, &e.surprise, &e.counterfactual, &e.reconstruction];

@@ -1,11 +1,20 @@
-//! H3: where a frame is not what its cluster expects.
+//! Surprise: where a frame is not what its cluster expects.
 //!
-//! -log p(x_p|x,c) under the predictive of the frame, z averaged out, less what the model expects of it and over its
-//! standard deviation: 0 is the surprise of an ordinary value of such a frame, 1 a standard deviation more.
+//! -log p(x_p|x,c) under the predictive of the frame, z averaged out, less what the model expects
+//! of it and over its standard deviation: 0 is the surprise of an ordinary value of such a frame, 1
+//! a standard deviation more.
 //!
-//! Expectation and deviation are those of one value drawn at random from a frame drawn from the predictive, so they are
-//! two numbers a frame. Two numbers for each value, of the model or of held-out frames, would forgive what lies where the
-//! model is unsure, and a stroke that does not belong makes the model unsure where it lies.
+//! Expectation and deviation are those of one value drawn at random from a frame drawn from the
+//! predictive, so they are two numbers a frame. With e_p and s_p² the mean and variance of the cost
+//! of value p under its own predictive, the law of total variance gives mean ē = (1/P) Σ_p e_p and
+//! variance (1/P) Σ_p (s_p² + (e_p - ē)²). Two numbers for each value, of the model or of held-out
+//! frames, would forgive what lies where the model is unsure, and a stroke that does not belong
+//! makes the model unsure where it lies.
+//!
+//! Both are in closed form. For a Bernoulli with mean p and logit l the cost -log p(x) is linear in
+//! x, so e_p is the cost at x = p, and s_p² = l² p(1 - p). For a Gaussian with variance w the cost
+//! is ½ (χ² + log w) but for a constant, χ² of one degree, so e_p = ½ (1 + log w) and s_p² = ½. All
+//! follows from the moments of one [`Expectation`]; the decoder is not run again.
 
 use burn::tensor::Tensor;
 
@@ -13,7 +22,8 @@ use super::expectation::Expectation;
 use crate::elbo::reconstruction::log_bernoulli;
 use crate::model::{Decoder, Likelihood};
 
-/// A mean nearer to 0 or 1 than one step of a byte is taken for one step away: frames of bytes cannot show more.
+/// Least distance of a mean from 0 and from 1, one step of a byte: frames of bytes cannot show
+/// more.
 const RESOLUTION: f64 = 1.0 / 255.0;
 /// Least variance that is divided by, for frames of which every value is certain.
 const LEAST_VARIANCE: f64 = 1e-6;

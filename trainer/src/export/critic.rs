@@ -1,5 +1,5 @@
-//! `critic.onnx`: frame and m to H1, for who explains with tract or ONNX Runtime; names are those of
-//! [`runtime::onnx::names`].
+//! `critic.onnx`: from frame and m to the trust map, for who explains with tract or ONNX Runtime;
+//! names are those of [`runtime::onnx::names`].
 
 use runtime::flash::CriticNetwork;
 use runtime::onnx::names;
@@ -20,6 +20,7 @@ pub fn encode_critic(fitted: &Fitted, critic: &Critic, precision: Precision) -> 
     encode_graph(fitted, precision, graph(fitted, critic, precision)?, &[])
 }
 
+/// The graph of a critic, from frame and latent mean to the trust map.
 fn graph(fitted: &Fitted, critic: &Critic, precision: Precision) -> Result<GraphProto> {
     let shape = fitted.shape;
     let frame = [shape.channels, shape.height, shape.width];
@@ -76,7 +77,7 @@ fn graph(fitted: &Fitted, critic: &Critic, precision: Precision) -> Result<Graph
     Ok(g.finish())
 }
 
-/// What enlarges a grid along one side: `[length, places]`, or its transpose.
+/// Matrix that enlarges a grid along one side, `[length, places]`, or its transpose.
 fn matrix(length: usize, factor: usize, places: usize, transposed: bool) -> Vec<f32> {
     let mut matrix = vec![0.0; length * places];
     for at in 0..length {

@@ -13,8 +13,8 @@ use crate::model::Likelihood;
 
 /// The bytes of the decoder's ONNX file, checksum included.
 ///
-/// Inputs `z` `[N,D]` f32 and `cluster` `[N]` i64, outputs `reconstruction` `[N,C,H,W]` f32 in the units of the
-/// training data and `natural` `[N,P]` f32, logits or means before that.
+/// Inputs `z` `[N,D]` f32 and `cluster` `[N]` i64, outputs `reconstruction` `[N,C,H,W]` f32 in the
+/// units of the training data and `natural` `[N,P]` f32, logits or means before that.
 ///
 /// # Errors
 /// [`crate::Error::Model`] if a weight is not finite in the precision asked for.
@@ -28,6 +28,7 @@ pub fn encode_decoder(fitted: &Fitted, precision: Precision) -> Result<Vec<u8>> 
     encode_graph(fitted, precision, graph(fitted, precision)?, &more)
 }
 
+/// The graph of a decoder, from latent and cluster to the reconstruction.
 fn graph(fitted: &Fitted, precision: Precision) -> Result<GraphProto> {
     let decoder = &fitted.model.decoder;
     let shape = fitted.shape;

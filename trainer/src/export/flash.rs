@@ -14,7 +14,7 @@ use crate::eval::predict;
 use crate::fitted::{Fitted, to_host};
 use crate::model::{LOG_VAR_RANGE, Likelihood};
 
-/// Convolutions of the encoder halve the image.
+/// Stride of the convolutions of the encoder, which halve the image.
 const STRIDE: usize = 2;
 
 /// The bytes of the flash image, with a section for the critic if there is one: f16 weights, everything else f32.
@@ -60,7 +60,7 @@ pub fn encode_flash(fitted: &Fitted, critic: Option<&Critic>) -> Result<Vec<u8>>
     Ok(bytes)
 }
 
-/// The critic as the image has it.
+/// The critic in the form that the image wants.
 fn critic_spec(critic: &Critic) -> Result<CriticSpec> {
     let network = &critic.network;
     let layer = |linear| FoldedDense::of(linear).map(|layer| spec_of(&layer));
@@ -75,11 +75,12 @@ fn critic_spec(critic: &Critic) -> Result<CriticSpec> {
     })
 }
 
+/// A dense layer in the form that the image wants.
 fn spec_of(layer: &FoldedDense) -> DenseSpec {
     DenseSpec { shape: layer.shape, weight: layer.weight.clone(), bias: layer.bias.clone() }
 }
 
-/// Layers that share their inputs, as one.
+/// One layer that gives the outputs of several with the same inputs, one after another.
 fn side_by_side(layers: &[&FoldedDense]) -> FoldedDense {
     let inputs = layers[0].shape[0];
     let row = |input: usize| {

@@ -1,4 +1,11 @@
 //! The encoder as plain layers on the host: normalisation is folded into the weights before it.
+//!
+//! A trained normalisation uses its running statistics, which are constants: γ (w·x + b -
+//! mean)/√(var + ε) + β = (s w)·x + ((b - mean) s + β) with s = γ/√(var + ε), a number an output.
+//! So weights of an output are multiplied by its s and the bias replaced, and what is left is a
+//! layer without normalisation, equal in exact arithmetic; the ReLU after it is as before. The
+//! device then needs no normalisation at all. Weights of a convolution lie output by output
+//! `[O,C,k,k]`, those of a dense layer input by input `[inputs, outputs]`: hence the two loops.
 
 use burn::nn::{BatchNorm, Linear};
 use burn::tensor::Tensor;
@@ -10,27 +17,30 @@ use crate::model::Encoder;
 /// A convolution with stride 2 and zero padding of half the kernel, followed by ReLU.
 #[derive(Clone, Debug)]
 pub struct FoldedConv {
-    /// `[O,C,k,k]`.
+    /// Weights with the normalisation folded in `[O,C,k,k]`.
     pub weight: Vec<f32>,
-    /// O, C, k.
+    /// Outputs O, inputs C and side k of the kernel.
     pub shape: [usize; 3],
-    /// `[O]`.
+    /// Biases with the normalisation folded in `[O]`.
     pub bias: Vec<f32>,
 }
 
-/// A dense layer.
+/// A dense layer, with or without ReLU after it.
 #[derive(Clone, Debug)]
 pub struct FoldedDense {
-    /// `[inputs, outputs]`.
+    /// Weights `[inputs, outputs]`.
     pub weight: Vec<f32>,
-    /// Inputs, outputs.
+    /// Number of inputs and number of outputs.
     pub shape: [usize; 2],
-    /// `[outputs]`.
+    /// Biases `[outputs]`.
     pub bias: Vec<f32>,
 }
 
 impl FoldedDense {
-    /// A layer as it is.
+    /// A layer as it is; biases are 0 if it has none.
+    ///
+    /// # Errors
+    /// [`crate::Error::Resource`] if the weights cannot be read from the device.
     pub fn of(linear: &Linear) -> Result<Self> {
         let shape = linear.weight.dims();
         let bias = match &linear.bias {
@@ -48,20 +58,23 @@ pub struct Folded {
     pub convs: Vec<FoldedConv>,
     /// Hidden dense layers, each with ReLU.
     pub dense: Vec<FoldedDense>,
-    /// m.
+    /// Head of the latent mean m.
     pub mu: FoldedDense,
-    /// log v before clamping.
+    /// Head of the latent log-variance log v, before clamping.
     pub log_var: FoldedDense,
-    /// Logits of a learned cluster head.
+    /// Logits of a learned cluster head, if the model has one.
     pub cluster_logits: Option<FoldedDense>,
-    /// μ_c `[K,D]`.
+    /// Means μ_c of the clusters `[K,D]`.
     pub mu_c: Vec<f32>,
-    /// log σ_c² `[K]`.
+    /// Log-variances log σ_c² of the clusters `[K]`.
     pub log_var_c: Vec<f32>,
 }
 
 impl Folded {
     /// Folds the normalisation of a fitted model.
+    ///
+    /// # Errors
+    /// [`crate::Error::Resource`] if the weights cannot be read from the device.
     pub fn new(fitted: &Fitted) -> Result<Self> {
         let model = &fitted.model;
         let encoder: &Encoder = &model.encoder;
@@ -99,7 +112,7 @@ impl Folded {
         })
     }
 
-    /// Weights and biases of encoder and heads together.
+    /// Number of weights and biases of encoder and heads together.
     pub fn parameters(&self) -> usize {
         let convs: usize = self.convs.iter().map(|c| c.weight.len() + c.bias.len()).sum();
         let heads = [&self.mu, &self.log_var].into_iter().chain(&self.cluster_logits);
@@ -108,7 +121,7 @@ impl Folded {
     }
 }
 
-/// Factor of the weights and new bias: y = γ (w·x + b - mean) / √(var + ε) + β.
+/// Factor s of the weights and new bias (b - mean) s + β of each output, s = γ/√(var + ε).
 fn fold_norm(norm: &BatchNorm, bias: Option<Tensor<1>>, outputs: usize) -> Result<(Vec<f32>, Vec<f32>)> {
     let (gamma, beta) = (to_host(norm.gamma.val())?, to_host(norm.beta.val())?);
     let (mean, var) = (to_host(norm.running_mean.value())?, to_host(norm.running_var.value())?);

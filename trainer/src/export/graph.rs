@@ -1,4 +1,10 @@
 //! A small builder of ONNX graphs on the protobuf types that tract carries.
+//!
+//! A graph is a list of nodes, each with an operator, the names of its inputs and the name of its
+//! output; values are passed by name alone. Weights are tensors with a name (initializers), stored
+//! as raw little-endian bytes. ONNX wants every name made before it is used: nodes stay in the
+//! order in which they are added, so a graph is to be written from its inputs to its outputs. Names
+//! are chosen by who adds, never numbered, so the same model gives the same bytes.
 
 use half::f16;
 use tract_onnx::pb::attribute_proto::AttributeType;
@@ -14,7 +20,7 @@ use super::Precision;
 pub enum Dim {
     /// The number of frames.
     Batch,
-    /// A fixed size.
+    /// A size that is the same for every batch.
     Fixed(usize),
 }
 
@@ -25,7 +31,7 @@ pub struct GraphBuilder {
 }
 
 impl GraphBuilder {
-    /// A named graph.
+    /// An empty graph called `name`.
     pub fn new(name: &str) -> Self {
         Self { graph: GraphProto { name: name.into(), ..Default::default() } }
     }
@@ -45,7 +51,7 @@ impl GraphBuilder {
         self.graph.output.push(value_info(name, dims, DataType::Float));
     }
 
-    /// Adds a node with one output, which has the node's name unless another is given.
+    /// Adds a node with one output, called `output`.
     pub fn node(&mut self, op: &str, name: &str, inputs: &[&str], output: &str, attribute: Vec<AttributeProto>) {
         self.graph.node.push(NodeProto {
             op_type: op.into(),
@@ -69,8 +75,10 @@ impl GraphBuilder {
         self.initializer(name, &[values.len()], DataType::Int64, raw);
     }
 
-    /// Adds weights in the precision asked for; f16 ones are widened by a Cast, so that every
-    /// runtime computes in f32. The tensor to use is called `name`.
+    /// Adds weights in the precision asked for; the tensor to use is called `name`.
+    ///
+    /// f16 weights are stored as `name.f16` and widened by a Cast, so that every runtime computes
+    /// in f32.
     pub fn weights(&mut self, name: &str, dims: &[usize], values: &[f32], precision: Precision) {
         match precision {
             Precision::F32 => self.floats(name, dims, values),
@@ -84,6 +92,7 @@ impl GraphBuilder {
         }
     }
 
+    /// Adds an initializer of raw little-endian bytes.
     fn initializer(&mut self, name: &str, dims: &[usize], kind: DataType, raw_data: Vec<u8>) {
         self.graph.initializer.push(TensorProto {
             name: name.into(),
@@ -94,18 +103,18 @@ impl GraphBuilder {
         });
     }
 
-    /// The finished graph.
+    /// The graph with all that was added, in that order.
     pub fn finish(self) -> GraphProto {
         self.graph
     }
 }
 
-/// An integer attribute.
+/// An attribute of a node that is one integer.
 pub fn integer(name: &str, value: i64) -> AttributeProto {
     AttributeProto { name: name.into(), r#type: AttributeType::Int as i32, i: value, ..Default::default() }
 }
 
-/// A list of integers as attribute.
+/// An attribute of a node that is a list of integers.
 pub fn integers(name: &str, values: &[i64]) -> AttributeProto {
     AttributeProto {
         name: name.into(),
@@ -115,6 +124,7 @@ pub fn integers(name: &str, values: &[i64]) -> AttributeProto {
     }
 }
 
+/// Declaration of an input or output: name, type and shape.
 fn value_info(name: &str, dims: &[Dim], kind: DataType) -> ValueInfoProto {
     let dim = dims
         .iter()

@@ -23,35 +23,37 @@ use crate::error::{Error, Result};
 use crate::files::write_atomically;
 use crate::fitted::Fitted;
 
-/// How the weights are stored. Arithmetic is the engine's choice.
+/// How the weights are stored; arithmetic is the engine's choice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Precision {
     /// Half precision, half the size.
     #[default]
     F16,
-    /// Single precision.
+    /// Single precision, twice the size.
     F32,
 }
 
-/// What was written.
+/// Files that an export has written.
 #[derive(Clone, Debug)]
 pub struct Exported {
-    /// The ONNX file.
+    /// Path of the ONNX file, `model.onnx`.
     pub onnx: PathBuf,
-    /// Its size, bytes.
+    /// Size of the ONNX file, bytes.
     pub onnx_bytes: usize,
-    /// The flash image.
+    /// Path of the flash image, `model.cvi`.
     pub flash: PathBuf,
-    /// The decoder's ONNX file, which the device does not need.
+    /// Path of the decoder's ONNX file, which the device does not need.
     pub decoder: PathBuf,
-    /// The critic's ONNX file, if the run has a critic.
+    /// Path of the critic's ONNX file, if the run has a critic.
     pub critic: Option<PathBuf>,
-    /// The model card.
+    /// Path of the model card, `MODEL_CARD.md`.
     pub card: PathBuf,
 }
 
-/// Writes `model.onnx`, `model.cvi`, `decoder.onnx`, with a critic `critic.onnx`, and `MODEL_CARD.md`, with `figures` in
-/// it, into `folder`.
+/// Writes all files of a model into `folder`.
+///
+/// They are `model.onnx`, `model.cvi`, `decoder.onnx`, with a critic `critic.onnx`, and
+/// `MODEL_CARD.md`, with `figures` in it.
 ///
 /// # Errors
 /// [`Error::Model`] if a weight is not finite in the precision asked for, [`Error::Resource`] if a
@@ -92,7 +94,7 @@ pub fn card(fitted: &Fitted, precision: Precision, figures: Option<&str>) -> Res
     card::text(fitted, precision, &encode(fitted, precision)?, figures)
 }
 
-/// What the device computes q(c|x) from, where the model was trained with another choice.
+/// Words for what the device computes q(c|x) from, which may differ from the choice in training.
 fn device_posterior(trained: ClusterPosterior) -> &'static str {
     match trained {
         ClusterPosterior::Gmm => "responsibilities of the latent mixture",

@@ -1,7 +1,13 @@
 //! The ONNX file: scaling, encoder and head in one graph, opset 17.
 //!
-//! Names and checksum are those of [`runtime::onnx::names`]. Burn's own exporter lowers neither Softmax nor
-//! LogSoftmax and numbers its tensors, so the graph is written here.
+//! Names and checksum are those of [`runtime::onnx::names`]. Burn's own exporter lowers neither Softmax
+//! nor LogSoftmax and numbers its tensors, so the graph is written here.
+//!
+//! The graph is written in the order of the data: scaling if there is one, convolutions with stride
+//! 2, dense layers, the two heads m and log v, clamping, then the clusters. Normalisation is folded
+//! in ([`Folded`]). Weights may be f16; biases, μ_c, log σ_c² and all arithmetic are f32. The
+//! checksum is the last entry of the metadata: the file is encoded with zeros in its place, then
+//! the digits are written over them, so its length and all else stay as they were.
 
 use half::f16;
 use prost::Message;
@@ -17,7 +23,9 @@ use crate::files::sha256;
 use crate::fitted::Fitted;
 use crate::model::LOG_VAR_RANGE;
 
+/// Version of the ONNX operators that the graph uses.
 const OPSET: i64 = 17;
+/// Version of the ONNX file format.
 const IR_VERSION: i64 = 8;
 
 /// The bytes of the ONNX file, checksum included.
@@ -52,7 +60,8 @@ pub fn encode_graph(
     Ok(bytes)
 }
 
-/// A weight of 1e5 is finite in f32 and infinite in f16; no file may hold such a one.
+/// Refuses a graph with a weight that is not finite as it is stored: 1e5 is finite in f32 and
+/// infinite in f16.
 fn check_finite(graph: &GraphProto) -> Result<()> {
     for tensor in &graph.initializer {
         let raw = &tensor.raw_data;
@@ -69,6 +78,7 @@ fn check_finite(graph: &GraphProto) -> Result<()> {
     Ok(())
 }
 
+/// The graph of a model, from frame to clusters and novelty.
 fn graph(fitted: &Fitted, folded: &Folded, precision: Precision) -> GraphProto {
     let mut g = GraphBuilder::new("cluster_vae");
     let shape = fitted.shape;
@@ -131,7 +141,7 @@ fn graph(fitted: &Fitted, folded: &Folded, precision: Precision) -> GraphProto {
     g.finish()
 }
 
-/// A dense layer as Gemm.
+/// Adds a dense layer as Gemm.
 pub fn dense(g: &mut GraphBuilder, name: &str, layer: &FoldedDense, input: &str, output: &str, precision: Precision) {
     let (weight, bias) = (format!("{name}.weight"), format!("{name}.bias"));
     g.weights(&weight, &layer.shape, &layer.weight, precision);
@@ -139,7 +149,15 @@ pub fn dense(g: &mut GraphBuilder, name: &str, layer: &FoldedDense, input: &str,
     g.node("Gemm", name, &[input, &weight, &bias], output, vec![]);
 }
 
-/// Exponents e_c (E3), the log-softmax of e_c / T, and the novelty -log Σ_c exp(e_c)/K, in f32 and in log space.
+/// Adds the head: exponents, responsibilities and novelty, in f32 and in log space.
+///
+/// 1. Exponents e_c = -½ ((‖m - μ_c‖² + Σ_d v_d) exp(-log σ_c²) + D (log σ_c² + log 2π)), the
+///    alignment of each cluster ([`crate::elbo::alignment`]). Distances are from differences, with
+///    the mean as `[N,1,D]` against `[K,D]`.
+/// 2. Evidence log Σ_c exp(e_c), by nodes that take the maximum out first, and novelty log K -
+///    evidence.
+/// 3. Responsibilities: log-softmax of e_c/T, or of the learned head's logits over T, and its
+///    exponential.
 fn head(g: &mut GraphBuilder, folded: &Folded, latent: usize, clusters: usize, temperature: f32) {
     g.floats(names::MU_C, &[clusters, latent], &folded.mu_c);
     g.floats(names::LOG_VAR_C, &[clusters], &folded.log_var_c);
@@ -183,6 +201,7 @@ fn head(g: &mut GraphBuilder, folded: &Folded, latent: usize, clusters: usize, t
     node("Exp", &[names::LOG_RESPONSIBILITIES], names::RESPONSIBILITIES, vec![]);
 }
 
+/// Entries of the metadata: versions, calibration, provenance, `more`, and last the checksum.
 fn metadata(fitted: &Fitted, precision: Precision, more: &[(&str, String)]) -> Result<Vec<StringStringEntryProto>> {
     let config = &fitted.config;
     let weights = if precision == Precision::F16 { "f16" } else { "f32" };
@@ -202,7 +221,7 @@ fn metadata(fitted: &Fitted, precision: Precision, more: &[(&str, String)]) -> R
         ("cluster_vae.config_sha256", sha256(config.to_toml()?.as_bytes())),
         ("cluster_vae.data_sha256", fitted.data_sha256.clone()),
     ];
-    // Last, so that its digits are found from the end of the file.
+    // The last entry, so that its digits are found from the end of the file.
     let checksum = (names::CHECKSUM_KEY, "0".repeat(names::CHECKSUM_DIGITS));
     let entries = entries.into_iter().chain(more.iter().cloned()).chain([checksum]);
     Ok(entries.map(|(key, value)| StringStringEntryProto { key: key.into(), value }).collect())

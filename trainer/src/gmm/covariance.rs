@@ -4,7 +4,7 @@ use std::f64::consts::PI;
 
 use nalgebra::{Cholesky, DMatrix};
 
-/// Family of covariances.
+/// Family that the covariances of a mixture belong to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum CovarianceType {
@@ -16,14 +16,14 @@ pub enum CovarianceType {
     Isotropic,
 }
 
-/// Covariance of one component.
+/// Covariance of one component, in the form of its family.
 #[derive(Clone, Debug)]
 pub enum Covariance {
-    /// Symmetric positive definite `[D,D]`.
+    /// Symmetric positive definite matrix `[D,D]`.
     Full(DMatrix<f64>),
-    /// Variances `[D]`.
+    /// Variances of the dimensions `[D]`; nothing beside the diagonal.
     Diagonal(Vec<f64>),
-    /// σ² of σ² I.
+    /// The one variance σ² of σ² I.
     Isotropic(f64),
 }
 
@@ -37,7 +37,7 @@ impl Covariance {
         }
     }
 
-    /// a · self + b · other, of the same family.
+    /// The linear combination a · self + b · other, of the same family.
     ///
     /// # Panics
     /// If the families differ.
@@ -52,7 +52,7 @@ impl Covariance {
         }
     }
 
-    /// Free parameters in `d` dimensions.
+    /// Number of free parameters in `d` dimensions.
     pub fn free_parameters(&self, d: usize) -> usize {
         match self {
             Self::Full(_) => d * (d + 1) / 2,
@@ -72,7 +72,11 @@ impl Covariance {
         (0..d).map(|i| (0..d).map(|j| entry(i, j)).collect()).collect()
     }
 
-    /// Whitening W with Σ⁻¹ = Wᵀ W, and log det Σ; None if Σ is not positive definite.
+    /// A map W with Σ⁻¹ = Wᵀ W, and log det Σ; None if Σ is not positive definite.
+    ///
+    /// A full Σ is factored once, Σ = L Lᵀ (Cholesky), and W = L⁻¹ is again a lower triangle; log
+    /// det Σ = 2 Σ_i log L_ii. Then every density costs one triangular product, D²/2 multiply-adds,
+    /// and no solution of equations.
     pub fn whitening(&self, d: usize) -> Option<(Whitening, f64)> {
         let positive = |v: f64| (v > 0.0 && v.is_finite()).then_some(v);
         match self {
@@ -100,12 +104,12 @@ impl Covariance {
 pub enum Whitening {
     /// Rows of a lower triangle, one after another `[D(D+1)/2]`.
     LowerTriangle(Vec<f64>),
-    /// A factor a dimension `[D]`.
+    /// One factor for each dimension `[D]`.
     Diagonal(Vec<f64>),
 }
 
 impl Whitening {
-    /// ‖W (x - mean)‖², the squared Mahalanobis distance.
+    /// Squared Mahalanobis distance ‖W (x - mean)‖²; `difference` is room for D values.
     pub fn squared_distance(&self, x: &[f64], mean: &[f64], difference: &mut [f64]) -> f64 {
         for ((d, x), m) in difference.iter_mut().zip(x).zip(mean) {
             *d = x - m;
@@ -127,7 +131,7 @@ impl Whitening {
     }
 }
 
-/// log N(x; μ, Σ) from the squared Mahalanobis distance and log det Σ.
+/// Log-density log N(x; μ, Σ), nats, from the squared Mahalanobis distance and log det Σ.
 pub fn log_density(squared_distance: f64, log_det: f64, d: usize) -> f64 {
     -0.5 * (squared_distance + log_det + d as f64 * (2.0 * PI).ln())
 }

@@ -1,19 +1,27 @@
-//! E-step: responsibilities γ(z_k) = π_k N(x; μ_k, Σ_k) / Σ_j π_j N(x; μ_j, Σ_j) (§5.1), by log-sum-exp.
+//! E-step: responsibilities γ(z_k) = π_k N(x; μ_k, Σ_k) / Σ_j π_j N(x; μ_j, Σ_j) (§5.1), by
+//! log-sum-exp.
+//!
+//! The covariances are factored once. Then the points are walked once: for each, the K values log
+//! π_k + log N(x; μ_k, Σ_k) are written into its row, their largest is taken out, log p(x) = max +
+//! log Σ_k exp(value - max), and the row becomes exp(value - log p(x)). No density is ever out of
+//! log space, so a point far from every component still gets responsibilities that sum to 1. The
+//! cost is N·K·D²/2 multiply-adds for full covariances, N·K·D for the others, and N·K exponentials
+//! twice.
 
 use super::covariance::log_density;
 use super::{Mixture, Points};
 
-/// What the current mixture says of the points.
+/// Responsibilities and densities of all points under one mixture.
 #[derive(Clone, Debug)]
 pub struct EStep {
-    /// γ `[N,K]`; each row sums to 1.
+    /// Responsibilities γ of the components for each point `[N,K]`; each row sums to 1.
     pub responsibilities: Vec<f64>,
-    /// log p(x) of each point `[N]`, nats.
+    /// Log-density log p(x) of each point `[N]`, nats.
     pub log_densities: Vec<f64>,
 }
 
 impl EStep {
-    /// Sum of log p(x) over the points, nats.
+    /// Log-likelihood of the points, the sum of log p(x), nats.
     pub fn log_likelihood(&self) -> f64 {
         self.log_densities.iter().sum()
     }

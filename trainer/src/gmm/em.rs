@@ -1,36 +1,46 @@
 //! The EM loop and its restarts.
+//!
+//! An iteration is an M-step from the responsibilities, then an E-step that gives the new
+//! responsibilities and, with them, the objective. The E-step makes the bound on the log-likelihood
+//! tight and the M-step maximises that bound, so the objective never falls, but for what
+//! `reg_covar` and the pooling of covariances, which are no maximum of it, may take. It stops when
+//! an iteration changes the objective by less than `tol` a point.
+//!
+//! A start is a set of hard responsibilities from [`init`], so the loop begins with an M-step. EM
+//! finds the optimum of its basin only, hence the restarts. They share nothing but the points, run
+//! in parallel with a stream of random numbers each, and the best is found in their order.
 
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use super::{CovarianceType, EStep, Estimator, GmmError, Mixture, Points, e_step, init, m_step};
 
-/// What to fit and when to stop.
+/// Mixture to fit, and when to stop.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Components K.
+    /// Number of components K.
     pub components: usize,
-    /// Family of covariances.
+    /// Family of the covariances.
     pub covariance: CovarianceType,
-    /// MLE or MAP.
+    /// Objective of the M-step: MLE, MAP, or pooled.
     pub estimator: Estimator,
     /// True to hold every weight at 1/K, as p(c) of the cluster VAE does: components then pay for
     /// unequal shares, which is what a component that holds two modes has.
     pub uniform_weights: bool,
     /// Converged when the objective gains less than this a point, nats.
     pub tol: f64,
-    /// Iterations of a start.
+    /// Most iterations of one start.
     pub max_iter: usize,
-    /// Starts; the best objective is kept.
+    /// Number of starts; the one with the best objective is kept.
     pub restarts: usize,
 }
 
-/// A fitted mixture.
+/// A fitted mixture, with its responsibilities and its history.
 #[derive(Clone, Debug)]
 pub struct Fit {
-    /// The parameters.
+    /// Parameters of the fitted mixture.
     pub mixture: Mixture,
-    /// What they say of the points.
+    /// Responsibilities and densities of the points under the fitted mixture.
     pub expectation: EStep,
     /// Log-likelihood (MLE, pooled), or log-posterior up to a constant (MAP), after every iteration, nats.
     pub objective: Vec<f64>,
@@ -39,7 +49,7 @@ pub struct Fit {
 }
 
 impl Fit {
-    /// The last objective.
+    /// The objective after the last iteration, nats.
     pub fn best(&self) -> f64 {
         self.objective.last().copied().unwrap_or(f64::NEG_INFINITY)
     }
@@ -116,6 +126,8 @@ pub fn fit_from(points: Points<'_>, responsibilities: &[f64], settings: &Setting
     objective[0].is_finite().then_some(Fit { mixture, expectation, objective, converged })
 }
 
+/// Objective that the estimator maximises, nats: log-likelihood, for MAP plus the log-density of
+/// the prior.
 fn value(estimator: &Estimator, mixture: &Mixture, expectation: &EStep) -> f64 {
     match estimator {
         Estimator::Mle { .. } | Estimator::Pooled { .. } => expectation.log_likelihood(),

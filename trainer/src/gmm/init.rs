@@ -1,14 +1,23 @@
 //! Where EM starts: hard responsibilities from k-means, or from k-means++ centres alone.
+//!
+//! k-means++ spreads the centres: the squared distance of every point from its nearest centre so
+//! far is kept, each new centre is drawn in proportion to it, and one walk over the points brings
+//! the distances up to date. Drawing is by subtracting the distances one after another from a
+//! uniform share of their sum until it is used up. Lloyd's iterations then move each centre to the
+//! mean of the points nearest to it, and stop when no point changes its centre; a centre without
+//! points stays where it is. Both cost N·K·D multiply-adds, the second for each iteration.
 
 use rand::{Rng, RngExt};
 
 use super::Points;
 
-/// Lloyd iterations of a start.
+/// Most of Lloyd's iterations in one start.
 const MAX_ITERATIONS: usize = 50;
 
-/// Centres `[K,D]` drawn by k-means++ (Arthur and Vassilvitskii 2007): each new one with probability
-/// proportional to the squared distance from the nearest so far.
+/// Centres `[K,D]` drawn by k-means++ (Arthur and Vassilvitskii 2007).
+///
+/// The first is a point drawn uniformly, each new one a point drawn with probability proportional
+/// to the squared distance from the nearest centre so far.
 pub fn kmeans_plus_plus(points: Points<'_>, k: usize, rng: &mut impl Rng) -> Vec<f64> {
     let mut centres = points.row(rng.random_range(0..points.len())).to_vec();
     let mut nearest = vec![f64::INFINITY; points.len()];
@@ -29,7 +38,7 @@ pub fn kmeans_plus_plus(points: Points<'_>, k: usize, rng: &mut impl Rng) -> Vec
     centres
 }
 
-/// Lloyd's k-means from k-means++ centres.
+/// Centres `[K,D]` of Lloyd's k-means, from k-means++ centres.
 pub fn kmeans(points: Points<'_>, k: usize, rng: &mut impl Rng) -> Vec<f64> {
     let mut centres = kmeans_plus_plus(points, k, rng);
     let mut assignment = vec![usize::MAX; points.len()];
@@ -56,7 +65,7 @@ pub fn kmeans(points: Points<'_>, k: usize, rng: &mut impl Rng) -> Vec<f64> {
     centres
 }
 
-/// Index of the nearest centre of each point.
+/// Index of the nearest centre of each point `[N]`; the first of equals.
 pub fn assign(points: Points<'_>, centres: &[f64]) -> Vec<usize> {
     points
         .rows()
@@ -67,7 +76,7 @@ pub fn assign(points: Points<'_>, centres: &[f64]) -> Vec<usize> {
         .collect()
 }
 
-/// Responsibilities `[N,K]` of 1 for the assigned component.
+/// Responsibilities `[N,K]` that are 1 for the assigned component and 0 elsewhere.
 pub fn one_hot(assignment: &[usize], k: usize) -> Vec<f64> {
     let mut r = vec![0.0; assignment.len() * k];
     for (row, &c) in r.chunks_exact_mut(k).zip(assignment) {
@@ -76,6 +85,7 @@ pub fn one_hot(assignment: &[usize], k: usize) -> Vec<f64> {
     r
 }
 
+/// Squared Euclidean distance of two points.
 fn squared_distance(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum()
 }

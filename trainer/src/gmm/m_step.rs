@@ -1,25 +1,52 @@
 //! M-step: the parameters that maximise the expected complete-data log-likelihood (MLE, §5.2.1) or
 //! log-posterior (MAP, §5.2.2).
+//!
+//! With r_nk the responsibilities, N_k = Σ_n r_nk, x̄_k = Σ_n r_nk x_n / N_k, S_k = Σ_n r_nk (x_n -
+//! x̄_k)(x_n - x̄_k)ᵀ, h = κ₀ N_k/(κ₀ + N_k) and δ = x̄_k - m₀:
+//!
+//! | | MLE | MAP |
+//! |---|---|---|
+//! | π_k | N_k/N | (N_k + α - 1)/(N + K(α - 1)), clamped at 0 for α < 1 |
+//! | μ_k | x̄_k | (N_k x̄_k + κ₀ m₀)/(N_k + κ₀) |
+//! | Σ_k full | S_k/N_k | (S₀ + S_k + h δδᵀ)/(N_k + ν₀ + D + 2) |
+//! | σ²_kd diagonal | S_kdd/N_k | (b₀d + ½ S_kdd + ½ h δ_d²)/(a₀ + N_k/2 + 3/2) |
+//! | σ²_k isotropic | tr S_k/(D N_k) | (b₀ + ½ tr S_k + ½ h‖δ‖²)/(a₀ + N_k D/2 + D/2 + 1) |
+//!
+//! The prior is Dirichlet(α) for the weights and normal-inverse-Wishart, or normal-inverse-gamma,
+//! for each component. Put into the sum of squares, its optimal μ_k leaves S_k + h δδᵀ, which is
+//! why S_k is taken around x̄_k in both columns. Weights are scaled to sum to 1 after the clamp.
+//! For isotropic covariances b₀ is the sum of b₀d over dimensions. For MLE `reg_covar` is added to
+//! every variance in the table. Of ten identical points MLE makes a variance that only `reg_covar`
+//! holds up, while that of MAP stays finite by the prior.
+//!
+//! The points are walked once for all N_k and x̄_k, and once more for the scatter of each
+//! component. Taking the scatter around the finished mean costs that second walk and does not
+//! cancel, as Σ r x xᵀ - N_k x̄ x̄ᵀ would. Of a full scatter only the lower triangle is summed, and
+//! points of responsibility 0 are skipped: N·K·D²/2 multiply-adds at most, N·K·D for the other
+//! families.
 
 use nalgebra::{DMatrix, DVector};
 
 use super::{Covariance, CovarianceType, Mixture, Points};
 
-/// What the M-step maximises.
+/// Objective that the M-step maximises.
 #[derive(Clone, Debug)]
 pub enum Estimator {
     /// Likelihood; `reg_covar` is added to every variance.
     Mle {
-        /// Floor of the variances.
+        /// Amount added to every variance, which keeps it from 0.
         reg_covar: f64,
     },
     /// Posterior under a conjugate prior.
     Map(ConjugatePrior),
-    /// Posterior under inverse Wishart priors whose scale is what the components have in common (empirical Bayes): every
-    /// covariance is drawn towards the pooled one, Σ_k = (1 - s) S_k/N_k + s Σ_j S_j/N, as in regularised discriminant
-    /// analysis (Friedman 1989). No component can then grow wide enough to gather what is rare in the others.
+    /// Posterior under inverse Wishart priors whose scale is what the components have in common
+    /// (empirical Bayes).
+    ///
+    /// Every covariance is drawn towards the pooled one, Σ_k = (1 - s) S_k/N_k + s Σ_j S_j/N, as in
+    /// regularised discriminant analysis (Friedman 1989). No component can then grow wide enough to
+    /// gather what is rare in the others.
     Pooled {
-        /// Floor of the variances.
+        /// Amount added to every variance, which keeps it from 0.
         reg_covar: f64,
         /// Share s of the pooled covariance: 0 is [`Estimator::Mle`], 1 one covariance for all.
         share: f64,
@@ -68,12 +95,20 @@ impl ConjugatePrior {
         Self { alpha: 2.0, kappa: 0.01, mean: mean.as_slice().to_vec(), nu, scale, shape: nu / 2.0, rate }
     }
 
-    /// Scale b₀ for isotropic covariances: the sum over dimensions.
+    /// Scale b₀ of the inverse gamma for isotropic covariances: the sum over dimensions.
     fn isotropic_rate(&self) -> f64 {
         self.rate.iter().sum()
     }
 
-    /// log p(θ) up to a constant that does not depend on θ, nats.
+    /// Log-density log p(θ) of the parameters of a mixture, nats, up to a constant that does not
+    /// depend on them.
+    ///
+    /// For each component -½ κ₀ (μ - m₀)ᵀ Σ⁻¹ (μ - m₀), and of its covariance
+    /// - full: -½ (ν₀ + D + 2) log det Σ - ½ tr(S₀ Σ⁻¹)
+    /// - diagonal: Σ_d -(a₀ + 3/2) log σ²_d - b₀d/σ²_d
+    /// - isotropic: -(a₀ + 1 + D/2) log σ² - b₀/σ², b₀ the sum over dimensions
+    ///
+    /// and of the weights (α - 1) Σ_k log π_k.
     pub fn log_density(&self, mixture: &Mixture) -> f64 {
         let d = mixture.dim();
         let weights: f64 = match self.alpha {
@@ -151,7 +186,7 @@ pub fn m_step(
     Mixture { weights, means, covariances }
 }
 
-/// N_k `[K]` and the weighted means x̄_k `[K,D]`.
+/// Counts N_k `[K]` and weighted means x̄_k `[K,D]`, in one walk over the points.
 fn first_moments(points: Points<'_>, responsibilities: &[f64], k: usize) -> (Vec<f64>, Vec<f64>) {
     let d = points.dim();
     let mut counts = vec![0.0; k];
@@ -170,7 +205,7 @@ fn first_moments(points: Points<'_>, responsibilities: &[f64], k: usize) -> (Vec
     (counts, means)
 }
 
-/// The weighted scatter S_k in the family's own form: matrix, diagonal, or trace.
+/// Weighted scatter S_k of one component in the family's own form: matrix, diagonal, or trace.
 fn scatter(points: Points<'_>, r: impl Iterator<Item = f64>, centre: &[f64], kind: CovarianceType) -> Covariance {
     let d = centre.len();
     let mut sums = vec![0.0; if kind == CovarianceType::Full { d * d } else { d }];
@@ -202,7 +237,8 @@ fn scatter(points: Points<'_>, r: impl Iterator<Item = f64>, centre: &[f64], kin
     }
 }
 
-/// (1 - s) S_k + s N_k/N Σ_j S_j for every component.
+/// Scatters drawn towards the common one, (1 - s) S_k + s N_k/N Σ_j S_j, which divided by N_k are
+/// the pooled covariances.
 fn pool(scatters: Vec<Covariance>, counts: &[f64], share: f64) -> Vec<Covariance> {
     let total = counts.iter().sum::<f64>().max(f64::MIN_POSITIVE);
     let mut all = scatters[0].clone();
@@ -211,7 +247,8 @@ fn pool(scatters: Vec<Covariance>, counts: &[f64], share: f64) -> Vec<Covariance
 }
 
 impl Estimator {
-    /// Σ_k from the scatter S_k around x̄_k and the count N_k.
+    /// Covariance Σ_k from the scatter S_k around x̄_k, the count N_k and `centre`, x̄_k: a row of
+    /// the module's table.
     fn covariance(&self, scatter: Covariance, count: f64, centre: &[f64]) -> Covariance {
         let d = centre.len() as f64;
         match self {

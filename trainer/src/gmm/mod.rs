@@ -50,7 +50,7 @@ impl<'a> Points<'a> {
         self.values.is_empty()
     }
 
-    /// Dimensions D.
+    /// Number of dimensions D.
     pub fn dim(&self) -> usize {
         self.dim
     }
@@ -60,7 +60,7 @@ impl<'a> Points<'a> {
         self.values.chunks_exact(self.dim)
     }
 
-    /// Point `n`.
+    /// The values of point `n` `[D]`.
     ///
     /// # Panics
     /// If `n` is not below [`Points::len`].
@@ -72,29 +72,37 @@ impl<'a> Points<'a> {
 /// Weights, means and covariances of K components.
 #[derive(Clone, Debug)]
 pub struct Mixture {
-    /// π_k, non-negative, summing to 1 `[K]`.
+    /// Weights π_k, non-negative, summing to 1 `[K]`.
     pub weights: Vec<f64>,
-    /// μ_k `[K,D]`.
+    /// Means μ_k of the components `[K,D]`.
     pub means: Vec<f64>,
-    /// Σ_k `[K]`.
+    /// Covariances Σ_k of the components `[K]`.
     pub covariances: Vec<Covariance>,
 }
 
 /// Mean and isotropic variance of each component: what the prior p(z|c) takes over.
 #[derive(Clone, Debug)]
 pub struct Moments {
-    /// `[K,D]`.
+    /// Means of the components `[K,D]`.
     pub means: Vec<f64>,
-    /// Mean over dimensions of the variance `[K]`.
+    /// Variance of each component, averaged over dimensions `[K]`.
     pub variances: Vec<f64>,
 }
 
 impl Moments {
-    /// The cluster prior that maximises eq. (6.1) given q(c|x) and q(z|x) (E14):
-    /// μ_c = Σ_n q_nc m_n / Σ_n q_nc, σ_c² = Σ_n q_nc (‖m_n - μ_c‖² + Σ_d v_nd) / (D Σ_n q_nc).
+    /// The cluster prior that maximises eq. (6.1) given q(c|x) and q(z|x) (E14).
     ///
-    /// `means` are m `[N,D]`, `total_variances` Σ_d v_nd `[N]`, `responsibilities` q(c|x) `[N,K]`. Without v
-    /// a cluster could be narrower than the posteriors in it, and the bound would push them apart.
+    /// μ_c = Σ_n q_nc m_n / Σ_n q_nc and σ_c² = Σ_n q_nc (‖m_n - μ_c‖² + Σ_d v_nd) / (D Σ_n q_nc):
+    /// the only term with the prior in it is Σ_n Σ_c q_nc E_q log p(z|c), and this is where its
+    /// derivatives by μ_c and by σ_c² are 0. Without v a cluster could be narrower than the
+    /// posteriors in it, and the bound would push them apart.
+    ///
+    /// Two walks over the frames, first the means and then the squares around them. A cluster
+    /// without frames gets the least positive variance.
+    ///
+    /// # Shapes
+    /// - `means`: m `[N,D]`; `total_variances`: Σ_d v_nd `[N]`; `responsibilities`: q(c|x) `[N,K]`;
+    ///   `k`: K
     pub fn of_clusters(means: Points<'_>, total_variances: &[f64], responsibilities: &[f64], k: usize) -> Self {
         let d = means.dim();
         let mut counts = vec![f64::MIN_POSITIVE; k];
@@ -123,12 +131,12 @@ impl Moments {
 }
 
 impl Mixture {
-    /// Components K.
+    /// Number of components K.
     pub fn components(&self) -> usize {
         self.weights.len()
     }
 
-    /// Dimensions D.
+    /// Number of dimensions D.
     pub fn dim(&self) -> usize {
         self.means.len() / self.weights.len()
     }
@@ -142,7 +150,7 @@ impl Mixture {
         &self.means[k * d..(k + 1) * d]
     }
 
-    /// Free parameters, as counted by BIC and AIC.
+    /// Number of free parameters, as counted by BIC and AIC.
     pub fn free_parameters(&self) -> usize {
         let d = self.dim();
         let per_covariance = self.covariances.first().map_or(0, |c| c.free_parameters(d));

@@ -1,5 +1,15 @@
-//! Split-and-merge moves (Ueda et al. 2000): EM cannot leave a solution where one component holds two
-//! modes and another mode is shared by two components; merging the two and splitting the one can.
+//! Split-and-merge moves (Ueda et al. 2000).
+//!
+//! EM cannot leave a solution where one component holds two modes and another mode is shared by two
+//! components; merging the two and splitting the one can.
+//!
+//! A round looks at the pairs of components that overlap most, Σ_n r_ni r_nj, each with every third
+//! component to split, and makes the responsibilities of each move: the pair's are added, the split
+//! component's points go to its two halves by the side of the plane through its mean, across its
+//! longest axis, on which they lie. From there a few EM iterations in parallel tell the moves
+//! apart, the best is run to its end, and it is kept only if the objective gains more than `tol` a
+//! point. So the objective never falls, and the rounds end at the first that gains nothing. At most
+//! 5 (K - 2) moves are screened in a round, 15 iterations each.
 
 use nalgebra::{DMatrix, SymmetricEigen};
 use rayon::prelude::*;
@@ -40,9 +50,11 @@ pub fn split_and_merge(points: Points<'_>, mut fit: Fit, settings: &Settings, ro
     fit
 }
 
+/// Two components, by their numbers.
 type Pair = (usize, usize);
 
-/// Pairs that share most responsibility, each with every other component to split.
+/// Moves of a round: the pairs that share most responsibility, each with every other component to
+/// split.
 fn candidates(fit: &Fit, k: usize) -> Vec<(Pair, usize)> {
     let mut overlap = vec![0.0; k * k];
     for row in fit.expectation.responsibilities.chunks_exact(k) {
@@ -59,7 +71,11 @@ fn candidates(fit: &Fit, k: usize) -> Vec<(Pair, usize)> {
     pairs.into_iter().flat_map(|pair| others(pair).map(move |s| (pair, s))).collect()
 }
 
-/// Responsibilities with `merge.1` joined to `merge.0` and `split` cut in two across its longest axis.
+/// Responsibilities with component `merge.1` joined to `merge.0` and `split` cut in two across its
+/// longest axis.
+///
+/// The axis is the eigenvector of the largest eigenvalue of its covariance. The half on the
+/// positive side becomes component `merge.1`, which the merger has set free.
 fn apply(points: Points<'_>, fit: &Fit, k: usize, merge: Pair, split: usize) -> Vec<f64> {
     let d = points.dim();
     let rows = fit.mixture.covariances[split].to_rows(d);

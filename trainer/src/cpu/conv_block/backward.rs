@@ -1,4 +1,22 @@
-//! The gradients of the block.
+//! Gradients of the block, by the adjoint of each step of the forward pass in reverse.
+//!
+//! Forward, for output o, with n = B·pixels rows: u = patches·W + bias, x̂ = (u - mean)/σ with σ² =
+//! variance + ε, y = max(0, γ x̂ + β). Let L be the loss, `gradient` the given dL/dy, and g = dL/dy
+//! where γ x̂ + β > 0, else 0.
+//!
+//! 1. Scale and shift: dL/dβ = Σ g, dL/dγ = Σ g x̂ = Σ g (u - mean) / σ.
+//! 2. Normalisation: dL/dx̂ = γ g. A value u_i moves x̂_j by dx̂_j/du_i = (δ_ij - 1/n - x̂_i
+//!    x̂_j/n)/σ: its own directly, all through the mean, all through σ. Summed over j,
+//!    dL/du = γ/σ · (g - Σg/n - x̂ Σ(g x̂)/n) = γ/σ · (g - Σg/n - (u - mean)/σ² · Σ g(u - mean)/n).
+//! 3. Bias: dL/dbias = Σ dL/du = 0, since Σ (u - mean) = 0.
+//! 4. Matrix product: dL/dW = patchesᵀ · dL/du and dL/dpatches = dL/du · Wᵀ.
+//! 5. Unfolding copies a value of a frame into several patches, so its gradient is the sum of
+//!    theirs: [`fold`] adds them by the same runs that [`unfold`] copied by.
+//!
+//! Two walks over u and dL/dy: the sums of step 1 over the whole batch come first, since step 2
+//! needs them; then every tile goes through steps 2 to 5 while it is in the cache. Whether the ReLU
+//! let pass is found anew from scale·u + shift, the expression of the forward pass. Costs are those
+//! of the forward pass for dL/dW, and as much again for the maps, if they want theirs.
 
 use rayon::prelude::*;
 
@@ -6,7 +24,7 @@ use super::{Backward, FRAMES, Kept, Parameters, Shape, by_output, by_patch, norm
 use crate::cpu::gemm::{Into, Matrix, product};
 use crate::cpu::vectors::vectorised;
 
-/// The gradients, given that by the output; `by_maps` says whether the maps want theirs.
+/// Gradients of the loss, given that by the output; `by_maps` says whether the maps want theirs.
 pub fn backward(
     shape: Shape,
     maps: &[f32],
@@ -33,7 +51,7 @@ pub fn backward(
     Backward { maps: by_maps.then_some(of_maps), weight: by_output(shape, &weight), gamma, beta }
 }
 
-/// The maps' gradient in the parts that tasks take; parts of nothing where it is not wanted.
+/// Slices of the maps' gradient, one a task; empty ones where it is not wanted.
 fn targets(of_maps: &mut [f32], shape: Shape) -> Vec<&mut [f32]> {
     if of_maps.is_empty() {
         return (0..shape.frames.div_ceil(FRAMES)).map(|_| Default::default()).collect();
@@ -41,27 +59,27 @@ fn targets(of_maps: &mut [f32], shape: Shape) -> Vec<&mut [f32]> {
     of_maps.chunks_mut(FRAMES * shape.inputs()).collect()
 }
 
-/// What every task needs.
+/// State of a backward pass that every task reads: weights, and five numbers an output.
 struct Pass<'a> {
     shape: Shape,
     runs: Vec<[usize; 3]>,
-    /// `[k,k,C,O]`.
+    /// Weights in the order of the patches, `[k,k,C,O]`.
     weight: Vec<f32>,
     mean: &'a [f32],
     scale: Vec<f32>,
     shift: Vec<f32>,
-    /// With g the gradient where ReLU let pass, Σ g / n.
+    /// Mean Σ g / n of g, the gradient by the output where ReLU let pass `[O]`.
     constant: Vec<f32>,
-    /// Σ g (u - mean) / (n σ²).
+    /// Slope Σ g (u - mean) / (n σ²) of the part of g that runs along u `[O]`.
     slope: Vec<f32>,
-    /// The gradient by γ, Σ g (u - mean) / σ.
+    /// Gradient by γ, Σ g (u - mean) / σ `[O]`.
     gamma: Vec<f32>,
-    /// That by β, Σ g.
+    /// Gradient by β, Σ g `[O]`.
     beta: Vec<f32>,
 }
 
 impl<'a> Pass<'a> {
-    /// Takes the sums over the whole batch.
+    /// Takes the sums over the whole batch: f32 within a task, f64 over the tasks in their order.
     fn new(shape: Shape, parameters: Parameters<'_>, kept: Kept<'a>, gradient: &[f32]) -> Self {
         let Kept { sums, mean, variance } = kept;
         let (outputs, per_frame) = (shape.outputs, shape.pixels() * shape.outputs);
@@ -94,7 +112,11 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// The gradient by weights `[k,k,C,O]` of some frames; adds that by their maps to `target`, unless it is empty.
+    /// Returns the gradient by the weights `[k,k,C,O]` of some frames, and adds the gradient by
+    /// their maps to `target`, unless it is empty.
+    ///
+    /// For each tile: gradient by u, patches anew, patchesᵀ times the gradient added to that by the
+    /// weights, gradient times Wᵀ folded back into the maps.
     fn part(&self, maps: &[f32], sums: &[f32], gradient: &[f32], target: &mut [f32]) -> Vec<f32> {
         let (shape, outputs, patch) = (self.shape, self.shape.outputs, self.shape.patch());
         let (tile, per_frame) = (shape.tile(), shape.pixels() * outputs);
@@ -129,7 +151,9 @@ impl<'a> Pass<'a> {
 }
 
 vectorised! {
-/// Adds every value of the patches to where it came from.
+/// Adds every value of the patches to the value of the frame that it was copied from.
+///
+/// It is the transpose of [`unfold`]: the same runs, read the other way.
 fn fold<'a>(shape: Shape, runs: &'a [[usize; 3]], patches: &'a [f32], maps: &'a mut [f32]) -> () {
     let per_frame = shape.pixels() * shape.patch();
     for (frame, patches) in maps.chunks_exact_mut(shape.inputs()).zip(patches.chunks_exact(per_frame)) {
@@ -162,7 +186,10 @@ fn gradient_sums<'a>(sums: &'a [f32], gradient: &'a [f32], of_output: [&'a [f32]
 }
 
 vectorised! {
-/// The gradient by the convolution's own values, a (g - Σg/n - (u - mean)/σ² Σg(u - mean)/n) with a = γ/σ.
+/// Writes the gradient by the convolution's own values u, given that by the output.
+///
+/// dL/du = scale · (g - constant - (u - mean)·slope), scale = γ/σ; `of_output` holds mean, scale,
+/// shift, constant and slope, `[O]` each.
 fn before_norm<'a>(
     out: &'a mut [f32],
     sums: &'a [f32],

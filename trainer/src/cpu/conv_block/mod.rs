@@ -1,7 +1,16 @@
 //! Convolution with stride 2, batch normalisation, ReLU; maps are `[B, H, W, C]`, channels last.
 //!
-//! A tile of frames is unfolded into patches that stay in the cache, multiplied, and its sums over the batch taken while
-//! it is there. The patches are made again for the gradient, which costs less than keeping them.
+//! The convolution is a matrix product. For every output pixel the `k·k·C` values under the kernel
+//! are copied side by side into a row, its patch; the patches of a frame `[pixels, k·k·C]` times
+//! the weights `[k·k·C, O]` are the convolution `[pixels, O]`, so all multiply-adds run in the
+//! matrix product. Unfolding makes a frame about k²/4 times larger, so it is done for one tile of
+//! frames at a time, as many as keep their patches in a core's own cache. The patches are not kept:
+//! the backward pass makes them again, which costs a copy in the cache and saves k²/4 times the
+//! memory of all maps.
+//!
+//! Work is cut into tasks of [`FRAMES`] frames. A task writes its own frames alone and returns its
+//! own sums, which are then added in the order of the tasks: results do not depend on the number of
+//! threads.
 
 mod backward;
 mod forward;
@@ -11,23 +20,23 @@ pub use forward::forward;
 
 /// Frames that one task takes; the order of all sums depends on it.
 const FRAMES: usize = 32;
-/// Most values of unfolded patches at once, to stay in a core's own cache.
+/// Most values of unfolded patches at once, so that they stay in a core's own cache.
 const PATCH_VALUES: usize = 1 << 17;
 
 /// Shape of a block.
 #[derive(Clone, Copy, Debug)]
 pub struct Shape {
-    /// B.
+    /// Frames of the batch, B.
     pub frames: usize,
-    /// H.
+    /// Rows H of a frame that comes in.
     pub height: usize,
-    /// W.
+    /// Columns W of a frame that comes in.
     pub width: usize,
-    /// C.
+    /// Channels C of a frame that comes in.
     pub channels: usize,
-    /// O.
+    /// Channels O of what goes out.
     pub outputs: usize,
-    /// k, odd.
+    /// Side k of the square kernel, odd.
     pub kernel: usize,
 }
 
@@ -57,7 +66,12 @@ impl Shape {
         (PATCH_VALUES / (self.pixels() * self.patch())).clamp(1, FRAMES)
     }
 
-    /// For every output pixel and row of its patch: where its values lie in the patches and in the frame, and how many.
+    /// Copies that unfold one frame, each `[offset in the patches, offset in the frame, values]`.
+    ///
+    /// There is one for every output pixel and every row of the kernel that meets the frame:
+    /// channels lie last, so the part of a kernel row inside the frame is one run of memory, and
+    /// the padding at the frame's edge is cut off here once instead of being asked for at every
+    /// value.
     fn runs(&self) -> Vec<[usize; 3]> {
         let (k, pad, c) = (self.kernel, self.kernel / 2, self.channels);
         let [rows, columns] = self.output_size();
@@ -79,57 +93,63 @@ impl Shape {
     }
 }
 
-/// What the forward pass gives and the gradient needs.
+/// Output of the forward pass, and what the gradient needs of it.
 pub struct Forward {
-    /// After ReLU `[B, pixels·O]`.
+    /// Maps after ReLU `[B, pixels·O]`.
     pub output: Vec<f32>,
-    /// The convolution before normalisation, of the same shape.
+    /// Maps before normalisation, the convolution with its bias `[B, pixels·O]`.
     pub sums: Vec<f32>,
-    /// Its mean over frames and pixels `[O]`.
+    /// Mean of the convolution over frames and pixels `[O]`.
     pub mean: Vec<f32>,
-    /// Its biased variance `[O]`.
+    /// Biased variance of the convolution over frames and pixels `[O]`.
     pub variance: Vec<f32>,
 }
 
-/// What the backward pass gives. Normalisation takes every constant away, so the gradient by the biases is 0.
+/// Gradients of the loss by everything that goes into a block, but for the biases.
+///
+/// Normalisation takes away whatever is added to all values of a channel, so the gradient by the
+/// biases is 0.
 pub struct Backward {
-    /// By the maps, if it was asked for.
+    /// Gradient by the maps `[B, H·W·C]`, if it was asked for.
     pub maps: Option<Vec<f32>>,
-    /// By the weights `[O,C,k,k]`.
+    /// Gradient by the weights `[O,C,k,k]`.
     pub weight: Vec<f32>,
-    /// By γ `[O]`.
+    /// Gradient by the scale γ of the normalisation `[O]`.
     pub gamma: Vec<f32>,
-    /// By β `[O]`.
+    /// Gradient by the shift β of the normalisation `[O]`.
     pub beta: Vec<f32>,
 }
 
 /// Parameters of a block.
 #[derive(Clone, Copy)]
 pub struct Parameters<'a> {
-    /// `[O,C,k,k]`.
+    /// Weights of the convolution `[O,C,k,k]`.
     pub weight: &'a [f32],
-    /// `[O]`.
+    /// Biases of the convolution `[O]`.
     pub bias: &'a [f32],
-    /// γ `[O]`.
+    /// Scale γ of the normalisation `[O]`.
     pub gamma: &'a [f32],
-    /// β `[O]`.
+    /// Shift β of the normalisation `[O]`.
     pub beta: &'a [f32],
-    /// Added to the variance.
+    /// Number ε that is added to the variance under the root.
     pub epsilon: f32,
 }
 
-/// What [`backward`] needs of [`Forward`].
+/// Part of a [`Forward`] that [`backward`] needs, borrowed.
 #[derive(Clone, Copy)]
 pub struct Kept<'a> {
-    /// See [`Forward::sums`].
+    /// Maps before normalisation `[B, pixels·O]`, see [`Forward::sums`].
     pub sums: &'a [f32],
-    /// See [`Forward::mean`].
+    /// Mean of the convolution `[O]`, see [`Forward::mean`].
     pub mean: &'a [f32],
-    /// See [`Forward::variance`].
+    /// Biased variance of the convolution `[O]`, see [`Forward::variance`].
     pub variance: &'a [f32],
 }
 
-/// What the sums are multiplied with, and what is added then, `[O]` each.
+/// Normalisation as one multiplication and one addition a value: `[scale, shift]`, `[O]` each.
+///
+/// γ (u - mean) / √(variance + ε) + β = scale·u + shift with scale = γ / √(variance + ε) and
+/// shift = β - mean·scale.
 fn normalisation(mean: &[f32], variance: &[f32], parameters: Parameters<'_>) -> [Vec<f32>; 2] {
     let scale: Vec<f32> =
         variance.iter().zip(parameters.gamma).map(|(v, gamma)| gamma / (v + parameters.epsilon).sqrt()).collect();
@@ -159,7 +179,10 @@ fn by_output(shape: Shape, weight: &[f32]) -> Vec<f32> {
     out
 }
 
-/// Writes the patches of some frames; what lies outside a frame is 0 and stays as it was in `patches`.
+/// Writes the patches of some frames, `[frames·pixels, k·k·C]`, by the copies in `runs`.
+///
+/// Values of a patch outside the frame must be 0 on entry and are never written. They lie at the
+/// same places for every frame, so a buffer that began as zeros serves tile after tile.
 fn unfold(shape: Shape, runs: &[[usize; 3]], maps: &[f32], patches: &mut [f32]) {
     let per_frame = shape.pixels() * shape.patch();
     for (frame, patches) in maps.chunks_exact(shape.inputs()).zip(patches.chunks_exact_mut(per_frame)) {
