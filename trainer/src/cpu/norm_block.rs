@@ -21,27 +21,27 @@ pub struct Affine<'a> {
     pub epsilon: f32,
 }
 
-/// What comes out.
+/// The value of the block, and the statistics of the batch that it used.
 pub struct Forward {
     /// y `[B,W]`.
     pub output: Vec<f32>,
     /// Mean of each column.
     pub mean: Vec<f32>,
-    /// Its biased variance.
+    /// Biased variance of each column.
     pub variance: Vec<f32>,
 }
 
-/// The gradients.
+/// The gradients by what the block is a function of.
 pub struct Backward {
-    /// By x `[B,W]`.
+    /// The gradient by x `[B,W]`.
     pub input: Vec<f32>,
-    /// By γ.
+    /// The gradient by γ `[W]`.
     pub gamma: Vec<f32>,
-    /// By β.
+    /// The gradient by β `[W]`.
     pub beta: Vec<f32>,
 }
 
-/// The value.
+/// Normalises the columns of `input` `[B,W]`, then ReLU.
 pub fn forward(input: &[f32], affine: Affine<'_>) -> Forward {
     let width = affine.gamma.len();
     let share = 1.0 / (input.len() / width) as f32;
@@ -64,7 +64,7 @@ pub fn forward(input: &[f32], affine: Affine<'_>) -> Forward {
     Forward { output, mean, variance }
 }
 
-/// The gradient, given that by y.
+/// The gradients by x, γ and β, given that by y: `input`, `gradient` `[B,W]`, `mean`, `variance` `[W]` of the batch.
 pub fn backward(input: &[f32], affine: Affine<'_>, mean: &[f32], variance: &[f32], gradient: &[f32]) -> Backward {
     let width = affine.gamma.len();
     let scale = scale(affine, variance);
