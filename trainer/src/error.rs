@@ -73,20 +73,20 @@ pub enum Error {
         /// The error of the reader, or of the model that refuses the frames.
         source: Option<Cause>,
     },
-    /// Training produced a value that is not finite.
+    /// A value became NaN or infinite in training.
     #[error(
         "training diverged: {what} is not finite at {stage} step {step}; lower the learning rate \
          (--set {stage}.learning_rate=...){}",
         kept.as_ref().map_or(String::new(), |k| format!("; the last good state is {}", k.display()))
     )]
     Diverged {
-        /// The quantity.
+        /// The quantity that is not finite.
         what: String,
-        /// The stage, which is also the configuration table's name.
+        /// The stage; the configuration has a table of its name.
         stage: StageName,
         /// The step within the stage, from 1.
         step: usize,
-        /// The last checkpoint before it.
+        /// The last checkpoint of the run, if one was written.
         kept: Option<PathBuf>,
     },
     /// The clusters collapsed, again after every restart.
@@ -97,7 +97,7 @@ pub enum Error {
     Collapsed {
         /// How often training was begun.
         attempts: usize,
-        /// What is below its bound.
+        /// The measure of the clusters that is below its bound, and both numbers.
         why: String,
     },
     /// A model file or run directory is damaged or incompatible.
@@ -105,7 +105,7 @@ pub enum Error {
     Model {
         /// The file or folder, or a file that is being made.
         subject: Subject,
-        /// What is wrong.
+        /// What is wrong, and where there is one, the mend.
         problem: String,
     },
     /// A file could not be written, or the device asked for is missing.
@@ -113,21 +113,21 @@ pub enum Error {
     Resource {
         /// File, folder or device.
         what: String,
-        /// The system's answer.
+        /// The answer of the system, or what is missing.
         problem: String,
     },
     /// A quality bar was missed.
     #[error("quality: {} of {of} bars missed: {}", missed.len(), missed.join("; "))]
     Quality {
-        /// What was measured by each row that is missed.
+        /// The measurement of each bar that is missed.
         missed: Vec<String>,
-        /// Rows.
+        /// Number of bars.
         of: usize,
     },
     /// The user stopped the program.
     #[error("interrupted; go on with: trainer fit --resume {}", run.display())]
     Interrupted {
-        /// The run directory.
+        /// The run directory, to go on from.
         run: PathBuf,
     },
 }

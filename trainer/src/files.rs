@@ -1,4 +1,4 @@
-//! How files are written, so that a crash leaves the old or the new one, and how their content is named.
+//! Files written so that a crash leaves the old or the new one, and the hash that names their content.
 
 use std::fs::File;
 use std::io::Write;
@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
 
-/// How the name of a file begins until it is whole.
+/// The first letters in the name of a file that is not yet whole.
 pub const UNFINISHED: &str = ".unfinished-";
 
 /// Writes a file under a temporary name, syncs it, renames it, and syncs the folder.
@@ -30,7 +30,7 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     File::open(folder).and_then(|f| f.sync_all()).map_err(fault)
 }
 
-/// SHA-256 in hexadecimal.
+/// SHA-256 of `bytes`, in hexadecimal.
 pub fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
 }

@@ -1,17 +1,17 @@
 //! What a frame is: its shape, and what its axes mean.
 
-/// Shape of one frame, channels first.
+/// Shape of one frame, channels first: `[C,H,W]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct FrameShape {
-    /// Channels C.
+    /// Channels C: colours, or sensors of a window.
     pub channels: usize,
     /// Rows H; 1 for windows and feature rows.
     pub height: usize,
-    /// Columns W.
+    /// Columns W: pixels, samples in time, or features.
     pub width: usize,
 }
 
-/// What a frame is; it decides standardisation, the default augmentation and the encoder.
+/// What a frame is: it decides standardisation, the views by default and the encoder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FrameKind {
     /// `[C,H,W]`: C colours of H rows and W columns.
@@ -36,7 +36,7 @@ impl FrameShape {
         self.len() == 0
     }
 
-    /// The kind of frame this shape stands for, unless one is told.
+    /// The kind of frame that this shape stands for where the settings name none.
     pub fn kind(&self) -> FrameKind {
         let wide = self.channels == 1 && self.width >= WINDOW_ASPECT * self.height;
         match (self.channels, self.height, self.width) {

@@ -1,11 +1,11 @@
-//! Which value of a row is the largest, and which comes next.
+//! The largest and the second largest value of a row.
 
-/// The place of the largest value, of equals the first; 0 in an empty row.
+/// The index of the largest value, of equals the first; 0 in an empty row.
 pub fn argmax<T: PartialOrd>(values: &[T]) -> usize {
     best_two(values)[0]
 }
 
-/// The places of the largest and the second largest value, of equals the first; the largest twice in a row of one.
+/// The indices of the largest and the second largest value, of equals the first; 0 twice in a row of one or none.
 pub fn best_two<T: PartialOrd>(values: &[T]) -> [usize; 2] {
     let mut best = [0, 0];
     for (i, v) in values.iter().enumerate().skip(1) {

@@ -6,19 +6,19 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum StageName {
-    /// A VAE without clusters.
+    /// Stage 1: a VAE without clusters.
     Pretrain,
-    /// EM on its latents.
+    /// Stage 2: EM on the latents of stage 1.
     Mixture,
-    /// The cluster VAE.
+    /// Stage 3: the cluster VAE.
     Refine,
 }
 
 impl StageName {
-    /// Every stage.
+    /// Every stage, in the order of training.
     pub const ALL: [Self; 3] = [Self::Pretrain, Self::Mixture, Self::Refine];
 
-    /// Its name, which is also its table in the configuration.
+    /// The name of the stage, which is also that of its table in the configuration.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Pretrain => "pretrain",

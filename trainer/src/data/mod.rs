@@ -14,7 +14,7 @@ use crate::frame::FrameShape;
 pub struct Frames {
     /// Shape of each frame.
     pub shape: FrameShape,
-    /// `[N,C,H,W]`, row-major; bytes are divided by 255, floats are as in the file.
+    /// The values `[N,C,H,W]`, row-major; bytes are divided by 255, floats are as in the file.
     pub values: Vec<f32>,
     /// Class of each frame, for scoring only.
     pub labels: Option<Vec<u32>>,

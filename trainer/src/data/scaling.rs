@@ -1,14 +1,14 @@
-//! Standardisation fitted on the training frames and carried in the model.
+//! Standardisation of the values, fitted on the training frames and carried in the model.
 
 use super::Frames;
 use crate::frame::FrameKind;
 
-/// Per value: scaled = (x - shift) · factor. Applied inside the exported graph too.
+/// Standardisation of every value of a frame, scaled = (x - shift) · factor; the exported graph holds it too.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Scaling {
-    /// Subtracted first, one a value of the frame `[P]`.
+    /// What is subtracted from each value of a frame `[P]`, in the units of the data.
     pub shift: Vec<f32>,
-    /// Multiplied then `[P]`.
+    /// What the difference is multiplied by `[P]`, one over the units of the data.
     pub factor: Vec<f32>,
 }
 
@@ -16,9 +16,10 @@ pub struct Scaling {
 const MIN_STD: f64 = 1e-6;
 
 impl Scaling {
-    /// None where values are already in `[0, 1]` (bytes, grey levels): those are Bernoulli means.
+    /// The standardisation for `frames`; None where all values are in `[0, 1]` (bytes, grey levels): those are
+    /// Bernoulli means.
     ///
-    /// Otherwise every value gets mean 0 and standard deviation 1, over all frames: per feature for
+    /// Every value gets mean 0 and standard deviation 1, over all frames: per feature for
     /// feature rows, per channel for windows (whether `[C,1,W]` or `[1,C,W]`) and images, whose positions share a
     /// meaning.
     pub fn fit(frames: &Frames, kind: FrameKind) -> Option<Scaling> {

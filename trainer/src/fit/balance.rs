@@ -8,26 +8,26 @@ use crate::error::Result;
 use crate::fitted::{encode, to_host};
 use crate::model::ClusterVae;
 
-/// A cluster with a smaller share of the frames than this, relative to 1/K, counts as inactive.
+/// Share of the frames, relative to 1/K, above which a cluster counts as active.
 const ACTIVE_SHARE: f64 = 0.1;
-/// Frames that the verdict looks at.
+/// Largest number of frames that the verdict looks at.
 const LOOK_AT: usize = 5000;
 
-/// How much the clusters tell, and how evenly they share the frames.
+/// How much the clusters tell of a frame, and how evenly they share the frames.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Balance {
     /// I(x;c) = H(q̄) - mean H(q(c|x)), nats in `[0, log K]`.
     pub mutual_information: f64,
     /// H(q̄) / log K, in `[0, 1]`; 1 if all clusters have the same share.
     pub balance: f64,
-    /// Smallest share of a cluster.
+    /// Smallest share of the frames that a cluster has, `[0, 1/K]`.
     pub smallest_share: f64,
-    /// Clusters with a share worth the name.
+    /// Number of clusters with more than a tenth of an even share of the frames.
     pub active_clusters: usize,
 }
 
 impl Balance {
-    /// From the shares q̄ `[K]` and the mean over frames of H(q(c|x)), nats.
+    /// The balance of shares q̄ `[K]`, given the mean over frames of H(q(c|x)), nats.
     pub fn new(shares: &[f64], mean_entropy: f64) -> Self {
         let k = shares.len() as f64;
         let entropy: f64 = shares.iter().filter(|s| **s > 0.0).map(|s| -s * s.ln()).sum();
@@ -39,7 +39,7 @@ impl Balance {
         }
     }
 
-    /// From responsibilities `[N,K]`.
+    /// The balance of responsibilities `[N,K]`, `k` a row.
     pub fn of_responsibilities(responsibilities: &[f64], k: usize) -> Self {
         let n = (responsibilities.len() / k) as f64;
         let mut shares = vec![0.0; k];
@@ -51,7 +51,7 @@ impl Balance {
         Self::new(&shares, entropy)
     }
 
-    /// Of q(c|x) as the device computes it, on the first of `frames`, already scaled.
+    /// The balance of q(c|x) as the device computes it, on the first 5,000 of `frames`, already scaled.
     pub fn of_model(model: &ClusterVae, frames: &Frames) -> Result<Self> {
         let some = frames.select(&(0..frames.len().min(LOOK_AT)).collect::<Vec<_>>());
         let device = model.prior.mu_c.val().device();
@@ -64,7 +64,7 @@ impl Balance {
         Ok(Self::of_responsibilities(&responsibilities, model.prior.clusters()))
     }
 
-    /// What is below the bounds of `config`, if anything is.
+    /// The measure that is below its bound in `config`, in words; None if neither is.
     pub fn fault(&self, config: &CollapseConfig, clusters: usize) -> Option<String> {
         let information = self.mutual_information / (clusters as f64).ln();
         if information.is_nan() || information < config.information {

@@ -1,4 +1,10 @@
 //! The novelty threshold and the temperature of q(c|x), from frames that training did not see, without a label.
+//!
+//! **Threshold**: the quantile of the held-out frames' novelty at one minus the false-alarm rate, so that this share
+//! of frames like them is called novel. **Temperature**: in the place of a label stands where a random view of the
+//! frame goes. T minimises the cross-entropy of softmax(log q(c|x) / T) with the cluster of the view; that is convex
+//! in 1/T, so the sign of its derivative halves the range of T until it is small. A model that puts a frame and its
+//! view apart more often than q(c|x) admits gets T above 1.
 
 use runtime::Calibration;
 
@@ -11,10 +17,10 @@ use crate::model::ClusterVae;
 use crate::ranking::argmax;
 use crate::rng::{Purpose, stream};
 
-/// The stream of random numbers that draws the views; the split of the frames has stream 0.
+/// Index of the random stream that draws the views; the split of the frames has index 0.
 const VIEWS_STREAM: u64 = 1;
 
-/// Both, at the false-alarm rate of the settings.
+/// The novelty threshold, at the false-alarm rate of the settings, and the temperature.
 pub fn calibrate(model: &ClusterVae, config: &CheckedConfig, data: &TrainingData) -> Result<Calibration> {
     Ok(Calibration {
         novelty_threshold: novelty_threshold(model, &data.held_out, config.novelty.false_alarm_rate)?,
@@ -22,7 +28,7 @@ pub fn calibrate(model: &ClusterVae, config: &CheckedConfig, data: &TrainingData
     })
 }
 
-/// The novelty that a share `rate` of the frames exceeds.
+/// The novelty, nats, that a share `rate` of the frames exceeds.
 fn novelty_threshold(model: &ClusterVae, frames: &Frames, rate: f64) -> Result<f32> {
     let device = model.prior.mu_c.val().device();
     let mut values = Vec::with_capacity(frames.len());
@@ -53,6 +59,7 @@ fn temperature_of_views(model: &ClusterVae, config: &CheckedConfig, data: &Train
     Ok(temperature(&log_q, &clusters) as f32)
 }
 
+/// log q(c|x) `[N,K]` of frames that are already scaled, at temperature 1.
 fn log_responsibilities(model: &ClusterVae, frames: &Frames) -> Result<Vec<f32>> {
     let device = model.prior.mu_c.val().device();
     let mut values = Vec::with_capacity(frames.len() * model.prior.clusters());
@@ -63,19 +70,19 @@ fn log_responsibilities(model: &ClusterVae, frames: &Frames) -> Result<Vec<f32>>
     Ok(values)
 }
 
-/// Range of the temperature. Never below 1: the model's own posterior is not made surer than it is.
+/// Range of the temperature, never below 1: no posterior is made surer than the model gives it.
 const TEMPERATURES: [f64; 2] = [1.0, 20.0];
-/// Halvings of the range, to one part in 10⁸.
+/// Number of times the range is halved, to one part in 10⁸.
 const HALVINGS: usize = 30;
 
-/// The T in its range (1 to 20) that minimises the mean of -log softmax(log q / T) at `clusters`, a convex function of 1/T
-/// (temperature scaling: C. Guo et al., On Calibration of Modern Neural Networks, 2017).
+/// The temperature T, 1 to 20, that minimises the mean of -log softmax(log q / T) at `clusters`, a convex function of
+/// 1/T (temperature scaling: C. Guo et al., On Calibration of Modern Neural Networks, 2017).
 ///
 /// # Shapes
 /// - `log_q`: `[N,K]`, each row up to a constant; `clusters`: `[N]`, below K
 ///
 /// # Panics
-/// If there are no clusters, or `log_q` is no N rows.
+/// If `clusters` is empty, or `log_q` does not make N rows.
 pub fn temperature(log_q: &[f32], clusters: &[usize]) -> f64 {
     let k = log_q.len() / clusters.len();
     // Derivative of the mean by 1/T: what softmax expects of log q, less what it is at the cluster.

@@ -1,4 +1,4 @@
-//! Where a training stands between two steps: all that the rest of it depends on.
+//! The state of a training between two steps: all that the rest of it depends on.
 //!
 //! Random numbers need no place here, since every step draws from a stream of its own. The bytes are a line of
 //! JSON (what, and how long each part is), then the parts: weights, Adam's moments, sums of the epoch so far.
@@ -20,28 +20,28 @@ const VERSION: u32 = 2;
 /// A place in a training.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Place {
-    /// Restarts before this one.
+    /// Number of restarts before.
     pub attempt: usize,
-    /// The stage.
+    /// Stage that was under way.
     pub stage: StageName,
-    /// Steps of the stage that are done; 1 for a mixture that is fitted.
+    /// Number of steps of the stage that are done; 1 for a mixture that is fitted.
     pub step: usize,
 }
 
 /// A training at a [`Place`].
 #[derive(Clone)]
 pub struct Checkpoint {
-    /// Where.
+    /// The place in the training at which it was made.
     pub place: Place,
-    /// SHA-256 of the values it is fitted to.
+    /// SHA-256 of the values that the model is fitted to.
     pub data_sha256: String,
-    /// Clusters K of the model.
+    /// Number of clusters K of the model.
     pub clusters: usize,
     /// All weights, Burn's own format.
     weights: Vec<u8>,
     /// Adam's moments, Burn's own format; empty after the mixture.
     optimizer: Vec<u8>,
-    /// The epoch so far.
+    /// Sums over the steps of the epoch so far.
     pub(super) totals: Totals,
 }
 
@@ -57,7 +57,7 @@ struct Header {
 }
 
 impl Checkpoint {
-    /// What stands after the steps of `place`.
+    /// The state after the steps of `place`.
     pub(super) fn new(
         place: Place,
         data_sha256: &str,
@@ -76,14 +76,14 @@ impl Checkpoint {
         Ok(Self { place, data_sha256: data_sha256.to_owned(), clusters, weights, optimizer, totals })
     }
 
-    /// The model, its weights read into one of the same form.
+    /// The model that was saved, its weights read into `empty`, a model of the same form.
     pub(crate) fn model(&self, empty: ClusterVae) -> Result<ClusterVae> {
         ModuleRecord::from_bytes(Bytes::from_bytes_vec(self.weights.clone()))
             .and_then(|record| empty.try_load_record(record))
             .map_err(|e| Error::model("checkpoint", e))
     }
 
-    /// An optimiser with the moments that were saved.
+    /// The optimiser that was saved, its moments read into `empty`; `empty` itself after the mixture.
     pub(super) fn optimizer(&self, empty: ModuleOptimizer) -> Result<ModuleOptimizer> {
         if self.optimizer.is_empty() {
             return Ok(empty);
@@ -92,7 +92,7 @@ impl Checkpoint {
         empty.from_bytes(bytes).map_err(|e| Error::model("checkpoint", e))
     }
 
-    /// The bytes of a file.
+    /// The checkpoint as the bytes of a file.
     pub fn encode(&self) -> Result<Vec<u8>> {
         let sums: Vec<u8> = self.totals.sums.iter().flat_map(|v| v.to_le_bytes()).collect();
         let parts = [&self.weights[..], &self.optimizer, &sums];
@@ -112,10 +112,10 @@ impl Checkpoint {
         Ok(bytes)
     }
 
-    /// Reads the bytes of a file.
+    /// The checkpoint in the bytes of a file.
     ///
     /// # Errors
-    /// What is wrong with them.
+    /// What is wrong with the bytes, in words.
     pub fn decode(bytes: &[u8]) -> Result<Self, String> {
         let end = bytes.iter().position(|b| *b == b'\n').ok_or("it has no header line")?;
         let header: Header = serde_json::from_slice(&bytes[..end]).map_err(|e| format!("its header: {e}"))?;

@@ -3,9 +3,9 @@
 //! No label is needed for either part. **Stability** (Ben-Hur et al. 2002; Lange et al. 2004): mixtures fitted to two
 //! disjoint halves of the latents should cut the other half alike; with too many components, which cluster is cut in
 //! two is an accident of the half. **Bound**: among the counts that are as stable as any, the one whose mixture gives
-//! the latents that it was not fitted to the highest likelihood, less what a component gains that finds no cluster: past
-//! the number of clusters the likelihood still grows, since no cluster is quite Gaussian, but evenly. Twice the slope there
-//! is the charge for a component (slope heuristics: Baudry, Maugis and Michel 2012).
+//! the latents that it was not fitted to the highest likelihood, less what a component gains that finds no cluster:
+//! past the number of clusters the likelihood still grows, since no cluster is quite Gaussian, but evenly. Twice the
+//! slope there is the charge for a component (slope heuristics: Baudry, Maugis and Michel 2012).
 
 use rand::seq::SliceRandom;
 use serde::Serialize;
@@ -16,22 +16,23 @@ use crate::gmm::{self, EStep, Fit, Points, Settings};
 use crate::ranking::argmax;
 use crate::rng::{Purpose, stream};
 
-/// Latents that take part.
+/// Largest number of latents that take part.
 const MAX_FRAMES: usize = 10_000;
-/// Rounds of split-and-merge moves on each half.
+/// Largest number of split-and-merge rounds on each half.
 const MOVES: usize = 5;
-/// A count is as stable as any if its stability is at least this share of the highest.
+/// Share of the highest stability from which on a count is as stable as any.
 const AS_STABLE: f64 = 0.95;
-/// The slope is that of the last third of the counts, in which there is nothing left to find if there is room enough.
+/// One over the share of the counts, the largest ones, that give the slope: there is nothing left to find among them if
+/// there is room enough.
 const SLOPE_SHARE: usize = 3;
 
-/// What is known of one count.
+/// What is known of one number of clusters.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Candidate {
-    /// K.
+    /// Number of clusters K.
     pub clusters: usize,
-    /// Mutual information between the clusters that the mixtures of the two halves give all latents, over the mean
-    /// entropy of the two.
+    /// Agreement of the mixtures of the two halves on all latents: mutual information of their clusters over the mean
+    /// entropy, in `[0, 1]`.
     pub stability: f64,
     /// Mean log-likelihood of a latent mean under the mixture of the half that it is not in, nats.
     pub held_out: f64,
@@ -39,10 +40,13 @@ pub struct Candidate {
     pub balance: f64,
 }
 
-/// Looks at 2 to `most` components for `means` `[N,dim]`, and picks one count; every count is told.
+/// Fits 2 to `most` components to each half of `means` `[N,dim]`; gives the count it picks, and what it found of every
+/// one.
+///
+/// Each half is held out from the mixture of the other. A count costs two fits with all their starts and moves.
 ///
 /// # Errors
-/// If no start of a mixture keeps its covariances positive definite.
+/// [`Error::Config`] if no start of a mixture keeps its covariances positive definite.
 pub fn choose(
     means: &[f64],
     dim: usize,
@@ -72,7 +76,8 @@ pub fn choose(
     Ok((pick(&candidates), candidates))
 }
 
-/// What the held-out likelihood gains a component among the largest counts, by least squares; not below 0.
+/// What the held-out likelihood gains by one more component among the largest counts, nats, by least squares; 0 or
+/// more.
 fn slope(candidates: &[Candidate]) -> f64 {
     let last = &candidates[candidates.len() - candidates.len().div_ceil(SLOPE_SHARE)..];
     let n = last.len() as f64;
@@ -83,7 +88,7 @@ fn slope(candidates: &[Candidate]) -> f64 {
     if spread > 0.0 { (together / spread).max(0.0) } else { 0.0 }
 }
 
-/// Among the counts that are as stable as any, the one with the best charged bound; the smaller of equals.
+/// The count with the highest likelihood less its charge, of those as stable as any; the smaller of equals.
 fn pick(candidates: &[Candidate]) -> usize {
     let charge = 2.0 * slope(candidates);
     let bound = |c: &Candidate| c.held_out - charge * c.clusters as f64;
@@ -95,7 +100,7 @@ fn pick(candidates: &[Candidate]) -> usize {
         .map_or(2, |c| c.clusters)
 }
 
-/// How alike two mixtures, each fitted to one half, see all latents.
+/// How alike two mixtures, each fitted to one of the `halves`, see all latents.
 fn compare(fits: [Fit; 2], halves: &[Vec<f64>; 2], dim: usize, clusters: usize) -> Result<Candidate> {
     let points = [Points::new(&halves[0], dim)?, Points::new(&halves[1], dim)?];
     let singular = || Error::config("mixture.reg_covar", "a covariance became singular; raise it");

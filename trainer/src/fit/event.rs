@@ -9,21 +9,21 @@ use crate::stage::StageName;
 
 /// What training reports while it runs.
 pub enum Event<'a> {
-    /// The nearest frames of each are looked for, which takes minutes where there are tens of thousands.
+    /// The nearest frames of every frame are looked for, which takes minutes where there are tens of thousands.
     Neighbours {
-        /// Frames.
+        /// Number of frames.
         frames: usize,
     },
     /// A stage of this many steps begins.
     Stage {
-        /// Which.
+        /// Name of the stage.
         name: StageName,
-        /// Steps; the mixture counts as one.
+        /// Number of steps; the mixture counts as one.
         steps: usize,
     },
     /// A step is done.
     Step {
-        /// Steps done within the stage.
+        /// Number of steps done within the stage.
         done: usize,
         /// Makes a checkpoint of this place, or says what is not finite.
         checkpoint: &'a mut dyn FnMut() -> Result<Checkpoint>,
@@ -34,9 +34,9 @@ pub enum Event<'a> {
     Mixture(&'a MixtureReport),
     /// The clusters collapsed; training starts again from other weights.
     Restart {
-        /// Restarts so far, this one included.
+        /// Number of restarts so far, this one included.
         restarts: usize,
-        /// What is below its bound.
+        /// The measure of the clusters that is below its bound, in words.
         why: &'a str,
     },
 }

@@ -14,18 +14,18 @@ use crate::stage::StageName;
 /// Averages over an epoch.
 #[derive(Clone, Debug, Serialize)]
 pub struct Epoch {
-    /// `pretrain` or `refine`.
+    /// The stage, `pretrain` or `refine`.
     pub stage: StageName,
-    /// From 1.
+    /// Number of the epoch in the stage, from 1.
     pub epoch: usize,
-    /// Epochs of the stage.
+    /// Number of epochs of the stage.
     pub epochs: usize,
-    /// Steps done in the stage.
+    /// Number of steps done in the stage.
     pub step: usize,
-    /// Means by name, nats unless the name says otherwise.
+    /// Means over the epoch by name, nats unless the name says otherwise.
     #[serde(flatten)]
     pub values: BTreeMap<&'static str, f32>,
-    /// The clusters, where the stage has any.
+    /// How the clusters share the frames, where the stage has clusters.
     #[serde(flatten)]
     pub clusters: Option<Balance>,
     /// The bounds of the paper on frames that training does not see, where the stage has clusters.
@@ -36,31 +36,31 @@ pub struct Epoch {
 /// How EM went.
 #[derive(Clone, Debug, Serialize)]
 pub struct MixtureReport {
-    /// Always `mixture`.
+    /// The stage, always `mixture`.
     pub stage: StageName,
-    /// Components K.
+    /// Number of components K.
     pub components: usize,
     /// Mean log-likelihood of a latent mean, nats.
     pub log_likelihood: f64,
-    /// Whether the best start had converged.
+    /// Whether the mixture that was kept had converged.
     pub converged: bool,
-    /// Iterations of the best start.
+    /// Number of iterations of the mixture that was kept.
     pub iterations: usize,
     /// What split-and-merge moves added to the mean log-likelihood, nats.
     pub gain_of_moves: f64,
-    /// The components.
+    /// How the components share the latents.
     #[serde(flatten)]
     pub clusters: Balance,
-    /// Latent dimensions whose mean varies by more than 0.01 over the frames (Burda et al. 2016).
+    /// Number of latent dimensions whose mean varies by more than 0.01 over the frames (Burda et al. 2016).
     pub active_units: usize,
-    /// What every count of clusters was worth, where their number was to be found.
+    /// What was found of every number of clusters, where it was to be chosen.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub candidates: Option<Vec<Candidate>>,
 }
 
-/// One step's objective and what is worth reporting of it.
+/// The objective of one step, and what is worth reporting of it.
 pub struct StepOutcome {
-    /// To be minimised `[1]`.
+    /// The loss, to be minimised `[1]`.
     pub loss: Tensor<1>,
     /// Named values `[1]`, averaged over the epoch; the first that is not finite is blamed.
     pub values: Vec<(&'static str, Tensor<1>)>,
@@ -68,26 +68,26 @@ pub struct StepOutcome {
     pub shares: Option<Tensor<1>>,
 }
 
-/// Sums over the steps of an epoch so far: of every value, then of every cluster's share.
+/// Sums over the steps of an epoch so far.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Totals {
-    /// In the order of the outcome.
+    /// Sum of every reported value, in the order of [`StepOutcome::values`], then of every cluster's share `[V + K]`.
     pub sums: Vec<f64>,
-    /// Steps summed over.
+    /// Number of steps summed over.
     pub steps: usize,
 }
 
-/// Collects outcomes; the numbers stay on the device until someone asks.
+/// Sums up the outcomes of steps; the numbers stay on the device until someone asks.
 pub struct Sums {
     stage: StageName,
     names: Vec<&'static str>,
-    /// Steps not yet looked at, and their values `[V + K]`.
+    /// Steps not yet looked at, each with values and shares `[V + K]`.
     pending: Vec<(usize, Tensor<1>)>,
     totals: Totals,
 }
 
 impl Sums {
-    /// Goes on from `totals`.
+    /// Sums of an epoch of `stage` that go on from `totals`.
     pub fn new(stage: StageName, totals: Totals) -> Self {
         Self { stage, names: Vec::new(), pending: Vec::new(), totals }
     }
@@ -100,7 +100,7 @@ impl Sums {
         self.pending.push((step, Tensor::cat(values.chain(shares).collect(), 0)));
     }
 
-    /// Brings the pending numbers to the host.
+    /// The sums so far; brings to the host what is still on the device.
     ///
     /// # Errors
     /// [`Error::Diverged`] with the first value, and its step, that is not finite.
@@ -123,7 +123,7 @@ impl Sums {
         Ok(&self.totals)
     }
 
-    /// Averages by name and over the clusters, and begins anew.
+    /// The means over the epoch by name, and how the clusters share the frames; the next epoch begins at 0.
     pub fn take_means(&mut self) -> Result<(BTreeMap<&'static str, f32>, Option<Balance>)> {
         self.totals()?;
         let Totals { sums, steps } = std::mem::take(&mut self.totals);

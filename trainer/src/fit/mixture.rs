@@ -1,4 +1,10 @@
 //! Stage 2: EM with full covariances on the latent means gives the prior its start.
+//!
+//! All training frames are encoded once. EM runs on their means m, or on a random part of them if there are too many:
+//! from several starts, of which the likeliest is kept, then with split-and-merge moves. The responsibilities that the
+//! mixture gives to all training frames then make the prior: a mean and one variance a cluster, the variances v of the
+//! posteriors among them (E14). If the components share the frames too unevenly, or too few latent dimensions are in
+//! use, the stage asks for another attempt.
 
 use burn::module::Module;
 use rand::seq::SliceRandom;
@@ -18,13 +24,13 @@ use crate::gmm::{self, CovarianceType, Estimator, Fit, Moments, Points, Settings
 use crate::rng::{Purpose, stream};
 use crate::stage::StageName;
 
-/// The stream that picks the frames EM looks at; restarts count up from 0.
+/// Index of the random stream that picks the frames EM looks at; those of restarts count up from 0.
 const SUBSET: u64 = u32::MAX as u64;
 
 /// Variance of a latent mean over the frames above which its dimension counts as in use.
 const ACTIVE_VARIANCE: f64 = 0.01;
 
-/// Runs the stage.
+/// Runs stage 2 on training frames that are already scaled.
 pub fn run(
     config: &CheckedConfig,
     start: StageStart<'_>,
@@ -73,7 +79,7 @@ pub fn run(
     Ok(if flow.is_continue() { Ended::Model(Box::new(model)) } else { Ended::Stopped })
 }
 
-/// Why stage 1 should begin again, if it should.
+/// Why training should begin again from other weights, if it should.
 fn fault(config: &CheckedConfig, report: &MixtureReport) -> Option<String> {
     let (c, balance, units) = (&config.mixture, report.clusters.balance, report.active_units);
     let image = config.kind() == FrameKind::Image;
@@ -126,6 +132,7 @@ pub fn latent_mixture(config: &CheckedConfig, means: &[f64]) -> Result<(Fit, Mix
     Ok((fit, report))
 }
 
+/// The settings of EM.
 fn settings(config: &CheckedConfig) -> Settings {
     let c = &config.mixture;
     Settings {
@@ -139,6 +146,7 @@ fn settings(config: &CheckedConfig) -> Settings {
     }
 }
 
+/// At most `most` of the points `[N,dim]`, drawn at random.
 fn subset(means: &[f64], dim: usize, most: usize, seed: u64) -> Vec<f64> {
     let n = means.len() / dim;
     if n <= most {

@@ -52,15 +52,15 @@ pub fn fit(
     fit_on(config, frames, std::slice::from_ref(device), resume, observer)
 }
 
-/// [`fit()`], every batch spread over `devices`, of which there is at least one; the first does what is not a step.
+/// Fits the model as [`fit()`] does, every batch spread over `devices`; the first does what is not a step.
 ///
 /// The loss is that of the whole batch, so the number of devices changes nothing but rounding.
 ///
 /// # Errors
-/// As [`fit()`].
+/// The same as those of [`fit()`].
 ///
 /// # Panics
-/// Without a device.
+/// If there is no device.
 pub fn fit_on(
     config: &CheckedConfig,
     frames: &Frames,

@@ -16,10 +16,10 @@ use crate::model::ClusterVae;
 use crate::rng::Purpose;
 use crate::stage::StageName;
 
-/// Views of a frame, whose means are pulled together.
+/// Number of views of a frame, whose latent means are pulled together.
 const VIEWS: usize = 2;
 
-/// Runs the stage; None if the observer broke off.
+/// Runs stage 1; None if the observer broke off.
 pub fn run(
     config: &CheckedConfig,
     start: StageStart<'_>,
@@ -53,6 +53,8 @@ pub fn run(
     stage.run(start, &data.devices, observer)
 }
 
+/// The loss of one batch: -reconstruction + KL(q(z|x) ‖ N(0,I)) · `kl_weight` + ‖difference of the means of two
+/// views‖² · `pull`, each a mean over the batch.
 fn objective(config: &CheckedConfig, spread: &Spread<'_>, batch: &Batch) -> StepOutcome {
     let b = config.pretrain.batch;
     let frames = batch.frames.clone();

@@ -24,11 +24,12 @@ use crate::stage::StageName;
 
 /// Share of the stage in which an amortised head is also taught the mixture's responsibilities.
 const TEACHING_SHARE: f64 = 0.2;
-/// Held-out frames whose bounds are reported after every epoch, and samples of z a frame for that.
+/// Number of held-out frames whose bounds are reported after every epoch.
 const BOUND_FRAMES: usize = 500;
+/// Samples of z a frame for the bounds.
 const BOUND_SAMPLES: usize = 4;
 
-/// Runs the stage; None if the observer broke off.
+/// Runs stage 3; None if the observer broke off.
 pub fn run(
     config: &CheckedConfig,
     start: StageStart<'_>,
@@ -61,6 +62,7 @@ pub fn run(
     stage.run(start, &data.devices, observer)
 }
 
+/// The loss of one batch, its terms, and the mean cluster distribution; `step` counts from 0.
 fn objective(
     config: &CheckedConfig,
     model: &ClusterVae,

@@ -15,7 +15,7 @@ use crate::model::{ClusterVae, Decoder, Posterior};
 pub struct Spread<'a> {
     model: &'a ClusterVae,
     devices: &'a [Device],
-    /// On each of `devices`; empty if there is only one.
+    /// The decoder on each of `devices`; empty if there is only one device.
     decoders: Vec<Decoder>,
 }
 
@@ -29,12 +29,12 @@ impl<'a> Spread<'a> {
         Self { model, devices, decoders }
     }
 
-    /// Where the weights live and the loss is computed.
+    /// The first device, on which the weights live and the loss is computed.
     pub fn home(&self) -> &Device {
         &self.devices[0]
     }
 
-    /// See [`crate::model::Encoder::forward`].
+    /// q(z|x) of `frames` `[B,P]`, every device its rows; see [`crate::model::Encoder::forward`].
     pub fn encode(&self, frames: Tensor<2>) -> Posterior {
         if self.decoders.is_empty() {
             return self.model.encoder.forward(frames);
@@ -48,7 +48,7 @@ impl<'a> Spread<'a> {
         }
     }
 
-    /// See [`Decoder::log_likelihood`].
+    /// log p(x|z) `[B]` of frames `[B,P]` and latents `[B,D]`, without a cluster; see [`Decoder::log_likelihood`].
     pub fn log_likelihood(&self, frames: Tensor<2>, z: Tensor<2>) -> Tensor<1> {
         if self.decoders.is_empty() {
             return self.model.decoder.log_likelihood(frames, z);
@@ -57,7 +57,7 @@ impl<'a> Spread<'a> {
         self.gather(rows.zip(&self.decoders).map(|((x, z), decoder)| decoder.log_likelihood(x, z)).collect())
     }
 
-    /// See [`Decoder::log_likelihood_of`].
+    /// log p(x|z,c) `[B]` for one cluster a frame `[B]`; see [`Decoder::log_likelihood_of`].
     pub fn log_likelihood_of(&self, frames: Tensor<2>, z: Tensor<2>, cluster: Tensor<1, Int>) -> Tensor<1> {
         if self.decoders.is_empty() {
             return self.model.decoder.log_likelihood_of(frames, z, cluster);
@@ -69,7 +69,7 @@ impl<'a> Spread<'a> {
         self.gather(rows.zip(&self.decoders).map(of).collect())
     }
 
-    /// See [`Decoder::log_likelihood_all`].
+    /// log p(x|z,c) `[B,K]` for every cluster; see [`Decoder::log_likelihood_all`].
     pub fn log_likelihood_all(&self, frames: Tensor<2>, z: Tensor<2>) -> Tensor<2> {
         if self.decoders.is_empty() {
             return self.model.decoder.log_likelihood_all(frames, z);
@@ -78,12 +78,13 @@ impl<'a> Spread<'a> {
         self.gather(rows.zip(&self.decoders).map(|((x, z), decoder)| decoder.log_likelihood_all(x, z)).collect())
     }
 
-    /// The rows of each device.
+    /// The rows of a batch, cut into as many parts as there are devices and sent there.
     fn send(&self, rows: Tensor<2>) -> Vec<Tensor<2>> {
         let parts = rows.chunk(self.devices.len(), 0).into_iter();
         parts.zip(self.devices).map(|(part, device)| part.to_device(device)).collect()
     }
 
+    /// The parts of a batch, brought to the first device and joined.
     fn gather<const R: usize>(&self, parts: Vec<Tensor<R>>) -> Tensor<R> {
         Tensor::cat(parts.into_iter().map(|part| part.to_device(self.home())).collect(), 0)
     }

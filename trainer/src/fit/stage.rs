@@ -30,29 +30,29 @@ pub struct StageStart<'a> {
     pub unfinished: Option<Checkpoint>,
 }
 
-/// Evaluates the bounds of the paper for a model.
+/// A function that evaluates the bounds of the paper for a model.
 pub type Bounds<'a> = dyn Fn(&ClusterVae) -> Result<BoundReport> + 'a;
 
-/// What a stage is made of.
+/// What tells one gradient stage from the other.
 pub struct Stage<'a> {
-    /// Its name.
+    /// Name of the stage.
     pub name: StageName,
-    /// Steps.
+    /// Number of steps.
     pub steps: usize,
-    /// Batches.
+    /// The recipe for the batches.
     pub plan: BatchPlan<'a>,
-    /// Where they are made.
+    /// What makes the batches on the device.
     pub store: &'a Store,
-    /// Learning rate of a step.
+    /// Learning rate of a step, counted from 0.
     pub learning_rate: &'a dyn Fn(usize) -> f64,
-    /// The objective of a step.
+    /// The objective of a step, counted from 0, for its batch.
     pub objective: &'a dyn Fn(&ClusterVae, &Spread<'_>, &Batch, usize) -> StepOutcome,
-    /// What is reported of held-out frames after every epoch.
+    /// The bounds of held-out frames, reported after every epoch; None if they are not.
     pub held_out: Option<&'a Bounds<'a>>,
 }
 
 impl Stage<'_> {
-    /// Runs the stage; None if the observer broke off.
+    /// Runs all steps, or those that an unfinished stage has left; None if the observer broke off.
     pub fn run(
         &self,
         start: StageStart<'_>,
@@ -135,9 +135,9 @@ fn norm(model: &ClusterVae, gradients: &GradientsParams) -> Tensor<1> {
 
 /// How a stage, or all of them, ended.
 pub enum Ended {
-    /// With a model.
+    /// A model came of it.
     Model(Box<ClusterVae>),
-    /// With a reason to start again from other weights.
+    /// Training should begin again from other weights, for this reason.
     Again(String),
     /// The observer broke off.
     Stopped,

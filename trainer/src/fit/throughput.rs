@@ -1,4 +1,4 @@
-//! How many frames a second a stage trains on.
+//! The speed of a stage of training, frames a second.
 
 use std::ops::ControlFlow;
 use std::time::Instant;
@@ -17,13 +17,13 @@ use crate::model::{ClusterVae, Init};
 use crate::rng::{Purpose, stream};
 use crate::stage::StageName;
 
-/// Frames a second in each of `rounds` rounds of `steps` steps, after one more that warms up.
+/// Trains a stage and gives the frames a second of each of `rounds` rounds of `steps` steps, after one that warms up.
 ///
 /// A step is all that training does: batches, views, both passes, optimiser, and the sums that are reported. The
 /// bounds of held-out frames after an epoch are left out, and stage 3 begins from random weights.
 ///
 /// # Errors
-/// As [`fit`](super::fit()); [`Error::Config`] for the mixture, which has no steps.
+/// The same as those of [`fit`](super::fit()); [`Error::Config`] for the mixture, which has no steps.
 pub fn throughput(
     config: &CheckedConfig,
     frames: &Frames,

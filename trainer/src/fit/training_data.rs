@@ -1,4 +1,4 @@
-//! What the stages of a training look at: its frames, already scaled, and where batches of them are made.
+//! What the stages of a training look at: frames, already scaled, and what makes batches of them.
 
 use burn::tensor::Device;
 use rand::seq::SliceRandom;
@@ -14,25 +14,25 @@ use crate::rng::{Purpose, stream};
 
 /// One in this many frames is kept from training, to calibrate novelty.
 pub const CALIBRATION_SHARE: usize = 20;
-/// Most frames that are kept from training.
+/// Largest number of frames that are kept from training.
 pub const MAX_CALIBRATION: usize = 3000;
 
-/// What the stages look at, already scaled.
+/// The frames of a training, already scaled, in two parts: to train on, and to calibrate with.
 pub struct TrainingData {
-    /// The frames to train on, and where batches of them are made.
+    /// The frames to train on, which it makes into batches.
     pub store: Store,
     /// Frames that only calibrate, and whose bounds are reported.
     pub held_out: Frames,
-    /// For every training frame those near it, if they stand for views.
+    /// The nearest frames of every training frame, if those stand for views.
     pub neighbours: Option<Neighbours>,
-    /// What a step computes on, with gradient tracking; at least one.
+    /// The devices that a step computes on, with gradient tracking; at least one.
     pub devices: Vec<Device>,
     /// Whether stage 3 reports the bounds of held-out frames.
     pub reports_bounds: bool,
 }
 
 impl TrainingData {
-    /// Splits the frames, scales both parts, looks for neighbours where they stand for views.
+    /// Splits the frames at random, scales both parts, and finds neighbours where those stand for views.
     pub fn new(config: &CheckedConfig, frames: &Frames, scaling: Option<&Scaling>, devices: &[Device]) -> Result<Self> {
         let mut order: Vec<usize> = (0..frames.len()).collect();
         order.shuffle(&mut stream(config.seed, Purpose::Calibration, 0));
@@ -55,7 +55,7 @@ impl TrainingData {
         self.store.frames()
     }
 
-    /// What makes the views of a stage.
+    /// The source of a stage's views: maps with the ranges of `augment` times `strength`, or neighbours.
     pub fn views(&self, config: &CheckedConfig, augment: &AugmentConfig, strength: f64) -> Views<'_> {
         let shape = self.training().shape;
         Views::new(augment, shape, config.kind(), self.neighbours.as_ref(), strength)
@@ -74,7 +74,8 @@ impl TrainingData {
     }
 }
 
-/// The distribution of a value: what the settings ask for, or what values that needed scaling allow.
+/// The distribution of a value that the settings ask for; by default Gaussian where values needed scaling, else
+/// Bernoulli.
 pub fn likelihood(config: &CheckedConfig, scaled: bool) -> Result<Likelihood> {
     match config.decoder.likelihood {
         LikelihoodChoice::Bernoulli if scaled => Err(Error::config(

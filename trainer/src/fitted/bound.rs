@@ -39,7 +39,8 @@ pub struct BoundReport {
     pub marginal_bound: f64,
     /// The bound of §2, with q(c|z) the responsibilities of the mixture for z (E10).
     pub nested_bound: f64,
-    /// The Jensen gap of §3: E_q(z|x) KL(q(c|z) ‖ p(c)) - KL(q(c|x) ‖ p(c)) with q(c|x) the mean of q(c|z); never negative (E11).
+    /// The Jensen gap of §3: E_q(z|x) KL(q(c|z) ‖ p(c)) - KL(q(c|x) ‖ p(c)) with q(c|x) the mean of q(c|z); never
+    /// negative (E11).
     pub jensen_gap: f64,
     /// What the nested bound gains by q(c|z) over its mean q(c|x), L - L̂ of §4; of either sign.
     pub nested_gain: f64,

@@ -8,11 +8,11 @@ use crate::data::batches::to_tensor;
 use crate::error::{Error, Result};
 use crate::model::{ClusterVae, Posterior};
 
-/// Frames encoded at once.
+/// Number of frames encoded at once.
 const ENCODE_BATCH: usize = 1000;
 
-/// Encodes frames that are already scaled, a thousand at a time, and hands each part to `visit`
-/// with the index of its first frame.
+/// Encodes frames that are already scaled, a thousand at a time, and hands each part to `visit`: index of its first
+/// frame, frames `[B,P]`, posterior.
 pub fn encode(
     model: &ClusterVae,
     frames: &Frames,
@@ -33,7 +33,7 @@ pub fn to_host<const R: usize>(tensor: Tensor<R>) -> Result<Vec<f32>> {
     tensor.try_into_vec_as::<f32>().map_err(|e| Error::resource("device", format!("{e:?}")))
 }
 
-/// m `[N,D]` and Σ_d v_d `[N]` of all frames, in f64 as EM wants them.
+/// Latent means m `[N,D]` and total variances Σ_d v_d `[N]` of frames that are already scaled, in f64 for EM.
 pub fn latents(model: &ClusterVae, frames: &Frames, device: &Device) -> Result<(Vec<f64>, Vec<f64>)> {
     let (mut means, mut total_variances) = (Vec::new(), Vec::new());
     let model = model.valid();

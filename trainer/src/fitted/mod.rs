@@ -23,7 +23,7 @@ use crate::model::{ClusterVae, Likelihood, Posterior};
 /// A trained model with all that inference and export need.
 #[derive(Clone, Debug)]
 pub struct Fitted {
-    /// The settings it was trained with.
+    /// The settings of the training.
     pub config: CheckedConfig,
     /// Weights, without gradient tracking.
     pub model: ClusterVae,
@@ -35,7 +35,7 @@ pub struct Fitted {
     pub likelihood: Likelihood,
     /// Novelty threshold and temperature.
     pub calibration: Calibration,
-    /// SHA-256 of the values it was fitted to.
+    /// SHA-256 of the values that the model was fitted to.
     pub data_sha256: String,
 }
 
@@ -49,10 +49,10 @@ impl Fitted {
         log_softmax(self.model.log_responsibilities(posterior) / f64::from(self.calibration.temperature), 1)
     }
 
-    /// The frames as the model takes them.
+    /// The frames as the model takes them: standardised, where the model standardises.
     ///
     /// # Errors
-    /// [`ShapeError`] if they have another shape.
+    /// [`ShapeError`] if the frames have another shape than the model takes.
     pub fn scale(&self, frames: &Frames) -> Result<Frames, ShapeError> {
         if frames.shape != self.shape {
             return Err(ShapeError { found: frames.shape, expected: self.shape });

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::files::{sha256, write_atomically};
 use crate::fitted::Fitted;
 
-/// Ties a critic to the model it was trained for.
+/// The content of `critic.json`, which ties a critic to the model it was trained for.
 #[derive(Serialize, Deserialize)]
 struct SavedCritic {
     version: u32,
@@ -20,7 +20,7 @@ struct SavedCritic {
     critic_sha256: String,
 }
 
-/// Saves the critic of a model beside it; the model's own files stay as they are.
+/// Saves a critic in the run directory of its model; the model's own files stay as they are.
 ///
 /// # Errors
 /// [`Error::Resource`] if it cannot be written, [`Error::Model`] if the folder holds no model.
@@ -56,6 +56,7 @@ pub fn load_critic(folder: &Path, fitted: &Fitted, device: &Device) -> Result<Op
     Critic::load(fitted, &path, device).map(Some)
 }
 
+/// SHA-256 of a file.
 fn hash_of(path: &Path) -> Result<String> {
     std::fs::read(path).map(|bytes| sha256(&bytes)).map_err(|e| Error::model(path, e))
 }

@@ -1,4 +1,4 @@
-//! A fitted model from its run directory.
+//! Loads a fitted model from a run directory.
 
 use std::path::Path;
 

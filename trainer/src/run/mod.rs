@@ -36,6 +36,7 @@ use crate::stage::StageName;
 
 const VERSION: u32 = 3;
 
+/// The content of `model.json`.
 #[derive(Serialize, Deserialize)]
 struct Saved {
     version: u32,
@@ -49,7 +50,7 @@ struct Saved {
     weights_sha256: String,
 }
 
-/// What a line of `metrics.jsonl` says of its place; the mixture's has no step.
+/// The place in training that a line of `metrics.jsonl` is about; one about the mixture has no step.
 #[derive(Deserialize)]
 struct Line {
     stage: Option<StageName>,
@@ -60,11 +61,12 @@ struct Line {
 
 const CHECKPOINTS: &str = "checkpoints";
 
+/// The file of a stage's checkpoint.
 fn checkpoint_path(folder: &Path, stage: StageName) -> PathBuf {
     folder.join(CHECKPOINTS).join(format!("{stage}.ckpt"))
 }
 
-/// A directory with everything about one training.
+/// The directory of one training, with everything about it.
 #[derive(Clone, Debug)]
 pub struct Run {
     folder: PathBuf,
@@ -85,9 +87,9 @@ impl Run {
         Ok(Self { folder: folder.to_owned() })
     }
 
-    /// Opens a run that was interrupted: its settings, and its last checkpoint if it got that far.
+    /// Opens a run that was interrupted; gives the settings, and the last checkpoint if there is one.
     ///
-    /// What `metrics.jsonl` says of later steps is dropped, since they will be done again.
+    /// Lines of `metrics.jsonl` about later steps are dropped, since those steps will be done again.
     ///
     /// # Errors
     /// [`Error::Model`] if it is no run, has ended, or its checkpoint is damaged.
@@ -154,19 +156,19 @@ impl Run {
         write_atomically(&path, kept.as_bytes())
     }
 
-    /// Writes the checkpoint of a stage over its last one, and returns where it is.
+    /// Writes a checkpoint over the last one of the same stage, and gives the path of the file.
     pub fn checkpoint(&self, checkpoint: &Checkpoint) -> Result<PathBuf> {
         let path = checkpoint_path(&self.folder, checkpoint.place.stage);
         write_atomically(&path, &checkpoint.encode()?)?;
         Ok(path)
     }
 
-    /// Where it is.
+    /// The directory.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Appends a line to `metrics.jsonl`.
+    /// Appends `line` to `metrics.jsonl` as JSON.
     pub fn log(&self, line: &impl Serialize) -> Result<()> {
         let path = self.folder.join("metrics.jsonl");
         let fault = |e: &dyn std::fmt::Display| Error::resource(path.display(), e);
@@ -175,14 +177,14 @@ impl Run {
         writeln!(file, "{text}").map_err(|e| fault(&e))
     }
 
-    /// Writes `metrics.json`.
+    /// Writes `summary` as `metrics.json`.
     pub fn summary(&self, summary: &impl Serialize) -> Result<()> {
         let path = self.folder.join("metrics.json");
         let text = serde_json::to_string_pretty(summary).map_err(|e| Error::resource(path.display(), e))?;
         write_atomically(&path, text.as_bytes())
     }
 
-    /// Saves a fitted model.
+    /// Saves a fitted model, the weights first: `model.json` says that the run has ended.
     pub fn save(&self, fitted: &Fitted) -> Result<()> {
         let path = self.folder.join("weights.bpk");
         let record = fitted.model.clone().into_record();
@@ -204,10 +206,10 @@ impl Run {
     }
 }
 
-/// What `metrics.json` of a run directory says; None if there is none.
+/// The content of `metrics.json` in a run directory; None if there is no such file.
 ///
 /// # Errors
-/// [`Error::Model`] if it cannot be read.
+/// [`Error::Model`] if the file cannot be read.
 pub fn metrics(folder: &Path) -> Result<Option<serde_json::Value>> {
     let path = folder.join("metrics.json");
     match std::fs::read(&path) {

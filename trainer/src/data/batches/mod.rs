@@ -92,12 +92,14 @@ impl BatchPlan<'_> {
         (self.frames.len() / self.batch.frames).max(1)
     }
 
+    /// The frames in the order of an epoch.
     fn order(&self, epoch: usize) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.frames.len()).collect();
         order.shuffle(&mut stream(self.seed, self.batch.purposes.0, epoch as u64));
         order
     }
 
+    /// What step `step` draws, given the order of the epoch it lies in.
     fn draw(&self, step: usize, order: &[usize]) -> Drawn {
         let b = self.batch.frames;
         let start = (step % self.steps_per_epoch()) * b;

@@ -14,7 +14,8 @@ const MOST_BYTES: usize = 1 << 30;
 
 /// Owns the frames of a training and makes batches of them on its device.
 ///
-/// The frames are owned, not borrowed: a training holds them and their store side by side, and would borrow from itself.
+/// The frames are owned, not borrowed: a training holds them and their store side by side, and would borrow from
+/// itself.
 #[derive(Clone, Debug)]
 pub struct Store {
     frames: Frames,

@@ -9,7 +9,7 @@ use super::ReadProblem;
 use crate::data::Frames;
 use crate::frame::FrameShape;
 
-/// Reads the rows as frames of shape `[1,1,F]`.
+/// Reads the rows of a file as frames of shape `[1,1,F]`.
 pub fn read(path: &Path) -> Result<Frames, ReadProblem> {
     let mut reader =
         ::csv::ReaderBuilder::new().has_headers(false).flexible(true).trim(::csv::Trim::All).from_path(path)?;

@@ -10,10 +10,10 @@ use crate::data::Frames;
 static IMAGES: &[u8] = include_bytes!("../../../assets/mnist/t10k-images-idx3-ubyte.gz");
 static LABELS: &[u8] = include_bytes!("../../../assets/mnist/t10k-labels-idx1-ubyte.gz");
 
-/// Digits to fit on; the remaining 2,000 are held out.
+/// Number of digits to fit on; the remaining 2,000 are held out.
 pub const FIT: usize = 8_000;
 
-/// The split is a property of the data set, so it does not follow the training seed.
+/// Seed of the split, which is a property of the data set and does not follow the training seed.
 const SPLIT_SEED: u64 = 0;
 
 /// The 8,000 digits to fit on or the 2,000 held out, split by a shuffle that sees no label.

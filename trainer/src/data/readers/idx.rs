@@ -17,11 +17,11 @@ use crate::frame::FrameShape;
 const U8_ELEMENTS: u8 = 0x08;
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
-/// Sizes and values of an IDX file of bytes.
+/// An array of bytes, as an IDX file holds it.
 pub struct IdxArray {
-    /// Size of each dimension.
+    /// Size of each dimension, the outermost first.
     pub sizes: Vec<usize>,
-    /// Values, row-major.
+    /// The values, row-major.
     pub values: Vec<u8>,
 }
 
@@ -77,7 +77,7 @@ pub fn frames(bytes: &[u8]) -> Result<Frames, ReadProblem> {
     Ok(Frames { shape: FrameShape { channels, height, width }, values, labels: None })
 }
 
-/// Labels of an IDX file `[N]`.
+/// The labels of an IDX file of one dimension `[N]`.
 pub fn labels(bytes: &[u8]) -> Result<Vec<u32>, ReadProblem> {
     let array = parse(bytes)?;
     match array.sizes[..] {

@@ -13,10 +13,10 @@ pub fn holds_images(folder: &Path) -> Result<bool, ReadError> {
     Ok(!list(folder)?.is_empty())
 }
 
-/// Reads the images in the order of their names.
+/// Reads the images of a folder in the order of their paths, values in `[0, 1]`.
 ///
-/// Grey images give one channel, all others three. The name of the sub-folder an image lies in is
-/// its class; images directly in `folder` have none.
+/// Grey images give one channel, all others three. The sub-folder that an image lies in is its class; images directly
+/// in `folder` have none.
 pub fn read(folder: &Path) -> Result<Frames, ReadError> {
     let files = list(folder)?;
     let mut shape = None;
@@ -62,6 +62,7 @@ pub fn read(folder: &Path) -> Result<Frames, ReadError> {
     Ok(Frames { shape, values, labels })
 }
 
+/// The images of a folder and of its sub-folders, in the order of their paths.
 fn list(folder: &Path) -> Result<Vec<PathBuf>, ReadError> {
     let mut files = Vec::new();
     for entry in entries(folder)? {
@@ -74,6 +75,7 @@ fn list(folder: &Path) -> Result<Vec<PathBuf>, ReadError> {
     Ok(files)
 }
 
+/// What a folder holds, in the order of names.
 fn entries(folder: &Path) -> Result<Vec<PathBuf>, ReadError> {
     let mut paths = std::fs::read_dir(folder)
         .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>())

@@ -69,6 +69,7 @@ fn pick(names: &[String], wanted: &[&str]) -> Option<String> {
     wanted.iter().find_map(|w| names.iter().find(|n| n == w)).cloned()
 }
 
+/// The frames of one array: `[N,F]`, `[N,H,W]` or `[N,C,H,W]`.
 fn convert<R: Read>(name: &str, npy: NpyFile<R>) -> Result<Frames, ReadProblem> {
     let sizes = npy.shape().to_vec();
     if npy.order() != npyz::Order::C {
@@ -85,6 +86,7 @@ fn convert<R: Read>(name: &str, npy: NpyFile<R>) -> Result<Frames, ReadProblem> 
     Ok(Frames { shape: FrameShape { channels, height, width }, values, labels: None })
 }
 
+/// The values of an array; bytes are divided by 255.
 fn floats<R: Read>(name: &str, npy: NpyFile<R>) -> Result<Vec<f32>, ReadProblem> {
     let kind = match npy.dtype() {
         DType::Plain(t) => (t.type_char(), t.size_field()),
@@ -102,6 +104,7 @@ fn floats<R: Read>(name: &str, npy: NpyFile<R>) -> Result<Vec<f32>, ReadProblem>
     }
 }
 
+/// The classes of an array of whole numbers.
 fn labels<R: Read>(name: &str, npy: NpyFile<R>) -> Result<Vec<u32>, ReadProblem> {
     let kind = match npy.dtype() {
         DType::Plain(t) => (t.type_char(), t.size_field()),

@@ -1,4 +1,4 @@
-//! Decides from a path which reader it takes, and checks what every reader must hold.
+//! Opens a data set: picks the reader by the path, and checks what frames of every reader must hold.
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +6,7 @@ use super::{ReadError, ReadProblem, csv, digits, idx, images, npy};
 use crate::data::Frames;
 use crate::error::Result;
 
-/// Which part of a data set is wanted where it has two.
+/// One of the two parts of a data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Role {
     /// The part models are fitted on (`train-*` in an MNIST folder).
@@ -16,6 +16,7 @@ pub enum Role {
 }
 
 impl Role {
+    /// How MNIST's files of this part begin.
     fn prefix(self) -> &'static str {
         match self {
             Role::Fit => "train",
@@ -102,18 +103,21 @@ fn read_idx(path: &Path) -> Result<Frames, ReadError> {
     Ok(frames)
 }
 
+/// The labels file beside an images file of MNIST's name, if there is one.
 fn labels_beside(images: &Path) -> Option<PathBuf> {
     let name = images.file_name()?.to_str()?;
     let labels = images.with_file_name(name.replace("images-idx3", "labels-idx1"));
     (labels != images && labels.is_file()).then_some(labels)
 }
 
+/// The file of a part in an MNIST folder, plain or gzipped, if there is one.
 fn mnist_file(folder: &Path, role: Role, what: &str) -> Option<PathBuf> {
     let plain = folder.join(format!("{}-{what}", role.prefix()));
     let zipped = folder.join(format!("{}-{what}.gz", role.prefix()));
     [plain, zipped].into_iter().find(|p| p.is_file())
 }
 
+/// The frames, if there are any, every value is finite, and labels are as many as frames.
 fn checked(path: &Path, frames: Frames) -> Result<Frames, ReadError> {
     if frames.shape.is_empty() || frames.is_empty() {
         return Err(ReadError::new(path, format!("no frames (shape of a frame: {})", frames.shape)));

@@ -9,9 +9,10 @@ use super::ImageMap;
 use crate::config::{AugmentConfig, AugmentKind};
 use crate::frame::{FrameKind, FrameShape};
 
-/// A family of random maps of frames, its ranges multiplied by `strength`.
+/// A family of random maps of frames, with ranges from the settings times a strength.
 #[derive(Clone, Debug)]
 pub struct Augmentation {
+    /// None where a view is the frame itself.
     kind: Option<FrameKind>,
     pub(super) ranges: AugmentConfig,
     shape: FrameShape,
@@ -19,7 +20,7 @@ pub struct Augmentation {
 }
 
 impl Augmentation {
-    /// The maps that `config` asks for; `auto` goes by the kind of frame.
+    /// The maps that `config` asks for, with ranges times `strength`; `auto` goes by the kind of frame.
     pub fn new(config: &AugmentConfig, shape: FrameShape, kind: FrameKind, strength: f64) -> Self {
         let kind = match config.kind {
             AugmentKind::Auto => Some(kind),
@@ -41,16 +42,18 @@ impl Augmentation {
         }
     }
 
-    /// True if all it does is to map images, which [`ImageMapper`] does on a device.
+    /// True if views are mapped images, which [`ImageMapper`](super::ImageMapper) makes on a device.
     pub fn maps_images(&self) -> bool {
         self.kind == Some(FrameKind::Image)
     }
 
+    /// A number drawn evenly from ±`half_width` times the strength.
     pub(super) fn range(&self, half_width: f64, rng: &mut impl Rng) -> f32 {
         (rng.random::<f32>() * 2.0 - 1.0) * half_width as f32 * self.strength
     }
 
-    /// Shift and smooth warp in time (edges repeat), the same for all channels; gain a channel; additive noise.
+    /// A view of a window: shift and smooth warp in time (edges repeat), the same for all channels; a gain a channel;
+    /// additive noise.
     fn window(&self, frame: &[f32], out: &mut [f32], rng: &mut impl Rng) {
         let width = self.shape.width;
         let half = width as f32 / 2.0;
@@ -70,7 +73,7 @@ impl Augmentation {
         }
     }
 
-    /// Additive noise, and some features set to 0, their mean after scaling.
+    /// A view of a feature row: additive noise, and some features set to 0, which is their mean after scaling.
     fn features(&self, frame: &[f32], out: &mut [f32], rng: &mut impl Rng) {
         let dropout = self.ranges.dropout as f32 * self.strength;
         for (source, target) in frame.iter().zip(out) {
@@ -79,6 +82,7 @@ impl Augmentation {
         }
     }
 
+    /// Normal noise of one value.
     fn noise(&self, rng: &mut impl Rng) -> f32 {
         rng.sample::<f32, _>(StandardNormal) * self.ranges.noise as f32 * self.strength
     }

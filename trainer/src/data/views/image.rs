@@ -13,13 +13,13 @@ pub const GRID: usize = 5;
 /// One map of an image, drawn; lengths are in half-widths, with the origin in the middle of the image.
 #[derive(Clone, Debug)]
 pub struct ImageMap {
-    /// Output pixel to input pixel, of (u, v): two rows of a 2x2 matrix.
+    /// The linear part of output pixel (u, v) to input pixel: two rows of a 2x2 matrix.
     pub matrix: [f32; 4],
-    /// Added to that.
+    /// Added to the input pixel, along u and v, half-widths.
     pub shift: [f32; 2],
-    /// Added to that, if there is any.
+    /// Smooth displacement added to the input pixel, if there is any.
     pub elastic: Option<Displacement>,
-    /// Share of the 3x3 dilation in the result above 0, or of the erosion below 0.
+    /// Thicker or thinner strokes, -1 to 1: the share of the 3x3 dilation in the result above 0, of the erosion below.
     pub thickness: f32,
 }
 
@@ -67,7 +67,7 @@ pub fn centred(at: usize, size: usize) -> f32 {
     (at as f32 + 0.5) / (size as f32 / 2.0) - 1.0
 }
 
-/// A smooth random displacement: bilinear between the control points of a grid over the image.
+/// A smooth random displacement, bilinear between the control points of a grid over the image; half-widths.
 #[derive(Clone, Debug)]
 pub struct Displacement(pub [[[f32; 2]; GRID]; GRID]);
 

@@ -16,19 +16,20 @@ use super::Frames;
 use crate::config::{AugmentConfig, AugmentKind};
 use crate::frame::{FrameKind, FrameShape};
 
-/// Where the views of a frame come from.
+/// The source of the views of a frame.
 #[derive(Clone, Debug)]
 pub enum Views<'a> {
-    /// They are the frame itself.
+    /// A view is the frame itself.
     Frames,
-    /// Random maps of it.
+    /// A view is the frame under a random map.
     Maps(Augmentation),
-    /// Other frames near it.
+    /// A view is another frame, near the frame.
     Neighbours(&'a Neighbours),
 }
 
 impl<'a> Views<'a> {
-    /// Near frames where they were looked for, else the maps that the settings ask for, at the strength of a stage.
+    /// The source of views that the settings ask for: neighbours where they were looked for, else maps with ranges
+    /// times `strength`.
     pub fn new(
         config: &AugmentConfig,
         shape: FrameShape,
@@ -43,7 +44,8 @@ impl<'a> Views<'a> {
         }
     }
 
-    /// Draws a view of a frame, number `n` of `training` where views are neighbours.
+    /// Writes a random view of `frame` `[P]` to `view` `[P]`; where views are neighbours, those of frame `n` of
+    /// `training`.
     pub fn draw(&self, training: &Frames, frame: &[f32], n: usize, view: &mut [f32], rng: &mut impl Rng) {
         match self {
             Self::Frames => view.copy_from_slice(frame),

@@ -1,4 +1,8 @@
 //! The nearest frames of every frame: views for data of which no meaning-keeping map is known.
+//!
+//! The search is exact. 256 frames at a time, their distances to all N frames are one matrix product on the device,
+//! ‖a - b‖² - ‖a‖² = ‖b‖² - 2 a·b, since ‖a‖² changes no order; the host then keeps the smallest of each row in a short
+//! sorted list. Time grows with N² P, memory with 256 N.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::{Rng, RngExt};
@@ -10,15 +14,17 @@ use crate::error::{Error, Result};
 /// Frames whose distances to all others are held at once.
 const CHUNK: usize = 256;
 
-/// For every frame the indices of the frames nearest to it.
+/// For every frame the indices of the frames nearest to it, without itself.
 #[derive(Clone, Debug)]
 pub struct Neighbours {
+    /// `[N,count]`, nearest first.
     indices: Vec<u32>,
+    /// Neighbours of a frame.
     count: usize,
 }
 
 impl Neighbours {
-    /// Finds the `count` nearest frames of each by Euclidean distance, exactly; of equals the first.
+    /// Finds the `count` nearest frames of each frame by Euclidean distance, exactly; of equals the first.
     ///
     /// # Errors
     /// [`Error::Config`] if there are not more than `count` frames.
@@ -58,7 +64,7 @@ impl Neighbours {
         &self.indices[n * self.count..(n + 1) * self.count]
     }
 
-    /// One of the neighbours of frame `n`, each as probable.
+    /// One of the neighbours of frame `n`, each with the same probability.
     ///
     /// # Panics
     /// If there is no frame `n`.
@@ -67,7 +73,7 @@ impl Neighbours {
     }
 }
 
-/// Indices of the `count` smallest values but `own`, in their order.
+/// Indices of the `count` smallest of `values`, index `own` left out, smallest first.
 fn smallest(values: &[f32], count: usize, own: usize) -> Vec<u32> {
     let mut found: Vec<(f32, u32)> = Vec::with_capacity(count + 1);
     for (index, &value) in values.iter().enumerate() {

@@ -5,11 +5,11 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use super::image::{GRID, ImageMap, cell, centred};
 use crate::frame::FrameShape;
 
-/// What a coordinate of the input is linear in, at every output pixel: u, v, 1.
+/// Rows of the basis for the affine part of a map: u, v, 1.
 const AFFINE: usize = 3;
-/// Background on the left and above, so that every pixel that bilinear interpolation looks at is there.
+/// Pixels of background on the left and above, so that every pixel that bilinear interpolation looks at is there.
 const BEFORE: usize = 1;
-/// The same on the right and below, where it looks one pixel further.
+/// Pixels of background on the right and below, where bilinear interpolation looks one pixel further.
 const AFTER: usize = 2;
 
 /// Maps images of one shape on one device.
@@ -21,12 +21,12 @@ pub struct ImageMapper {
     shape: FrameShape,
     /// u, v, 1, then the weight of each control point `[3+25,HW]`.
     basis: Tensor<2>,
-    /// Where each channel begins in a frame with its rim `[1,C,1]`.
+    /// Index at which each channel begins in a frame with a rim `[1,C,1]`.
     channels: Tensor<3, Int>,
 }
 
 impl ImageMapper {
-    /// For images of `shape`, on `device`.
+    /// A mapper for images of `shape`, on `device`.
     pub fn new(shape: FrameShape, device: &Device) -> Self {
         let (h, w) = (shape.height, shape.width);
         let mut basis = vec![0.0f32; (AFFINE + GRID * GRID) * h * w];
@@ -52,7 +52,7 @@ impl ImageMapper {
         }
     }
 
-    /// Each of R frames under its map.
+    /// Maps R frames, each by a map of its own.
     ///
     /// # Shapes
     /// - `frames`: `[R,P]`; `maps`: R
@@ -107,7 +107,7 @@ impl ImageMapper {
     }
 }
 
-/// Blends each image with its 3x3 dilation or erosion, as its map says; `[R,C,H,W]` in and out.
+/// Blends each image with a 3x3 dilation or erosion of it, by the thickness of its map; `[R,C,H,W]` in and out.
 fn thicken(images: Tensor<4>, maps: &[ImageMap]) -> Tensor<4> {
     if maps.iter().all(|map| map.thickness == 0.0) {
         return images;
