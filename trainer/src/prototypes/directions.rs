@@ -2,12 +2,12 @@
 
 use nalgebra::{DMatrix, SymmetricEigen};
 
-/// A direction, and how far the latents spread along it.
+/// A direction of the latent, and how far the latents spread along it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Direction {
-    /// Of unit length `[D]`; its largest entry is positive.
+    /// Unit vector of the direction `[D]`; its largest entry is positive.
     pub axis: Vec<f64>,
-    /// Standard deviation of z along it.
+    /// Standard deviation of z along the direction.
     pub deviation: f64,
 }
 
