@@ -3,15 +3,15 @@
 /// Shape of one frame, channels first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct FrameShape {
-    /// Channels C.
+    /// Number of channels C.
     pub channels: usize,
-    /// Rows H; 1 for windows and feature rows.
+    /// Number of rows H; 1 for windows and feature rows.
     pub height: usize,
-    /// Columns W.
+    /// Number of columns W.
     pub width: usize,
 }
 
-/// What a frame is; it decides standardisation, the default augmentation and the encoder.
+/// Meaning of a frame's axes; it decides standardisation, the default augmentation and the encoder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FrameKind {
     /// `[C,H,W]`: C colours of H rows and W columns.
@@ -26,7 +26,7 @@ pub enum FrameKind {
 const WINDOW_ASPECT: usize = 4;
 
 impl FrameShape {
-    /// Values per frame, P = C·H·W.
+    /// Number of values of a frame, P = C·H·W.
     pub fn len(&self) -> usize {
         self.channels * self.height * self.width
     }

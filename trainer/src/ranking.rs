@@ -5,7 +5,8 @@ pub fn argmax<T: PartialOrd>(values: &[T]) -> usize {
     best_two(values)[0]
 }
 
-/// The places of the largest and the second largest value, of equals the first; the largest twice in a row of one.
+/// The places of the largest and the second largest value, of equals the first; the largest twice
+/// in a row of one.
 pub fn best_two<T: PartialOrd>(values: &[T]) -> [usize; 2] {
     let mut best = [0, 0];
     for (i, v) in values.iter().enumerate().skip(1) {

@@ -6,19 +6,19 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum StageName {
-    /// A VAE without clusters.
+    /// First stage: a VAE without clusters
     Pretrain,
-    /// EM on its latents.
+    /// Second stage: EM on the first one's latents
     Mixture,
-    /// The cluster VAE.
+    /// Third stage: the cluster VAE
     Refine,
 }
 
 impl StageName {
-    /// Every stage.
+    /// All stages, in their order.
     pub const ALL: [Self; 3] = [Self::Pretrain, Self::Mixture, Self::Refine];
 
-    /// Its name, which is also its table in the configuration.
+    /// Name of the stage, which is also that of its table in the configuration.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Pretrain => "pretrain",
