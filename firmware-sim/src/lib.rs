@@ -1,8 +1,8 @@
-//! What a device does with a stream of frames: it queues them, assigns them, smooths decisions, raises alarms, counts,
-//! and, if asked to, follows a drift; and how it updates its model in flash.
+//! What a device does with a stream of frames: it queues them, assigns them, smooths decisions,
+//! raises alarms, counts, and, if asked to, follows a drift; and how it updates its model in flash.
 //!
-//! [`SampleLoop::step`] is the door. Nothing here needs `std`, reads a clock or a file, allocates, or panics, whatever
-//! the frames: time and frames are passed in.
+//! [`SampleLoop::step`] is the door. Nothing here needs `std`, reads a clock or a file, allocates,
+//! or panics, whatever the frames: time and frames are passed in.
 //!
 //! ```text
 //! interrupt: sample ─► Window ─► FrameProducer ─ queue ─► SampleLoop::poll ─► Event

@@ -20,10 +20,13 @@ pub enum Drift {
     Mix,
 }
 
-/// Least contrast, brightest background, widest slant, ratio of the shares of classes, at an amount of 1.
+/// Least contrast, at an amount of 1.
 const LEAST_CONTRAST: f32 = 0.4;
+/// Brightest background, of 255, at an amount of 1.
 const BACKGROUND: f32 = 25.5;
+/// Widest slant, pixels sideways for each pixel of height, at an amount of 1.
 const SLANT: f32 = 0.9;
+/// Ratio of the shares of one class and the next, at an amount of 1.
 const RATIO: f32 = 2.0;
 
 impl Drift {
