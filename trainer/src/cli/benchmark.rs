@@ -56,7 +56,7 @@ pub struct Args {
     json: bool,
 }
 
-/// What is known of one seed.
+/// Outcome of one seed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Outcome {
     acc: f64,
@@ -113,7 +113,7 @@ impl Args {
         if self.json { super::print_json(&report) } else { super::print_line(table(&report)) }
     }
 
-    /// Fits at once.
+    /// Number of fits that run at once.
     fn jobs(&self) -> u64 {
         self.jobs.unwrap_or(self.devices)
     }
@@ -149,7 +149,7 @@ impl Args {
         Ok(config)
     }
 
-    /// A table must not mix runs of different settings.
+    /// Refuses a folder whose runs have other settings: a table must not mix them.
     fn check_settings(&self, folder: &Path, seed: u64) -> Result<()> {
         let expected = self.settings(seed)?;
         let path = folder.join("config.toml");
@@ -199,11 +199,13 @@ impl Args {
     }
 }
 
-/// A worker that panicked has nothing to do with the list of seeds.
+/// The lock of a list, whatever became of the worker that held it: a panic leaves the list of seeds
+/// whole.
 fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
+/// The report of all seeds.
 fn report(runs: BTreeMap<u64, Outcome>) -> Report {
     let n = runs.len() as f64;
     let mean = runs.values().map(|o| o.acc).sum::<f64>() / n;
@@ -220,7 +222,7 @@ fn report(runs: BTreeMap<u64, Outcome>) -> Report {
     }
 }
 
-/// Markdown, as in the README.
+/// The report as Markdown, as in the README.
 fn table(report: &Report) -> String {
     let list = |numbers: Vec<String>| numbers.join(", ");
     format!(

@@ -21,7 +21,7 @@ pub struct Args {
 }
 
 impl Args {
-    /// Trains, saves and measures.
+    /// Trains the critic, saves it, and prints how near it comes to the exact map.
     pub fn run(self) -> Result<()> {
         let device = Device::flex();
         let fitted = run::load(&self.run, &device)?;

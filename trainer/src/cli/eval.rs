@@ -38,7 +38,7 @@ struct Report {
 }
 
 impl Args {
-    /// Scores.
+    /// Scores the model and prints how good it is.
     pub fn run(self) -> Result<()> {
         let frames = data::open(self.data.as_deref(), Role::Score)?;
         let (predictions, bound) = if self.model.is_dir() {

@@ -41,7 +41,7 @@ pub struct Args {
 }
 
 impl Args {
-    /// Explains.
+    /// Explains frames, writes the pictures, and prints the decisions.
     pub fn run(self) -> Result<()> {
         if self.model.is_file() {
             return Err(Error::model(

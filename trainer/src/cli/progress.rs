@@ -117,7 +117,7 @@ impl<'a> Progress<'a> {
         if stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
-    /// Ends the display; what training gave, or why it broke off.
+    /// Ends the display; gives what training gave, or why it broke off.
     pub fn finish(self, fitted: Result<Option<Fitted>>) -> Result<Fitted> {
         self.bar.finish_and_clear();
         let fault = match fitted {
@@ -184,7 +184,7 @@ impl<'a> Progress<'a> {
     }
 }
 
-/// What every count of clusters was worth.
+/// One line for each number of clusters that was tried, with its worth.
 fn counts(candidates: &[Candidate]) -> String {
     let row =
         |c: &Candidate| format!("\n{:>9} {:>9.3} {:>9.3} {:>9.3}", c.clusters, c.stability, c.held_out, c.balance);

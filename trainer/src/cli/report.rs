@@ -24,7 +24,7 @@ pub struct Args {
 }
 
 impl Args {
-    /// Writes.
+    /// Writes the page, and prints where it is.
     pub fn run(self) -> Result<()> {
         let device = Device::flex();
         let fitted = load(&self.run, &device)?;
