@@ -27,7 +27,8 @@ pub struct AdaptSettings {
     pub memory: f32,
     /// Frames of a cluster that the trained mean counts for, κ₀; above 0.
     pub mean_prior: f32,
-    /// Frames of a cluster that its trained weight counts for, α; above 0. Infinite: the weights stay.
+    /// Frames of a cluster that its trained weight counts for, α; above 0. Infinite: the weights
+    /// stay.
     pub weight_prior: f32,
     /// A frame whose best cluster has less than this teaches nothing; 0 to 1.
     pub confidence: f32,

@@ -1,11 +1,11 @@
 //! Frames on their way from an interrupt to the loop.
 //!
-//! A ring of `heapless`, for one producer and one consumer, without a lock: the producer may be an interrupt that comes
-//! in the middle of the consumer's step.
+//! A ring of `heapless`, for one producer and one consumer, without a lock: the producer may be an
+//! interrupt that comes in the middle of the consumer's step.
 //!
-//! **Overrun:** when the ring is full, the frame that comes is dropped and counted; those in the ring stay, in order.
-//! Where the newest frame matters more than the order, [`FrameConsumer::skip_to_newest`] drops the waiting ones and
-//! counts them too.
+//! **Overrun:** when the ring is full, the frame that comes is dropped and counted; those in the
+//! ring stay, in order. Where the newest frame matters more than the order,
+//! [`FrameConsumer::skip_to_newest`] drops the waiting ones and counts them too.
 
 use core::sync::atomic::{AtomicU32, Ordering};
 

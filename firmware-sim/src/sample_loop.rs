@@ -136,7 +136,8 @@ impl<'a> SampleLoop<'a> {
 
     /// Assigns the frame of time `now`, milliseconds, and tells what came of it.
     ///
-    /// A time that jumps or stands still does no harm: it goes into the event as it is, and decides nothing.
+    /// A time that jumps or stands still does no harm: it goes into the event as it is, and decides
+    /// nothing.
     pub fn step<'f>(&mut self, now: u64, frame: impl Into<Frame<'f>>) -> Event {
         // An assignment is large: it goes where it stays before anyone looks at it.
         match self.assign(frame.into()) {

@@ -9,9 +9,11 @@ pub const MAX_HISTORY: usize = 64;
 pub struct Settings {
     /// Ordinary frames (neither novel nor refused) that vote: the last so many, 1 to 64.
     pub votes: usize,
-    /// Votes that make a cluster the decision: more than half of `votes`, so that one cluster at most has them.
+    /// Votes that make a cluster the decision: more than half of `votes`, so that one cluster at
+    /// most has them.
     pub needed: usize,
-    /// Votes that the decision must keep, at most `needed`; with fewer it lapses. 0: it lasts until another is made.
+    /// Votes that the decision must keep, at most `needed`; with fewer it lapses. 0: it lasts until
+    /// another is made.
     pub keep: usize,
     /// Accepted frames (ordinary or novel) that an alarm looks back on, 1 to 64.
     pub alarm_frames: usize,

@@ -38,7 +38,8 @@ pub struct OtherModel {
 }
 
 impl Summary {
-    /// Bytes that hold any encoded summary: 5 for the model, 10 for each other number, 1 for each length.
+    /// Bytes that hold any encoded summary: 5 for the model, 10 for each other number, 1 for each
+    /// length.
     pub const MAX_BYTES: usize = 5 + 10 * (5 + 2 * MAX_CLUSTERS) + 2;
 
     /// A summary of a model and its clusters in which nothing is counted yet.

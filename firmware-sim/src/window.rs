@@ -82,7 +82,8 @@ impl<T: Copy + Default, const LEN: usize> Window<T, LEN> {
         self.skip = self.hop - hop;
     }
 
-    /// Forgets all samples: to be called where some are missing, since a window over a gap is no window.
+    /// Forgets all samples: to be called where some are missing, since a window over a gap is no
+    /// window.
     pub fn restart(&mut self) {
         self.filled = 0;
         self.skip = 0;

@@ -157,7 +157,8 @@ fn gpus(backend: Kind) -> Vec<Gpu> {
     }
 }
 
-/// Whether the headers are where Burn looks for them; it panics at the first kernel if they are not.
+/// Whether the headers are where Burn looks for them; it panics at the first kernel if they are
+/// not.
 #[cfg(feature = "cuda")]
 fn has_cuda_headers() -> bool {
     let usual = || ["/usr/local/cuda", "/opt/cuda", "/usr"].map(Into::into).to_vec();

@@ -22,7 +22,8 @@ pub enum FrameKind {
     Features,
 }
 
-/// An image this many times wider than high, or more, is taken for a window whose rows are sensor channels.
+/// An image this many times wider than high, or more, is taken for a window whose rows are sensor
+/// channels.
 const WINDOW_ASPECT: usize = 4;
 
 impl FrameShape {

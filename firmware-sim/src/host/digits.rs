@@ -1,4 +1,5 @@
-//! The digits that are replayed: the 10,000 of the MNIST test files, which the models in `models/` never saw.
+//! The digits that are replayed: the 10,000 of the MNIST test files, which the models in `models/`
+//! never saw.
 
 use std::io::Read;
 

@@ -16,7 +16,8 @@ pub enum Drift {
     Background,
     /// Digits lean over, by 0.9 of their height.
     Slant,
-    /// The mix of classes changes: half of all frames come of one class, a quarter of the next, down to 1 in 1000.
+    /// The mix of classes changes: half of all frames come of one class, a quarter of the next,
+    /// down to 1 in 1000.
     Mix,
 }
 

@@ -17,7 +17,8 @@ use crate::{AdaptSettings, Adaptation};
 /// Settings of the trial of adaptation.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct TrialArgs {
-    /// Frames of each stream; the drift grows from a tenth of them on and is whole from six tenths on.
+    /// Frames of each stream; the drift grows from a tenth of them on and is whole from six tenths
+    /// on.
     #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(10..))]
     pub frames: u32,
     /// Streams of each kind, seeded one after the other.

@@ -44,7 +44,8 @@ impl NorFlashError for FlashError {
     }
 }
 
-/// Flash of which words of `WRITE` bytes are written once between erasures of pages of `ERASE` bytes.
+/// Flash of which words of `WRITE` bytes are written once between erasures of pages of `ERASE`
+/// bytes.
 #[derive(Clone, Debug)]
 pub struct SimFlash<const WRITE: usize, const ERASE: usize> {
     bytes: Buffer,

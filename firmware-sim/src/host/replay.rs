@@ -210,7 +210,8 @@ impl<'w> World<'w> {
         })
     }
 
-    /// Sends frames to a device, which takes one from its queue whenever it is done with the one before.
+    /// Sends frames to a device, which takes one from its queue whenever it is done with the one
+    /// before.
     fn run(&mut self, device: &mut SampleLoop<'_>, frames: usize) {
         let mut queue = FrameQueue::<f32, PIXELS, QUEUE>::new();
         let (mut producer, mut consumer) = queue.split();

@@ -20,7 +20,8 @@ impl Counts {
         self.0[cluster][label] += 1;
     }
 
-    /// The class of each cluster: one to one with the most agreement as long as there are classes, then the commonest.
+    /// The class of each cluster: one to one with the most agreement as long as there are classes,
+    /// then the commonest.
     pub fn classes(&self) -> Vec<usize> {
         let commonest = |row: &[i64; CLASSES]| (0..CLASSES).max_by_key(|label| (row[*label], CLASSES - label));
         let mut classes: Vec<usize> = self.0.iter().map(|row| commonest(row).unwrap_or(0)).collect();

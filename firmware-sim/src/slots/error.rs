@@ -37,7 +37,8 @@ pub enum SlotError<E> {
     /// The bytes are no image.
     #[error(transparent)]
     Image(#[from] ImageError),
-    /// The image's golden frame does not give its golden answer, or there is too little scratch memory.
+    /// The image's golden frame does not give its golden answer, or there is too little scratch
+    /// memory.
     #[error(transparent)]
     Engine(#[from] EngineError),
     /// An operation out of order.

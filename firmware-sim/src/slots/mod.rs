@@ -30,7 +30,8 @@ pub use error::SlotError;
 use record::Kept;
 pub use record::{Beside, Record, Stored};
 
-/// Flash that is also mapped into memory, as a microcontroller's is: models are read where they lie.
+/// Flash that is also mapped into memory, as a microcontroller's is: models are read where they
+/// lie.
 pub trait MappedFlash: NorFlash {
     /// The bytes at an offset, as the last operation left them; None past the end.
     ///
@@ -126,12 +127,12 @@ impl<F: MappedFlash> Slots<F> {
 
     /// Chooses the model to run, to be called once after every start, before anything else.
     ///
-    /// `scratch` is the memory of an engine ([`runtime::native::scratch_len`]) that fits every model to come; it is free
-    /// again afterwards.
+    /// `scratch` is the memory of an engine ([`runtime::native::scratch_len`]) that fits every
+    /// model to come; it is free again afterwards.
     ///
     /// # Errors
-    /// [`SlotError::Flash`], and [`EngineError::Scratch`] if a whole model needs more scratch memory. Damage is none:
-    /// it is left aside and told by [`Reason::Damaged`].
+    /// [`SlotError::Flash`], and [`EngineError::Scratch`] if a whole model needs more scratch
+    /// memory. Damage is none: it is left aside and told by [`Reason::Damaged`].
     pub async fn boot(&mut self, scratch: &mut [f32]) -> Result<Boot, SlotError<F::Error>> {
         self.incoming = None;
         let mut record = match self.load().await? {
@@ -163,7 +164,8 @@ impl<F: MappedFlash> Slots<F> {
         Ok(Boot { model: record.confirmed, reason })
     }
 
-    /// The record is lost, or the confirmed model is damaged: takes whatever whole model a slot holds.
+    /// The record is lost, or the confirmed model is damaged: takes whatever whole model a slot
+    /// holds.
     async fn recover(&mut self, record: Option<Record>, scratch: &mut [f32]) -> Result<Boot, SlotError<F::Error>> {
         let known = record.unwrap_or_default();
         let beside = match known.beside {
@@ -275,7 +277,8 @@ impl<F: MappedFlash> Slots<F> {
     /// Makes room for a model of `length` bytes in the slot that the confirmed one is not in.
     ///
     /// # Errors
-    /// [`SlotError::Version`] unless `force`, [`SlotError::Length`], [`SlotError::Order`] during a trial.
+    /// [`SlotError::Version`] unless `force`, [`SlotError::Length`], [`SlotError::Order`] during a
+    /// trial.
     pub async fn begin(&mut self, version: u32, length: u32, force: bool) -> Result<(), SlotError<F::Error>> {
         self.incoming = None;
         let known = self.load().await?;
@@ -295,8 +298,8 @@ impl<F: MappedFlash> Slots<F> {
         if length > size || !(length as usize).is_multiple_of(ALIGNMENT) || length == 0 {
             return Err(SlotError::Length { expected: size, found: length });
         }
-        // Before the first byte goes: the record must not promise what is no longer there. And there must be one, or the
-        // model would count as found if power went before the switch.
+        // Before the first byte goes: the record must not promise what is no longer there. And
+        // there must be one, or the model would count as found if power went before the switch.
         if record.beside != Beside::Nothing || known.is_none() {
             record.beside = Beside::Nothing;
             self.store(&record).await?;
@@ -312,8 +315,8 @@ impl<F: MappedFlash> Slots<F> {
     /// Appends bytes of the model, as they arrive: a multiple of 64.
     ///
     /// # Errors
-    /// [`SlotError::Part`], [`SlotError::Length`] past the announced length, [`SlotError::Order`] before
-    /// [`Slots::begin`].
+    /// [`SlotError::Part`], [`SlotError::Length`] past the announced length, [`SlotError::Order`]
+    /// before [`Slots::begin`].
     pub async fn write(&mut self, bytes: &[u8]) -> Result<(), SlotError<F::Error>> {
         let incoming = self.incoming.ok_or(SlotError::Order("begin comes before write"))?;
         if !bytes.len().is_multiple_of(ALIGNMENT) {
@@ -373,7 +376,8 @@ impl<F: MappedFlash> Slots<F> {
         self.store(&Record { confirmed: Some(trial), beside }).await
     }
 
-    /// Gives up the model that is on trial or to be booted next; the next boot takes the confirmed one.
+    /// Gives up the model that is on trial or to be booted next; the next boot takes the confirmed
+    /// one.
     ///
     /// # Errors
     /// [`SlotError::Flash`], [`SlotError::Record`].

@@ -65,7 +65,8 @@ fn map<F: NorFlash, E>(flash: &mut F, half: Range<u32>) -> Result<Map<'_, F>, Sl
 
 type Map<'f, F> = MapStorage<u8, &'f mut F, Cache<Uncached, Uncached, Uncached, u8>>;
 
-/// Flash that is not written: the map repairs what it reads, and a copy that needs repair does not count.
+/// Flash that is not written: the map repairs what it reads, and a copy that needs repair does not
+/// count.
 struct ReadOnly<'f, F>(&'f mut F);
 
 /// Why a read-only flash refuses.

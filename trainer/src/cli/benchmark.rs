@@ -1,4 +1,5 @@
-//! `trainer benchmark`: one fit a seed, each a process of its own, and the table of what they score.
+//! `trainer benchmark`: one fit a seed, each a process of its own, and the table of what they
+//! score.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -22,9 +23,9 @@ use super::fit::Base;
 
 /// Fit under several seeds and print what each scores
 ///
-/// The seeds are 0, 1, 2, ..., fixed beforehand, and every one is reported. What is done already in --out is
-/// kept, and an interrupted fit goes on, so the command may be repeated after a power cut. The table is also
-/// written to table.md in --out.
+/// The seeds are 0, 1, 2, ..., fixed beforehand, and every one is reported. What is done already in
+/// --out is kept, and an interrupted fit goes on, so the command may be repeated after a power cut.
+/// The table is also written to table.md in --out.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Example:\n  trainer benchmark --data mnist/ --seeds 3 --jobs 2 --out runs/mnist-seeds")]
 pub struct Args {

@@ -15,7 +15,8 @@ use trainer::{Result, run};
 pub struct Args {
     /// Run directory of a fit that has ended; gets critic.bpk and critic.json
     run: PathBuf,
-    /// Frames to train on and to measure on, as `trainer fit` takes them [default: the embedded digits]
+    /// Frames to train on and to measure on, as `trainer fit` takes them [default: the embedded
+    /// digits]
     #[arg(long, value_name = "PATH")]
     data: Option<PathBuf>,
 }

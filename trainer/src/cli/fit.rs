@@ -21,7 +21,8 @@ use super::progress::Progress;
 pub struct Args {
     #[command(flatten)]
     base: Base,
-    /// MNIST-like folder, IDX, .npy, .npz, .csv, or folder of PNG or JPEG [default: embedded digits]
+    /// MNIST-like folder, IDX, .npy, .npz, .csv, or folder of PNG or JPEG [default: embedded
+    /// digits]
     #[arg(long, value_name = "PATH")]
     data: Option<PathBuf>,
     /// Go on with an interrupted run, with its own settings; give the same --data

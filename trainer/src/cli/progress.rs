@@ -36,9 +36,11 @@ pub struct Progress<'a> {
 }
 
 impl<'a> Progress<'a> {
-    /// Starts watching for Ctrl-C; a stage leaves a checkpoint at its end, and `checkpoint_every` so long.
+    /// Starts watching for Ctrl-C; a stage leaves a checkpoint at its end, and `checkpoint_every`
+    /// so long.
     ///
-    /// A second Ctrl-C waits for nothing: files are renamed into place, so the last checkpoint is whole.
+    /// A second Ctrl-C waits for nothing: files are renamed into place, so the last checkpoint is
+    /// whole.
     pub fn new(run: &'a Run, checkpoint_every: Duration) -> Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let handler = stop.clone();

@@ -22,7 +22,8 @@ const MAX_FRAMES: usize = 20_000;
 pub const STEPS: usize = 4000;
 /// Frames of a step.
 const BATCH: usize = 256;
-/// Highest learning rate: it rises along a cosine for the first part of the steps, and falls to 0 along another.
+/// Highest learning rate: it rises along a cosine for the first part of the steps, and falls to 0
+/// along another.
 const LEARNING_RATE: f64 = 5e-2;
 /// Steps in which the learning rate rises.
 const RISE: usize = STEPS * 3 / 10;

@@ -38,7 +38,8 @@ impl Predictions {
         rows.map(|(row, &cluster)| f64::from(row[cluster].exp())).collect()
     }
 
-    /// Share of frames that `other` puts in the same cluster, and the largest difference of a responsibility.
+    /// Share of frames that `other` puts in the same cluster, and the largest difference of a
+    /// responsibility.
     pub fn agreement(&self, other: &Predictions) -> (f64, f32) {
         let same = self.clusters.iter().zip(&other.clusters).filter(|(a, b)| a == b).count();
         let difference = self

@@ -9,7 +9,8 @@ use serde::Serialize;
 /// Agreement of a clustering with classes.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Scores {
-    /// Share of frames in the cluster matched to their class, one cluster to one class, best matching.
+    /// Share of frames in the cluster matched to their class, one cluster to one class, best
+    /// matching.
     pub acc: f64,
     /// Mutual information over the arithmetic mean of the two entropies.
     pub nmi: f64,

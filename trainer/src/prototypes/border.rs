@@ -113,7 +113,8 @@ mod tests {
             let here = gap(first, second, &m, v);
             let there: Vec<f64> = m.iter().zip(&step).map(|(a, b)| a + b).collect();
             assert!(gap(first, second, &there, v).abs() < 1e-9 * (1.0 + here.abs()));
-            // Inside the circle of the step's length the sign of f is that of its centre, wherever one looks.
+            // Inside the circle of the step's length the sign of f is that of its centre, wherever
+            // one looks.
             for k in 0..3600 {
                 let angle = f64::from(k) * std::f64::consts::TAU / 3600.0;
                 for share in [0.25, 0.5, 0.75, 0.999] {

@@ -83,7 +83,8 @@ impl Latents {
         f64::from(self.log_q(n)[self.clusters[n]]).exp()
     }
 
-    /// The most probable cluster of frame `n`, and the second; the lower number of equals comes first.
+    /// The most probable cluster of frame `n`, and the second; the lower number of equals comes
+    /// first.
     pub fn best_two(&self, n: usize) -> [usize; 2] {
         best_two(self.log_q(n))
     }

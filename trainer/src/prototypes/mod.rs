@@ -1,4 +1,5 @@
-//! What a cluster stands for, and what would move a frame to another one: in frames, not in numbers.
+//! What a cluster stands for, and what would move a frame to another one: in frames, not in
+//! numbers.
 
 mod border;
 mod directions;
@@ -190,7 +191,8 @@ pub fn changes(fitted: &Fitted, latents: &Latents, which: &[usize], device: &Dev
     Ok(found)
 }
 
-/// Those of `items` with the smallest keys, at most `count`, smallest first; the earlier one of equals.
+/// Those of `items` with the smallest keys, at most `count`, smallest first; the earlier one of
+/// equals.
 fn smallest(items: &[usize], count: usize, key: impl Fn(&usize) -> f64) -> Vec<usize> {
     let mut keyed: Vec<(f64, usize)> = items.iter().map(|n| (key(n), *n)).collect();
     keyed.sort_by(|a, b| a.0.total_cmp(&b.0));

@@ -104,8 +104,8 @@ fn randomised(fitted: &Fitted, device: &Device) -> Fitted {
 
 /// The contrast as a ranking, against other rankings.
 ///
-/// At the same z the size of the evidence ranks, against the counterpart its signed value: each does better than the
-/// other way on that map.
+/// At the same z the size of the evidence ranks, against the counterpart its signed value: each
+/// does better than the other way on that map.
 fn deletion_and_insertion(subject: &Subject<'_>, maps: &[Explanation]) -> Result<Vec<Row>> {
     let Subject { fitted, frames, device, .. } = subject;
     let baseline = baseline(fitted)?.repeat(frames.len());

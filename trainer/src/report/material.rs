@@ -15,7 +15,8 @@ use crate::fitted::Fitted;
 use crate::prototypes::{Change, Latents, Prototype, doubtful};
 use crate::rng::{Purpose, stream};
 
-/// Most frames of a part that the report looks at, drawn at random: more changes no figure that an eye can tell.
+/// Most frames of a part that the report looks at, drawn at random: more changes no figure that an
+/// eye can tell.
 pub const MOST_FRAMES: usize = 10_000;
 /// Frames of a part that are explained: one a cluster, as far as they go, then the most doubtful
 /// ones.

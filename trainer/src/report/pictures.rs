@@ -1,4 +1,5 @@
-//! Frames and maps over frames as small pictures: images as PNG, windows as lines, features as bars.
+//! Frames and maps over frames as small pictures: images as PNG, windows as lines, features as
+//! bars.
 
 use std::fmt::Write;
 use std::io::Cursor;

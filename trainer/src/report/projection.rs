@@ -2,7 +2,8 @@
 
 use nalgebra::{Cholesky, DMatrix, DVector, SymmetricEigen};
 
-/// Added to the diagonal of the scatter within clusters, relative to its mean: a latent that does not vary stays invertible.
+/// Added to the diagonal of the scatter within clusters, relative to its mean: a latent that does
+/// not vary stays invertible.
 const RIDGE: f64 = 1e-6;
 
 /// Fisher's linear discriminant for soft clusters (R. A. Fisher 1936).
