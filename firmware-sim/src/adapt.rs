@@ -1,29 +1,34 @@
 //! A mixture that follows the frames.
 //!
-//! The encoder stays. Means μ_c and weights p(c) take a step of EM by MAP (§5.2.2) with every frame: the trained mixture
-//! is the prior, and frames are forgotten exponentially, so that without frames of a cluster its mean goes back to where
-//! training left it:
+//! The encoder stays. Means μ_c and weights p(c) take a step of EM by MAP (§5.2.2 of the paper)
+//! with every frame: the trained mixture is the prior, and frames are forgotten exponentially, so
+//! that without frames of a cluster its mean goes back to where training left it:
 //!
 //! ```text
 //! N_c ← λ N_c + r_c      s_c ← λ s_c + r_c m      λ = 1 - 1 / memory
 //! μ_c = (κ₀ m₀_c + s_c) / (κ₀ + N_c)              p(c) = (α + N_c) / Σ_j (α + N_j)
 //! ```
 //!
-//! with m of q(z|x), r_c = q(c|x) under the present mixture, m₀ the trained mean, κ₀ [`AdaptSettings::mean_prior`] and
-//! α [`AdaptSettings::weight_prior`]. Novel and unsure frames teach nothing. A mean moves no further in a frame than
-//! [`AdaptSettings::step`] and never further from its anchor than [`AdaptSettings::reach`], both in units of σ_c.
+//! with m of q(z|x), r_c = q(c|x) under the present mixture, m₀ the trained mean, κ₀
+//! [`AdaptSettings::mean_prior`] and α [`AdaptSettings::weight_prior`]. Novel and unsure frames
+//! teach nothing. A mean moves no further in a frame than [`AdaptSettings::step`] and never further
+//! from its anchor than [`AdaptSettings::reach`], both in units of σ_c.
+//!
+//! N_c and s_c are all that is kept of the frames, so memory is 2 K (D + 1) values whatever their
+//! number, and a step costs some K·D multiply-adds.
 
 use runtime::native::Latent;
 use runtime::{Assignment, FrameError, Head, HeadError};
 
-/// How fast and how far a mixture follows.
+/// Settings of how fast and how far a mixture follows.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AdaptSettings {
     /// Frames that are remembered, 1 / (1 - λ); at least 1.
     pub memory: f32,
     /// Frames of a cluster that the trained mean counts for, κ₀; above 0.
     pub mean_prior: f32,
-    /// Frames of a cluster that its trained weight counts for, α; above 0. Infinite: the weights stay.
+    /// Frames of a cluster that its trained weight counts for, α; above 0. Infinite: the weights
+    /// stay.
     pub weight_prior: f32,
     /// A frame whose best cluster has less than this teaches nothing; 0 to 1.
     pub confidence: f32,
@@ -34,9 +39,11 @@ pub struct AdaptSettings {
 }
 
 impl Default for AdaptSettings {
-    /// A thousand frames, priors of 20 and 50 frames a cluster, 2.5 σ_c of reach: of what was tried on digits, the most
-    /// that follows a brighter background without a loss of 0.2 points under any other drift, or under none. A longer
-    /// reach follows the background further, and lets clusters of slanted digits run into each other.
+    /// A thousand frames, priors of 20 and 50 frames a cluster, 2.5 σ_c of reach.
+    ///
+    /// Of what was tried on digits these follow a brighter background the most without a loss of
+    /// 0.2 points under any other drift, or under none. A longer reach follows the background
+    /// further, and lets clusters of slanted digits run into each other.
     fn default() -> Self {
         Self { memory: 1000.0, mean_prior: 20.0, weight_prior: 50.0, confidence: 0.5, step: 0.05, reach: 2.5 }
     }
@@ -51,9 +58,9 @@ pub enum AdaptError {
     /// The memory is too small.
     #[error("{found} values of memory, this mixture needs {needed}")]
     Memory {
-        /// What [`Adaptation::memory_len`] gives.
+        /// Values of memory that [`Adaptation::memory_len`] asks for.
         needed: usize,
-        /// Values given.
+        /// Values of memory that were given.
         found: usize,
     },
 }
@@ -81,13 +88,13 @@ impl AdaptSettings {
 pub struct Adaptation<'a> {
     settings: AdaptSettings,
     trained: Head<'a>,
-    /// N_c `[K]`.
+    /// Remembered frames N_c of each cluster `[K]`.
     counts: &'a mut [f32],
-    /// In proportion to p(c) `[K]`.
+    /// Weights of the clusters, in proportion to p(c) `[K]`.
     weights: &'a mut [f32],
-    /// s_c `[K,D]`.
+    /// Remembered sums s_c of the latent means `[K,D]`.
     sums: &'a mut [f32],
-    /// μ_c `[K,D]`.
+    /// Present means μ_c of the clusters `[K,D]`.
     means: &'a mut [f32],
 }
 
@@ -123,7 +130,7 @@ impl<'a> Adaptation<'a> {
         self.means.copy_from_slice(self.trained.means());
     }
 
-    /// The present mixture.
+    /// The head with the present mixture in place of the trained one.
     ///
     /// # Errors
     /// None that could occur: weights are above 0 and means finite.
@@ -158,7 +165,7 @@ impl<'a> Adaptation<'a> {
         Ok(assignment)
     }
 
-    /// A step of EM by MAP with m `[D]` and q(c|x).
+    /// A step of EM by MAP with the latent mean m `[D]` and q(c|x) of one frame.
     fn learn(&mut self, mu: &[f32], assignment: &Assignment) {
         let AdaptSettings { memory, mean_prior, weight_prior, step, reach, .. } = self.settings;
         let keep = 1.0 - 1.0 / memory;
@@ -179,6 +186,7 @@ impl<'a> Adaptation<'a> {
     }
 }
 
+/// The value at a place, 0 past the end.
 fn at_or_0(values: &[f32], at: usize) -> f32 {
     values.get(at).copied().unwrap_or_default()
 }

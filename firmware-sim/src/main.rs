@@ -13,9 +13,9 @@ use firmware_sim::host::replay::{ReplayArgs, replay};
 use runtime::flash::Buffer;
 use serde::Serialize;
 
-/// A device on the host: a sensor shows the 10,000 embedded digits at a set rate, with faults on the way; the device
-/// queues, assigns, votes, raises alarms and counts, with its model in simulated flash. The same seed gives the same
-/// table, up to the throughput.
+/// A device on the host: a sensor shows the 10,000 embedded digits at a set rate, with faults on
+/// the way; the device queues, assigns, votes, raises alarms and counts, with its model in
+/// simulated flash. The same seed gives the same table, up to the throughput.
 #[derive(Parser)]
 #[command(version, args_conflicts_with_subcommands = true, after_help = AFTER_HELP)]
 struct Cli {

@@ -1,11 +1,11 @@
 //! Frames on their way from an interrupt to the loop.
 //!
-//! A ring of `heapless`, for one producer and one consumer, without a lock: the producer may be an interrupt that comes
-//! in the middle of the consumer's step.
+//! A ring of `heapless`, for one producer and one consumer, without a lock: the producer may be an
+//! interrupt that comes in the middle of the consumer's step.
 //!
-//! **Overrun:** when the ring is full, the frame that comes is dropped and counted; those in the ring stay, in order.
-//! Where the newest frame matters more than the order, [`FrameConsumer::skip_to_newest`] drops the waiting ones and
-//! counts them too.
+//! **Overrun:** when the ring is full, the frame that comes is dropped and counted; those in the
+//! ring stay, in order. Where the newest frame matters more than the order,
+//! [`FrameConsumer::skip_to_newest`] drops the waiting ones and counts them too.
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
@@ -14,9 +14,9 @@ use heapless::spsc;
 /// A frame of `LEN` values and its time.
 #[derive(Clone, Copy, Debug)]
 pub struct TimedFrame<T, const LEN: usize> {
-    /// Milliseconds.
+    /// Time of the frame, milliseconds.
     pub at: u64,
-    /// `[C·H·W]`, channels first.
+    /// Values of the frame `[C·H·W]`, channels first.
     pub values: [T; LEN],
 }
 
@@ -34,7 +34,7 @@ impl<T, const LEN: usize, const SLOTS: usize> FrameQueue<T, LEN, SLOTS> {
         Self { ring: spsc::Queue::new(), dropped: AtomicU32::new(0) }
     }
 
-    /// The two ends.
+    /// Splits the queue into its two ends, the interrupt's and the loop's.
     pub fn split(&mut self) -> (FrameProducer<'_, T, LEN>, FrameConsumer<'_, T, LEN>) {
         let (producer, consumer) = self.ring.split();
         (
@@ -50,7 +50,7 @@ impl<T, const LEN: usize, const SLOTS: usize> Default for FrameQueue<T, LEN, SLO
     }
 }
 
-/// The interrupt's end.
+/// End of the queue that the interrupt writes to.
 pub struct FrameProducer<'q, T, const LEN: usize> {
     ring: spsc::Producer<'q, TimedFrame<T, LEN>>,
     dropped: &'q AtomicU32,
@@ -69,7 +69,7 @@ impl<T: Copy, const LEN: usize> FrameProducer<'_, T, LEN> {
     }
 }
 
-/// The loop's end.
+/// End of the queue that the loop reads from.
 pub struct FrameConsumer<'q, T, const LEN: usize> {
     ring: spsc::Consumer<'q, TimedFrame<T, LEN>>,
     dropped: &'q AtomicU32,
@@ -79,7 +79,7 @@ pub struct FrameConsumer<'q, T, const LEN: usize> {
 }
 
 impl<T: Copy, const LEN: usize> FrameConsumer<'_, T, LEN> {
-    /// The oldest frame.
+    /// The oldest frame, which stays in the queue; None if none waits.
     pub fn peek(&self) -> Option<&TimedFrame<T, LEN>> {
         self.ring.peek()
     }
@@ -89,12 +89,12 @@ impl<T: Copy, const LEN: usize> FrameConsumer<'_, T, LEN> {
         self.ring.dequeue()
     }
 
-    /// Frames that wait.
+    /// Number of frames that wait.
     pub fn len(&self) -> usize {
         self.ring.len()
     }
 
-    /// Whether none waits.
+    /// Whether no frame waits.
     pub fn is_empty(&self) -> bool {
         self.ring.is_empty()
     }

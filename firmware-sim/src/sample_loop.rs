@@ -1,4 +1,4 @@
-//! The loop itself.
+//! The loop of a device: a frame in, an assignment by the engine, votes, an event out.
 
 use runtime::native::{Engine, EngineError};
 use runtime::{Assignment, FrameError};
@@ -6,14 +6,14 @@ use runtime::{Assignment, FrameError};
 use crate::queue::FrameConsumer;
 use crate::{Adaptation, Settings, SettingsError, Summary, Tracker};
 
-/// What came of a frame.
+/// Outcome of one frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
     /// Nothing new: no cluster has the votes yet, or the decision stands.
     Nothing,
     /// This cluster now has the votes.
     Decided {
-        /// The cluster.
+        /// Number of the cluster that has the votes.
         cluster: usize,
         /// Time of the frame that decided, milliseconds.
         at: u64,
@@ -98,9 +98,10 @@ impl<'a> SampleLoop<'a> {
         Self { engine: Engine::empty(), adaptation: None, tracker: Tracker::empty(), last: None }
     }
 
-    /// Gives the loop the model of a flash image, tries it with its self-test, and begins at 0, all in place: a static loop
-    /// never takes room on the stack. After an error it refuses every frame, or is as it was if only the settings are
-    /// wrong.
+    /// Begins at 0 with the model of a flash image, once it has passed its self-test.
+    ///
+    /// All is done in place: a static loop never takes room on the stack. After an error it refuses
+    /// every frame, or is as it was if only the settings are wrong.
     ///
     /// # Errors
     /// As [`Engine::init`], [`Engine::self_test`] and [`Settings::check`].
@@ -113,7 +114,9 @@ impl<'a> SampleLoop<'a> {
         Ok(self.tracker.init(settings, image.checksum(), image.head().clusters())?)
     }
 
-    /// A loop on an engine. The model does not change while it runs, unless there is [`SampleLoop::with_adaptation`].
+    /// A loop on an engine.
+    ///
+    /// The model does not change while it runs, unless there is [`SampleLoop::with_adaptation`].
     ///
     /// # Errors
     /// As [`Settings::check`].
@@ -123,7 +126,8 @@ impl<'a> SampleLoop<'a> {
         Ok(Self { engine, adaptation: None, tracker, last: None })
     }
 
-    /// The same loop, with a mixture that follows the frames. It must be made from the head of the same image.
+    /// Lets a mixture that follows the frames assign them; it must be made from the head of the
+    /// same image.
     #[must_use]
     pub fn with_adaptation(mut self, adaptation: Adaptation<'a>) -> Self {
         self.adaptation = Some(adaptation);
@@ -132,7 +136,8 @@ impl<'a> SampleLoop<'a> {
 
     /// Assigns the frame of time `now`, milliseconds, and tells what came of it.
     ///
-    /// A time that jumps or stands still does no harm: it goes into the event as it is, and decides nothing.
+    /// A time that jumps or stands still does no harm: it goes into the event as it is, and decides
+    /// nothing.
     pub fn step<'f>(&mut self, now: u64, frame: impl Into<Frame<'f>>) -> Event {
         // An assignment is large: it goes where it stays before anyone looks at it.
         match self.assign(frame.into()) {
@@ -161,8 +166,9 @@ impl<'a> SampleLoop<'a> {
         adaptation.assign(&latent)
     }
 
-    /// Takes the oldest frame of a queue through a step; None if none waits. Frames that the queue has dropped are
-    /// counted.
+    /// Takes the oldest frame of a queue through a step; None if none waits.
+    ///
+    /// Frames that the queue has dropped are counted.
     pub fn poll<T: Copy, const LEN: usize>(&mut self, queue: &mut FrameConsumer<'_, T, LEN>) -> Option<Event>
     where
         for<'f> Frame<'f>: From<&'f [T]>,
@@ -174,12 +180,12 @@ impl<'a> SampleLoop<'a> {
         Some(event)
     }
 
-    /// What the engine said of the last frame; None before the first, and if that was refused.
+    /// Assignment of the last frame; None before the first, and if that was refused.
     pub fn last(&self) -> Option<&Assignment> {
         self.last.as_ref()
     }
 
-    /// The cluster that has the votes.
+    /// The cluster that has the votes, if one has.
     pub fn decision(&self) -> Option<usize> {
         self.tracker.decision()
     }
@@ -189,7 +195,7 @@ impl<'a> SampleLoop<'a> {
         self.tracker.alarmed()
     }
 
-    /// What has been counted since the start or the last [`SampleLoop::take_summary`].
+    /// Counts since the start or the last [`SampleLoop::take_summary`].
     pub fn summary(&self) -> &Summary {
         self.tracker.summary()
     }
@@ -199,7 +205,7 @@ impl<'a> SampleLoop<'a> {
         self.tracker.take_summary()
     }
 
-    /// The engine.
+    /// The engine that assigns the frames.
     pub fn engine(&self) -> &Engine<'a> {
         &self.engine
     }

@@ -3,14 +3,17 @@
 /// Most frames that a vote or an alarm looks back on.
 pub const MAX_HISTORY: usize = 64;
 
-/// How decisions and alarms are smoothed. [`Settings::check`] says whether they make sense.
+/// Settings of how decisions and alarms are smoothed; [`Settings::check`] says whether they make
+/// sense.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// Ordinary frames (neither novel nor refused) that vote: the last so many, 1 to 64.
     pub votes: usize,
-    /// Votes that make a cluster the decision: more than half of `votes`, so that one cluster at most has them.
+    /// Votes that make a cluster the decision: more than half of `votes`, so that one cluster at
+    /// most has them.
     pub needed: usize,
-    /// Votes that the decision must keep, at most `needed`; with fewer it lapses. 0: it lasts until another is made.
+    /// Votes that the decision must keep, at most `needed`; with fewer it lapses. 0: it lasts until
+    /// another is made.
     pub keep: usize,
     /// Accepted frames (ordinary or novel) that an alarm looks back on, 1 to 64.
     pub alarm_frames: usize,
@@ -21,13 +24,16 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Two of three votes, a decision that lasts, an alarm at five novel frames of ten that ends at one. Where 1 % of
-    /// ordinary frames pass the calibrated threshold, five of ten independent ones do so once in 4·10⁷ frames.
+    /// Two of three votes, a decision that lasts, an alarm at five novel frames of ten that ends at
+    /// one.
+    ///
+    /// Where 1 % of ordinary frames pass the calibrated threshold, five of ten independent ones do
+    /// so once in 4·10⁷ frames.
     pub const DEFAULT: Self = Self { votes: 3, needed: 2, keep: 0, alarm_frames: 10, alarm_at: 5, alarm_end: 1 };
 }
 
 impl Default for Settings {
-    /// [`Settings::DEFAULT`].
+    /// The settings of [`Settings::DEFAULT`].
     fn default() -> Self {
         Self::DEFAULT
     }

@@ -4,11 +4,12 @@ use heapless::Vec;
 use runtime::MAX_CLUSTERS;
 use serde::{Deserialize, Serialize};
 
-/// What a device has counted; sums of summaries are summaries. Encoded by postcard, a number takes as many bytes as it
-/// needs.
+/// Counters of a device; sums of summaries are summaries.
+///
+/// Encoded by postcard, a number takes as many bytes as it needs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Summary {
-    /// The model's checksum: clusters of different models have nothing to do with each other.
+    /// Checksum of the model: clusters of different models have nothing to do with each other.
     pub model: u32,
     /// Frames that the loop took, refused ones included.
     pub frames: u64,
@@ -26,28 +27,29 @@ pub struct Summary {
     pub decided: Vec<u64, MAX_CLUSTERS>,
 }
 
-/// Summaries of different models cannot be added.
+/// Refusal to add summaries of different models.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the summaries are of the models {this:08x} and {other:08x}, whose clusters are not the same")]
 pub struct OtherModel {
-    /// Checksum of the one model,
+    /// Checksum of the model whose summary was to be added to.
     pub this: u32,
-    /// and of the other.
+    /// Checksum of the model whose summary was to be added.
     pub other: u32,
 }
 
 impl Summary {
-    /// Bytes that hold any encoded summary: 5 for the model, 10 for each other number, 1 for each length.
+    /// Bytes that hold any encoded summary: 5 for the model, 10 for each other number, 1 for each
+    /// length.
     pub const MAX_BYTES: usize = 5 + 10 * (5 + 2 * MAX_CLUSTERS) + 2;
 
-    /// Nothing counted yet.
+    /// A summary of a model and its clusters in which nothing is counted yet.
     pub fn new(model: u32, clusters: usize) -> Self {
         let mut summary = Self::empty();
         summary.init(model, clusters);
         summary
     }
 
-    /// Of no clusters, for [`Summary::init`].
+    /// A summary of no clusters, for [`Summary::init`].
     pub(crate) const fn empty() -> Self {
         Self {
             model: 0,
@@ -61,7 +63,7 @@ impl Summary {
         }
     }
 
-    /// [`Summary::new`] in place.
+    /// Begins at 0 in place, as [`Summary::new`] does.
     pub(crate) fn init(&mut self, model: u32, clusters: usize) {
         self.model = model;
         (self.frames, self.dropped, self.refused, self.novel, self.alarms) = (0, 0, 0, 0, 0);
@@ -72,18 +74,21 @@ impl Summary {
         }
     }
 
+    /// Counts an ordinary frame of a cluster.
     pub(crate) fn assigned(&mut self, cluster: usize) {
         self.assigned.get_mut(cluster).into_iter().for_each(|count| *count += 1);
     }
 
+    /// Counts a decision for a cluster.
     pub(crate) fn decided(&mut self, cluster: usize) {
         self.decided.get_mut(cluster).into_iter().for_each(|count| *count += 1);
     }
 
-    /// Adds the counts of another device, or of another time. The order of additions does not matter.
+    /// Adds the counts of another device, or of another time. The order of additions does not
+    /// matter.
     ///
     /// # Errors
-    /// [`OtherModel`]; then nothing is added.
+    /// [`OtherModel`] if the models differ; then nothing is added.
     pub fn merge(&mut self, other: &Self) -> Result<(), OtherModel> {
         if self.model != other.model || self.assigned.len() != other.assigned.len() {
             return Err(OtherModel { this: self.model, other: other.model });
@@ -111,7 +116,7 @@ impl Summary {
     /// A summary from its bytes.
     ///
     /// # Errors
-    /// If they are none.
+    /// If the bytes are no summary.
     pub fn decode(bytes: &[u8]) -> Result<Self, postcard::Error> {
         let summary: Self = postcard::from_bytes(bytes)?;
         if summary.assigned.len() == summary.decided.len() { Ok(summary) } else { Err(postcard::Error::SerdeDeCustom) }

@@ -20,8 +20,9 @@ pub struct Tracker {
 }
 
 impl Tracker {
-    /// Nothing decided, no alarm, nothing counted; `model` tells one model from another, see
-    /// [`runtime::flash::FlashModel::checksum`].
+    /// A tracker that has decided nothing and counted nothing, without an alarm.
+    ///
+    /// `model` tells one model from another, see [`runtime::flash::FlashModel::checksum`].
     ///
     /// # Errors
     /// As [`Settings::check`].
@@ -31,7 +32,7 @@ impl Tracker {
         Ok(tracker)
     }
 
-    /// Of no clusters, for [`Tracker::init`].
+    /// A tracker of no clusters, for [`Tracker::init`].
     pub(crate) const fn empty() -> Self {
         Self {
             settings: Settings::DEFAULT,
@@ -43,7 +44,7 @@ impl Tracker {
         }
     }
 
-    /// [`Tracker::new`] in place.
+    /// Begins anew in place, as [`Tracker::new`] does.
     pub(crate) fn init(&mut self, settings: Settings, model: u32, clusters: usize) -> Result<(), SettingsError> {
         settings.check()?;
         self.settings = settings;
@@ -53,9 +54,11 @@ impl Tracker {
         Ok(())
     }
 
-    /// Takes what an engine said of the frame of time `now`, milliseconds.
+    /// Takes the assignment of the frame of time `now`, milliseconds, or its refusal, from any
+    /// engine.
     ///
-    /// At most one event comes of a frame. The end of an alarm is none: [`Tracker::alarmed`] tells it.
+    /// At most one event comes of a frame. The end of an alarm is none: [`Tracker::alarmed`] tells
+    /// it.
     pub fn observe(&mut self, now: u64, assignment: Result<&Assignment, FrameError>) -> Event {
         self.summary.frames += 1;
         let assignment = match assignment {
@@ -86,6 +89,7 @@ impl Tracker {
         raised
     }
 
+    /// Lets an ordinary frame vote for its cluster, and tells whether the decision changes.
     fn vote(&mut self, now: u64, cluster: usize) -> Event {
         while self.votes.len() >= self.settings.votes {
             self.votes.pop_front();
@@ -108,7 +112,7 @@ impl Tracker {
         }
     }
 
-    /// The cluster that has the votes.
+    /// The cluster that has the votes, if one has.
     pub fn decision(&self) -> Option<usize> {
         self.decision
     }
@@ -123,7 +127,7 @@ impl Tracker {
         self.summary.dropped += u64::from(frames);
     }
 
-    /// What has been counted since the start or the last [`Tracker::take_summary`].
+    /// Counts since the start or the last [`Tracker::take_summary`].
     pub fn summary(&self) -> &Summary {
         &self.summary
     }

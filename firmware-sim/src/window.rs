@@ -4,9 +4,9 @@ use runtime::FrameError;
 
 /// The last samples of a stream, as a frame every so many samples.
 ///
-/// A sample has a value of each of C channels. The last W = `LEN` / C of them make a frame `[C,1,W]`, channels first;
-/// the next frame is due H samples, the hop, later: H = W gives windows side by side, a smaller H windows that overlap,
-/// a larger one leaves samples out.
+/// A sample has a value of each of C channels. The last W = `LEN` / C of them make a frame
+/// `[C,1,W]`, channels first; the next frame is due H samples, the hop, later: H = W gives windows
+/// side by side, a smaller H windows that overlap, a larger one leaves samples out.
 #[derive(Clone, Debug)]
 pub struct Window<T, const LEN: usize> {
     values: [T; LEN],
@@ -26,7 +26,7 @@ pub enum WindowError {
     Channels {
         /// Values of a frame.
         values: usize,
-        /// Channels asked for.
+        /// Number of channels asked for.
         channels: usize,
     },
     /// The hop is 0.
@@ -38,7 +38,7 @@ impl<T: Copy + Default, const LEN: usize> Window<T, LEN> {
     /// An empty window of samples of `channels` values that moves by `hop` samples.
     ///
     /// # Errors
-    /// [`WindowError`].
+    /// [`WindowError`] if `LEN` is no whole number of samples, or the hop is 0.
     pub fn new(channels: usize, hop: usize) -> Result<Self, WindowError> {
         if channels == 0 || LEN == 0 || !LEN.is_multiple_of(channels) {
             return Err(WindowError::Channels { values: LEN, channels });
@@ -82,7 +82,8 @@ impl<T: Copy + Default, const LEN: usize> Window<T, LEN> {
         self.skip = self.hop - hop;
     }
 
-    /// Forgets all samples: to be called where some are missing, since a window over a gap is no window.
+    /// Forgets all samples: to be called where some are missing, since a window over a gap is no
+    /// window.
     pub fn restart(&mut self) {
         self.filled = 0;
         self.skip = 0;

@@ -5,7 +5,7 @@ use clap::ValueEnum;
 
 use crate::error::{Error, Result};
 
-/// What kind of device.
+/// Kind of device to train on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Kind {
     /// A GPU if there is one, else the CPU.
@@ -29,12 +29,12 @@ impl std::fmt::Display for Kind {
     }
 }
 
-/// What the user asked for: `cuda`, or `cuda:1` for the second of them.
+/// Device that the user asked for: `cuda`, or `cuda:1` for the second of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Choice {
-    /// What kind.
+    /// Kind of the device.
     pub kind: Kind,
-    /// Which of that kind, from 0.
+    /// Number of the device among those of its kind, from 0.
     pub first: usize,
 }
 
@@ -74,7 +74,7 @@ pub struct Chosen {
     pub name: String,
 }
 
-/// Picks the device.
+/// Picks the device that was asked for.
 ///
 /// # Errors
 /// [`Error::Resource`] if a GPU is asked for and there is none.
@@ -82,10 +82,11 @@ pub fn choose(choice: Choice) -> Result<Chosen> {
     Ok(choose_many(choice, 1)?.0)
 }
 
-/// Picks several devices of one kind, from the one that was asked for on: the first, and all of them.
+/// Picks several devices of one kind, from the one that was asked for on: the first, and all of
+/// them.
 ///
 /// # Errors
-/// [`Error::Resource`] if there are fewer.
+/// [`Error::Resource`] if there are fewer, or more than one CPU is asked for.
 pub fn choose_many(choice: Choice, count: usize) -> Result<(Chosen, Vec<Device>)> {
     let Choice { kind, first } = choice;
     // The backends in the order of preference; the same GPU may be behind several of them.
@@ -131,17 +132,19 @@ pub fn choose_many(choice: Choice, count: usize) -> Result<(Chosen, Vec<Device>)
     Ok((one, devices))
 }
 
+/// The CPU with all its threads.
 fn cpu() -> Chosen {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     Chosen { device: Device::flex(), name: format!("CPU ({threads} threads)") }
 }
 
+/// A device that a backend has found, and whether it is a driver that computes on the CPU.
 struct Gpu {
     chosen: Chosen,
     computes_on_cpu: bool,
 }
 
-/// What a backend finds; nothing if it is not built in.
+/// GPUs that a backend finds; none if it is not built in.
 fn gpus(backend: Kind) -> Vec<Gpu> {
     match backend {
         #[cfg(feature = "cuda")]
@@ -154,7 +157,8 @@ fn gpus(backend: Kind) -> Vec<Gpu> {
     }
 }
 
-/// Whether the headers are where Burn looks for them; it panics at the first kernel if they are not.
+/// Whether the headers are where Burn looks for them; it panics at the first kernel if they are
+/// not.
 #[cfg(feature = "cuda")]
 fn has_cuda_headers() -> bool {
     let usual = || ["/usr/local/cuda", "/opt/cuda", "/usr"].map(Into::into).to_vec();
@@ -162,6 +166,7 @@ fn has_cuda_headers() -> bool {
     roots.iter().any(|root| root.join("include/cuda_runtime.h").exists())
 }
 
+/// GPUs of a backend that is built in.
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
 fn found(kind: burn::tensor::DeviceType, backend: Kind) -> Vec<Gpu> {
     Device::enumerate(kind)

@@ -1,4 +1,5 @@
-//! Files written so that a crash leaves the old or the new one, and the hash that names their content.
+//! How files are written, so that a crash leaves the old or the new one, and how their content is
+//! named.
 
 use std::fs::File;
 use std::io::Write;
@@ -14,7 +15,8 @@ pub const UNFINISHED: &str = ".unfinished-";
 /// Writes a file under a temporary name, syncs it, renames it, and syncs the folder.
 ///
 /// # Errors
-/// [`Error::Resource`]; the old file is then untouched.
+/// [`Error::Resource`]; the old file is then untouched, unless it was the folder's sync that
+/// failed.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     let fault = |e: std::io::Error| Error::resource(path.display(), e);
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -30,7 +32,7 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     File::open(folder).and_then(|f| f.sync_all()).map_err(fault)
 }
 
-/// SHA-256 of `bytes`, in hexadecimal.
+/// The SHA-256 of some bytes, in hexadecimal.
 pub fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
 }

@@ -1,4 +1,5 @@
-//! The command line: parses, calls the library, prints. Data go to stdout, progress and messages to stderr.
+//! The command line: parses, calls the library, prints. Data go to stdout, progress and messages to
+//! stderr.
 
 mod cli;
 

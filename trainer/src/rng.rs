@@ -6,11 +6,11 @@
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-/// What a stream of random numbers is for.
+/// Purpose of a stream of random numbers, which keeps it apart from all others.
 #[derive(Clone, Copy, Debug)]
 #[repr(u64)]
 pub enum Purpose {
-    /// Initial weights.
+    /// Initial weights of the model.
     Weights = 1,
     /// Order of the frames in an epoch of `pretrain`; index = epoch.
     PretrainOrder,
@@ -22,7 +22,7 @@ pub enum Purpose {
     RefineStep,
     /// Starts of the Gaussian mixture; index = restart.
     Mixture,
-    /// Which training frames calibrate the novelty threshold.
+    /// Choice of the training frames that calibrate the novelty threshold.
     Calibration,
     /// Latent samples in evaluation; index = batch.
     Evaluation,
@@ -36,7 +36,10 @@ pub enum Purpose {
     Critic,
 }
 
-/// The stream for `purpose` and `index` of a run with this seed.
+/// The stream of random numbers for `purpose` and `index` of a run with this seed.
+///
+/// One ChaCha8 generator a seed, with purpose and index as the number of its stream: streams do not
+/// overlap, and none depends on how much another has given.
 pub fn stream(seed: u64, purpose: Purpose, index: u64) -> ChaCha8Rng {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(((purpose as u64) << 48) | index);

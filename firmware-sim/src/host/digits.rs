@@ -1,4 +1,5 @@
-//! The digits that are replayed: the 10,000 of the MNIST test files, which the models in `models/` never saw.
+//! The digits that are replayed: the 10,000 of the MNIST test files, which the models in `models/`
+//! never saw.
 
 use std::io::Read;
 
@@ -13,13 +14,13 @@ static LABELS: &[u8] = include_bytes!("../../../trainer/assets/mnist/t10k-labels
 pub const SIDE: usize = 28;
 /// Bytes of a digit.
 pub const PIXELS: usize = SIDE * SIDE;
-/// Kinds of digits.
+/// Number of kinds of digits.
 pub const CLASSES: usize = 10;
 
 /// Bytes of the headers of IDX files of images and of labels.
 const HEADERS: [usize; 2] = [16, 8];
 
-/// Images and labels. A label only scores.
+/// Images of digits, and their labels, which only score.
 #[derive(Clone, Debug)]
 pub struct Digits {
     images: Vec<u8>,
@@ -27,7 +28,7 @@ pub struct Digits {
 }
 
 impl Digits {
-    /// The embedded ones.
+    /// The digits that are embedded in the program.
     ///
     /// # Errors
     /// If the files in the program are damaged.
@@ -43,12 +44,12 @@ impl Digits {
         Ok(Self { images, labels })
     }
 
-    /// How many there are.
+    /// Number of digits.
     pub fn len(&self) -> usize {
         self.labels.len()
     }
 
-    /// Whether there are none.
+    /// Whether there is no digit.
     pub fn is_empty(&self) -> bool {
         self.labels.is_empty()
     }
@@ -59,19 +60,19 @@ impl Digits {
         &self.images[at..at + PIXELS]
     }
 
-    /// What it shows.
+    /// Label of a digit, 0 to 9, counted from the start again past the end.
     pub fn label(&self, index: usize) -> usize {
         usize::from(self.labels[index % self.len()])
     }
 }
 
-/// Why bytes are no model for the digits.
+/// Reason why bytes are no model for the digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ModelError {
-    /// They are no flash image.
+    /// The bytes are no flash image.
     #[error(transparent)]
     Image(#[from] FlashError),
-    /// It takes other frames.
+    /// The model takes frames of another size.
     #[error("the model takes frames of {0} values, the digits have {PIXELS}")]
     Frames(usize),
 }
@@ -79,7 +80,7 @@ pub enum ModelError {
 /// The model of a flash image, if it takes the digits.
 ///
 /// # Errors
-/// [`ModelError`].
+/// [`ModelError`] if it is none, or takes other frames.
 pub fn digits_model(bytes: &[u8]) -> Result<FlashModel<'_>, ModelError> {
     let image = FlashModel::new(bytes)?;
     match image.shape().len() {

@@ -16,14 +16,18 @@ pub enum Drift {
     Background,
     /// Digits lean over, by 0.9 of their height.
     Slant,
-    /// The mix of classes changes: half of all frames come of one class, a quarter of the next, down to 1 in 1000.
+    /// The mix of classes changes: half of all frames come of one class, a quarter of the next,
+    /// down to 1 in 1000.
     Mix,
 }
 
-/// Least contrast, brightest background, widest slant, ratio of the shares of classes, at an amount of 1.
+/// Least contrast, at an amount of 1.
 const LEAST_CONTRAST: f32 = 0.4;
+/// Brightest background, of 255, at an amount of 1.
 const BACKGROUND: f32 = 25.5;
+/// Widest slant, pixels sideways for each pixel of height, at an amount of 1.
 const SLANT: f32 = 0.9;
+/// Ratio of the shares of one class and the next, at an amount of 1.
 const RATIO: f32 = 2.0;
 
 impl Drift {

@@ -14,10 +14,11 @@ use super::drift::Drift;
 use super::score::Counts;
 use crate::{AdaptSettings, Adaptation};
 
-/// How adaptation is tried.
+/// Settings of the trial of adaptation.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct TrialArgs {
-    /// Frames of each stream; the drift grows from a tenth of them on and is whole from six tenths on.
+    /// Frames of each stream; the drift grows from a tenth of them on and is whole from six tenths
+    /// on.
     #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(10..))]
     pub frames: u32,
     /// Streams of each kind, seeded one after the other.
@@ -28,17 +29,18 @@ pub struct TrialArgs {
 /// Accuracies under one kind of drift, %, over the frames where it is whole.
 #[derive(Clone, Debug, Serialize)]
 pub struct Trial {
-    /// The kind.
+    /// Name of the kind of drift.
     pub drift: String,
-    /// Of the trained mixture, for each stream.
+    /// Accuracy of the trained mixture on each stream, %.
     pub trained: Vec<f64>,
-    /// Of the mixture that follows, for each stream.
+    /// Accuracy of the mixture that follows on each stream, %.
     pub adapted: Vec<f64>,
-    /// Frames past the novelty threshold, %, of all streams: by the trained mixture, by the one that follows.
+    /// Frames past the novelty threshold, %, of all streams: by the trained mixture, by the one
+    /// that follows.
     pub novel: [f64; 2],
 }
 
-/// The table of all kinds.
+/// The trials of all kinds of drift, printed as a table.
 #[derive(Clone, Debug, Serialize)]
 pub struct Trials(pub Vec<Trial>);
 

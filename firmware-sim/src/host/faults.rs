@@ -36,18 +36,18 @@ fn probability(text: &str) -> Result<f64, &'static str> {
     if (0.0..=1.0).contains(&value) { Ok(value) } else { Err("a rate is 0 to 1") }
 }
 
-/// How often each has happened.
+/// Number of times that each fault has happened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Happened {
     /// Frames lost on their way.
     pub dropped: u64,
     /// Frames that came twice.
     pub duplicated: u64,
-    /// Frames of noise.
+    /// Frames that came as noise.
     pub corrupt: u64,
     /// Frames with a value that is no number.
     pub nan: u64,
-    /// Frames half white.
+    /// Frames whose upper half came white.
     pub saturated: u64,
     /// Jumps of the clock.
     pub clock_jumps: u64,
@@ -65,17 +65,17 @@ pub struct Faults<R> {
     rng: R,
     /// The device's clock less the true time, milliseconds.
     clock: i64,
-    /// What has happened so far.
+    /// Faults so far, counted.
     pub happened: Happened,
 }
 
 impl<R: Rng> Faults<R> {
-    /// Nothing has happened yet.
+    /// A path and a clock that have done no harm yet.
     pub fn new(rates: Rates, rng: R) -> Self {
         Self { rates, rng, clock: 0, happened: Happened::default() }
     }
 
-    /// Draws; counts if it happens.
+    /// Draws whether a fault happens, and counts it if it does.
     fn happens(&mut self, rate: impl Fn(&Rates) -> f64, count: impl Fn(&mut Happened) -> &mut u64) -> bool {
         let happens = self.rng.random_bool(rate(&self.rates));
         *count(&mut self.happened) += u64::from(happens);
@@ -105,7 +105,7 @@ impl<R: Rng> Faults<R> {
         (1 + usize::from(self.happens(|r| r.duplicate, |h| &mut h.duplicated)), damaged)
     }
 
-    /// What the device's clock says at a time, milliseconds.
+    /// Time of the device's clock at a true time, both in milliseconds.
     pub fn clock(&mut self, time: u64) -> u64 {
         if self.happens(|r| r.clock_jump, |h| &mut h.clock_jumps) {
             self.clock += self.rng.random_range(-JUMP..=JUMP);

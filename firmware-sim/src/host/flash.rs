@@ -9,20 +9,22 @@ use runtime::flash::Buffer;
 
 use crate::MappedFlash;
 
-/// What becomes of the operation that power is cut at.
+/// Fate of the operation that power is cut at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cut {
-    /// It does not begin.
+    /// The operation does not begin.
     Clean,
-    /// It is left half done. Of a write, the first words are there and the next one has some of its bits; of an
-    /// erasure, some of a page is erased and the rest has some of its bits erased, anywhere.
+    /// The operation is left half done.
+    ///
+    /// Of a write, the first words are there and the next one has some of its bits; of an erasure,
+    /// some of a page is erased and the rest has some of its bits erased, anywhere.
     Torn,
 }
 
-/// Why the flash refuses.
+/// Reason why the flash refuses an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FlashError {
-    /// Power is gone.
+    /// Power is gone; nothing works until it comes back.
     #[error("power is gone")]
     Power,
     /// A word is written twice without being erased.
@@ -42,7 +44,8 @@ impl NorFlashError for FlashError {
     }
 }
 
-/// Flash of which words of `WRITE` bytes are written once between erasures of pages of `ERASE` bytes.
+/// Flash of which words of `WRITE` bytes are written once between erasures of pages of `ERASE`
+/// bytes.
 #[derive(Clone, Debug)]
 pub struct SimFlash<const WRITE: usize, const ERASE: usize> {
     bytes: Buffer,
@@ -103,7 +106,7 @@ impl<const WRITE: usize, const ERASE: usize> SimFlash<WRITE, ERASE> {
         }
     }
 
-    /// Inside, and at multiples of `unit`.
+    /// Refuses what is not inside the flash, or not at multiples of `unit`.
     fn check(&self, offset: u32, length: usize, unit: usize) -> Result<(), FlashError> {
         if (offset as usize).saturating_add(length) > self.bytes.len() {
             return Err(FlashError::Address(NorFlashErrorKind::OutOfBounds));

@@ -1,4 +1,5 @@
-//! The simulation of a device on the host: digits in front of a faulty sensor, and flash whose power can be cut.
+//! The simulation of a device on the host: digits in front of a faulty sensor, and flash whose
+//! power can be cut.
 
 pub mod digits;
 pub mod drift;

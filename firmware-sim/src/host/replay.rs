@@ -20,7 +20,7 @@ use crate::queue::FrameConsumer;
 use crate::slots::Stored;
 use crate::{AdaptSettings, Adaptation, Boot, Event, FrameQueue, Layout, Reason, SampleLoop, Settings, Slots, Summary};
 
-/// What is replayed.
+/// Settings of a replay.
 #[derive(Args, Clone, Debug)]
 pub struct ReplayArgs {
     /// Frames that the sensor sends.
@@ -38,29 +38,30 @@ pub struct ReplayArgs {
     /// Frames between two starts of the device.
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
     pub restart_every: u32,
-    /// What changes in front of the sensor, from a tenth of the frames on, in full from six tenths on.
+    /// Change in front of the sensor, from a tenth of the frames on, in full from six tenths on.
     #[arg(long, value_name = "KIND", default_value = "none")]
     pub drift: Drift,
     /// Let the mixture follow the frames.
     #[arg(long)]
     pub adapt: bool,
-    /// Rates of faults.
+    /// Rates at which faults happen.
     #[command(flatten)]
     pub rates: Rates,
 }
 
 /// Words and pages of the simulated flash, those of an nRF52840.
 type Flash = SimFlash<4, ERASE>;
+/// Bytes of an erasable page of the simulated flash, as of an nRF52840.
 const ERASE: usize = 4096;
 /// Slots of the queue; it has room for one frame less.
 const QUEUE: usize = 5;
-/// Digits stand on the sensor's scale from 0 to 1.
+/// Value of a white pixel in bytes; the sensor has 1 for it.
 const WHITE: f32 = 255.0;
 
-/// Replays and reports.
+/// Replays digits to a device, and reports what came of it.
 ///
 /// # Errors
-/// [`ModelError`](super::digits::ModelError).
+/// [`ModelError`](super::digits::ModelError) if the bytes are no model for the digits.
 pub fn replay(model: &[u8], args: &ReplayArgs, seed: u64) -> Result<Report> {
     let image = digits_model(model)?;
     let head = image.head();
@@ -162,25 +163,27 @@ impl<'m> Store<'m> {
     }
 }
 
-/// What is known of a frame in the queue, for scoring only.
+/// Truth about a frame in the queue, for scoring only.
 struct Shown {
     label: usize,
     damaged: bool,
-    /// True time, milliseconds.
+    /// True time at which the frame came, milliseconds.
     came: u64,
 }
 
-/// What is in front of the sensor, and what has come of it.
+/// The world around the device: digits, sensor, faults, and the score of what it decides.
 struct World<'w> {
     args: &'w ReplayArgs,
     digits: Digits,
     rng: ChaCha8Rng,
     faults: Faults<ChaCha8Rng>,
-    /// Frames sent, and the digit in front of the sensor.
+    /// Number of frames sent.
     shown: usize,
+    /// Index of the digit in front of the sensor.
     digit: usize,
-    /// Of undamaged frames that are not novel, and of decisions.
+    /// Classes and clusters of undamaged frames that are not novel.
     frames: Counts,
+    /// Classes and clusters of decisions.
     decisions: Counts,
     steps: u64,
     host: Duration,
@@ -207,7 +210,8 @@ impl<'w> World<'w> {
         })
     }
 
-    /// Sends frames to a device, which takes one from its queue whenever it is done with the one before.
+    /// Sends frames to a device, which takes one from its queue whenever it is done with the one
+    /// before.
     fn run(&mut self, device: &mut SampleLoop<'_>, frames: usize) {
         let mut queue = FrameQueue::<f32, PIXELS, QUEUE>::new();
         let (mut producer, mut consumer) = queue.split();

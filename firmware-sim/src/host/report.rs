@@ -10,28 +10,29 @@ use crate::Summary;
 /// Starts of the device, by the model it found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Starts {
-    /// With the confirmed model.
+    /// Starts with the confirmed model.
     pub confirmed: u64,
-    /// With that of the other slot, since the confirmed one was damaged; it was then sent again.
+    /// Starts with the model of the other slot, since the confirmed one was damaged and had to be
+    /// sent again.
     pub other_slot: u64,
-    /// With none, since both were damaged; it was then sent again.
+    /// Starts without a model, since both were damaged; one was then sent again.
     pub none: u64,
 }
 
-/// What a replay has shown.
+/// Result of a replay.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
     /// Frames that the sensor sent.
     pub sent: u64,
-    /// Faults on their way.
+    /// Faults on the way of the frames.
     pub faults: Happened,
     /// Starts of the device.
     pub starts: Starts,
-    /// What the device counted.
+    /// Counts that the device kept.
     pub summary: Summary,
-    /// Of undamaged frames that are not novel: those whose cluster's class is their label, and all.
+    /// Undamaged frames that are not novel: those whose cluster's class is their label, and all.
     pub frames_agree: [u64; 2],
-    /// Of decisions: those whose cluster's class is the label of the frame that decided, and all.
+    /// Decisions: those whose cluster's class is the label of the frame that decided, and all.
     pub decisions_agree: [u64; 2],
     /// The class of each cluster, one to one.
     pub classes: Vec<usize>,

@@ -5,22 +5,23 @@ use pathfinding::matrix::Matrix;
 
 use super::digits::CLASSES;
 
-/// How often a frame of each class came into each cluster.
+/// Number of frames of each class in each cluster.
 #[derive(Clone, Debug)]
 pub struct Counts(Vec<[i64; CLASSES]>);
 
 impl Counts {
-    /// None yet, of so many clusters.
+    /// No frame yet, of so many clusters.
     pub fn new(clusters: usize) -> Self {
         Self(vec![[0; CLASSES]; clusters])
     }
 
-    /// Counts a frame.
+    /// Counts a frame of a class in a cluster.
     pub fn add(&mut self, cluster: usize, label: usize) {
         self.0[cluster][label] += 1;
     }
 
-    /// The class of each cluster: one to one with the most agreement as long as there are classes, then the commonest.
+    /// The class of each cluster: one to one with the most agreement as long as there are classes,
+    /// then the commonest.
     pub fn classes(&self) -> Vec<usize> {
         let commonest = |row: &[i64; CLASSES]| (0..CLASSES).max_by_key(|label| (row[*label], CLASSES - label));
         let mut classes: Vec<usize> = self.0.iter().map(|row| commonest(row).unwrap_or(0)).collect();
@@ -35,7 +36,7 @@ impl Counts {
         classes
     }
 
-    /// Frames of the class of their cluster, and frames.
+    /// Number of frames whose label is the class of their cluster, and number of all frames.
     pub fn agreement(&self, classes: &[usize]) -> [u64; 2] {
         let right: i64 = self.0.iter().zip(classes).map(|(row, class)| row[*class]).sum();
         [right as u64, self.0.iter().flatten().sum::<i64>() as u64]

@@ -3,10 +3,10 @@
 use runtime::flash::FlashError;
 use runtime::native::EngineError;
 
-/// Why an operation failed.
+/// Reason why an operation on the slots failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SlotError<E> {
-    /// What the flash says.
+    /// The flash has failed; this is its own error.
     #[error("the flash failed: {0:?}")]
     Flash(E),
     /// The layout does not fit the flash.
@@ -20,7 +20,7 @@ pub enum SlotError<E> {
     Length {
         /// Bytes announced, or those of a slot.
         expected: u32,
-        /// Bytes given.
+        /// Bytes that were given.
         found: u32,
     },
     /// A part of an image, but the last, is no whole number of 64 bytes.
@@ -29,15 +29,16 @@ pub enum SlotError<E> {
     /// The version is not above the confirmed one.
     #[error("version {found} is not above version {confirmed}, which is confirmed; force it to go back")]
     Version {
-        /// The confirmed version.
+        /// Version of the confirmed model.
         confirmed: u32,
-        /// The version given.
+        /// Version that was given.
         found: u32,
     },
     /// The bytes are no image.
     #[error(transparent)]
     Image(#[from] FlashError),
-    /// The image's golden frame does not give its golden answer, or there is too little scratch memory.
+    /// The image's golden frame does not give its golden answer, or there is too little scratch
+    /// memory.
     #[error(transparent)]
     Engine(#[from] EngineError),
     /// An operation out of order.

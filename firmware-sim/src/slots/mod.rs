@@ -30,45 +30,51 @@ pub use error::SlotError;
 use record::Kept;
 pub use record::{Beside, Record, Stored};
 
-/// Flash that is also mapped into memory, as a microcontroller's is: models are read where they lie.
+/// Flash that is also mapped into memory, as a microcontroller's is: models are read where they
+/// lie.
 pub trait MappedFlash: NorFlash {
-    /// The bytes at an offset, as the last operation left them; None past the end. The memory must be aligned to 4
-    /// bytes at offset 0.
+    /// The bytes at an offset, as the last operation left them; None past the end.
+    ///
+    /// The memory must be aligned to 4 bytes at offset 0.
     fn mapped(&self, range: Range<u32>) -> Option<&[u8]>;
 }
 
-/// Where slots and record lie, as offsets in flash: multiples of its erase size that do not overlap. The record takes
-/// four erasable pages, or a multiple of it.
+/// Places of slots and record, as offsets in flash: multiples of its erase size that do not
+/// overlap.
+///
+/// The record takes four erasable pages, or a multiple of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {
-    /// The two slots.
+    /// Ranges of the two slots.
     pub slots: [Range<u32>; 2],
-    /// The record.
+    /// Range of the record.
     pub record: Range<u32>,
 }
 
-/// Why a model was booted.
+/// Reason why a model was booted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
-    /// It is the confirmed one.
+    /// The model is the confirmed one.
     Confirmed,
-    /// It is new: [`Slots::confirm`] keeps it.
+    /// The model is new: [`Slots::confirm`] keeps it.
     Trial,
-    /// The new one was booted before, and was not confirmed: this is the old one.
+    /// The new model was booted before, and was not confirmed: this is the old one.
     NotConfirmed,
-    /// The model that was to be booted is damaged, or the record is lost: this is the other one, or the one that was
-    /// found. A model found without a record has version 0.
+    /// The model that was to be booted is damaged, or the record is lost: this is the other one, or
+    /// the one that was found.
+    ///
+    /// A model found without a record has version 0.
     Damaged,
-    /// There is none: no update has been confirmed yet.
+    /// There is no model: no update has been confirmed yet.
     Empty,
 }
 
-/// What [`Slots::boot`] chose.
+/// Choice of [`Slots::boot`]: a model and the reason for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Boot {
-    /// The model; None if no slot holds a whole one, as before the first update.
+    /// The model to run; None if no slot holds a whole one, as before the first update.
     pub model: Option<Stored>,
-    /// Why this one.
+    /// Reason why this model was chosen.
     pub reason: Reason,
 }
 
@@ -96,7 +102,7 @@ impl<F: MappedFlash> Slots<F> {
     /// The slots of `layout` in `flash`. Nothing is read yet.
     ///
     /// # Errors
-    /// [`SlotError::Layout`].
+    /// [`SlotError::Layout`] if the layout does not fit the flash.
     pub fn new(flash: F, layout: Layout) -> Result<Self, SlotError<F::Error>> {
         let [first, second] = &layout.slots;
         let erase = F::ERASE_SIZE as u32;
@@ -121,12 +127,12 @@ impl<F: MappedFlash> Slots<F> {
 
     /// Chooses the model to run, to be called once after every start, before anything else.
     ///
-    /// `scratch` is the memory of an engine ([`runtime::native::scratch_len`]) that fits every model to come; it is free
-    /// again afterwards.
+    /// `scratch` is the memory of an engine ([`runtime::native::scratch_len`]) that fits every
+    /// model to come; it is free again afterwards.
     ///
     /// # Errors
-    /// [`SlotError::Flash`], and [`EngineError::Scratch`] if a whole model needs more scratch memory. Damage is none:
-    /// it is left aside and told by [`Reason::Damaged`].
+    /// [`SlotError::Flash`], and [`EngineError::Scratch`] if a whole model needs more scratch
+    /// memory. Damage is none: it is left aside and told by [`Reason::Damaged`].
     pub async fn boot(&mut self, scratch: &mut [f32]) -> Result<Boot, SlotError<F::Error>> {
         self.incoming = None;
         let mut record = match self.load().await? {
@@ -158,7 +164,8 @@ impl<F: MappedFlash> Slots<F> {
         Ok(Boot { model: record.confirmed, reason })
     }
 
-    /// The record is lost, or the confirmed model is damaged: takes whatever whole model a slot holds.
+    /// The record is lost, or the confirmed model is damaged: takes whatever whole model a slot
+    /// holds.
     async fn recover(&mut self, record: Option<Record>, scratch: &mut [f32]) -> Result<Boot, SlotError<F::Error>> {
         let known = record.unwrap_or_default();
         let beside = match known.beside {
@@ -177,7 +184,7 @@ impl<F: MappedFlash> Slots<F> {
         Ok(Boot { model: None, reason: if record.is_some() { Reason::Damaged } else { Reason::Empty } })
     }
 
-    /// What a slot's first bytes say is in it.
+    /// The model that a slot's first bytes announce, unchecked.
     fn look(&self, slot: u8) -> Option<Stored> {
         let range = self.slot(slot)?;
         let bytes = self.flash.mapped(range.clone())?;
@@ -203,6 +210,7 @@ impl<F: MappedFlash> Slots<F> {
         Ok(checksum)
     }
 
+    /// Range of a slot; None if there is no such slot.
     fn slot(&self, slot: u8) -> Option<&Range<u32>> {
         self.layout.slots.get(usize::from(slot))
     }
@@ -221,7 +229,7 @@ impl<F: MappedFlash> Slots<F> {
         Ok(FlashModel::new(self.bytes(model.slot, model.length)?)?)
     }
 
-    /// Where a stored model lies in flash, to read it there while the slots are used.
+    /// Range of a stored model in flash, to read it there while the slots are used.
     pub fn range(&self, model: &Stored) -> Option<Range<u32>> {
         self.slot(model.slot).map(|range| range.start..range.start.saturating_add(model.length))
     }
@@ -252,7 +260,7 @@ impl<F: MappedFlash> Slots<F> {
     /// Stages a whole image: [`Slots::begin`], [`Slots::write`], [`Slots::finish`].
     ///
     /// # Errors
-    /// Theirs.
+    /// As [`Slots::begin`], [`Slots::write`] and [`Slots::finish`].
     pub async fn stage(
         &mut self,
         version: u32,
@@ -269,7 +277,8 @@ impl<F: MappedFlash> Slots<F> {
     /// Makes room for a model of `length` bytes in the slot that the confirmed one is not in.
     ///
     /// # Errors
-    /// [`SlotError::Version`] unless `force`, [`SlotError::Length`], [`SlotError::Order`] during a trial.
+    /// [`SlotError::Version`] unless `force`, [`SlotError::Length`], [`SlotError::Order`] during a
+    /// trial.
     pub async fn begin(&mut self, version: u32, length: u32, force: bool) -> Result<(), SlotError<F::Error>> {
         self.incoming = None;
         let known = self.load().await?;
@@ -289,8 +298,8 @@ impl<F: MappedFlash> Slots<F> {
         if length > size || !(length as usize).is_multiple_of(ALIGNMENT) || length == 0 {
             return Err(SlotError::Length { expected: size, found: length });
         }
-        // Before the first byte goes: the record must not promise what is no longer there. And there must be one, or the
-        // model would count as found if power went before the switch.
+        // Before the first byte goes: the record must not promise what is no longer there. And
+        // there must be one, or the model would count as found if power went before the switch.
         if record.beside != Beside::Nothing || known.is_none() {
             record.beside = Beside::Nothing;
             self.store(&record).await?;
@@ -306,8 +315,8 @@ impl<F: MappedFlash> Slots<F> {
     /// Appends bytes of the model, as they arrive: a multiple of 64.
     ///
     /// # Errors
-    /// [`SlotError::Part`], [`SlotError::Length`] past the announced length, [`SlotError::Order`] before
-    /// [`Slots::begin`].
+    /// [`SlotError::Part`], [`SlotError::Length`] past the announced length, [`SlotError::Order`]
+    /// before [`Slots::begin`].
     pub async fn write(&mut self, bytes: &[u8]) -> Result<(), SlotError<F::Error>> {
         let incoming = self.incoming.ok_or(SlotError::Order("begin comes before write"))?;
         if !bytes.len().is_multiple_of(ALIGNMENT) {
@@ -346,7 +355,7 @@ impl<F: MappedFlash> Slots<F> {
     /// Makes the next boot try the model that [`Slots::finish`] has verified.
     ///
     /// # Errors
-    /// [`SlotError::Order`] if there is none.
+    /// [`SlotError::Order`] if no model has been verified.
     pub async fn switch(&mut self) -> Result<(), SlotError<F::Error>> {
         let verified = self.incoming.and_then(|incoming| incoming.verified);
         let stored = verified.ok_or(SlotError::Order("finish comes before switch"))?;
@@ -359,7 +368,7 @@ impl<F: MappedFlash> Slots<F> {
     /// Keeps the model on trial. The one before stays in its slot until the next update begins.
     ///
     /// # Errors
-    /// [`SlotError::Order`] if there is none.
+    /// [`SlotError::Order`] if no model is on trial.
     pub async fn confirm(&mut self) -> Result<(), SlotError<F::Error>> {
         let Record { confirmed, beside } = self.record().await?;
         let Beside::Trial(trial) = beside else { return Err(SlotError::Order("no model is on trial")) };
@@ -367,7 +376,8 @@ impl<F: MappedFlash> Slots<F> {
         self.store(&Record { confirmed: Some(trial), beside }).await
     }
 
-    /// Gives up the model that is on trial or to be booted next; the next boot takes the confirmed one.
+    /// Gives up the model that is on trial or to be booted next; the next boot takes the confirmed
+    /// one.
     ///
     /// # Errors
     /// [`SlotError::Flash`], [`SlotError::Record`].
@@ -380,7 +390,7 @@ impl<F: MappedFlash> Slots<F> {
         }
     }
 
-    /// The flash.
+    /// The flash that the slots are in.
     pub fn flash(&self) -> &F {
         &self.flash
     }

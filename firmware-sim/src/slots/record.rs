@@ -1,9 +1,10 @@
 //! What the device knows of its slots, in flash.
 //!
-//! There are two copies, each a map of `sequential-storage` in its half of the range, and every record has a number: the
-//! higher one counts. A record is written to the copy with the lower number, and read back; if it is not there, that
-//! copy is erased and written again. So the copy that counts is never touched, whatever a cut of power, in a write or in
-//! an erasure, leaves of the other. (The map alone outlives a torn write, but not every torn erasure: a page whose first
+//! There are two copies, each a map of `sequential-storage` in its half of the range, and every
+//! record has a number: the higher one counts. A record is written to the copy with the lower
+//! number, and read back; if it is not there, that copy is erased and written again. So the copy
+//! that counts is never touched, whatever a cut of power, in a write or in an erasure, leaves of
+//! the other. (The map alone outlives a torn write, but not every torn erasure: a page whose first
 //! and last word read as erased is taken for an empty one, whatever is left in it.)
 
 use core::ops::Range;
@@ -17,23 +18,23 @@ use super::SlotError;
 
 /// The only key of the map.
 const KEY: u8 = 0;
-/// Longer than any record, key and padding to a word of flash included.
+/// Bytes that hold any record, with its key and padding to a word of flash.
 const BUFFER: usize = 128;
 
 /// A whole model in a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stored {
-    /// 0 or 1.
+    /// Number of the slot, 0 or 1.
     pub slot: u8,
-    /// The version it was staged with.
+    /// Version that the model was staged with.
     pub version: u32,
-    /// Bytes.
+    /// Length of the model, bytes.
     pub length: u32,
-    /// See [`runtime::flash::FlashModel::checksum`].
+    /// Checksum of the model, see [`runtime::flash::FlashModel::checksum`].
     pub checksum: u32,
 }
 
-/// What the slot beside that of the confirmed model holds.
+/// Content of the slot beside that of the confirmed model.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Beside {
     /// Nothing that is known to be whole.
@@ -47,12 +48,12 @@ pub enum Beside {
     Trial(Stored),
 }
 
-/// The record. It is replaced as a whole.
+/// The record of both slots, which is replaced as a whole.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
-    /// The model that was confirmed last.
+    /// Model that was confirmed last.
     pub confirmed: Option<Stored>,
-    /// What the other slot holds.
+    /// Content of the other slot.
     pub beside: Beside,
 }
 
@@ -64,7 +65,8 @@ fn map<F: NorFlash, E>(flash: &mut F, half: Range<u32>) -> Result<Map<'_, F>, Sl
 
 type Map<'f, F> = MapStorage<u8, &'f mut F, Cache<Uncached, Uncached, Uncached, u8>>;
 
-/// Flash that is not written: the map repairs what it reads, and a copy that needs repair does not count.
+/// Flash that is not written: the map repairs what it reads, and a copy that needs repair does not
+/// count.
 struct ReadOnly<'f, F>(&'f mut F);
 
 /// Why a read-only flash refuses.

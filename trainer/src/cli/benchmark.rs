@@ -1,4 +1,5 @@
-//! `trainer benchmark`: one fit a seed, each a process of its own, and the table of what they score.
+//! `trainer benchmark`: one fit a seed, each a process of its own, and the table of what they
+//! score.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -23,9 +24,9 @@ use super::fit::Base;
 
 /// Fit under several seeds and print what each scores
 ///
-/// The seeds are 0, 1, 2, ..., fixed beforehand, and every one is reported. What is done already in --out is
-/// kept, and an interrupted fit goes on, so the command may be repeated after a power cut. The table is also
-/// written to table.md in --out.
+/// The seeds are 0, 1, 2, ..., fixed beforehand, and every one is reported. What is done already in
+/// --out is kept, and an interrupted fit goes on, so the command may be repeated after a power cut.
+/// The table is also written to table.md in --out.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Example:\n  trainer benchmark --data mnist/ --seeds 3 --jobs 2 --out runs/mnist-seeds")]
 pub struct Args {
@@ -57,7 +58,7 @@ pub struct Args {
     json: bool,
 }
 
-/// What is known of one seed.
+/// Outcome of one seed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct SeedOutcome {
     acc: f64,
@@ -114,7 +115,7 @@ impl Args {
         if self.json { super::print_json(&report) } else { super::print_line(table(&report)) }
     }
 
-    /// Fits at once.
+    /// Number of fits that run at once.
     fn jobs(&self) -> u64 {
         self.jobs.unwrap_or(self.devices)
     }
@@ -150,7 +151,7 @@ impl Args {
         Ok(config)
     }
 
-    /// A table must not mix runs of different settings.
+    /// Refuses a folder whose runs have other settings: a table must not mix them.
     fn check_settings(&self, folder: &Path, seed: u64) -> Result<()> {
         let expected = self.settings(seed)?;
         let path = folder.join("config.toml");
@@ -200,12 +201,14 @@ impl Args {
     }
 }
 
-/// A worker that panicked has nothing to do with the list of seeds.
+/// The lock of a list, whatever became of the worker that held it: a panic leaves the list of seeds
+/// whole.
 fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-fn report(runs: BTreeMap<u64, SeedOutcome>) -> BenchmarkReport {
+/// The report of all seeds.
+fn report(runs: BTreeMap<u64, Outcome>) -> Report {
     let n = runs.len() as f64;
     let mean = runs.values().map(|o| o.acc).sum::<f64>() / n;
     let squares: f64 = runs.values().map(|o| (o.acc - mean) * (o.acc - mean)).sum();
@@ -221,7 +224,7 @@ fn report(runs: BTreeMap<u64, SeedOutcome>) -> BenchmarkReport {
     }
 }
 
-/// Markdown, as in `docs/results.md`.
+/// The report as Markdown, as in `docs/results.md`.
 fn table(report: &BenchmarkReport) -> String {
     let list = |numbers: Vec<String>| numbers.join(", ");
     format!(

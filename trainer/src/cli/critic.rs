@@ -15,13 +15,14 @@ use trainer::{Result, run};
 pub struct Args {
     /// Run directory of a fit that has ended; gets critic.bpk and critic.json
     run: PathBuf,
-    /// Frames to train on and to measure on, as `trainer fit` takes them [default: the embedded digits]
+    /// Frames to train on and to measure on, as `trainer fit` takes them [default: the embedded
+    /// digits]
     #[arg(long, value_name = "PATH")]
     data: Option<PathBuf>,
 }
 
 impl Args {
-    /// Trains, saves and measures.
+    /// Trains the critic, saves it, and prints how near it comes to the exact map.
     pub fn run(self) -> Result<()> {
         let device = Device::flex();
         let fitted = run::load(&self.run, &device)?;

@@ -20,7 +20,7 @@ pub struct Args {
 }
 
 impl Args {
-    /// Runs the demo.
+    /// Fits, exports and labels the embedded digits, and prints how it went.
     pub fn run(self) -> Result<()> {
         let started = Instant::now();
         let config = self.training.configure(Config::demo())?;

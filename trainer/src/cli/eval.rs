@@ -20,7 +20,8 @@ pub struct Args {
     /// Frames to score on; a folder's t10k- files [default: the embedded digits held out]
     #[arg(long, value_name = "PATH")]
     data: Option<PathBuf>,
-    /// Samples of z a frame for the bounds; the estimate of log p(x) is the better the more there are
+    /// Samples of z a frame for the bounds; the estimate of log p(x) is the better the more there
+    /// are
     #[arg(long, value_name = "S", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=100_000))]
     samples: u64,
     /// Print JSON
@@ -38,7 +39,7 @@ struct Scored {
 }
 
 impl Args {
-    /// Scores.
+    /// Scores the model and prints how good it is.
     pub fn run(self) -> Result<()> {
         let frames = data::open(self.data.as_deref(), Role::Score)?;
         let (scores, bound) = if self.model.is_dir() {

@@ -14,8 +14,8 @@ use trainer::{Error, Result};
 
 /// Show why frames went to their clusters, as pictures and numbers
 ///
-/// Writes for each frame `I.png` (frame, reconstruction and maps side by side) and `I-MAP.png`, and for each map
-/// `MAP.npy`, f32 [N,C,H,W] in the order of the indices.
+/// Writes for each frame `I.png` (frame, reconstruction and maps side by side) and `I-MAP.png`, and
+/// for each map `MAP.npy`, f32 [N,C,H,W] in the order of the indices.
 #[derive(clap::Args, Debug)]
 #[command(
     after_help = "Example:\n  trainer explain runs/mnist --data mnist/ --index 0 7 --map contrast,surprise --out why/"
@@ -41,7 +41,7 @@ pub struct Args {
 }
 
 impl Args {
-    /// Explains.
+    /// Explains frames, writes the pictures, and prints the decisions.
     pub fn run(self) -> Result<()> {
         if self.model.is_file() {
             return Err(Error::model(

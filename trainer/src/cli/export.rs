@@ -21,7 +21,7 @@ pub struct Args {
 }
 
 impl Args {
-    /// Exports.
+    /// Writes the files for the device, and prints where they are.
     pub fn run(self) -> Result<()> {
         let device = Device::flex();
         let fitted = run::load(&self.run, &device)?;

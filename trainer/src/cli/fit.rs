@@ -22,7 +22,8 @@ use super::progress::Progress;
 pub struct Args {
     #[command(flatten)]
     base: Base,
-    /// MNIST-like folder, IDX, .npy, .npz, .csv, or folder of PNG or JPEG [default: embedded digits]
+    /// MNIST-like folder, IDX, .npy, .npz, .csv, or folder of PNG or JPEG [default: embedded
+    /// digits]
     #[arg(long, value_name = "PATH")]
     data: Option<PathBuf>,
     /// Go on with an interrupted run, with its own settings; give the same --data
@@ -32,7 +33,7 @@ pub struct Args {
     training: Training,
 }
 
-/// The settings that `--set` then changes, for `fit` and `benchmark`.
+/// Settings that `--set` then changes, for `fit` and `benchmark`.
 #[derive(clap::Args, Debug)]
 pub struct Base {
     /// Settings to begin with [default: demo for the embedded digits, else default]
@@ -54,7 +55,7 @@ impl Base {
     }
 }
 
-/// What `fit` and `demo` have in common.
+/// Options that `fit` and `demo` have in common.
 #[derive(clap::Args, Debug)]
 pub struct Training {
     /// Run directory to create [default: the next free one in runs/]
@@ -146,7 +147,7 @@ impl Training {
 }
 
 impl Args {
-    /// Fits and saves.
+    /// Fits a model and saves it.
     pub fn run(self) -> Result<()> {
         if let Some(folder) = &self.resume {
             return self.go_on(folder);
@@ -175,7 +176,7 @@ fn tell(run: &Run) -> Result<()> {
     super::print_line(run.folder().display())
 }
 
-/// No time and nothing else that two runs of the same seed differ in.
+/// Figures of a run without times and all else that two runs of the same seed differ in.
 #[derive(Serialize)]
 struct Summary {
     device: String,

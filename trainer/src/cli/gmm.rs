@@ -64,7 +64,7 @@ struct GmmReport {
 }
 
 impl Args {
-    /// Fits and prints.
+    /// Fits the mixture and prints it.
     pub fn run(self) -> Result<()> {
         if self.components == 0 || self.restarts == 0 || self.max_iter == 0 {
             return Err(Error::config("--components, --restarts, --max-iter", "0, expected at least 1"));

@@ -31,7 +31,7 @@ pub struct Args {
 }
 
 impl Args {
-    /// Encodes.
+    /// Encodes the frames and writes their means.
     pub fn run(self) -> Result<()> {
         let frames = data::open(self.data.as_deref(), self.part)?;
         let device = Device::flex();

@@ -1,9 +1,11 @@
 //! Memory that a training step frees stays with the process, in huge pages.
 //!
-//! glibc gives freed blocks of a few megabytes back to the system, and the next step takes them anew, page by page: at
-//! batch 4096 that is up to half of a step on the CPU. It reads how to behave from the environment alone, before `main`.
+//! glibc gives freed blocks of a few megabytes back to the system, and the next step takes them
+//! anew, page by page: at batch 4096 that is up to half of a step on the CPU. It reads how to
+//! behave from the environment alone, before `main`.
 
-/// What glibc is told: no block of its own mapping, nothing given back, huge pages where the system allows them.
+/// Settings for glibc: no block of its own mapping, nothing given back, huge pages where the system
+/// allows them.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 const ENVIRONMENT: [(&str, &str); 3] = [
     ("MALLOC_MMAP_MAX_", "0"),
@@ -27,6 +29,6 @@ pub fn keep() {
     }
 }
 
-/// Elsewhere the allocator is taken as it is.
+/// Does nothing: outside glibc the allocator is taken as it is.
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 pub fn keep() {}

@@ -78,7 +78,7 @@ enum Verb {
 }
 
 impl Cli {
-    /// Runs the verb.
+    /// Runs the verb that was asked for.
     pub fn run(self) -> Result<()> {
         match self.verb {
             Verb::Fit(args) => args.run(),

@@ -24,7 +24,7 @@ pub struct Args {
 }
 
 impl Args {
-    /// Labels.
+    /// Labels the frames and writes the table.
     pub fn run(self) -> Result<()> {
         let frames = data::open(self.data.as_deref(), Role::Score)?;
         let assignments = assign(&self.model, &frames)?;

@@ -36,9 +36,11 @@ pub struct Progress<'a> {
 }
 
 impl<'a> Progress<'a> {
-    /// Starts watching for Ctrl-C; a stage leaves a checkpoint at its end, and `checkpoint_every` so long.
+    /// Starts watching for Ctrl-C; a stage leaves a checkpoint at its end, and `checkpoint_every`
+    /// so long.
     ///
-    /// A second Ctrl-C waits for nothing: files are renamed into place, so the last checkpoint is whole.
+    /// A second Ctrl-C waits for nothing: files are renamed into place, so the last checkpoint is
+    /// whole.
     pub fn new(run: &'a Run, checkpoint_every: Duration) -> Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let handler = stop.clone();
@@ -117,7 +119,7 @@ impl<'a> Progress<'a> {
         if stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
-    /// Ends the display; what training gave, or why it broke off.
+    /// Ends the display; gives what training gave, or why it broke off.
     pub fn finish(self, fitted: Result<Option<Fitted>>) -> Result<Fitted> {
         self.bar.finish_and_clear();
         let fault = match fitted {
@@ -184,7 +186,7 @@ impl<'a> Progress<'a> {
     }
 }
 
-/// What every count of clusters was worth.
+/// One line for each number of clusters that was tried, with its worth.
 fn counts(candidates: &[Candidate]) -> String {
     let row =
         |c: &Candidate| format!("\n{:>9} {:>9.3} {:>9.3} {:>9.3}", c.clusters, c.stability, c.held_out, c.balance);

@@ -31,7 +31,7 @@ pub struct Args {
 }
 
 impl Args {
-    /// Measures.
+    /// Measures the claims and prints them.
     pub fn run(self) -> Result<()> {
         let all = data::open(self.data.as_deref(), Role::Score)?;
         let device = Device::flex();

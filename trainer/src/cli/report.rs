@@ -15,7 +15,8 @@ use trainer::run::load;
 pub struct Args {
     /// Run directory of a fit that has ended
     run: PathBuf,
-    /// Frames to show; a folder with train- and t10k- files shows both [default: the embedded digits]
+    /// Frames to show; a folder with train- and t10k- files shows both [default: the embedded
+    /// digits]
     #[arg(long, value_name = "PATH")]
     data: Option<PathBuf>,
     /// File to write [default: report.html in the run directory]
@@ -24,7 +25,7 @@ pub struct Args {
 }
 
 impl Args {
-    /// Writes.
+    /// Writes the page, and prints where it is.
     pub fn run(self) -> Result<()> {
         let device = Device::flex();
         let fitted = load(&self.run, &device)?;

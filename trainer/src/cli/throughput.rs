@@ -12,7 +12,7 @@ use trainer::frame::FrameShape;
 use trainer::stage::StageName;
 use trainer::{Error, Result};
 
-/// Batches that the frames must make, or they are repeated.
+/// Number of batches that the frames must make, or they are repeated.
 const BATCHES: usize = 16;
 
 /// Time training steps: batches, views, both passes, optimiser
@@ -50,7 +50,7 @@ pub struct Args {
     json: bool,
 }
 
-/// What is timed, with the settings of the default preset otherwise.
+/// Network that is timed, with the settings of the default preset otherwise.
 #[derive(Clone, Copy, Debug, Serialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 enum Network {
@@ -90,7 +90,7 @@ struct Measurement {
 }
 
 impl Args {
-    /// Times and prints.
+    /// Times the steps and prints the table.
     pub fn run(self) -> Result<()> {
         let device = device::choose(self.device)?;
         let frames = data::open(self.data.as_deref(), Role::Fit)?;
@@ -131,7 +131,7 @@ fn repeated(frames: &Frames, batch: usize) -> Result<Frames> {
     Ok(frames.select(&(0..count).map(|n| n % frames.len()).collect::<Vec<_>>()))
 }
 
-/// Markdown, as in `docs/speed.md`.
+/// The measurements as Markdown, as in `docs/speed.md`.
 fn table(report: &ThroughputReport) -> String {
     let rows: String = report
         .measurements

@@ -1,15 +1,18 @@
 //! Adam (Kingma and Ba 2015) in one pass over a parameter, its gradient and its two moments.
 //!
-//! Step t, with g the gradient: m ← β₁ m + (1 - β₁) g, v ← β₂ v + (1 - β₂) g², then θ ← θ - rate ·
-//! m̂ / (√v̂ + ε) with m̂ = m/(1 - β₁ᵗ) and v̂ = v/(1 - β₂ᵗ). Numerator and denominator times √(1 -
-//! β₂ᵗ) give
+//! Step t, with g the gradient:
+//!
+//! m ← β₁ m + (1 - β₁) g, v ← β₂ v + (1 - β₂) g²,
+//! θ ← θ - rate · m̂ / (√v̂ + ε), m̂ = m/(1 - β₁ᵗ), v̂ = v/(1 - β₂ᵗ).
+//!
+//! Numerator and denominator of the last line times √(1 - β₂ᵗ) give
 //!
 //! θ ← θ - rate · m · correction / (√v + ε'), correction = √(1 - β₂ᵗ)/(1 - β₁ᵗ), ε' = ε √(1 - β₂ᵗ),
 //!
 //! which divides once a value; both factors are the same for all values and are worked out once a
-//! step. Four arrays are walked side by side, each value is read and written once, and nothing is
-//! allocated; the same written with tensors walks memory once an operation. No value depends on
-//! another, so parts may run on any thread.
+//! step. Four arrays are walked side by side, each value is read once and all but the gradient
+//! written once, and nothing is allocated; the same written with tensors walks memory once an
+//! operation. No value depends on another, so parts may run on any thread.
 
 use burn::optim::{AdamConfig, AdamState, AdaptiveMomentumState, ModuleOptimizer, Optimizer};
 use burn::tensor::{Device, Tensor};

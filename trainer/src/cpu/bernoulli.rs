@@ -83,7 +83,8 @@ fn gradient_of_row<'a>(out: &'a mut [f32], frame: &'a [f32], logits: &'a [f32], 
 #[inline(always)]
 fn log_density(x: f32, l: f32) -> f32 {
     let e = exp_negative(-l.abs());
-    // log(1 + e) = 2 artanh(e / (2 + e)); the series up to the 13th power is exact to f32 for e <= 1.
+    // log(1 + e) = 2 artanh(e / (2 + e)); the series up to the 13th power is exact to f32 for e <=
+    // 1.
     let s = e / (2.0 + e);
     let q = s * s;
     let series = 1.0 / 3.0 + q * (1.0 / 5.0 + q * (1.0 / 7.0 + q * (1.0 / 9.0 + q * (1.0 / 11.0 + q * (1.0 / 13.0)))));

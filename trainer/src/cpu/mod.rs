@@ -36,7 +36,8 @@ pub struct Normalised {
     pub variance: Tensor<1>,
 }
 
-/// A convolution with an odd square kernel and stride 2, batch normalisation with the batch's own statistics, ReLU.
+/// A convolution with an odd square kernel and stride 2, batch normalisation with the batch's own
+/// statistics, ReLU.
 ///
 /// # Shapes
 /// - `maps`: `[B, H·W·C]`, channels last; `size`: `[H,W]`

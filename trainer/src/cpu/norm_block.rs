@@ -5,10 +5,14 @@
 //! squared deviations from it (the sum of squares less the squared sum would cancel), then y.
 //!
 //! Backward, with g the gradient by y where y > 0, else 0: dβ = Σ g and dγ = Σ g x̂. The gradient
-//! by x̂ is γ g. A value x_i moves x̂_j of its column by dx̂_j/dx_i = (δ_ij - 1/B - x̂_i x̂_j/B)/σ:
-//! its own directly, all through the mean, all through σ. Summed over j, dx = γ/σ · (g - dβ/B - x̂
-//! dγ/B) (Ioffe and Szegedy 2015). Two walks: Σ g and Σ g (x - mean), then dx. Neither x̂ nor the
-//! mask of the ReLU is kept; both follow from x.
+//! by x̂ is γ g. A value x_i moves x̂_j of its column directly if it is its own, and all of them
+//! through the mean and through σ:
+//!
+//! dx̂_j/dx_i = (δ_ij - 1/B - x̂_i x̂_j/B)/σ, and summed over j
+//! dx = γ/σ · (g - dβ/B - x̂ dγ/B) (Ioffe and Szegedy 2015).
+//!
+//! Two walks: Σ g and Σ g (x - mean), then dx. Neither x̂ nor the mask of the ReLU is kept; both
+//! follow from x.
 //!
 //! Walks are over rows of memory, never down a column, in tasks of [`ROWS`] rows whose sums are
 //! added in order: the result does not depend on the number of threads.

@@ -11,16 +11,17 @@ use crate::explain::trust;
 use crate::fitted::{Fitted, encode, to_host};
 use crate::model::Posterior;
 
-/// How well a map agrees with the exact one.
+/// Agreement of a map with the exact one.
 #[derive(Clone, Copy, Debug, serde::Serialize)]
 pub struct Agreement {
     /// R² over all values of all frames: 1 - Σ(exact - found)² / Σ(exact - mean of all)².
     pub r_squared: f64,
-    /// Mean over frames of the same within one frame; frames whose exact map is constant are left out.
+    /// Mean over frames of R² within one frame; frames whose exact map is constant are left out.
     pub mean_of_frames: f64,
 }
 
-/// The exact H1 `[N,P]` of frames in the units of the data, under the cluster that the device gives.
+/// The exact trust map `[N,P]` of frames in the units of the data, under the cluster that the
+/// device gives.
 ///
 /// # Errors
 /// [`Error::Data`] if they have another shape than the model takes.
@@ -40,7 +41,7 @@ pub(super) fn exact_part(fitted: &Fitted, x: Tensor<2>, posterior: &Posterior, n
     trust::map(&Expectation::new(&fitted.model.decoder, x, nodes(posterior), cluster), noise)
 }
 
-/// H1 `[N,P]` of frames in the units of the data, by the native engine on a flash image.
+/// The trust map `[N,P]` of frames in the units of the data, by the native engine on a flash image.
 ///
 /// # Errors
 /// [`Error::Model`] if the image has no critic, [`Error::Data`] if a frame is refused.
@@ -74,6 +75,7 @@ pub fn agreement(exact: &[f32], found: &[f32], p: usize) -> Agreement {
     Agreement { r_squared: r_squared(exact, found), mean_of_frames }
 }
 
+/// Share of the variance of `exact` that `found` explains, R²; 1 if they are equal.
 fn r_squared(exact: &[f32], found: &[f32]) -> f64 {
     let mean = exact.iter().map(|v| f64::from(*v)).sum::<f64>() / exact.len() as f64;
     let missed: f64 = exact.iter().zip(found).map(|(e, f)| (f64::from(*e) - f64::from(*f)).powi(2)).sum();

@@ -1,4 +1,5 @@
-//! The network: latent mean to a coarse grid, enlarged, with a small convolution of the frame beside it.
+//! The network: latent mean to a coarse grid, enlarged, with a small convolution of the frame
+//! beside it.
 
 use burn::module::{Module, Param};
 use burn::nn::Linear;
@@ -24,12 +25,12 @@ const MAX_FACTOR: usize = 8;
 /// Side of the local kernels, where values that lie beside each other have to do with each other.
 const SIDE: usize = 5;
 
-/// What is learned; [`CriticNetwork`] says how it is put together.
+/// Learned parts of a critic; [`CriticNetwork`] says how they are put together.
 #[derive(Module, Debug)]
 pub struct Network {
     /// First layer, from the latent mean m.
     pub first: Linear,
-    /// Second layer.
+    /// Second layer, between the hidden ones.
     pub second: Linear,
     /// Third layer, to the values of the grid.
     pub third: Linear,
@@ -39,9 +40,9 @@ pub struct Network {
     pub bias: Param<Tensor<1>>,
 }
 
-/// How large the layers of a [`Network`] are.
+/// Sizes of the layers of a [`Network`].
 pub(super) struct Layout {
-    /// D, latent dimensions.
+    /// Number of latent dimensions D.
     pub latent: usize,
     /// Shape of a frame.
     pub shape: FrameShape,
@@ -52,7 +53,7 @@ pub(super) struct Layout {
 }
 
 impl Network {
-    /// All weights 0, to be read from a file.
+    /// A network whose weights are all 0, to be read from a file.
     fn zeros(layout: &Layout, device: &Device) -> Self {
         fn zeros<const R: usize>(shape: [usize; R], device: &Device) -> Param<Tensor<R>> {
             Param::from_tensor(Tensor::zeros(shape, device))
@@ -77,7 +78,7 @@ pub struct Critic {
     pub network: Network,
     /// Values of a frame, in each direction, for each of the grid.
     pub factor: usize,
-    /// s², the noise of a value.
+    /// Noise s² of a value, which the map is scaled by.
     noise: f32,
     /// Shape of a frame.
     shape: FrameShape,
@@ -86,9 +87,11 @@ pub struct Critic {
 
 /// The factor of the finest grid that keeps within [`MAX_PARAMETERS`].
 ///
+/// The values of a feature row are not neighbours: nothing lies between two of them, so their
+/// factor is 1.
+///
 /// # Errors
-/// [`Error::Config`] if there is none. The values of a feature row are not neighbours: nothing lies between two of them, so
-/// their factor is 1.
+/// [`Error::Config`] if no grid is coarse enough.
 pub fn factor(shape: FrameShape, kind: FrameKind, latent: usize) -> Result<usize> {
     let most = if kind == FrameKind::Features { 1 } else { MAX_FACTOR };
     (1..=most).find(|factor| parameters(shape, *factor, latent) <= MAX_PARAMETERS).ok_or_else(|| {
@@ -97,14 +100,17 @@ pub fn factor(shape: FrameShape, kind: FrameKind, latent: usize) -> Result<usize
     })
 }
 
+/// Rows and columns of the grid of one channel.
 fn grid(shape: FrameShape, factor: usize) -> [usize; 2] {
     [shape.height.div_ceil(factor), shape.width.div_ceil(factor)]
 }
 
+/// Side of the local kernels for a kind of frame; 1 where values have no neighbours.
 fn side(kind: FrameKind) -> usize {
     if kind == FrameKind::Features { 1 } else { SIDE }
 }
 
+/// Number of weights and biases with a grid of this factor.
 fn parameters(shape: FrameShape, factor: usize, latent: usize) -> usize {
     let places = shape.channels * grid(shape, factor).iter().product::<usize>();
     (latent + 1) * HIDDEN[0]
@@ -135,12 +141,12 @@ impl Critic {
         Ok(Self { network, factor, noise, shape, likelihood: fitted.likelihood })
     }
 
-    /// Weights and biases together.
+    /// Number of weights and biases together.
     pub fn parameters(&self) -> usize {
         self.network.num_params()
     }
 
-    /// 1/(2s²), s the noise of a value.
+    /// Factor 1/(2s²) of the squared error, s² the noise of a value.
     pub fn sharpness(&self) -> f32 {
         0.5 / self.noise
     }
@@ -155,7 +161,7 @@ impl Critic {
         self.likelihood == Likelihood::Bernoulli
     }
 
-    /// H1 `[N,P]` of frames in the units of the data.
+    /// The trust map `[N,P]` of frames in the units of the data.
     ///
     /// # Errors
     /// [`Error::Data`] if they have another shape than the model takes.
@@ -169,11 +175,16 @@ impl Critic {
         Ok(maps)
     }
 
-    /// H1.
+    /// The trust map exp(-(x - x̂)²/(2s²)) of frames, x̂ the mean that the network expects of each
+    /// value.
+    ///
+    /// x̂ is the grid that the latent mean gives, enlarged by linear interpolation (a product with
+    /// `enlarge`), plus a bias a value, plus the local convolution of x; for a Bernoulli decoder
+    /// the sigmoid of that.
     ///
     /// # Shapes
     /// - `x`: `[B,P]`, as the model takes it; `mu`: `[B,D]`; `enlarge`: [`Critic::enlarge`]
-    /// - output: `[B,P]`
+    /// - output: `[B,P]`, in (0, 1]
     pub(super) fn forward(&self, x: Tensor<2>, mu: Tensor<2>, enlarge: &Tensor<2>) -> Tensor<2> {
         let network = &self.network;
         let [b, p] = x.dims();
@@ -204,7 +215,7 @@ impl Critic {
         Tensor::from_data(TensorData::new(matrix, [rows * columns, area]), device)
     }
 
-    /// For each value of a channel, the rows and the columns of the grid it lies between, and their shares.
+    /// Rows and columns of the grid that each value of a channel lies between, with their shares.
     fn taps(&self) -> Vec<[Taps; 2]> {
         let [rows, columns] = grid(self.shape, self.factor);
         let of = |at, length| {

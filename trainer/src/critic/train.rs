@@ -16,18 +16,22 @@ use crate::fitted::{Fitted, encode, to_host};
 use crate::model::{Init, Likelihood};
 use crate::rng::{Purpose, stream};
 
-/// Most frames that it is trained on.
+/// Most frames that a critic is trained on.
 const MAX_FRAMES: usize = 20_000;
-/// Steps of its training.
+/// Steps of the training of a critic.
 pub const STEPS: usize = 4000;
+/// Frames of a step.
 const BATCH: usize = 256;
-/// Highest learning rate: it rises along a cosine for the first part of the steps, and falls to 0 along another.
+/// Highest learning rate: it rises along a cosine for the first part of the steps, and falls to 0
+/// along another.
 const LEARNING_RATE: f64 = 5e-2;
+/// Steps in which the learning rate rises.
 const RISE: usize = STEPS * 3 / 10;
 /// Logits that values of 0 and 1 begin at.
 const EDGE: f32 = 0.02;
 
-/// Means m `[N,D]`, frames as the model takes them `[N,P]` and exact maps `[N,P]`.
+/// Examples to learn from: means m `[N,D]`, frames as the model takes them `[N,P]`, exact maps
+/// `[N,P]`.
 #[derive(Default)]
 struct Examples {
     mu: Vec<f32>,
@@ -36,6 +40,7 @@ struct Examples {
 }
 
 impl Examples {
+    /// Draws at most [`MAX_FRAMES`] of the frames and computes their exact maps.
     fn new(fitted: &Fitted, frames: &Frames, device: &Device) -> Result<Self> {
         let mut order: Vec<usize> = (0..frames.len()).collect();
         order.shuffle(&mut stream(fitted.config.seed, Purpose::Critic, 0));
@@ -52,11 +57,13 @@ impl Examples {
     }
 }
 
-/// Trains a critic for a model on frames in the units of the data, at most 20,000 of them. `progress` hears the steps
-/// done.
+/// Trains a critic for a model on frames in the units of the data, at most 20,000 of them.
+///
+/// `progress` hears the steps done.
 ///
 /// # Errors
-/// [`crate::Error::Config`] as for [`factor`](super::factor), [`crate::Error::Data`] if the frames have another shape than the model takes.
+/// [`crate::Error::Config`] as for [`factor`](super::factor), [`crate::Error::Data`] if the frames
+/// have another shape than the model takes.
 pub fn train(fitted: &Fitted, frames: &Frames, device: &Device, progress: &mut dyn FnMut(usize)) -> Result<Critic> {
     let tracking = device.clone().autodiff();
     let mut examples = Examples::default();
@@ -85,12 +92,14 @@ pub fn train(fitted: &Fitted, frames: &Frames, device: &Device, progress: &mut d
     Ok(critic)
 }
 
+/// Learning rate of a step.
 fn learning_rate(step: usize) -> f64 {
     let (at, turns) = if step < RISE { (step, RISE) } else { (STEPS - step, STEPS - RISE) };
     LEARNING_RATE * 0.5 * (1.0 - (std::f64::consts::PI * at as f64 / turns as f64).cos())
 }
 
-/// Random weights, m standardised by the first layer, the mean frame as bias.
+/// A network to begin with: random weights, m standardised by the first layer, the mean frame as
+/// bias.
 ///
 /// # Errors
 /// [`crate::Error::Resource`] if the device fails.

@@ -2,8 +2,8 @@
 //!
 //! With q̄ the mean of q(c|x) over frames, the mean charge for deciding splits in two (E12):
 //!
-//! E_x KL(q(c|x) ‖ 1/K) = log K - E_x H(q(c|x)) = (H(q̄) - E_x H(q(c|x))) + (log K - H(q̄)) =
-//! I(x;c) + KL(q̄ ‖ 1/K).
+//! E_x KL(q(c|x) ‖ 1/K) = log K - E_x H(q(c|x))
+//! = (H(q̄) - E_x H(q(c|x))) + (log K - H(q̄)) = I(x;c) + KL(q̄ ‖ 1/K).
 //!
 //! The second part asks for clusters of equal size. The first is the information that a clustering
 //! exists to give, and eq. (6.1) charges for it: that is one of the ways into collapse. Stage 3

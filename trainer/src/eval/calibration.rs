@@ -17,23 +17,23 @@ pub const BINS: usize = 15;
 /// The predictions whose confidence falls in one bin.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Bin {
-    /// Predictions in it.
+    /// Number of predictions in the bin.
     pub count: usize,
-    /// Mean confidence of them; 0 if there are none.
+    /// Mean confidence of the predictions in the bin; 0 if there are none.
     pub confidence: f64,
-    /// Share of them that is right; 0 if there are none.
+    /// Share of the predictions in the bin that is right; 0 if there are none.
     pub accuracy: f64,
 }
 
-/// How well confidences agree with what comes true.
+/// Agreement of confidences with what comes true.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Reliability {
     /// Bins of equal width over `[0, 1]`, [`BINS`] of them.
     pub bins: Vec<Bin>,
     /// Expected calibration error: Σ_b n_b/N |accuracy_b - confidence_b| (Guo et al. 2017, eq. 3).
     pub ece: f64,
-    /// Probability that a right prediction has a higher confidence than a wrong one, ties counted half;
-    /// None if all are right or all are wrong.
+    /// Probability that a right prediction has a higher confidence than a wrong one, ties counted
+    /// half; None if all are right or all are wrong.
     pub auroc: Option<f64>,
 }
 
@@ -61,7 +61,10 @@ pub fn calibration(confidences: &[f64], right: &[bool]) -> Reliability {
     Reliability { bins, ece, auroc: auroc(confidences, right) }
 }
 
-/// How often a cluster is that of the frame's class, one cluster to one class, against its confidence. Labels only score.
+/// How often a cluster is that of the frame's class, one cluster to one class, against its
+/// confidence.
+///
+/// Labels only score.
 ///
 /// # Panics
 /// If there are not as many labels as predictions.
@@ -75,9 +78,10 @@ pub fn against_labels(predictions: &Predictions, labels: &[u32]) -> Reliability 
     calibration(&predictions.confidences(), &right)
 }
 
-/// How often a random view of a frame goes to the frame's cluster, against the frame's confidence; nobody needs to know
-/// a label for it. The views are those of stage 3; where neighbours stood for views, the maps for this kind of frame. None
-/// where views are the frames themselves.
+/// How often a random view of a frame goes to the frame's cluster, against the frame's confidence.
+///
+/// Nobody needs to know a label for it. The views are those of stage 3; where neighbours stood for
+/// views, the maps for this kind of frame. None where views are the frames themselves.
 ///
 /// # Errors
 /// [`crate::Error::Data`] if the frames have another shape than the model takes.
@@ -109,10 +113,10 @@ pub fn against_views(
     Ok(Some(calibration(&predictions.confidences(), &same)))
 }
 
-/// Area under the ROC curve of `scores` `[N]` for the frames that are `positive` `[N]`: the probability that a positive
-/// one scores higher than a negative one, ties counted half (Mann and Whitney 1947).
+/// Area under the ROC curve of `scores` `[N]` for the frames that are `positive` `[N]`.
 ///
-/// None if all are positive or none is.
+/// It is the probability that a positive one scores higher than a negative one, ties counted half
+/// (Mann and Whitney 1947). None if all are positive or none is.
 ///
 /// # Panics
 /// If the lengths differ.

@@ -15,30 +15,31 @@ use crate::error::{Error, Result};
 use crate::fitted::{BoundReport, Fitted, encode, novelty, to_host};
 use crate::ranking::argmax;
 
-/// What a model says of every frame.
+/// Clusters, probabilities and novelty that a model gives to N frames.
 #[derive(Clone, Debug, Default)]
 pub struct Predictions {
     /// Most probable cluster `[N]`.
     pub clusters: Vec<usize>,
-    /// log q(c|x) `[N,K]`, nats.
+    /// Log-probabilities log q(c|x) `[N,K]`, nats.
     pub log_responsibilities: Vec<f32>,
-    /// Novelty `[N]`, nats.
+    /// Novelty of each frame `[N]`, nats.
     pub novelty: Vec<f32>,
 }
 
 impl Predictions {
-    /// Clusters K; 0 if there are no frames.
+    /// Number of clusters K; 0 if there are no frames.
     pub fn width(&self) -> usize {
         self.log_responsibilities.len().checked_div(self.clusters.len()).unwrap_or(0)
     }
 
-    /// q(c|x) of the most probable cluster `[N]`.
+    /// Probability q(c|x) of the most probable cluster of each frame `[N]`.
     pub fn confidences(&self) -> Vec<f64> {
         let rows = self.log_responsibilities.chunks_exact(self.width().max(1)).zip(&self.clusters);
         rows.map(|(row, &cluster)| f64::from(row[cluster].exp())).collect()
     }
 
-    /// Share of frames that `other` puts in the same cluster, and the largest difference of a responsibility.
+    /// Share of frames that `other` puts in the same cluster, and the largest difference of a
+    /// responsibility.
     pub fn agreement(&self, other: &Predictions) -> (f64, f32) {
         let same = self.clusters.iter().zip(&other.clusters).filter(|(a, b)| a == b).count();
         let difference = self
@@ -81,7 +82,7 @@ pub fn bound(fitted: &Fitted, frames: &Frames, samples: usize, device: &Device) 
     crate::fitted::bound(&fitted.model, &fitted.config, &fitted.scale(frames)?, samples, device)
 }
 
-/// Predictions of the training framework's model.
+/// Predictions of the model as it was trained, in f32 and with the training framework.
 ///
 /// # Errors
 /// [`Error::Data`] if the frames have another shape than the model takes.

@@ -9,17 +9,18 @@ use serde::Serialize;
 /// Agreement of a clustering with classes.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Scores {
-    /// Share of frames in the cluster matched to their class, one cluster to one class, best matching.
+    /// Share of frames in the cluster matched to their class, one cluster to one class, best
+    /// matching.
     pub acc: f64,
     /// Mutual information over the arithmetic mean of the two entropies.
     pub nmi: f64,
-    /// Adjusted Rand index.
+    /// Adjusted Rand index: 1 if they agree, 0 on average if they are unrelated.
     pub ari: f64,
-    /// Frames scored.
+    /// Number of frames scored.
     pub n: usize,
 }
 
-/// Counts [clusters]`[classes]`.
+/// Frames of each class in each cluster, `[clusters][classes]`; classes in ascending order.
 fn contingency(clusters: &[usize], classes: &[u32]) -> Vec<Vec<i64>> {
     let rows = clusters.iter().max().map_or(0, |m| m + 1);
     let mut numbers: BTreeMap<u32, usize> = classes.iter().map(|&c| (c, 0)).collect();

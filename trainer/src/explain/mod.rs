@@ -89,7 +89,8 @@ impl Explanation {
 /// Explains frames in the units of the data.
 ///
 /// # Errors
-/// [`Error::Data`] if they have another shape than the model takes, or lie so far out that a map is not finite.
+/// [`Error::Data`] if they have another shape than the model takes, or lie so far out that a map is
+/// not finite.
 pub fn explain(fitted: &Fitted, frames: &Frames, device: &Device) -> Result<Vec<Explanation>> {
     explain_as(fitted, frames, None, device)
 }

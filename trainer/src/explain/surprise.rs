@@ -30,15 +30,16 @@ const LEAST_VARIANCE: f64 = 1e-6;
 
 /// The standardised surprise of each value under the cluster of `expectation`.
 ///
-/// The predictive of a Bernoulli decoder is Bernoulli with the mean over z; that of a Gaussian one is taken as Gaussian
-/// with its moments, mean and σ² + Var(x̂).
+/// The predictive of a Bernoulli decoder is Bernoulli with the mean over z; that of a Gaussian one
+/// is taken as Gaussian with its moments, mean and σ² + Var(x̂).
 ///
 /// # Shapes
 /// - `x`: `[B,P]`
 /// - output: `[B,P]`, standard deviations
 pub fn map(expectation: &Expectation, x: Tensor<2>, decoder: &Decoder) -> Tensor<2> {
     let mean = expectation.mean.clone();
-    // -log p of what is seen, then its expectation and variance under the predictive of the value, all [B,P].
+    // -log p of what is seen, then its expectation and variance under the predictive of the value,
+    // all [B,P].
     let (seen, expected, variance) = match decoder.likelihood {
         Likelihood::Bernoulli => {
             let mean = mean.clamp(RESOLUTION, 1.0 - RESOLUTION);
@@ -53,7 +54,8 @@ pub fn map(expectation: &Expectation, x: Tensor<2>, decoder: &Decoder) -> Tensor
             // E(x - x̂)² = (x - E x̂)² + Var x̂.
             let spread = (expectation.squared_error.clone() - squared.clone()).clamp_min(0.0);
             let variance = spread + decoder.log_noise.val().exp().reshape([1, 1]);
-            // Constants cancel. Twice the surprise is (x - mean)²/variance, χ² of one degree, and log variance.
+            // Constants cancel. Twice the surprise is (x - mean)²/variance, χ² of one degree, and
+            // log variance.
             let log_variance = variance.clone().log();
             let seen = (squared / variance + log_variance.clone()) * 0.5;
             let half = Tensor::zeros(seen.dims(), &seen.device()) + 0.5;

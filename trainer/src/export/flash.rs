@@ -17,7 +17,8 @@ use crate::model::{LOG_VAR_RANGE, Likelihood};
 /// Stride of the convolutions of the encoder, which halve the image.
 const STRIDE: usize = 2;
 
-/// The bytes of the flash image, with a section for the critic if there is one: f16 weights, everything else f32.
+/// The bytes of the flash image, with a section for the critic if there is one: f16 weights,
+/// everything else f32.
 ///
 /// # Errors
 /// [`Error::Model`] if a weight is not finite in f16, or the model is larger than an image may be.

@@ -3,8 +3,8 @@
 //! A graph is a list of nodes, each with an operator, the names of its inputs and the name of its
 //! output; values are passed by name alone. Weights are tensors with a name (initializers), stored
 //! as raw little-endian bytes. ONNX wants every name made before it is used: nodes stay in the
-//! order in which they are added, so a graph is to be written from its inputs to its outputs. Names
-//! are chosen by who adds, never numbered, so the same model gives the same bytes.
+//! order in which they are added, so a graph is to be written from its inputs to its outputs. All
+//! names follow from those that are passed in, so the same model gives the same bytes.
 
 use half::f16;
 use tract_onnx::pb::attribute_proto::AttributeType;

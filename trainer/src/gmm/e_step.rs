@@ -38,7 +38,8 @@ impl EStep {
     }
 }
 
-/// Responsibilities of every component for every point; None if a covariance is not positive definite.
+/// Responsibilities of every component for every point; None if a covariance is not positive
+/// definite.
 pub fn e_step(points: Points<'_>, mixture: &Mixture) -> Option<EStep> {
     let (k, d) = (mixture.components(), points.dim());
     let whitenings = mixture.covariances.iter().map(|c| c.whitening(d)).collect::<Option<Vec<_>>>()?;

@@ -42,7 +42,8 @@ pub struct Fit {
     pub mixture: Mixture,
     /// Responsibilities and densities of the points under the fitted mixture.
     pub expectation: EStep,
-    /// Log-likelihood (MLE, pooled), or log-posterior up to a constant (MAP), after every iteration, nats.
+    /// Log-likelihood (MLE, pooled), or log-posterior up to a constant (MAP), after every
+    /// iteration, nats.
     pub objective: Vec<f64>,
     /// True if `tol` was reached within `max_iter`.
     pub converged: bool,

@@ -4,12 +4,12 @@
 //! components; merging the two and splitting the one can.
 //!
 //! A round looks at the pairs of components that overlap most, Σ_n r_ni r_nj, each with every third
-//! component to split, and makes the responsibilities of each move: the pair's are added, the split
-//! component's points go to its two halves by the side of the plane through its mean, across its
-//! longest axis, on which they lie. From there a few EM iterations in parallel tell the moves
-//! apart, the best is run to its end, and it is kept only if the objective gains more than `tol` a
-//! point. So the objective never falls, and the rounds end at the first that gains nothing. At most
-//! 5 (K - 2) moves are screened in a round, 15 iterations each.
+//! component to split. It makes the responsibilities of each move: those of the pair are added, and
+//! the points of the split component go to one of its two halves, by the side on which they lie of
+//! the plane through its mean across its longest axis. From there a few EM iterations tell the
+//! moves apart, all moves in parallel; the best is run to its end, and is kept only if the
+//! objective gains more than `tol` a point. So the objective never falls, and the rounds end at the
+//! first that gains nothing. At most 5 (K - 2) moves are screened in a round, 15 iterations each.
 
 use nalgebra::{DMatrix, SymmetricEigen};
 use rayon::prelude::*;

@@ -1,4 +1,5 @@
-//! p(x|z,c): dense layers that see c as a bias of the first, so that K clusters share its product with z.
+//! p(x|z,c): dense layers that see c as a bias of the first, so that K clusters share its product
+//! with z.
 
 use burn::module::{Module, Param};
 use burn::nn::Linear;
@@ -27,13 +28,13 @@ pub struct Decoder {
     pub from_z: Linear,
     /// First layer, its part that sees c `[K,H]`.
     pub from_c: Param<Tensor<2>>,
-    /// Further hidden layers.
+    /// Hidden layers after the first.
     pub hidden: Vec<Linear>,
     /// Logits (Bernoulli) or means (Gaussian) of the P values.
     pub output: Linear,
-    /// log of the Gaussian's variance `[1]`; unused by the Bernoulli.
+    /// Logarithm of the Gaussian's variance `[1]`; unused by the Bernoulli.
     pub log_noise: Param<Tensor<1>>,
-    /// Which of the two.
+    /// Distribution that the output is the parameter of.
     #[module(skip)]
     pub likelihood: Likelihood,
 }
@@ -89,7 +90,7 @@ impl Decoder {
         self.layers(self.from_z.forward(z) + self.from_c.val().select(0, cluster))
     }
 
-    /// log p(x|z,c) for every c.
+    /// Log-likelihood log p(x|z,c) for every c.
     ///
     /// # Shapes
     /// - `frames`: `[B,P]`, `z`: `[B,D]`
@@ -104,7 +105,7 @@ impl Decoder {
         self.log_density(frames, out).sum_dim(2).squeeze_dim::<2>(2)
     }
 
-    /// log p(x|z,c) for one c a frame.
+    /// Log-likelihood log p(x|z,c) for one c a frame.
     ///
     /// # Shapes
     /// - `frames`: `[B,P]`, `z`: `[B,D]`, `cluster`: `[B]`
@@ -113,7 +114,7 @@ impl Decoder {
         self.log_likelihood_of_rows(frames, self.forward_of(z, cluster))
     }
 
-    /// log p(x|z) of stage 1.
+    /// Log-likelihood log p(x|z) of stage 1, without a cluster.
     ///
     /// # Shapes
     /// - `frames`: `[B,P]`, `z`: `[B,D]`
@@ -122,7 +123,7 @@ impl Decoder {
         self.log_likelihood_of_rows(frames, self.forward(z))
     }
 
-    /// Σ_p log p(x_p) of each row `[B]`.
+    /// Log-likelihood Σ_p log p(x_p) of each row `[B]`, from the output of a forward pass.
     fn log_likelihood_of_rows(&self, frames: Tensor<2>, out: Tensor<2>) -> Tensor<1> {
         if self.likelihood == Likelihood::Bernoulli && cpu::on_cpu(&out.device()) {
             return cpu::bernoulli(frames, out);
@@ -130,7 +131,7 @@ impl Decoder {
         self.log_density(frames, out).sum_dim(1).squeeze_dim::<1>(1)
     }
 
-    /// log p(x_p|z,c) of each value, from what a forward pass gave.
+    /// Log-density log p(x_p|z,c) of each value, from the output of a forward pass.
     ///
     /// # Shapes
     /// - `frames` broadcasts to `out`, which holds logits or means; output as `out`, nats
@@ -141,7 +142,7 @@ impl Decoder {
         }
     }
 
-    /// Mean of p(x_p|z,c) of each value, from what a forward pass gave; as `out`.
+    /// Mean of p(x_p|z,c) of each value, from the output of a forward pass; as `out`.
     pub fn mean<const R: usize>(&self, out: Tensor<R>) -> Tensor<R> {
         match self.likelihood {
             Likelihood::Bernoulli => sigmoid(out),
@@ -149,6 +150,7 @@ impl Decoder {
         }
     }
 
+    /// The layers after the first, from its sum before ReLU `[B,H]` to logits or means `[B,P]`.
     fn layers(&self, first: Tensor<2>) -> Tensor<2> {
         let mut hidden = relu(first);
         for layer in &self.hidden {

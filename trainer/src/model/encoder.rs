@@ -17,43 +17,43 @@ pub const LOG_VAR_RANGE: (f32, f32) = (-8.0, 4.0);
 /// Convolution with stride 2, normalisation, ReLU.
 #[derive(Module, Debug)]
 pub struct ConvBlock {
-    /// The convolution.
+    /// Convolution with a square kernel and stride 2.
     pub conv: Conv2d,
-    /// Folded into the convolution at export.
+    /// Normalisation of the channels; folded into the convolution at export.
     pub norm: BatchNorm,
 }
 
 /// Dense layer, normalisation, ReLU.
 #[derive(Module, Debug)]
 pub struct DenseBlock {
-    /// The dense layer.
+    /// Dense layer, before the normalisation.
     pub linear: Linear,
-    /// Folded into the dense layer at export.
+    /// Normalisation of the columns; folded into the dense layer at export.
     pub norm: BatchNorm,
 }
 
 /// Convolutions, dense layers, then the two heads m and log v.
 #[derive(Module, Debug)]
 pub struct Encoder {
-    /// Empty for frames that are no images.
+    /// Convolution blocks; none for frames that are no images.
     pub convs: Vec<ConvBlock>,
-    /// At least one.
+    /// Dense blocks, at least one.
     pub dense: Vec<DenseBlock>,
-    /// m.
+    /// Head of the latent mean m.
     pub mu: Linear,
-    /// log v before clamping.
+    /// Head of the latent log-variance log v, before clamping.
     pub log_var: Linear,
     /// Channels, height and width of a frame.
     #[module(skip)]
     pub shape: [usize; 3],
 }
 
-/// What the encoder says of B frames.
+/// Posterior q(z|x) = N(m, diag v) of B frames, as the encoder gives it.
 #[derive(Clone, Debug)]
 pub struct Posterior {
-    /// m `[B,D]`.
+    /// Latent mean m `[B,D]`.
     pub mu_z: Tensor<2>,
-    /// log v `[B,D]`, within [`LOG_VAR_RANGE`].
+    /// Latent log-variance log v `[B,D]`, within [`LOG_VAR_RANGE`].
     pub log_var_z: Tensor<2>,
     /// Output of the last hidden layer `[B,hidden]`.
     pub features: Tensor<2>,
@@ -93,6 +93,9 @@ impl Encoder {
 
     /// Encodes B frames.
     ///
+    /// On the CPU, training takes the layers of [`crate::cpu`]: convolutions where there are any,
+    /// else the normalisation of the dense layers. All else, and prediction, is Burn's own.
+    ///
     /// # Shapes
     /// - `frames`: `[B,P]`
     /// - output: see [`Posterior`]
@@ -126,7 +129,8 @@ impl Encoder {
 }
 
 impl Encoder {
-    /// Encodes the parts of a batch, each on a device of its own, normalised by the statistics of the whole batch.
+    /// Encodes the parts of a batch, each on a device of its own, normalised by the statistics of
+    /// the whole batch.
     ///
     /// # Shapes
     /// - `parts`: `[b,P]` each, Σ b = B
@@ -162,7 +166,8 @@ impl Encoder {
             .collect()
     }
 
-    /// All convolutions in training on the CPU; the same as Burn's own, with channels last in between.
+    /// All convolutions in training on the CPU; the same as Burn's own, with channels last in
+    /// between.
     fn conv_blocks_on_cpu(&self, frames: Tensor<2>) -> Tensor<2> {
         let [mut c, mut h, mut w] = self.shape;
         let b = frames.dims()[0];
@@ -184,6 +189,7 @@ fn norm_on_cpu(norm: &BatchNorm, input: Tensor<2>) -> Tensor<2> {
     with_running(norm, cpu::norm_block(input, [norm.gamma.val(), norm.beta.val()], norm.epsilon))
 }
 
+/// The output of a normalisation, once its running statistics are brought up to date.
 fn with_running(norm: &BatchNorm, done: cpu::Normalised) -> Tensor<2> {
     update_running(norm, done.mean, done.variance);
     done.output

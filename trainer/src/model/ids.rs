@@ -1,11 +1,12 @@
-//! Identifiers of parameters, in the order of the model: Burn draws them at random, and two files of the same
-//! weights would differ in them.
+//! Identifiers of parameters, in the order of the model: Burn draws them at random, and two files
+//! of the same weights would differ in them.
 
 use burn::module::{Module, ModuleMapper, Param, ParamId, RunningState};
 use burn::tensor::{Int, Tensor};
 
 use super::ClusterVae;
 
+/// Mapper that gives parameters the numbers 1, 2, 3 and so on; it holds the last one given.
 struct Numbers(u64);
 
 impl Numbers {

@@ -9,9 +9,9 @@ use rand_chacha::ChaCha8Rng;
 
 /// Draws the weights of layers, uniform in ±1/√fan_in.
 pub struct Init<'a> {
-    /// Source of the numbers.
+    /// Source of the random numbers.
     pub rng: ChaCha8Rng,
-    /// Where the weights live.
+    /// Device that the weights live on.
     pub device: &'a Device,
 }
 
@@ -28,7 +28,7 @@ impl Init<'_> {
         Param::from_tensor(Tensor::from_data(TensorData::new(values, shape), self.device))
     }
 
-    /// A dense layer.
+    /// A dense layer with random weights and biases, uniform in ±1/√inputs.
     pub fn linear(&mut self, inputs: usize, outputs: usize) -> Linear {
         let bound = 1.0 / (inputs as f32).sqrt();
         Linear { weight: self.uniform([inputs, outputs], bound), bias: Some(self.uniform([outputs], bound)) }

@@ -21,16 +21,16 @@ use crate::config::{CheckedConfig, ClusterPosterior};
 use crate::elbo;
 use crate::frame::FrameShape;
 
-/// All learned parts.
+/// All learned parts of the model.
 #[derive(Module, Debug)]
 pub struct ClusterVae {
-    /// q(z|x).
+    /// Encoder q(z|x).
     pub encoder: Encoder,
-    /// p(x|z,c).
+    /// Decoder p(x|z,c).
     pub decoder: Decoder,
-    /// p(z|c).
+    /// Prior p(z|c) of the latent.
     pub prior: Prior,
-    /// The amortised q(c|x): logits from the encoder's features, `[hidden, K]`.
+    /// Amortised q(c|x), if it is learned: logits from the encoder's features, `[hidden, K]`.
     pub cluster_head: Option<Linear>,
 }
 
@@ -63,7 +63,7 @@ impl ClusterVae {
         kept.train()
     }
 
-    /// log q(c|x) as the device computes it, from the encoder alone.
+    /// Log-probabilities log q(c|x) as the device computes them, from the encoder alone.
     ///
     /// The learned head where there is one, else the responsibilities of the latent mixture.
     ///
@@ -77,7 +77,8 @@ impl ClusterVae {
         }
     }
 
-    /// E_q(z|x) log p(z|c) for every c (E3), `[B,K]`.
+    /// Latent alignment E_q(z|x) log p(z|c) of every cluster, `[B,K]`, nats; see
+    /// [`elbo::alignment::per_cluster`].
     pub fn alignment(&self, posterior: &Posterior) -> Tensor<2> {
         elbo::alignment::per_cluster(
             posterior.mu_z.clone(),

@@ -10,9 +10,9 @@ use crate::gmm::Moments;
 /// The mixture prior of the latents.
 #[derive(Module, Debug)]
 pub struct Prior {
-    /// μ_c `[K,D]`.
+    /// Means μ_c of the clusters `[K,D]`.
     pub mu_c: Param<Tensor<2>>,
-    /// log σ_c² `[K]`.
+    /// Log-variances log σ_c² of the clusters `[K]`.
     pub log_var_c: Param<Tensor<1>>,
 }
 
@@ -22,12 +22,13 @@ impl Prior {
         Self { mu_c: init.uniform([clusters, latent], 1.0), log_var_c: init.param(vec![0.0; clusters], [clusters]) }
     }
 
-    /// Clusters K.
+    /// Number of clusters K.
     pub fn clusters(&self) -> usize {
         self.mu_c.dims()[0]
     }
 
-    /// The prior with the mean and the isotropic variance of each component, its parameters called as before.
+    /// The prior with the mean and the isotropic variance of each component, its parameters called
+    /// as before.
     pub fn with_moments(&self, moments: &Moments, device: &Device) -> Self {
         let (k, d) = (moments.variances.len(), moments.means.len() / moments.variances.len());
         let means: Vec<f32> = moments.means.iter().map(|&v| v as f32).collect();

@@ -1,32 +1,34 @@
 //! The smallest latent step that takes a frame to the border with another cluster.
 
-/// p(z|c) = N(μ_c, σ_c² I) of one cluster.
+/// Prior p(z|c) = N(μ_c, σ_c² I) of one cluster.
 #[derive(Clone, Copy, Debug)]
 pub struct Component<'a> {
-    /// μ_c `[D]`.
+    /// Mean μ_c of the cluster `[D]`.
     pub mean: &'a [f64],
-    /// σ_c².
+    /// Variance σ_c² of the cluster.
     pub variance: f64,
 }
 
 impl Component<'_> {
-    /// E_q(z|x) log p(z|c) for q(z|x) with mean `m` `[D]` and Σ_d v_d = `total_variance`, without the term
-    /// -(D/2) log 2π that all clusters share (E3), nats.
+    /// Latent alignment E_q(z|x) log p(z|c), nats, but for a term that all clusters share.
+    ///
+    /// q(z|x) has the mean `m` `[D]` and Σ_d v_d = `total_variance`; the term left out is -(D/2)
+    /// log 2π.
     pub fn alignment(&self, m: &[f64], total_variance: f64) -> f64 {
         let square: f64 = m.iter().zip(self.mean).map(|(a, b)| (a - b).powi(2)).sum();
         -0.5 * (m.len() as f64 * self.variance.ln() + (square + total_variance) / self.variance)
     }
 }
 
-/// The smallest step δ `[D]`, Euclidean, from m to where clusters `first` and `second` are as probable as each other;
-/// None if there is no such place.
+/// The smallest step δ `[D]`, Euclidean, from m to where two clusters are as probable as each
+/// other; None if there is no such place.
 ///
-/// f(z) = e_1(z) - e_2(z), with e_c as in [`Component::alignment`] and v held fixed, has the gradient
-/// g = (z - μ_2)/σ_2² - (z - μ_1)/σ_1² and the constant second derivative a = 1/σ_2² - 1/σ_1² in every direction, so
-/// f = 0 is a sphere, or a plane if a = 0, and the nearest point of it lies along g:
-/// f(m + t g) = f + t ‖g‖² + ½ a t² ‖g‖². The root nearest to 0, in a form without cancellation, is
-/// t = -2 f / (‖g‖² (1 + √(1 - 2 a f / ‖g‖²))). At the centre of the sphere g is 0 and every direction is as good:
-/// the first axis is taken. Other clusters play no part.
+/// f(z) = e_1(z) - e_2(z), with e_c as in [`Component::alignment`] and v held fixed, has the
+/// gradient g = (z - μ_2)/σ_2² - (z - μ_1)/σ_1² and the constant second derivative a = 1/σ_2² -
+/// 1/σ_1² in every direction, so f = 0 is a sphere, or a plane if a = 0, and the nearest point of
+/// it lies along g: f(m + t g) = f + t ‖g‖² + ½ a t² ‖g‖². The root nearest to 0, in a form without
+/// cancellation, is t = -2 f / (‖g‖² (1 + √(1 - 2 a f / ‖g‖²))). At the centre of the sphere g is 0
+/// and every direction is as good: the first axis is taken. Other clusters play no part.
 pub fn step_to_border(first: Component<'_>, second: Component<'_>, m: &[f64], total_variance: f64) -> Option<Vec<f64>> {
     let f = first.alignment(m, total_variance) - second.alignment(m, total_variance);
     let curvature = 1.0 / second.variance - 1.0 / first.variance;
@@ -111,7 +113,8 @@ mod tests {
             let here = gap(first, second, &m, v);
             let there: Vec<f64> = m.iter().zip(&step).map(|(a, b)| a + b).collect();
             assert!(gap(first, second, &there, v).abs() < 1e-9 * (1.0 + here.abs()));
-            // Inside the circle of the step's length the sign of f is that of its centre, wherever one looks.
+            // Inside the circle of the step's length the sign of f is that of its centre, wherever
+            // one looks.
             for k in 0..3600 {
                 let angle = f64::from(k) * std::f64::consts::TAU / 3600.0;
                 for share in [0.25, 0.5, 0.75, 0.999] {

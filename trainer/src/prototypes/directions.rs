@@ -2,19 +2,19 @@
 
 use nalgebra::{DMatrix, SymmetricEigen};
 
-/// A direction, and how far the latents spread along it.
+/// A direction of the latent, and how far the latents spread along it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Direction {
-    /// Of unit length `[D]`; its largest entry is positive.
+    /// Unit vector of the direction `[D]`; its largest entry is positive.
     pub axis: Vec<f64>,
-    /// Standard deviation of z along it.
+    /// Standard deviation of z along the direction.
     pub deviation: f64,
 }
 
 /// The principal axes of the aggregated posterior of some frames, widest first.
 ///
-/// z drawn from q(z|x) of a frame drawn at random has the covariance Cov(m) + E diag v; the axes are its
-/// eigenvectors, the deviations the roots of its eigenvalues.
+/// z drawn from q(z|x) of a frame drawn at random has the covariance Cov(m) + E diag v; the axes
+/// are its eigenvectors, the deviations the roots of its eigenvalues.
 ///
 /// # Shapes
 /// - `means`: m `[N,D]`; `variances`: v `[N,D]`
@@ -42,7 +42,8 @@ pub fn principal_directions(means: &[f64], variances: &[f64], d: usize) -> Vec<D
         .map(|k| {
             let axis: Vec<f64> = eigen.eigenvectors.column(k).iter().copied().collect();
             let largest = axis.iter().copied().fold(0.0, |a: f64, b| if b.abs() > a.abs() { b } else { a });
-            // The sign of an eigenvector is arbitrary; this one makes reports of the same model alike.
+            // The sign of an eigenvector is arbitrary; this one makes reports of the same model
+            // alike.
             let axis = axis.into_iter().map(|a| a * largest.signum()).collect();
             Direction { axis, deviation: eigen.eigenvalues[k].max(0.0).sqrt() }
         })
@@ -57,7 +58,8 @@ mod tests {
 
     #[test]
     fn means_on_a_diagonal_with_equal_posterior_variances() {
-        // Cov(m) = [[2,2],[2,2]], so that the axes are (1,1)/√2 with 4 + 0.5 and (1,-1)/√2 with 0 + 0.5.
+        // Cov(m) = [[2,2],[2,2]], so that the axes are (1,1)/√2 with 4 + 0.5 and (1,-1)/√2 with 0 +
+        // 0.5.
         let means = [3.0, 3.0, -1.0, -1.0, 1.0 + 2f64.sqrt(), 1.0 + 2f64.sqrt(), 1.0 - 2f64.sqrt(), 1.0 - 2f64.sqrt()];
         let scatter: f64 = means.iter().step_by(2).map(|m| (m - 1.0).powi(2)).sum::<f64>() / 4.0;
         let found = principal_directions(&means, &[0.5; 8], 2);

@@ -7,14 +7,14 @@ use crate::error::Result;
 use crate::fitted::{Fitted, encode, novelty, to_host};
 use crate::ranking::best_two;
 
-/// q(z|x), q(c|x) and novelty of N frames.
+/// Posteriors q(z|x) and q(c|x), and novelty, of N frames, on the host.
 #[derive(Clone, Debug)]
 pub struct Latents {
-    /// D.
+    /// Number of latent dimensions D.
     pub dim: usize,
     /// Most probable cluster `[N]`.
     pub clusters: Vec<usize>,
-    /// Novelty `[N]`, nats.
+    /// Novelty of each frame `[N]`, nats.
     pub novelty: Vec<f32>,
     means: Vec<f64>,
     variances: Vec<f64>,
@@ -23,7 +23,7 @@ pub struct Latents {
 }
 
 impl Latents {
-    /// Of frames in the units of the data.
+    /// Encodes frames in the units of the data.
     ///
     /// # Errors
     /// [`crate::Error::Data`] if the frames have another shape than the model takes.
@@ -43,7 +43,7 @@ impl Latents {
         Ok(latents)
     }
 
-    /// Frames N.
+    /// Number of frames N.
     pub fn len(&self) -> usize {
         self.novelty.len()
     }
@@ -53,37 +53,38 @@ impl Latents {
         self.novelty.is_empty()
     }
 
-    /// m of all frames `[N,D]`.
+    /// Latent means m of all frames `[N,D]`.
     pub fn means(&self) -> &[f64] {
         &self.means
     }
 
-    /// log q(c|x) of all frames `[N,K]`, nats.
+    /// Log-probabilities log q(c|x) of all frames `[N,K]`, nats.
     pub fn log_qs(&self) -> &[f32] {
         &self.log_q
     }
 
-    /// m of frame `n` `[D]`.
+    /// Latent mean m of frame `n` `[D]`.
     pub fn mean(&self, n: usize) -> &[f64] {
         &self.means[n * self.dim..][..self.dim]
     }
 
-    /// v of frame `n` `[D]`.
+    /// Latent variances v of frame `n` `[D]`.
     pub fn variance(&self, n: usize) -> &[f64] {
         &self.variances[n * self.dim..][..self.dim]
     }
 
-    /// log q(c|x) of frame `n` `[K]`, nats.
+    /// Log-probabilities log q(c|x) of frame `n` `[K]`, nats.
     pub fn log_q(&self, n: usize) -> &[f32] {
         &self.log_q[n * self.width..][..self.width]
     }
 
-    /// q(c|x) of the most probable cluster of frame `n`.
+    /// Probability q(c|x) of the most probable cluster of frame `n`.
     pub fn confidence(&self, n: usize) -> f64 {
         f64::from(self.log_q(n)[self.clusters[n]]).exp()
     }
 
-    /// The most probable cluster of frame `n`, and the second; the lower number of equals comes first.
+    /// The most probable cluster of frame `n`, and the second; the lower number of equals comes
+    /// first.
     pub fn best_two(&self, n: usize) -> [usize; 2] {
         best_two(self.log_q(n))
     }
@@ -93,14 +94,14 @@ impl Latents {
         (0..self.len()).filter(|&n| self.clusters[n] == cluster).collect()
     }
 
-    /// Mean of q(c|x) over the frames.
+    /// Mean of q(c|x) over the frames, for one cluster.
     pub fn share(&self, cluster: usize) -> f64 {
         let sum: f64 = (0..self.len()).map(|n| f64::from(self.log_q(n)[cluster]).exp()).sum();
         sum / self.len().max(1) as f64
     }
 }
 
-/// μ_c `[K,D]` and σ_c `[K]` of the prior.
+/// Means μ_c `[K,D]` and standard deviations σ_c `[K]` of the prior.
 pub fn components(fitted: &Fitted) -> Result<(Vec<f64>, Vec<f64>)> {
     let prior = &fitted.model.prior;
     let means = to_host(prior.mu_c.val())?.into_iter().map(f64::from).collect();

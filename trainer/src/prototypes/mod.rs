@@ -1,4 +1,5 @@
-//! What a cluster stands for, and what would move a frame to another one: in frames, not in numbers.
+//! What a cluster stands for, and what would move a frame to another one: in frames, not in
+//! numbers.
 
 mod border;
 mod directions;
@@ -16,11 +17,11 @@ use crate::data::Frames;
 use crate::error::Result;
 use crate::fitted::Fitted;
 
-/// Real frames shown beside a decoded mean.
+/// Number of real frames shown beside a decoded mean.
 pub const NEAREST: usize = 3;
-/// Typical, and doubtful, frames of a cluster.
+/// Number of typical frames of a cluster, and of doubtful ones.
 pub const EXAMPLES: usize = 5;
-/// Directions that are walked along.
+/// Number of directions that are walked along.
 pub const DIRECTIONS: usize = 2;
 /// Places along a direction, in standard deviations from the cluster's mean.
 pub const PLACES: [f64; 7] = [-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0];
@@ -28,19 +29,20 @@ pub const PLACES: [f64; 7] = [-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0];
 /// A cluster by its decoded mean and by frames.
 #[derive(Clone, Debug)]
 pub struct Prototype {
-    /// c.
+    /// Number of the cluster, c.
     pub cluster: usize,
-    /// Frames of which it is the most probable cluster.
+    /// Number of frames of which it is the most probable cluster.
     pub frames: usize,
     /// Mean of q(c|x) over all frames.
     pub share: f64,
-    /// σ_c.
+    /// Standard deviation σ_c of the prior of the cluster.
     pub deviation: f64,
-    /// Mean of p(x|μ_c,c) `[P]`, in the units of the data.
+    /// Reconstruction at the centre, the mean of p(x|μ_c,c) `[P]`, in the units of the data.
     pub decoded_mean: Vec<f32>,
-    /// Frames of the cluster with the smallest Euclidean distance to the decoded mean, as the model takes them.
+    /// Frames of the cluster with the smallest Euclidean distance to the decoded mean, as the model
+    /// takes them.
     pub nearest: Vec<usize>,
-    /// Frames of the cluster with the largest E_q(z|x) log p(z|c) (E3).
+    /// Frames of the cluster with the largest latent alignment E_q(z|x) log p(z|c).
     pub typical: Vec<usize>,
     /// Frames of the cluster with the smallest q(c|x).
     pub doubtful: Vec<usize>,
@@ -48,7 +50,7 @@ pub struct Prototype {
     pub traversals: Vec<Traversal>,
 }
 
-/// What the decoder makes of the places on a line through μ_c.
+/// Walk on a line through μ_c, and what the decoder makes of places on it.
 #[derive(Clone, Debug)]
 pub struct Traversal {
     /// The line, from [`principal_directions`] of the frames of the cluster.
@@ -57,17 +59,17 @@ pub struct Traversal {
     pub decoded: Vec<f32>,
 }
 
-/// What it takes to move a frame to its runner-up.
+/// Smallest move of a frame to its runner-up, and what the decoder makes of it.
 #[derive(Clone, Debug)]
 pub struct Change {
-    /// The frame.
+    /// Index of the frame.
     pub frame: usize,
-    /// Its most probable cluster c₁ and the second, c₂.
+    /// Most probable cluster c₁ of the frame, and the second, c₂.
     pub clusters: [usize; 2],
-    /// q(c₁|x) and q(c₂|x).
+    /// Probabilities q(c₁|x) and q(c₂|x).
     pub probabilities: [f64; 2],
-    /// Euclidean length of the smallest step from m to where both are as probable under the latent mixture, in units of
-    /// the latent.
+    /// Euclidean length of the smallest step from m to where both are as probable under the latent
+    /// mixture, in units of the latent.
     pub length: f64,
     /// Mean of p(x|m,c₁) `[P]`, in the units of the data.
     pub before: Vec<f32>,
@@ -114,6 +116,7 @@ pub fn prototypes(fitted: &Fitted, frames: &Frames, latents: &Latents, device: &
         .collect()
 }
 
+/// Walks along the widest directions of the latents of a cluster; none if it has no frames.
 fn traversals(
     fitted: &Fitted,
     latents: &Latents,
@@ -146,8 +149,10 @@ pub fn doubtful(latents: &Latents, count: usize) -> Vec<usize> {
     smallest(&all, count, |&n| f64::from(latents.log_q(n)[latents.clusters[n]]))
 }
 
-/// The surest frame of every cluster among those with a confidence below `below`, at most `count`, by cluster: doubtful, yet
-/// clearly on one side. If there is none, the least sure frames of all.
+/// The surest frame of every cluster among those with a confidence below `below`, at most `count`,
+/// by cluster: doubtful, yet clearly on one side.
+///
+/// If there is none, the least sure frames of all.
 pub fn nearly_sure(latents: &Latents, below: f64, count: usize) -> Vec<usize> {
     let mut best: BTreeMap<usize, usize> = BTreeMap::new();
     for n in (0..latents.len()).filter(|&n| latents.confidence(n) < below) {
@@ -159,7 +164,7 @@ pub fn nearly_sure(latents: &Latents, below: f64, count: usize) -> Vec<usize> {
     if best.is_empty() { doubtful(latents, count) } else { best.into_values().take(count).collect() }
 }
 
-/// What it takes to move each of the frames `which`; those that no step moves are left out.
+/// Smallest moves to the runner-up of the frames `which`; those that no step moves are left out.
 pub fn changes(fitted: &Fitted, latents: &Latents, which: &[usize], device: &Device) -> Result<Vec<Change>> {
     let (means, deviations) = components(fitted)?;
     let d = latents.dim;
@@ -186,7 +191,8 @@ pub fn changes(fitted: &Fitted, latents: &Latents, which: &[usize], device: &Dev
     Ok(found)
 }
 
-/// Those of `items` with the smallest keys, at most `count`, smallest first; the earlier one of equals.
+/// Those of `items` with the smallest keys, at most `count`, smallest first; the earlier one of
+/// equals.
 fn smallest(items: &[usize], count: usize, key: impl Fn(&usize) -> f64) -> Vec<usize> {
     let mut keyed: Vec<(f64, usize)> = items.iter().map(|n| (key(n), *n)).collect();
     keyed.sort_by(|a, b| a.0.total_cmp(&b.0));

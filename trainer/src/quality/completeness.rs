@@ -1,4 +1,5 @@
-//! log q(c₁|x)/q(c₂|x) of the mean-field posterior, from whole-frame likelihoods: what the contrast must add up to.
+//! Log-ratio log q(c₁|x)/q(c₂|x) of the mean-field posterior, from whole-frame likelihoods: what
+//! the contrast must add up to.
 
 use burn::tensor::Device;
 
@@ -8,11 +9,12 @@ use crate::error::Result;
 use crate::explain::expectation::nodes;
 use crate::fitted::{Fitted, encode, to_host};
 
-/// Of one frame, nats.
+/// Log-ratio of two clusters of one frame, and the latent part of it, nats.
 pub struct Ratio {
-    /// log q(c₁|x) - log q(c₂|x), q the optimum of E7.
+    /// Log-ratio log q(c₁|x) - log q(c₂|x), q the best cluster posterior given the rest.
     pub log_ratio: f64,
-    /// E log p(z|c₁) - E log p(z|c₂) (E3), the part that no value of the frame carries.
+    /// Difference of latent alignments E log p(z|c₁) - E log p(z|c₂), the part that no value of the
+    /// frame carries.
     pub alignment: f64,
 }
 

@@ -1,5 +1,5 @@
-//! Deletion and insertion (V. Petsiuk et al., *RISE*, 2018): how fast q(c|x) falls as values are taken away in the order
-//! of a map, and how fast it comes as they are brought in.
+//! Deletion and insertion (V. Petsiuk et al., *RISE*, 2018): how fast q(c|x) falls as values are
+//! taken away in the order of a map, and how fast it comes as they are brought in.
 
 use burn::tensor::Device;
 
@@ -14,9 +14,9 @@ const STEPS: usize = 28;
 
 /// Areas under both curves, one a frame, over the share of values from 0 to 1.
 pub struct Curves {
-    /// Of q(c|x) while values are taken away; small if the map ranks well.
+    /// Area under q(c|x) while values are taken away; small if the map ranks well.
     pub deletion: Vec<f64>,
-    /// Of q(c|x) while values are brought in; large if it does.
+    /// Area under q(c|x) while values are brought in; large if the map ranks well.
     pub insertion: Vec<f64>,
 }
 

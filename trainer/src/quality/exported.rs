@@ -1,4 +1,5 @@
-//! The model as the exported f16 files hold it: normalisation folded, weights rounded, biases and head in f32.
+//! The model as the exported f16 files hold it: normalisation folded, weights rounded, biases and
+//! head in f32.
 
 use burn::module::{Param, RunningState};
 use burn::nn::{BatchNorm, Linear};

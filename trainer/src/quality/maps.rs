@@ -15,15 +15,17 @@ use crate::frame::FrameShape;
 use crate::model::{ClusterVae, Init};
 use crate::rng::{Purpose, stream};
 
-/// Streams of [`Purpose::Quality`]; 0 draws the frames. Those of one frame follow from the base of its kind.
+/// Stream of [`Purpose::Quality`] that draws random weights; stream 0 draws the frames.
 const WEIGHTS: u64 = 1;
+/// First stream that orders equal scores, one a frame.
 const TIES: u64 = 1 << 32;
+/// First stream that plants strokes and occluders, one a frame and kind.
 const PLANTS: u64 = 2 << 32;
 
 /// The values `[P]` of one map of a frame.
 type MapOf = fn(&Explanation) -> &[f32];
 
-/// Every map, and what its rows call it.
+/// Every map, with the name that its rows give it.
 const MAPS: [(&str, MapOf); 4] = [
     ("trust", |e| &e.trust),
     ("contrast", |e| &e.contrast),
@@ -31,7 +33,8 @@ const MAPS: [(&str, MapOf); 4] = [
     ("surprise", |e| &e.surprise),
 ];
 
-/// Measures the maps.
+/// Rows about the maps: completeness, precision, random weights, deletion and insertion, planted
+/// strokes.
 pub fn rows(subject: &Subject<'_>, progress: &mut dyn FnMut(&str)) -> Result<Vec<Row>> {
     let Subject { fitted, frames, device, .. } = subject;
     progress("the maps of the trained model");
@@ -58,7 +61,7 @@ pub fn rows(subject: &Subject<'_>, progress: &mut dyn FnMut(&str)) -> Result<Vec
     Ok(rows)
 }
 
-/// What the contrast misses of the log-ratio that it must add up to.
+/// How far the contrast is from the log-ratio that it must add up to.
 fn completeness(
     subject: &Subject<'_>,
     maps: &[Explanation],
@@ -92,7 +95,7 @@ fn correlations(map: MapOf, a: &[Explanation], b: &[Explanation]) -> Vec<f64> {
     a.iter().zip(b).map(|(a, b)| spearman(map(a), map(b))).collect()
 }
 
-/// The same network with the weights training would begin with, under another seed.
+/// A model of the same shape with the weights that training would begin with, under another seed.
 fn randomised(fitted: &Fitted, device: &Device) -> Fitted {
     let mut init = Init { rng: stream(fitted.config.seed, Purpose::Quality, WEIGHTS), device };
     let model = ClusterVae::new(&fitted.config, fitted.shape, fitted.likelihood, &mut init);
@@ -101,8 +104,8 @@ fn randomised(fitted: &Fitted, device: &Device) -> Fitted {
 
 /// The contrast as a ranking, against other rankings.
 ///
-/// At the same z the size of the evidence ranks, against the counterpart its signed value: each does better than the
-/// other way on that map.
+/// At the same z the size of the evidence ranks, against the counterpart its signed value: each
+/// does better than the other way on that map.
 fn deletion_and_insertion(subject: &Subject<'_>, maps: &[Explanation]) -> Result<Vec<Row>> {
     let Subject { fitted, frames, device, .. } = subject;
     let baseline = baseline(fitted)?.repeat(frames.len());
@@ -139,7 +142,7 @@ fn deletion_and_insertion(subject: &Subject<'_>, maps: &[Explanation]) -> Result
     Ok(rows)
 }
 
-/// The scores of the values of a frame.
+/// Scores of the values of frame `n`, from its index.
 type Score<'a> = dyn Fn(usize) -> Vec<f32> + 'a;
 
 /// A random order of the values of frame `n`.
@@ -149,10 +152,12 @@ fn shuffled(fitted: &Fitted, n: usize, shape: FrameShape) -> Vec<usize> {
     order
 }
 
-/// What a value becomes when it is taken away: its mean over the K frames at the centres μ_c of the clusters.
+/// Values that take the place of those taken away, `[P]`: their means over the K frames at the
+/// centres μ_c of the clusters.
 ///
-/// That value speaks for no cluster in particular. 0 would be no loss to a value of the background, whatever it says of
-/// the cluster, and what a map compares with, such as the runner-up, would favour that map.
+/// Such a value speaks for no cluster in particular. 0 would be no loss to a value of the
+/// background, whatever it says of the cluster, and what a map compares with, such as the
+/// runner-up, would favour that map.
 fn baseline(fitted: &Fitted) -> Result<Vec<f32>> {
     let (decoder, prior) = (&fitted.model.decoder, &fitted.model.prior);
     let clusters = indices(0..prior.clusters(), &prior.mu_c.val().device());

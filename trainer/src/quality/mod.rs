@@ -1,4 +1,5 @@
-//! What the project claims of a model, measured: one row a claim, with its bar. A bar that is missed is shown as missed.
+//! What the project claims of a model, measured: one row a claim, with its bar. A bar that is
+//! missed is shown as missed.
 //!
 //! No claim uses a label. Frames, strokes and weights that are drawn come from the run's seed.
 
@@ -23,16 +24,16 @@ use crate::error::{Error, Result};
 use crate::fitted::Fitted;
 use crate::rng::{Purpose, stream};
 
-/// What a measured value has to be.
+/// Bar that a measured value has to meet.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Bar {
-    /// Less than this.
+    /// The value has to be below this.
     Below(f64),
-    /// This or more.
+    /// The value has to be this or more.
     AtLeast(f64),
-    /// More than this with 95 % confidence: the whole interval lies above.
+    /// The value has to be above this with 95 % confidence: the whole interval lies above.
     IntervalAbove(f64),
-    /// Nothing: told, not judged.
+    /// No bar: the value is told, not judged.
     None,
 }
 
@@ -53,18 +54,18 @@ impl Serialize for Bar {
     }
 }
 
-/// One claim.
+/// One claim, its bar, and what was measured.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Row {
-    /// What is measured, with its unit.
+    /// Name of the measured value, with its unit.
     pub name: String,
-    /// What it has to be.
+    /// Bar that the value has to meet.
     pub bar: Bar,
-    /// What it is; a mean over frames where there is an interval.
+    /// Measured value; a mean over frames where there is an interval.
     pub measured: f64,
-    /// 95 % interval of the mean.
+    /// Interval of the mean with 95 % confidence, where there is a mean.
     pub interval: Option<[f64; 2]>,
-    /// Whether it is what it has to be; NaN never is.
+    /// Whether the value meets its bar; NaN never does.
     pub met: bool,
 }
 
@@ -80,6 +81,7 @@ impl Row {
         Self::with(name.into(), bar, mean, Some(interval))
     }
 
+    /// A row, judged by its bar.
     fn with(name: String, bar: Bar, measured: f64, interval: Option<[f64; 2]>) -> Self {
         let met = match bar {
             Bar::Below(bar) => measured < bar,
@@ -91,19 +93,20 @@ impl Row {
     }
 }
 
-/// What is measured, and on what.
+/// Model that is measured, and the frames it is measured on.
 pub struct Subject<'a> {
-    /// The model.
+    /// The model that is measured.
     pub fitted: &'a Fitted,
-    /// Its amortised critic, if it has one.
+    /// Amortised critic of the model, if it has one.
     pub critic: Option<&'a Critic>,
-    /// Some of the frames it was not fitted to, in the units of the data, for what takes long.
+    /// Some of the frames that the model was not fitted to, in the units of the data, for what
+    /// takes long.
     pub frames: &'a Frames,
-    /// All frames it was not fitted to, in the units of the data, for the rest.
+    /// All frames that the model was not fitted to, in the units of the data, for the rest.
     pub all: &'a Frames,
     /// Frames of other kinds, which should be novel, by name.
     pub novel: &'a [(String, Frames)],
-    /// Where to compute.
+    /// Device to compute on.
     pub device: &'a Device,
 }
 
@@ -153,7 +156,7 @@ pub fn table(rows: &[Row]) -> String {
     text
 }
 
-/// Four significant digits.
+/// A number with four decimals, or with three significant digits where it is small.
 fn digits(value: f64) -> String {
     if value != 0.0 && value.abs() < 1e-3 { format!("{value:.2e}") } else { format!("{value:.4}") }
 }

@@ -12,9 +12,11 @@ use crate::fitted::Fitted;
 use crate::frame::FrameKind;
 use crate::rng::{Purpose, stream};
 
-/// Streams of [`Purpose::Quality`].
+/// Stream of [`Purpose::Quality`] that shuffles the values of frames.
 const SHUFFLES: u64 = 3 << 32;
+/// Stream of [`Purpose::Quality`] that draws frames of noise.
 const NOISE: u64 = 4 << 32;
+/// Stream of [`Purpose::Quality`] that draws random views.
 const VIEWS: u64 = 5 << 32;
 
 /// Measures novelty and confidence on all frames.
@@ -100,12 +102,12 @@ fn moved(frames: &Frames, from: fn([isize; 2], [isize; 2]) -> [isize; 2]) -> Fra
     Frames { shape: frames.shape, values, labels: None }
 }
 
-/// From a quarter of the width further left.
+/// Where a frame shifted right by a quarter of its width takes a value from.
 fn shifted([row, column]: [isize; 2], [_, w]: [isize; 2]) -> [isize; 2] {
     [row, column - w / 4]
 }
 
-/// A quarter turn.
+/// Where a frame turned by 90 degrees takes a value from.
 fn turned([row, column]: [isize; 2], [_, w]: [isize; 2]) -> [isize; 2] {
     [column, w - 1 - row]
 }

@@ -4,24 +4,25 @@ use rand::{Rng, RngExt};
 
 use crate::frame::FrameShape;
 
-/// Share of the data's range by which a value must have changed to count as planted: what lies on ink of its own
-/// brightness is not novel.
+/// Share of the data's range by which a value must have changed to count as planted: what lies on
+/// ink of its own brightness is not novel.
 const CHANGED: f32 = 0.25;
 /// Thickness of a stroke, values.
 const THICKNESS: f32 = 2.0;
 
-/// A changed frame.
+/// A frame with something planted in it, and where.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Planted {
-    /// Its values `[P]`.
+    /// Values of the changed frame `[P]`.
     pub values: Vec<f32>,
-    /// Which of them were changed `[P]`.
+    /// Whether each value was changed `[P]`.
     pub truth: Vec<bool>,
 }
 
-/// A straight stroke of the brightest value, as long as a quarter to a half of the larger side.
+/// Plants a straight stroke of the brightest value, as long as a quarter to a half of the larger
+/// side.
 ///
-/// Its ends and its direction are uniform; a frame of one row gets a run of values.
+/// Length, direction and place of the stroke are uniform; a frame of one row gets a run of values.
 pub fn stroke(frame: &[f32], shape: FrameShape, [low, high]: [f32; 2], rng: &mut impl Rng) -> Planted {
     let side = shape.height.max(shape.width) as f32;
     let mut uniform = |from: f32, to: f32| from + (to - from) * rng.random::<f32>();
@@ -44,7 +45,8 @@ pub fn stroke(frame: &[f32], shape: FrameShape, [low, high]: [f32; 2], rng: &mut
     })
 }
 
-/// A rectangle of the value in the middle of the data's range, a quarter as wide and high as the frame.
+/// Plants a rectangle of the value in the middle of the data's range, a quarter as wide and high as
+/// the frame.
 pub fn occluder(frame: &[f32], shape: FrameShape, [low, high]: [f32; 2], rng: &mut impl Rng) -> Planted {
     let [rows, columns] = [shape.height, shape.width].map(|extent| {
         let size = (extent / 4).max(1);

@@ -3,7 +3,8 @@
 /// Standard normal quantile of 97.5 %.
 const Z: f64 = 1.959_964;
 
-/// Mean and its 95 % interval by the normal approximation; for paired comparisons, of the differences.
+/// Mean and its 95 % interval by the normal approximation; for paired comparisons, of the
+/// differences.
 ///
 /// Fewer than two values have the interval of all numbers, since they say nothing of their spread.
 pub fn mean_interval(values: &[f64]) -> (f64, [f64; 2]) {

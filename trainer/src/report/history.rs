@@ -1,4 +1,4 @@
-//! What `metrics.jsonl` says of the training that made the model, as curves.
+//! Curves of the training that made the model, from `metrics.jsonl`.
 
 use std::path::Path;
 
@@ -11,16 +11,17 @@ use crate::error::{Error, Result};
 #[derive(Clone, Debug, Default)]
 pub struct History {
     lines: Vec<(f64, Value)>,
-    /// Where stages begin.
+    /// Places where a stage ends and the next begins.
     pub marks: Vec<Mark>,
-    /// Steps of all stages.
+    /// Number of steps of all stages together.
     pub steps: f64,
-    /// How often training began again from other weights; the curves are of the last attempt.
+    /// Number of times that training began again from other weights; the curves are of the last
+    /// attempt.
     pub restarts: u64,
 }
 
 impl History {
-    /// Of a run directory; None if it keeps no `metrics.jsonl`.
+    /// Reads the history of a run directory; None if it keeps no `metrics.jsonl`.
     ///
     /// # Errors
     /// [`Error::Model`] if the file cannot be read, or a line of it is no JSON.
@@ -69,7 +70,7 @@ impl History {
         [begin, self.steps]
     }
 
-    /// What the lines say under `key`, and under `held_out.{key}`.
+    /// Curves of the value under `key`, and of that under `held_out.{key}`.
     pub fn curves(&self, key: &str) -> [Line; 2] {
         let points = |value: &dyn Fn(&Value) -> Option<f64>| {
             self.lines.iter().filter_map(|(step, said)| Some([*step, value(said)?])).collect()

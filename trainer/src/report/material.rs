@@ -15,15 +15,17 @@ use crate::fitted::Fitted;
 use crate::prototypes::{Change, Latents, Prototype, doubtful};
 use crate::rng::{Purpose, stream};
 
-/// Most frames of a part that the report looks at, drawn at random: more changes no figure that an eye can tell.
+/// Most frames of a part that the report looks at, drawn at random: more changes no figure that an
+/// eye can tell.
 pub const MOST_FRAMES: usize = 10_000;
-/// Frames of a part that are explained: one a cluster, as far as they go, then the most doubtful ones.
+/// Frames of a part that are explained: one a cluster, as far as they go, then the most doubtful
+/// ones.
 const EXPLAINED: usize = 12;
-/// Of those, at least this many are doubtful.
+/// Least number of doubtful ones among the frames that are explained.
 const EXPLAINED_DOUBTFUL: usize = 2;
-/// Doubtful frames that are moved to their runner-up.
+/// Number of doubtful frames that are moved to their runner-up.
 pub const CHANGED: usize = 6;
-/// The confidence below which a frame is doubtful.
+/// Confidence below which a frame is doubtful.
 pub const DOUBT: f64 = 0.9;
 
 /// The stream of random numbers that draws the frames of a part.
@@ -34,54 +36,65 @@ fn frames_stream(role: Option<Role>) -> u64 {
     }
 }
 
-/// The stream that draws random views of frames.
+/// Stream of random numbers that draws random views of frames.
 const VIEWS_STREAM: u64 = 2;
 
 /// A part of a data set, and what the model makes of it.
 pub struct Part {
-    /// Which part it is; None if the data set has but one, which may be what the model was fitted to.
+    /// Role of the part; None if the data set has but one, which may be what the model was fitted
+    /// to.
     pub role: Option<Role>,
-    /// Frames that the part has.
+    /// Number of frames that the part has.
     pub total: usize,
-    /// Those that are looked at.
+    /// Frames of the part that are looked at.
     pub frames: Frames,
+    /// Posteriors and novelty of the frames that are looked at.
     pub latents: Latents,
-    /// Which of them are explained, and how.
+    /// Indices of the frames that are explained, with their explanations.
     pub explained: Vec<(usize, Explanation)>,
 }
 
-/// How well confidences agree with what comes true.
+/// Agreement of confidences with what comes true.
 pub struct Confidence {
+    /// Reliability of the confidences.
     pub reliability: Reliability,
     /// Whether labels, rather than random views, say what is right.
     pub against_labels: bool,
 }
 
-/// Scores against labels.
+/// Scores of clusters against labels.
 pub struct Labelled {
+    /// Agreement of clusters with classes.
     pub scores: Scores,
-    /// Every class, ascending.
+    /// All classes, ascending.
     pub classes: Vec<u32>,
     /// Rank of the class matched to each cluster.
     pub matched: Vec<Option<usize>>,
 }
 
-/// All that a report shows.
+/// Everything that a report shows.
 pub struct Findings<'a> {
+    /// The model that the report is about.
     pub fitted: &'a Fitted,
+    /// Run directory of the model.
     pub run: &'a Path,
-    /// Where the frames are from, in words.
+    /// Origin of the frames, in words.
     pub source: String,
+    /// How frames are drawn.
     pub look: Look<'a>,
+    /// Curves of the training, if the run keeps them.
     pub history: Option<History>,
+    /// Content of the `metrics.json` of the run, if there is one.
     pub metrics: Option<serde_json::Value>,
-    /// Training frames first, if the data set has them; at least one part.
+    /// Parts of the data set, training frames first if it has them; at least one part.
     pub parts: Vec<Part>,
-    /// Of the first part.
+    /// Prototypes of the clusters among the frames of the first part.
     pub prototypes: Vec<Prototype>,
-    /// Of the last part.
+    /// Moves of doubtful frames of the last part to their runner-up.
     pub changes: Vec<Change>,
+    /// Scores of the last part, if it has labels.
     pub labelled: Option<Labelled>,
+    /// Reliability of the confidences of the last part, if something says what is right.
     pub confidence: Option<Confidence>,
 }
 
@@ -93,6 +106,7 @@ impl Findings<'_> {
 }
 
 impl Part {
+    /// Draws frames of a part, encodes them, and explains some.
     pub fn new(fitted: &Fitted, role: Option<Role>, frames: Frames, device: &Device) -> Result<Self> {
         let total = frames.len();
         let frames = if total > MOST_FRAMES {
@@ -118,7 +132,7 @@ impl Part {
         Ok(Self { role, total, frames, latents, explained })
     }
 
-    /// What it is called.
+    /// Words for the part.
     pub fn name(&self) -> &'static str {
         match self.role {
             Some(Role::Fit) => "training frames",
@@ -135,6 +149,7 @@ impl Part {
 }
 
 impl Labelled {
+    /// Scores clusters against the labels of the same frames.
     pub fn new(latents: &Latents, labels: &[u32]) -> Self {
         let mut classes = labels.to_vec();
         classes.sort_unstable();
@@ -142,14 +157,17 @@ impl Labelled {
         Self { scores: scores(&latents.clusters, labels), matched: matching(&latents.clusters, labels), classes }
     }
 
-    /// The class matched to a cluster.
+    /// The class matched to a cluster, if one is.
     pub fn class(&self, cluster: usize) -> Option<u32> {
         self.matched.get(cluster).copied().flatten().map(|rank| self.classes[rank])
     }
 }
 
 impl Confidence {
-    /// Against labels, or without them against random views of the frames. None if there are neither.
+    /// Measures the confidences of a part against labels, or without them against random views of
+    /// the frames.
+    ///
+    /// None if there are neither.
     pub fn new(fitted: &Fitted, part: &Part, device: &Device) -> Result<Option<Self>> {
         let predictions = predict(fitted, &part.frames, device)?;
         if let Some(labels) = &part.frames.labels {

@@ -1,7 +1,8 @@
 //! The report of a run: one HTML file that needs no network and no script.
 //!
-//! `material` gathers what is shown, `page` and `sections` put it into words out of `parts`, `chart` and `pictures` draw
-//! it. Everything that goes into the page passes through maud, which escapes it.
+//! `material` gathers what is shown, `page` and `sections` put it into words out of `parts`,
+//! `chart` and `pictures` draw it. Everything that goes into the page passes through maud, which
+//! escapes it.
 
 mod chart;
 mod history;
@@ -26,8 +27,9 @@ use pictures::Look;
 
 /// The report of a fitted model as the text of an HTML file.
 ///
-/// `run` is its run directory, `data` the frames it is shown on (None: the embedded digits). Of a data set with two
-/// parts, prototypes come from the part that models are fitted on, scores, calibration and novelty from the other.
+/// `run` is the run directory of the model, `data` the frames it is shown on (None: the embedded
+/// digits). Of a data set with two parts, prototypes come from the part that models are fitted on,
+/// scores, calibration and novelty from the other.
 ///
 /// # Errors
 /// [`crate::Error::Data`] if the frames cannot be read or have another shape than the model takes,

@@ -11,7 +11,7 @@ const STYLE: &str = include_str!("style.css");
 /// The browser refuses whatever is not in the page, should anything ask for it.
 const POLICY: &str = "default-src 'none'; img-src data:; style-src 'unsafe-inline'";
 
-/// The whole file.
+/// The text of the whole HTML file.
 pub fn page(findings: &Findings<'_>) -> Result<String> {
     let sections = [
         sections::explanations::section(findings)?,

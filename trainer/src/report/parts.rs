@@ -1,16 +1,16 @@
-//! What the sections of the page are made of.
+//! Parts that the sections of the page have in common.
 
 use maud::{Markup, html};
 
 /// A section that has something to show.
 pub struct Section {
-    /// Its address in the page.
+    /// Address of the section in the page.
     pub id: &'static str,
-    /// What it is called in the list of sections.
+    /// Name of the section in the list of sections.
     pub short: &'static str,
-    /// Its heading.
+    /// Heading of the section.
     pub title: &'static str,
-    /// What it shows.
+    /// Content of the section.
     pub body: Markup,
 }
 

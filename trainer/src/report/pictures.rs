@@ -1,4 +1,5 @@
-//! Frames and maps over frames as small pictures: images as PNG, windows as lines, features as bars.
+//! Frames and maps over frames as small pictures: images as PNG, windows as lines, features as
+//! bars.
 
 use std::fmt::Write;
 use std::io::Cursor;
@@ -34,12 +35,13 @@ pub struct Look<'a> {
     shape: FrameShape,
     kind: FrameKind,
     scaling: Option<&'a Scaling>,
-    /// What black and white, or the lower and upper edge, stand for.
+    /// Values that black and white, or the lower and upper edge, stand for.
     range: [f32; 2],
 }
 
 impl<'a> Look<'a> {
-    /// Standardised frames span three standard deviations on either side, others 0 to 1.
+    /// The look of the frames of a model: standardised ones span three standard deviations on
+    /// either side, others 0 to 1.
     pub fn new(fitted: &'a Fitted) -> Self {
         Self {
             shape: fitted.shape,
@@ -49,7 +51,7 @@ impl<'a> Look<'a> {
         }
     }
 
-    /// What the pictures show, for a legend.
+    /// Words for what the pictures show, for a legend.
     pub fn legend(&self) -> &'static str {
         match (self.kind, self.scaling.is_some()) {
             (FrameKind::Image, false) => "Black is 0, white is 1.",
@@ -67,7 +69,9 @@ impl<'a> Look<'a> {
         }
     }
 
-    /// Pictures side by side, as wide as `columns` of them; `spoken` is what a reader who does not see them is told.
+    /// Pictures side by side, as wide as `columns` of them.
+    ///
+    /// `spoken` is what a reader who does not see them is told.
     ///
     /// # Errors
     /// [`Error::Resource`] if a picture is too large for PNG.
@@ -107,11 +111,12 @@ impl<'a> Look<'a> {
         if self.is_colour() { self.shape.height } else { self.shape.channels * self.shape.height }
     }
 
+    /// Whether the frames are colour images.
     fn is_colour(&self) -> bool {
         self.kind == FrameKind::Image && self.shape.channels == 3
     }
 
-    /// A colour a pixel, row-major.
+    /// One colour for each pixel of a tile, row-major.
     fn colours(&self, tile: &Tile<'_>) -> Vec<[u8; 3]> {
         match *tile {
             Tile::Frame(values) => {
@@ -130,7 +135,7 @@ impl<'a> Look<'a> {
         }
     }
 
-    /// Where in the range each value lies, 0 to 1.
+    /// Place of each value in the range, 0 to 1.
     fn shares(&self, values: &[f32]) -> impl Iterator<Item = f32> {
         let mut values = values.to_vec();
         if let Some(scaling) = self.scaling {
@@ -181,8 +186,9 @@ impl<'a> Look<'a> {
     }
 }
 
-/// What the colours of a map span over several frames: the widest value but for the outermost half percent, which would
-/// leave the rest pale.
+/// Values that the ends of a map's colours stand for over several frames.
+///
+/// The widest value counts but for the outermost half percent, which would leave the rest pale.
 pub fn span<'a>(map: Map, maps: impl Iterator<Item = &'a [f32]>) -> [f32; 2] {
     let mut values: Vec<f32> = maps.flatten().copied().collect();
     values.sort_by(|a, b| a.abs().total_cmp(&b.abs()));
@@ -199,6 +205,7 @@ pub fn scale(map: Map) -> Result<String> {
     }))
 }
 
+/// A picture as a data URL of a PNG.
 fn png(picture: &RgbaImage) -> Result<String> {
     let mut bytes = Cursor::new(Vec::new());
     picture.write_to(&mut bytes, ImageFormat::Png).map_err(|e| Error::resource("picture of the report", e))?;

@@ -2,20 +2,24 @@
 
 use nalgebra::{Cholesky, DMatrix, DVector, SymmetricEigen};
 
-/// Added to the diagonal of the scatter within clusters, relative to its mean: a latent that does not vary stays invertible.
+/// Added to the diagonal of the scatter within clusters, relative to its mean: a latent that does
+/// not vary stays invertible.
 const RIDGE: f64 = 1e-6;
 
 /// Fisher's linear discriminant for soft clusters (R. A. Fisher 1936).
 ///
-/// With S_w = E Σ_c q(c|x) (m - m̄_c)(m - m̄_c)ᵀ and S_b = Σ_c q̄_c (m̄_c - m̄)(m̄_c - m̄)ᵀ, the rows are the two a that
-/// maximise aᵀ S_b a / aᵀ S_w a, scaled so that aᵀ S_w a = 1: distances are in standard deviations within a cluster.
+/// With S_w = E Σ_c q(c|x) (m - m̄_c)(m - m̄_c)ᵀ and S_b = Σ_c q̄_c (m̄_c - m̄)(m̄_c - m̄)ᵀ, the
+/// rows are the two a that maximise aᵀ S_b a / aᵀ S_w a, scaled so that aᵀ S_w a = 1: distances are
+/// in standard deviations within a cluster.
 #[derive(Clone, Debug)]
 pub struct Discriminant {
     axes: [Vec<f64>; 2],
 }
 
 impl Discriminant {
-    /// Of the latent means of frames and their responsibilities; None without frames, or if the means do not vary at all.
+    /// The discriminant of the latent means of frames and their responsibilities.
+    ///
+    /// None without frames, or if the means do not vary at all.
     ///
     /// # Shapes
     /// - `means`: m `[N,D]`; `log_q`: log q(c|x) `[N,K]`
@@ -67,7 +71,7 @@ impl Discriminant {
         Some(Self { axes: [axis(0), axis(1)] })
     }
 
-    /// Where a point of the latent lies in the plane.
+    /// Place of a point of the latent in the plane.
     pub fn place(&self, z: &[f64]) -> [f64; 2] {
         [0, 1].map(|i| self.axes[i].iter().zip(z).map(|(a, z)| a * z).sum())
     }

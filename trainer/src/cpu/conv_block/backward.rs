@@ -5,8 +5,9 @@
 //! where γ x̂ + β > 0, else 0.
 //!
 //! 1. Scale and shift: dL/dβ = Σ g, dL/dγ = Σ g x̂ = Σ g (u - mean) / σ.
-//! 2. Normalisation: dL/dx̂ = γ g. A value u_i moves x̂_j by dx̂_j/du_i = (δ_ij - 1/n - x̂_i
-//!    x̂_j/n)/σ: its own directly, all through the mean, all through σ. Summed over j,
+//! 2. Normalisation: dL/dx̂ = γ g. A value u_i moves its own x̂ directly, and all x̂_j of its
+//!    output through the mean and through σ:
+//!    dx̂_j/du_i = (δ_ij - 1/n - x̂_i x̂_j/n)/σ, and summed over j
 //!    dL/du = γ/σ · (g - Σg/n - x̂ Σ(g x̂)/n) = γ/σ · (g - Σg/n - (u - mean)/σ² · Σ g(u - mean)/n).
 //! 3. Bias: dL/dbias = Σ dL/du = 0, since Σ (u - mean) = 0.
 //! 4. Matrix product: dL/dW = patchesᵀ · dL/du and dL/dpatches = dL/du · Wᵀ.

@@ -4,11 +4,13 @@ use maud::{Markup, html};
 
 use super::{Plot, Titles, n};
 
-/// Bars.
+/// Number of bars of the histogram.
 const BINS: usize = 40;
 
-/// The histogram of `values`; what lies past the axis, which ends at 1.6 times the threshold or the 99.5th percentile, is
-/// counted in its last bar.
+/// The histogram of `values`, with `threshold` marked.
+///
+/// The axis ends at 1.6 times the threshold or the 99.5th percentile; what lies past it is counted
+/// in its last bar.
 pub fn histogram(titles: Titles<'_>, values: &[f32], threshold: f64) -> Markup {
     let mut sorted: Vec<f64> = values.iter().map(|v| f64::from(*v)).collect();
     sorted.sort_by(f64::total_cmp);

@@ -4,25 +4,25 @@ use maud::{Markup, html};
 
 use super::{Plot, Titles, n};
 
-/// One quantity.
+/// Curve of one quantity.
 #[derive(Clone, Debug)]
 pub struct Line {
-    /// Its name in the legend, and its class in the style sheet.
+    /// Name of the quantity in the legend, and its class in the style sheet.
     pub name: &'static str,
-    /// Points (x, y), x rising; an empty one is left out.
+    /// Points (x, y) of the curve, x rising; a curve without points is left out.
     pub points: Vec<[f64; 2]>,
 }
 
 /// A place on the x axis where something ends.
 #[derive(Clone, Debug)]
 pub struct Mark {
-    /// Where.
+    /// Place on the x axis.
     pub x: f64,
-    /// What begins there, written above the plot.
+    /// Name of what begins at that place, written above the plot.
     pub name: &'static str,
 }
 
-/// The chart, or nothing if no line has a point. `span` is what the x axis shows.
+/// The chart, or nothing if no line has a point; `span` is what the x axis shows.
 pub fn lines(titles: Titles<'_>, span: [f64; 2], lines: &[Line], marks: &[Mark]) -> Option<Markup> {
     let values = || lines.iter().flat_map(|l| &l.points).map(|p| p[1]);
     let (low, high) = (values().fold(f64::INFINITY, f64::min), values().fold(f64::NEG_INFINITY, f64::max));

@@ -1,4 +1,5 @@
-//! Charts as SVG, a file each: sized by the page, coloured by its style sheet, readable without a script.
+//! Charts as SVG, a file each: sized by the page, coloured by its style sheet, readable without a
+//! script.
 
 mod histogram;
 mod lines;
@@ -17,19 +18,19 @@ const MARGIN: [f64; 4] = [66.0, 16.0, 14.0, 42.0];
 /// Colours that the style sheet has.
 const COLOURS: usize = 10;
 
-/// The class of the style sheet that holds the colour of cluster `c`; they repeat after [`COLOURS`].
+/// Class of the style sheet that holds the colour of cluster `c`; they repeat after [`COLOURS`].
 pub fn colour(c: usize) -> String {
     format!("c{}", c % COLOURS)
 }
 
-/// What a chart is called, by eye and by ear.
+/// Titles of a chart, for the eye and for the ear.
 #[derive(Clone, Copy, Debug)]
 pub struct Titles<'a> {
-    /// What a reader who does not see it is told.
+    /// Words for a reader who does not see the chart.
     pub spoken: &'a str,
     /// Quantity and unit under the plot.
     pub x: &'a str,
-    /// Quantity and unit beside it.
+    /// Quantity and unit beside the plot.
     pub y: &'a str,
 }
 
@@ -56,7 +57,7 @@ impl Axis {
         self.from + (value - self.low) / (self.high - self.low) * (self.to - self.from)
     }
 
-    /// Round values within it.
+    /// Round values within the axis.
     fn ticks(&self) -> Vec<f64> {
         let slack = 1e-9 * (self.high - self.low);
         let first = ((self.low - slack) / self.step).ceil() as i64;

@@ -5,7 +5,8 @@ use maud::{Markup, html};
 use super::{Plot, Titles, n};
 use crate::eval::calibration::Bin;
 
-/// The diagram: accuracy of each bin as a bar, mean confidence of each as a dot on the diagonal of perfect calibration.
+/// The diagram: accuracy of each bin as a bar, mean confidence of each as a dot on the diagonal of
+/// perfect calibration.
 pub fn reliability(titles: Titles<'_>, bins: &[Bin]) -> Markup {
     let plot = Plot::new(360.0, 300.0, [0.0, 1.0], [0.0, 1.0], [false, false]);
     let edge = |bin: usize| plot.x.at(bin as f64 / bins.len().max(1) as f64);

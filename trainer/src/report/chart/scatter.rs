@@ -9,11 +9,11 @@ use super::{Plot, Titles, colour, n};
 /// Points of one colour, with a number at their mean.
 #[derive(Clone, Debug)]
 pub struct Group {
-    /// The number.
+    /// Number that is written at the mean of the points.
     pub number: usize,
-    /// Where a cross stands.
+    /// Place of a cross.
     pub cross: [f64; 2],
-    /// The points.
+    /// Points of the group.
     pub points: Vec<[f64; 2]>,
 }
 
@@ -26,7 +26,9 @@ impl Group {
     }
 }
 
-/// The chart. A group's points are one path of dots, which takes a tenth of the bytes of as many circles.
+/// The chart of all groups.
+///
+/// A group's points are one path of dots, which takes a tenth of the bytes of as many circles.
 pub fn scatter(titles: Titles<'_>, groups: &[Group]) -> Markup {
     let range = |axis: usize| {
         let values = groups.iter().flat_map(|g| g.points.iter().chain([&g.cross])).map(|p| p[axis]);

@@ -9,7 +9,7 @@ use crate::report::material::{Findings, Part};
 use crate::report::parts::{Section, percent};
 use crate::report::pictures::Tile;
 
-/// A card a frame.
+/// One card for each frame that is moved.
 pub fn section(findings: &Findings<'_>) -> Result<Section> {
     let last = findings.last();
     let cards: Vec<Markup> = findings.changes.iter().map(|c| card(findings, last, c)).collect::<Result<_>>()?;

@@ -8,10 +8,10 @@ use crate::report::material::{Findings, Part};
 use crate::report::parts::{Section, count, percent};
 use crate::report::pictures::Tile;
 
-/// Pictures that a row has room for.
+/// Number of pictures that a row has room for.
 const COLUMNS: usize = PLACES.len();
 
-/// A card a cluster.
+/// One card for each cluster.
 pub fn section(findings: &Findings<'_>) -> Result<Section> {
     let first = &findings.parts[0];
     let cards: Vec<Markup> = findings.prototypes.iter().map(|p| card(findings, first, p)).collect::<Result<_>>()?;

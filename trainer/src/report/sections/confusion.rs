@@ -62,7 +62,7 @@ pub fn section(findings: &Findings<'_>) -> Section {
     Section { id: "confusion", short: "Labels", title: "Clusters against labels", body }
 }
 
-/// Counts [clusters]`[classes]`.
+/// Frames of each class in each cluster, `[clusters][classes]`.
 fn counts(labelled: &Labelled, clusters: &[usize], labels: &[u32], k: usize) -> Vec<Vec<usize>> {
     let mut counts = vec![vec![0; labelled.classes.len()]; k];
     for (cluster, label) in clusters.iter().zip(labels) {

@@ -9,7 +9,7 @@ use crate::report::material::{Findings, Part};
 use crate::report::parts::{Section, figure, percent};
 use crate::report::pictures::{Tile, scale, span};
 
-/// Both figures, under a legend of the maps.
+/// Both figures of the critic heatmap, under a legend of the maps.
 pub fn section(findings: &Findings<'_>) -> Result<Section> {
     let maps = |map: Map| {
         let shape = findings.fitted.shape;

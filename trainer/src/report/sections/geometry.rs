@@ -12,7 +12,7 @@ use crate::report::projection::Discriminant;
 /// Frames on the map: more would hide each other.
 const ON_MAP: usize = 3000;
 
-/// Both figures.
+/// Both figures: the map of the latent, and the histogram of novelty.
 pub fn section(findings: &Findings<'_>) -> Result<Section> {
     let (means, _) = components(findings.fitted)?;
     let threshold = findings.fitted.calibration.novelty_threshold;

@@ -49,7 +49,7 @@ const CURVES: [(&str, &str, &str, &str); 8] = [
     ),
 ];
 
-/// A chart a quantity.
+/// One chart for each quantity.
 pub fn section(findings: &Findings<'_>) -> Section {
     let body = match &findings.history {
         None => html! { p { "This run directory keeps no metrics.jsonl, so there are no curves." } },
