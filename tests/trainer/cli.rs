@@ -305,6 +305,9 @@ fn mistakes_are_named_with_their_exit_code() {
     fails(&["fit", "--device", "cpu", "--devices", "2"], 7, "the CPU is one device");
     fails(&["fit", "--device", "cpu:1"], 7, "the CPU is one device");
     fails(&["benchmark", "--device", "cpu", "--devices", "2", "--out", &at("seeds")], 7, "the CPU is one device");
+    if cfg!(not(any(feature = "wgpu", feature = "cuda"))) {
+        fails(&["fit", "--device", "gpu"], 7, "cargo run --release -p trainer --features wgpu -- ...");
+    }
     fails(&["fit", "--device", "tpu"], 2, "expected one of auto, cpu, gpu, cuda, vulkan, wgpu, or cuda:1");
     fails(&["fit", "--device", "cuda:x"], 2, "\"x\" is not a device's number");
     fails(&["fit", "--no-such-option"], 2, "--no-such-option");

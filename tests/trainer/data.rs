@@ -120,16 +120,17 @@ fn npy_and_npz() {
     assert!(refused(&write(&dir, "nan.npy", &npy("<f4", "(1, 1)", &nan))).contains("finite"));
 
     let path = dir.path().join("both.npz");
-    let mut archive = npyz::npz::NpzWriter::create(&path).unwrap();
-    use npyz::WriterBuilder;
-    let options = Default::default();
-    let mut x = archive.array("x", options).unwrap().default_dtype().shape(&[2, 2]).begin_nd().unwrap();
+    let mut archive = zip::ZipWriter::new(std::fs::File::create(&path).unwrap());
+    use npyz::{WriteOptions, WriterBuilder};
+    archive.start_file("x.npy", Default::default()).unwrap();
+    let mut x = WriteOptions::new().default_dtype().shape(&[2, 2]).writer(&mut archive).begin_nd().unwrap();
     x.extend([1.0f32, 2.0, 3.0, 4.0]).unwrap();
     x.finish().unwrap();
-    let mut y = archive.array("y", options).unwrap().default_dtype().shape(&[2]).begin_nd().unwrap();
+    archive.start_file("y.npy", Default::default()).unwrap();
+    let mut y = WriteOptions::new().default_dtype().shape(&[2]).writer(&mut archive).begin_nd().unwrap();
     y.extend([7i64, 8]).unwrap();
     y.finish().unwrap();
-    drop(archive);
+    archive.finish().unwrap();
     let frames = open(Some(&path), Role::Fit).unwrap();
     assert_eq!((frames.len(), frames.labels), (2, Some(vec![7, 8])));
     refused(&write(&dir, "bad.npz", b"PK\x03\x04 not really"));

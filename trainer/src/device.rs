@@ -1,5 +1,7 @@
 //! Where training runs.
 
+use std::path::{Path, PathBuf};
+
 use burn::tensor::Device;
 use clap::ValueEnum;
 
@@ -113,9 +115,12 @@ pub fn choose_many(choice: Choice, count: usize) -> Result<(Chosen, Vec<Device>)
     }
     if gpus.len() < first + count.max(1) {
         let problem = match (gpus.len(), first) {
+            (0, _) if !built_in(kind) => {
+                format!("this build has no such backend; {}, or use --device cpu", build_for(kind))
+            }
             (0, _) => {
                 "no such GPU found; install its driver (for cuda also the toolkit, or name its folder in CUDA_PATH), \
-                       build with the feature for it (default: wgpu; cuda, vulkan), or use --device cpu"
+                       build with the feature for another backend (wgpu, cuda, vulkan), or use --device cpu"
                     .to_owned()
             }
             (there, 0) => format!("{there} found, {count} asked for"),
@@ -136,6 +141,49 @@ pub fn choose_many(choice: Choice, count: usize) -> Result<(Chosen, Vec<Device>)
 fn cpu() -> Chosen {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     Chosen { device: Device::flex(), name: format!("CPU ({threads} threads)") }
+}
+
+/// Whether the build has the backend, or any of them.
+const fn built_in(kind: Kind) -> bool {
+    match kind {
+        Kind::Auto | Kind::Gpu => cfg!(any(feature = "wgpu", feature = "cuda")),
+        Kind::Cuda => cfg!(feature = "cuda"),
+        Kind::Vulkan => cfg!(feature = "vulkan"),
+        Kind::Wgpu => cfg!(feature = "wgpu"),
+        Kind::Cpu => true,
+    }
+}
+
+fn build_for(kind: Kind) -> String {
+    let feature = match kind {
+        Kind::Cuda | Kind::Vulkan => kind,
+        _ => Kind::Wgpu,
+    };
+    format!("`cargo run --release -p trainer --features {feature} -- ...` builds one that has it")
+}
+
+/// What to tell who left the choice to the program, on a machine with a GPU and in a build without a backend for one.
+pub fn unused_gpu(choice: Choice) -> Option<String> {
+    if choice.kind != Kind::Auto || built_in(choice.kind) {
+        return None;
+    }
+    let gpu = shown(Path::new("/"))?;
+    Some(format!("this build trains on the CPU; for the GPU ({gpu}): {}", build_for(choice.kind)))
+}
+
+/// Where the system shows a GPU, without a backend to ask.
+fn shown(root: &Path) -> Option<String> {
+    if cfg!(target_os = "macos") {
+        return Some("Metal".to_owned());
+    }
+    // The driver of NVIDIA, of AMD for computing, of Windows below Linux; then what draws by itself.
+    let mut places = ["dev/nvidia0", "dev/kfd", "dev/dxg", "Windows/System32/nvcuda.dll"].map(PathBuf::from).to_vec();
+    places.extend((128..136).map(|node| Path::new("dev/dri").join(format!("renderD{node}"))));
+    places
+        .into_iter()
+        .map(|place| root.join(place))
+        .find(|place| place.exists())
+        .map(|place| place.display().to_string())
 }
 
 /// A device that a backend has found, and whether it is a driver that computes on the CPU.
@@ -162,7 +210,7 @@ fn gpus(backend: Kind) -> Vec<Gpu> {
 #[cfg(feature = "cuda")]
 fn has_cuda_headers() -> bool {
     let usual = || ["/usr/local/cuda", "/opt/cuda", "/usr"].map(Into::into).to_vec();
-    let roots = std::env::var_os("CUDA_PATH").map_or_else(usual, |path| vec![std::path::PathBuf::from(path)]);
+    let roots = std::env::var_os("CUDA_PATH").map_or_else(usual, |path| vec![PathBuf::from(path)]);
     roots.iter().any(|root| root.join("include/cuda_runtime.h").exists())
 }
 
@@ -179,4 +227,33 @@ fn found(kind: burn::tensor::DeviceType, backend: Kind) -> Vec<Gpu> {
             Gpu { chosen: Chosen { name: format!("{name} ({backend})"), device }, computes_on_cpu }
         })
         .collect()
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failure is the test's own message")]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(not(target_os = "macos"))]
+    fn a_gpu_is_seen_by_its_driver() {
+        let root = tempfile::tempdir().unwrap();
+        assert_eq!(shown(root.path()), None);
+        for place in ["dev/dri/renderD129", "dev/nvidia0"] {
+            let place = root.path().join(place);
+            std::fs::create_dir_all(place.parent().unwrap()).unwrap();
+            std::fs::write(&place, "").unwrap();
+            assert_eq!(shown(root.path()), Some(place.display().to_string()));
+        }
+        assert_eq!(unused_gpu(Kind::Cpu.into()), None);
+    }
+
+    #[test]
+    fn the_build_for_a_backend_is_named() {
+        for (kind, feature) in [(Kind::Gpu, "wgpu"), (Kind::Cuda, "cuda"), (Kind::Vulkan, "vulkan")] {
+            let error = choose(kind.into()).err().filter(|_| !built_in(kind));
+            let wanted = format!("-p trainer --features {feature} -- ");
+            assert!(error.is_none_or(|e| e.exit_code() == 7 && e.to_string().contains(&wanted)), "{kind}");
+        }
+    }
 }

@@ -208,7 +208,7 @@ fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 /// The report of all seeds.
-fn report(runs: BTreeMap<u64, Outcome>) -> Report {
+fn report(runs: BTreeMap<u64, SeedOutcome>) -> BenchmarkReport {
     let n = runs.len() as f64;
     let mean = runs.values().map(|o| o.acc).sum::<f64>() / n;
     let squares: f64 = runs.values().map(|o| (o.acc - mean) * (o.acc - mean)).sum();

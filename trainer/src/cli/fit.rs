@@ -91,7 +91,11 @@ impl Training {
 
     /// The devices asked for: the first with the name of them all, and every one.
     pub fn devices(&self) -> Result<(Chosen, Vec<Device>)> {
-        device::choose_many(self.device, self.devices as usize)
+        let chosen = device::choose_many(self.device, self.devices as usize)?;
+        if let Some(hint) = device::unused_gpu(self.device) {
+            eprintln!("{hint}");
+        }
+        Ok(chosen)
     }
 
     /// Trains into `--out`, or else the next free `runs/{name}N`, with progress.

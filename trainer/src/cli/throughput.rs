@@ -93,6 +93,9 @@ impl Args {
     /// Times the steps and prints the table.
     pub fn run(self) -> Result<()> {
         let device = device::choose(self.device)?;
+        if let Some(hint) = device::unused_gpu(self.device) {
+            eprintln!("{hint}");
+        }
         let frames = data::open(self.data.as_deref(), Role::Fit)?;
         let mut measurements = Vec::new();
         for &network in &self.network {

@@ -23,6 +23,9 @@ impl ReadError {
 /// What is wrong with a file or folder of data.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadProblem {
+    /// An archive cannot be unpacked.
+    #[error(transparent)]
+    Archive(#[from] zip::result::ZipError),
     /// The system does not give it, or it is no NumPy file.
     #[error(transparent)]
     Io(#[from] std::io::Error),

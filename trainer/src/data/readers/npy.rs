@@ -1,10 +1,12 @@
 //! NumPy arrays: `.npy`, and `.npz` with the frames under `x` (or its only array) and labels under `y`.
 
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{BufReader, Read, Seek};
 use std::path::Path;
 
-use npyz::{DType, NpyFile, TypeChar};
+use npyz::{DType, NpyFile, TypeChar, npz};
+use zip::ZipArchive;
+use zip::read::ZipFile;
 
 use super::ReadProblem;
 use crate::data::Frames;
@@ -19,21 +21,22 @@ pub fn read_npy(path: &Path) -> Result<Frames, ReadProblem> {
 
 /// Frames, and labels if there are any, of an `.npz` file.
 pub fn read_npz(path: &Path) -> Result<Frames, ReadProblem> {
-    let mut archive = npyz::npz::NpzArchive::open(path)?;
-    let names: Vec<String> = archive.array_names().map(str::to_owned).collect();
+    let mut archive = ZipArchive::new(BufReader::new(File::open(path)?))?;
+    let names: Vec<String> =
+        archive.file_names().filter_map(npz::array_name_from_file_name).map(str::to_owned).collect();
     let x = pick(&names, &["x", "X", "images", "data", "arr_0"])
         .or_else(|| (names.len() == 1).then(|| names[0].clone()))
         .ok_or_else(|| format!("arrays {names:?}, expected the frames under \"x\" (labels, if any, under \"y\")"))?;
-    let mut result = match archive.by_name(&x)? {
-        Some(npy) => convert(&x, npy)?,
-        None => return Err(format!("array \"{x}\" is missing").into()),
-    };
-    if let Some(y) = pick(&names, &["y", "Y", "labels"])
-        && let Some(npy) = archive.by_name(&y)?
-    {
-        result.labels = Some(labels(&y, npy)?);
+    let mut result = convert(&x, member(&mut archive, &x)?)?;
+    if let Some(y) = pick(&names, &["y", "Y", "labels"]) {
+        result.labels = Some(labels(&y, member(&mut archive, &y)?)?);
     }
     Ok(result)
+}
+
+/// An array of an archive by its name.
+fn member<'a, R: Read + Seek>(archive: &'a mut ZipArchive<R>, name: &str) -> Result<NpyFile<ZipFile<'a>>, ReadProblem> {
+    Ok(NpyFile::new(archive.by_name(&npz::file_name_from_array_name(name))?)?)
 }
 
 /// The bytes of an `.npy` file of f32 `[N,columns]`, from row-major values.
