@@ -230,7 +230,6 @@ fn found(kind: burn::tensor::DeviceType, backend: Kind) -> Vec<Gpu> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a failure is the test's own message")]
 mod tests {
     use super::*;
 
