@@ -9,44 +9,7 @@
 //! a frame, and everything about clusters is in log space: at log-densities of -40 an `exp` in f16
 //! is 0 for every cluster, which looks like a collapse.
 //!
-//! # The equations
-//!
-//! Equations and sections are those of the paper, *XAI: Cluster Variational Inference Reports* (J.
-//! Li, 2025). Tests are named after the first column (`e7_..`), in `tests/trainer/elbo.rs`, those
-//! of E13 in `tests/trainer/gmm.rs`.
-//!
-//! | | what | paper | where |
-//! |---|---|---|---|
-//! | E1 | log p(x) = L(x) + KL(q(z\|x) ‖ p(z\|x)) | (1.8) | checked on a grid |
-//! | E2 | KL(q(z\|x) ‖ N(0, I)) | (1.10) | [`standard`] |
-//! | E3 | alignment E_q log p(z\|c) of each cluster | (6.1) term 2 | [`alignment`] |
-//! | E4 | entropy H(q(z\|x)) | (6.1) term 4 | [`latent_entropy`] |
-//! | E5 | E3 + E4 = -KL(q(z\|x) ‖ p(z\|c)) | (6.1) | follows |
-//! | E6 | KL(q(c\|x) ‖ p(c)) = log K - H(q(c\|x)) | (6.1) term 3 | [`cluster_kl`] |
-//! | E7 | the best q(c\|x) given the rest | §6.1.3 | [`optimum`] |
-//! | E8 | the bound at that q(c\|x) | (6.1) | [`optimum`] |
-//! | E9 | the four terms together | (6.1) | [`Terms`], term 1 in [`reconstruction`] |
-//! | E10 | the bound with q(c\|z) | §2 | [`sampled`] |
-//! | E11 | its Jensen gap, and L - L̂ | §3, §4 | [`sampled`] |
-//! | E12 | E KL(q(c\|x) ‖ 1/K) = I(x;c) + KL(q̄ ‖ 1/K) | - | [`information`] |
-//! | E13 | Gaussian mixtures by EM, MLE and MAP | §5 | [`crate::gmm`] |
-//! | E14 | μ_c and σ_c² that maximise the bound given q | (6.1) | [`crate::gmm::Moments`] |
-//!
-//! # Where the paper is wrong
-//!
-//! | the paper | what holds instead | test |
-//! |---|---|---|
-//! | §2: p(z,c) = p(z) p(c), integrals over c | p(z\|c) p(c), sums over c | `e9_`, `e10_e11_` |
-//! | §4: generally L ≥ L̂ | either sign; reported, never asserted | `section_4_` |
-//! | §6.1: log p(z\|c) ∝ -‖z - μ_c‖²/2σ_c² | the normaliser stays, note 1 | `e3_has_` |
-//! | §6.1: the entropy term prevents collapse | it widens one q(z\|x), note 2 | `without_` |
-//! | §6.1.3: the best q(c\|x) is 1/K | it is E7, note 3 | `e7_is_uniform_` |
-//!
-//! 1. Without -(D/2) log σ_c² a learned σ_c runs to infinity.
-//! 2. The entropy is that of one frame and cannot separate clusters: they collapse beside it. The
-//!    test is in `tests/trainer/training.rs`. What collapse follows from is in [`information`].
-//! 3. 1/K is best for the third term alone. With all four it is best only if all exponents e_c are
-//!    equal.
+#![doc = include_str!("../../docs/equations.md")]
 
 pub mod alignment;
 pub mod cluster_kl;
