@@ -79,7 +79,7 @@ fn mixtures_are_those_of_scikit_learn_and_mclust() {
     let Some(python) = python() else { return };
     let dir = tempfile::tempdir().unwrap();
     let program = Path::new(env!("CARGO_BIN_EXE_trainer"));
-    agrees(python, "gmm_agrees.py", &[program, dir.path(), &source("../data/faithful.csv")]);
+    agrees(python, "gmm_agrees.py", &[program, dir.path(), &source("../../data/faithful.csv")]);
 }
 
 #[test]
