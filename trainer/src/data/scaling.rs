@@ -12,20 +12,16 @@ pub struct Scaling {
     pub factor: Vec<f32>,
 }
 
-/// Smallest standard deviation that is divided by; a constant sensor stays constant.
-const MIN_STD: f64 = 1e-6;
+/// A standard deviation of this share of the mean, or less, is rounding: the value counts as constant.
+const ROUNDING: f64 = 1e-6;
 
 impl Scaling {
-    /// The standardisation for `frames`; None where all values are in `[0, 1]` (bytes, grey levels): those are
-    /// Bernoulli means.
+    /// The standardisation for `frames`, the same whatever their units.
     ///
-    /// Every value gets mean 0 and standard deviation 1, over all frames: per feature for
-    /// feature rows, per channel for windows (whether `[C,1,W]` or `[1,C,W]`) and images, whose positions share a
-    /// meaning.
-    pub fn fit(frames: &Frames, kind: FrameKind) -> Option<Scaling> {
-        if frames.values.iter().all(|v| (0.0..=1.0).contains(v)) {
-            return None;
-        }
+    /// Every value gets mean 0 and standard deviation 1, over all frames: per feature for feature rows, per channel for
+    /// windows (whether `[C,1,W]` or `[1,C,W]`) and images, whose positions share a meaning. What is constant gets mean
+    /// 0 and keeps its units, since no deviation says how much a change of it means.
+    pub fn fit(frames: &Frames, kind: FrameKind) -> Scaling {
         let p = frames.shape.len();
         let group = match kind {
             FrameKind::Features => 1,
@@ -47,10 +43,13 @@ impl Scaling {
             }
         }
         let per_value = |f: &dyn Fn(usize) -> f64| (0..p).map(|i| f(i / group) as f32).collect();
-        Some(Scaling {
-            shift: per_value(&|g| mean[g]),
-            factor: per_value(&|g| 1.0 / (square[g] / count).sqrt().max(MIN_STD)),
-        })
+        let factor = |g: usize| {
+            let deviation = (square[g] / count).sqrt();
+            // The least that f32 divides 1 by without leaving its range.
+            let varies = deviation > ROUNDING * mean[g].abs() && deviation >= f64::from(f32::MIN_POSITIVE);
+            if varies { 1.0 / deviation } else { 1.0 }
+        };
+        Scaling { shift: per_value(&|g| mean[g]), factor: per_value(&factor) }
     }
 
     /// Scales the values of whole frames in place.

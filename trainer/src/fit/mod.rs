@@ -29,12 +29,11 @@ use burn::tensor::Device;
 
 use crate::config::{AugmentKind, CheckedConfig};
 use crate::data::Frames;
-use crate::data::scaling::Scaling;
 use crate::error::{Error, Result};
 use crate::files::sha256;
 use crate::fitted::Fitted;
 use attempts::Attempts;
-use training_data::{CALIBRATION_SHARE, TrainingData, likelihood};
+use training_data::{TrainingData, kept_from_training, scaling_and_likelihood};
 
 /// Fits the model to unlabelled frames, from the beginning or from a checkpoint of the same settings.
 ///
@@ -73,8 +72,7 @@ pub fn fit_on(
     if resume.as_ref().is_some_and(|checkpoint| checkpoint.data_sha256 != data_sha256) {
         return Err(Error::data("--data", "not the frames that the interrupted run was fitted to"));
     }
-    let scaling = Scaling::fit(frames, config.kind());
-    let likelihood = likelihood(config, scaling.is_some())?;
+    let (scaling, likelihood) = scaling_and_likelihood(config, frames)?;
     let looks_for_neighbours = config.augment.kind == AugmentKind::Neighbours;
     if looks_for_neighbours && observer(Event::Neighbours { frames: frames.len() }).is_break() {
         return Ok(None);
@@ -95,9 +93,12 @@ pub fn fit_on(
 }
 
 /// Whether `count` frames fill a batch of each stage, and two a cluster, once some are kept to calibrate.
-fn check_count(config: &CheckedConfig, count: usize) -> Result<()> {
+///
+/// # Errors
+/// [`Error::Config`] if they do not.
+pub fn check_count(config: &CheckedConfig, count: usize) -> Result<()> {
     let least = config.pretrain.batch.max(config.refine.batch).max(2 * config.clusters());
-    if count < least + count / CALIBRATION_SHARE {
+    if count < least + kept_from_training(count) {
         return Err(Error::config(
             "pretrain.batch, refine.batch",
             format!("{count} frames are too few for batches of {least}; lower the batch size or bring more frames"),

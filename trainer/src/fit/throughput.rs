@@ -7,11 +7,10 @@ use burn::tensor::Device;
 
 use super::event::Event;
 use super::stage::StageStart;
-use super::training_data::{TrainingData, likelihood};
+use super::training_data::{TrainingData, scaling_and_likelihood};
 use super::{pretrain, refine};
 use crate::config::CheckedConfig;
 use crate::data::Frames;
-use crate::data::scaling::Scaling;
 use crate::error::{Error, Result};
 use crate::model::{ClusterVae, Init};
 use crate::rng::{Purpose, stream};
@@ -35,8 +34,7 @@ pub fn throughput(
     let mut config = (**config).clone();
     (config.pretrain.steps, config.refine.steps) = (steps * (rounds + 1), steps * (rounds + 1));
     let config = config.check(frames.shape)?;
-    let scaling = Scaling::fit(frames, config.kind());
-    let likelihood = likelihood(&config, scaling.is_some())?;
+    let (scaling, likelihood) = scaling_and_likelihood(&config, frames)?;
     let data = TrainingData {
         reports_bounds: false,
         ..TrainingData::new(&config, frames, scaling.as_ref(), std::slice::from_ref(device))?

@@ -9,11 +9,12 @@ use crate::data::batches::{BatchPlan, StageBatch, Store};
 use crate::data::scaling::Scaling;
 use crate::data::views::{Neighbours, Views};
 use crate::error::{Error, Result};
+use crate::frame::FrameKind;
 use crate::model::Likelihood;
 use crate::rng::{Purpose, stream};
 
 /// One in this many frames is kept from training, to calibrate novelty.
-pub const CALIBRATION_SHARE: usize = 20;
+const CALIBRATION_SHARE: usize = 20;
 /// Largest number of frames that are kept from training.
 pub const MAX_CALIBRATION: usize = 3000;
 
@@ -36,7 +37,7 @@ impl TrainingData {
     pub fn new(config: &CheckedConfig, frames: &Frames, scaling: Option<&Scaling>, devices: &[Device]) -> Result<Self> {
         let mut order: Vec<usize> = (0..frames.len()).collect();
         order.shuffle(&mut stream(config.seed, Purpose::Calibration, 0));
-        let count = (frames.len() / CALIBRATION_SHARE).clamp(1, MAX_CALIBRATION);
+        let count = kept_from_training(frames.len());
         let (mut training, mut held_out) = (frames.select(&order[count..]), frames.select(&order[..count]));
         if let Some(scaling) = scaling {
             scaling.apply(&mut training.values);
@@ -74,17 +75,32 @@ impl TrainingData {
     }
 }
 
-/// The distribution of a value that the settings ask for; by default Gaussian where values needed scaling, else
-/// Bernoulli.
-pub fn likelihood(config: &CheckedConfig, scaled: bool) -> Result<Likelihood> {
+/// How the values are scaled and what distribution the decoder gives them, as the settings say.
+///
+/// By default pictures whose values all lie in `[0, 1]` are Bernoulli means and stay as they are. All else is
+/// standardised and Gaussian: rows and windows have units, and those must not decide. Bernoulli, where it is asked for,
+/// takes any frames with values in `[0, 1]`.
+///
+/// # Errors
+/// [`Error::Config`] if Bernoulli is asked for and a value lies outside of `[0, 1]`.
+pub fn scaling_and_likelihood(config: &CheckedConfig, frames: &Frames) -> Result<(Option<Scaling>, Likelihood)> {
+    let probabilities = frames.values.iter().all(|v| (0.0..=1.0).contains(v));
+    let grey_levels = probabilities && config.kind() == FrameKind::Image;
     match config.decoder.likelihood {
-        LikelihoodChoice::Bernoulli if scaled => Err(Error::config(
+        LikelihoodChoice::Bernoulli if probabilities => Ok((None, Likelihood::Bernoulli)),
+        LikelihoodChoice::Bernoulli => Err(Error::config(
             "decoder.likelihood",
             "bernoulli needs every value in [0, 1]; use gaussian or auto for these frames",
         )),
-        LikelihoodChoice::Bernoulli => Ok(Likelihood::Bernoulli),
-        LikelihoodChoice::Gaussian => Ok(Likelihood::Gaussian),
-        LikelihoodChoice::Auto if scaled => Ok(Likelihood::Gaussian),
-        LikelihoodChoice::Auto => Ok(Likelihood::Bernoulli),
+        LikelihoodChoice::Auto if grey_levels => Ok((None, Likelihood::Bernoulli)),
+        LikelihoodChoice::Gaussian if grey_levels => Ok((None, Likelihood::Gaussian)),
+        LikelihoodChoice::Auto | LikelihoodChoice::Gaussian => {
+            Ok((Some(Scaling::fit(frames, config.kind())), Likelihood::Gaussian))
+        }
     }
+}
+
+/// Frames of `count` that are kept from training: one in twenty, at least one and at most 3000.
+pub fn kept_from_training(count: usize) -> usize {
+    (count / CALIBRATION_SHARE).clamp(1, MAX_CALIBRATION)
 }
