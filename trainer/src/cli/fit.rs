@@ -106,6 +106,8 @@ impl Training {
         devices: &(Chosen, Vec<Device>),
         name: &str,
     ) -> Result<(Fitted, Run)> {
+        // A run directory that holds no run would stand in the way of the corrected command.
+        fit::check_count(config, frames.len())?;
         let folder = match &self.out {
             Some(folder) => folder.clone(),
             None => next_free(Path::new("runs"), name)?,
