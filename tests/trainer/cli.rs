@@ -323,7 +323,7 @@ fn mistakes_are_named_with_their_exit_code() {
     let few = at("few.csv");
     std::fs::write(&few, "1,2\n3,4\n").unwrap();
     fails(&["fit", "--data", &few, "--out", &at("run"), "--device", "cpu"], 2, "2 frames are too few");
-    assert!(!std::path::Path::new(&at("run")).exists(), "a refused fit leaves no run in the way of the next");
+    assert!(!Path::new(&at("run")).exists(), "a refused fit leaves no run in the way of the next");
     fails(&["gmm", "--data", &few, "--components", "5"], 2, "5 components for 2 points");
 }
 
