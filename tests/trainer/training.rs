@@ -18,6 +18,8 @@ use trainer::data::views::Neighbours;
 use trainer::export::{Precision, encode};
 use trainer::fit::{Balance, Checkpoint, Event, Place, fit, fit_on};
 use trainer::fitted::Fitted;
+use trainer::frame::FrameShape;
+use trainer::model::Likelihood;
 use trainer::stage::StageName;
 
 /// Few steps, in epochs of nine.
@@ -293,4 +295,33 @@ fn the_number_of_clusters_can_be_found_and_the_run_resumed() {
         assert_eq!(told, epochs, "{until:?}");
         assert!(encode(&rest.unwrap(), Precision::F32).unwrap() == expected, "{until:?}");
     }
+}
+
+/// A frame is kept from training even where a twentieth is less than one.
+#[test]
+fn as_many_frames_as_a_batch_are_too_few_and_one_more_is_enough() {
+    let mut config = short();
+    (config.pretrain.batch, config.refine.batch) = (16, 16);
+    let config = config.check(IMAGE).unwrap();
+    let fitted = |n| fit(&config, &patterns(n, IMAGE, 1), &Device::flex(), None, &mut |_| ControlFlow::Continue(()));
+    let refused = fitted(16).unwrap_err();
+    assert_eq!((refused.exit_code(), refused.to_string().contains("16 frames are too few")), (2, true), "{refused}");
+    assert!(fitted(17).unwrap().is_some());
+}
+
+/// Rows between 0 and 1 are rows like any other; Bernoulli is there for who asks for it.
+#[test]
+fn rows_between_0_and_1_are_standardised_and_pictures_are_not() {
+    let rows = FrameShape { channels: 1, height: 1, width: 6 };
+    let of = |shape, likelihood: &str| {
+        let settings = [format!("decoder.likelihood={likelihood}"), "pretrain.steps=2".into(), "refine.steps=2".into()];
+        let config = short().set(&settings).unwrap().check(shape).unwrap();
+        let fitted = fit(&config, &patterns(120, shape, 1), &Device::flex(), None, &mut |_| ControlFlow::Continue(()));
+        let fitted = fitted.unwrap().unwrap();
+        (fitted.scaling.is_some(), fitted.likelihood)
+    };
+    assert_eq!(of(rows, "auto"), (true, Likelihood::Gaussian));
+    assert_eq!(of(rows, "bernoulli"), (false, Likelihood::Bernoulli));
+    assert_eq!(of(IMAGE, "auto"), (false, Likelihood::Bernoulli));
+    assert_eq!(of(IMAGE, "gaussian"), (false, Likelihood::Gaussian));
 }
