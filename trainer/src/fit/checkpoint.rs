@@ -15,7 +15,8 @@ use crate::files::sha256;
 use crate::model::ClusterVae;
 use crate::stage::StageName;
 
-const VERSION: u32 = 2;
+/// 3: frames are scaled by their kind. Going on with rows that an older version left as they were would scale them now.
+const VERSION: u32 = 3;
 
 /// A place in a training.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
