@@ -53,3 +53,14 @@ impl std::fmt::Display for FrameShape {
         write!(f, "{}x{}x{}", self.channels, self.height, self.width)
     }
 }
+
+impl std::fmt::Display for FrameKind {
+    /// Many frames of the kind, in a word or three.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Image => "images",
+            Self::Window => "windows",
+            Self::Features => "rows of features",
+        })
+    }
+}

@@ -125,7 +125,13 @@ impl Training {
         (device, devices): &(Chosen, Vec<Device>),
         resume: Option<Checkpoint>,
     ) -> Result<(Fitted, Run)> {
-        eprintln!("fitting {} frames of {} on {}", frames.len(), frames.shape, device.name);
+        eprintln!(
+            "fitting {} frames of {}, taken as {}, on {}",
+            frames.len(),
+            frames.shape,
+            config.kind(),
+            device.name
+        );
         if let Some(Place { stage, step, .. }) = resume.as_ref().map(|checkpoint| checkpoint.place) {
             eprintln!("going on after step {step} of {stage}");
         }

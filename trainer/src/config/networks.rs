@@ -80,9 +80,9 @@ impl DecoderConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LikelihoodChoice {
-    /// Bernoulli where every value lies in `[0, 1]`, else Gaussian.
+    /// Bernoulli for images whose values all lie in `[0, 1]`, else Gaussian on standardised values.
     Auto,
-    /// Bernoulli; values are means in `[0, 1]`.
+    /// Bernoulli, for any frames whose values all lie in `[0, 1]`: they are its means.
     Bernoulli,
     /// Gaussian with one learned variance.
     Gaussian,
