@@ -128,8 +128,8 @@ fn a_mean_field_model_is_exported_with_the_mixture_head() {
 fn the_same_seed_gives_the_same_file_and_another_seed_another() {
     let frames = patterns(200, IMAGE, 5);
     let mut config = small();
-    config.pretrain.steps = 12;
-    config.refine.steps = 12;
+    config.pretrain.steps = 12.into();
+    config.refine.steps = 12.into();
     let bytes = |seed: u64| {
         let mut config = config.clone();
         config.seed = seed;
@@ -178,8 +178,8 @@ impl OutputNames for InferenceModel {
 fn small_model() -> Vec<u8> {
     let frames = patterns(100, IMAGE, 7);
     let mut config = small();
-    config.pretrain.steps = 3;
-    config.refine.steps = 3;
+    config.pretrain.steps = 3.into();
+    config.refine.steps = 3.into();
     encode(&fitted(config, &frames), export::Precision::F16).unwrap()
 }
 

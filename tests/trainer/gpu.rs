@@ -148,7 +148,7 @@ type Epochs = Vec<(trainer::stage::StageName, BTreeMap<&'static str, f32>)>;
 
 fn epochs(device: &Device) -> Epochs {
     let mut config = small();
-    (config.pretrain.steps, config.refine.steps) = (8, 8);
+    (config.pretrain.steps, config.refine.steps) = (8.into(), 8.into());
     let config = config.check(IMAGE).unwrap();
     let mut epochs = Vec::new();
     let fitted = fit(&config, &patterns(130, IMAGE, 1), device, None, &mut |event| {

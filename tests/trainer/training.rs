@@ -12,7 +12,7 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use trainer::Error;
-use trainer::config::{AugmentKind, Clusters, CollapseConfig, Config, DecoderPasses, Preset};
+use trainer::config::{AugmentKind, Count, CollapseConfig, Config, DecoderPasses, Preset};
 use trainer::data::Frames;
 use trainer::data::views::Neighbours;
 use trainer::export::{Precision, encode};
@@ -25,7 +25,7 @@ use trainer::stage::StageName;
 /// Few steps, in epochs of nine.
 fn short() -> Config {
     let mut config = small();
-    (config.pretrain.steps, config.refine.steps) = (20, 20);
+    (config.pretrain.steps, config.refine.steps) = (20.into(), 20.into());
     config
 }
 
@@ -127,7 +127,7 @@ fn a_batch_spread_over_devices_trains_as_on_one() {
     let frames = patterns(304, IMAGE, 1);
     let curve = |devices: usize, passes: DecoderPasses| {
         let mut config = small();
-        (config.pretrain.steps, config.refine.steps, config.refine.decoder_passes) = (12, 12, passes);
+        (config.pretrain.steps, config.refine.steps, config.refine.decoder_passes) = (12.into(), 12.into(), passes);
         // Parts of 11, 11 and 10 rows.
         let mut epochs = Vec::new();
         fit_on(&config.check(frames.shape).unwrap(), &frames, &vec![Device::flex(); devices], None, &mut |event| {
@@ -192,7 +192,7 @@ fn without_the_information_terms_the_clusters_collapse_and_with_them_they_do_not
         Balance::of_model(&fitted.unwrap().model, &frames).unwrap()
     };
     let mut guarded = small();
-    guarded.refine.steps = 400;
+    guarded.refine.steps = 400.into();
     let mut bare = guarded.clone();
     // Eq. (6.1) as it stands.
     (bare.refine.charge, bare.refine.information, bare.refine.consistency) = (true, 0.0, 0.0);
@@ -236,7 +236,7 @@ fn an_unbalanced_mixture_starts_again_and_the_last_attempt_goes_on() {
     let chosen: Vec<usize> = (0..3000).filter(|n| labels[*n] == 0 || n % 20 == 1).take(400).collect();
     let frames = all.select(&chosen);
     let mut config = short();
-    (config.clusters, config.mixture.balance, config.collapse.restarts) = (Clusters::Count(2), 1.0, 2);
+    (config.clusters, config.mixture.balance, config.collapse.restarts) = (Count::Of(2), 1.0, 2);
     let (mut restarts, mut refined) = (Vec::new(), 0);
     let fitted = fit(&config.check(frames.shape).unwrap(), &frames, &Device::flex(), None, &mut |event| {
         match event {
@@ -282,11 +282,11 @@ fn presets_without_maps_train() {
 fn the_number_of_clusters_can_be_found_and_the_run_resumed() {
     let frames = patterns(600, IMAGE, 2);
     let mut config = short();
-    config.clusters = Clusters::Auto;
-    (config.mixture.most_clusters, config.pretrain.steps, config.mixture.restarts) = (6, 100, 4);
+    config.clusters = Count::Auto;
+    (config.mixture.most_clusters, config.pretrain.steps, config.mixture.restarts) = (6, 100.into(), 4);
     let (whole, _, epochs) = run(config.clone(), &frames, None, None);
     let whole = whole.unwrap();
-    assert_eq!((whole.config.clusters, whole.model.prior.clusters()), (Clusters::Count(3), 3));
+    assert_eq!((whole.config.clusters, whole.model.prior.clusters()), (Count::Of(3), 3));
     let expected = encode(&whole, Precision::F32).unwrap();
     for until in [(StageName::Pretrain, 13), (StageName::Mixture, 1), (StageName::Refine, 7)] {
         let (_, checkpoint, mut told) = run(config.clone(), &frames, None, Some(until));
@@ -301,7 +301,7 @@ fn the_number_of_clusters_can_be_found_and_the_run_resumed() {
 #[test]
 fn as_many_frames_as_a_batch_are_too_few_and_one_more_is_enough() {
     let mut config = short();
-    (config.pretrain.batch, config.refine.batch) = (16, 16);
+    (config.pretrain.batch, config.refine.batch) = (16.into(), 16.into());
     let config = config.check(IMAGE).unwrap();
     let fitted = |n| fit(&config, &patterns(n, IMAGE, 1), &Device::flex(), None, &mut |_| ControlFlow::Continue(()));
     let refused = fitted(16).unwrap_err();

@@ -120,7 +120,7 @@ impl Args {
     fn config(&self, network: Network, batch: usize, shape: FrameShape) -> Result<CheckedConfig> {
         let mut config: Config = Preset::Default.config();
         config = config.set(&network.settings().iter().map(|&setting| setting.to_owned()).collect::<Vec<_>>())?;
-        (config.pretrain.batch, config.refine.batch) = (batch, batch);
+        (config.pretrain.batch, config.refine.batch) = (batch.into(), batch.into());
         config.set(&self.settings)?.check(shape)
     }
 }

@@ -2,18 +2,20 @@
 //!
 //! A [`Config`] may hold anything; only [`Config::check`] makes the [`CheckedConfig`] that can be fitted.
 
-mod clusters;
+mod count;
 mod networks;
 mod presets;
 mod ranges;
+mod size;
 mod stages;
 mod text;
 mod verdicts;
 mod views;
 
-pub use clusters::Clusters;
+pub use count::Count;
 pub use networks::{ClusterPosterior, DecoderConfig, EncoderConfig, LikelihoodChoice};
 pub use presets::Preset;
+pub use size::StageSize;
 pub use stages::{DecoderPasses, MixtureConfig, PretrainConfig, RefineConfig, Schedule};
 pub use verdicts::{CollapseConfig, NoveltyConfig};
 pub use views::{AugmentConfig, AugmentKind};
@@ -35,7 +37,7 @@ pub struct Config {
     /// What a frame is; default `auto`, by its shape.
     pub frames: FrameChoice,
     /// Clusters K, 2 to 64, or `"auto"` to find K between 2 and `mixture.most_clusters`; default 10.
-    pub clusters: Clusters,
+    pub clusters: Count,
     /// Latent dimensions D, 1 to 1024; default 10.
     pub latent: usize,
     /// How q(c|x) is computed; default `gmm`.
@@ -63,7 +65,7 @@ impl Default for Config {
         Self {
             seed: 0,
             frames: FrameChoice::Auto,
-            clusters: Clusters::Count(10),
+            clusters: Count::Of(10),
             latent: 10,
             cluster_posterior: ClusterPosterior::Gmm,
             encoder: EncoderConfig::default(),
@@ -108,8 +110,8 @@ impl Config {
     /// K; the most that there may be as long as it is to be found.
     pub fn clusters(&self) -> usize {
         match self.clusters {
-            Clusters::Count(k) => k,
-            Clusters::Auto => self.mixture.most_clusters,
+            Count::Of(k) => k,
+            Count::Auto => self.mixture.most_clusters,
         }
     }
 
@@ -118,7 +120,7 @@ impl Config {
     /// # Errors
     /// [`crate::Error::Config`] with the key, its value and what is accepted.
     pub fn check_ranges(&self) -> Result<()> {
-        if let Clusters::Count(k) = self.clusters {
+        if let Count::Of(k) = self.clusters {
             at_least("clusters", k, 2)?;
             at_most("clusters", k, runtime::MAX_CLUSTERS)?;
         }
@@ -176,7 +178,7 @@ impl CheckedConfig {
 
     /// The same settings once K is known.
     pub fn with_clusters(&self, k: usize) -> Self {
-        let config = Config { clusters: Clusters::Count(k), ..self.config.clone() };
+        let config = Config { clusters: Count::Of(k), ..self.config.clone() };
         Self { config, ..*self }
     }
 }

@@ -21,7 +21,7 @@ impl Preset {
     /// The settings.
     pub fn config(self) -> Config {
         match self {
-            Self::Default => Config::images(),
+            Self::Default => Config::default(),
             Self::Demo => Config::demo(),
             Self::NoAugment => Config::no_augment(),
             Self::Small => Config::small(),
@@ -31,19 +31,13 @@ impl Preset {
 }
 
 impl Config {
-    fn images() -> Self {
-        let mut config = Self::default();
-        config.mixture.active_units = 0.7;
-        config
-    }
-
     fn no_augment() -> Self {
         let mut config = Self::default();
         config.augment.kind = AugmentKind::Neighbours;
         // A neighbour may belong elsewhere, so it is trusted less than a map; these are the values that were measured.
-        (config.refine.information, config.refine.consistency) = (100.0, 100.0);
+        (config.refine.information, config.refine.consistency) = (0.128, 0.128);
         // Neighbours are fixed, so views are exhausted sooner than random maps.
-        (config.pretrain.steps, config.refine.steps) = (2500, 1800);
+        (config.pretrain.steps, config.refine.steps) = (2500.into(), 1800.into());
         // Without maps one of the two starts that were looked at had no balanced partition.
         (config.mixture.balance, config.collapse.restarts) = (0.99, 5);
         config
@@ -63,7 +57,7 @@ impl Config {
         config.mixture.pooling = 0.0;
         let refine = &mut config.refine;
         (refine.information, refine.consistency, refine.charge) = (0.0, 0.0, true);
-        refine.steps = 2800;
+        refine.steps = 2800.into();
         config
     }
 
@@ -71,10 +65,10 @@ impl Config {
     pub fn demo() -> Self {
         let mut config = Self::default();
         let (pretrain, refine) = (&mut config.pretrain, &mut config.refine);
-        (pretrain.steps, pretrain.batch, pretrain.learning_rate) = (2000, 128, 3e-3);
+        (pretrain.steps, pretrain.batch, pretrain.learning_rate) = (2000.into(), 128.into(), 3e-3);
         pretrain.schedule = Schedule::Cosine;
-        (refine.steps, refine.batch, refine.learning_rate) = (1000, 128, 2e-3);
-        (refine.information, refine.consistency, refine.strength) = (100.0, 100.0, 1.0);
+        (refine.steps, refine.batch, refine.learning_rate) = (1000.into(), 128.into(), 2e-3);
+        (refine.information, refine.consistency, refine.strength) = (0.128, 0.128, 1.0);
         // Elastic views were not measured on so few frames.
         (config.augment.elastic, config.augment.thickness) = (0.0, 0.0);
         config

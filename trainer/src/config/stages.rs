@@ -2,17 +2,19 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::count::Count;
 use super::ranges::{at_least, at_most, within};
+use super::size::StageSize;
 use crate::error::Result;
 
 /// Stage 1: a VAE that reconstructs the untouched frame from a view of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PretrainConfig {
-    /// Training steps; default 3750.
-    pub steps: usize,
-    /// Frames a step, at least 2; default 256.
-    pub batch: usize,
+    /// Training steps; default `"auto"`, 16 times the root of the number of training frames, 300 to 20,000.
+    pub steps: Count,
+    /// Frames a step, at least 2; default `"auto"`, 32 to 256 by the number of training frames and of clusters.
+    pub batch: Count,
     /// Adam's learning rate at the start, 1e-8 to 1; default 1e-3.
     pub learning_rate: f64,
     /// What becomes of the learning rate over the stage; default constant.
@@ -21,9 +23,13 @@ pub struct PretrainConfig {
     /// tell two ways of writing a digit apart, and EM then finds those: ACC of seed 1 is 0.986 at a constant 1e-3, and
     /// was 0.974 at 3e-3 falling to 0.
     pub schedule: Schedule,
-    /// Weight of KL(q(z|x) ‖ N(0, I)), 0 to 1000; default 0.5.
+    /// Weight of KL(q(z|x) ‖ N(0, I)) for every value of a frame, 0 to 0.1; default 0.00064, 0.5 for 784 values.
+    ///
+    /// The likelihood is a sum over the values of a frame. What stands beside it is weighted by their number, so that
+    /// the balance, and with it the clusters, are the same for the same picture in fewer or more pixels.
     pub kl_weight: f64,
-    /// Weight of the squared distance between the means of two views of a frame, 0 to 1e6; default 5.
+    /// Weight of the squared distance between the means of two views of a frame, for every value of the frame, 0 to 1;
+    /// default 0.0064, 5 for 784 values.
     pub pull: f64,
     /// What the ranges of the views are multiplied by, 0 to 5; default 1.
     pub strength: f64,
@@ -35,12 +41,12 @@ pub struct PretrainConfig {
 impl Default for PretrainConfig {
     fn default() -> Self {
         Self {
-            steps: 3750,
-            batch: 256,
+            steps: Count::Auto,
+            batch: Count::Auto,
             learning_rate: 1e-3,
             schedule: Schedule::Constant,
-            kl_weight: 0.5,
-            pull: 5.0,
+            kl_weight: 6.4e-4,
+            pull: 6.4e-3,
             strength: 1.0,
             deform: false,
         }
@@ -50,8 +56,13 @@ impl Default for PretrainConfig {
 impl PretrainConfig {
     pub(super) fn check(&self) -> Result<()> {
         stage("pretrain", self.batch, self.learning_rate, self.strength)?;
-        within("pretrain.kl_weight", self.kl_weight, 0.0, 1e3)?;
-        within("pretrain.pull", self.pull, 0.0, 1e6)
+        within("pretrain.kl_weight", self.kl_weight, 0.0, 0.1)?;
+        within("pretrain.pull", self.pull, 0.0, 1.0)
+    }
+
+    /// Steps and batch for so many training frames and clusters.
+    pub fn size(&self, frames: usize, clusters: usize) -> StageSize {
+        StageSize::of(self.steps, self.batch, 16.0, frames, clusters)
     }
 }
 
@@ -97,11 +108,6 @@ pub struct MixtureConfig {
     /// `collapse.restarts` allows; the last attempt goes on whatever its balance. For data whose classes are about as
     /// frequent, where a partition that puts two classes into one cluster shows in its balance.
     pub balance: f64,
-    /// Least share of the latent dimensions that stage 1 must have put to use, those whose mean varies by more than 0.01
-    /// over the frames (active units, Burda et al. 2016), 0 to 1; default 0. Below it stage 1 begins again, as for `balance`. A latent that
-    /// has collapsed to fewer dimensions than the frames need lays kinds of frames over each other: of 10 digits need 7, with
-    /// the convolutional encoder. Looked at for images only.
-    pub active_units: f64,
     /// Most frames that EM looks at, at least K; default 20,000.
     pub max_frames: usize,
     /// Most clusters that `clusters = "auto"` looks for, 3 to 64; default 16.
@@ -118,7 +124,6 @@ impl Default for MixtureConfig {
             pooling: 0.3,
             moves: 10,
             balance: 0.0,
-            active_units: 0.0,
             max_frames: 20_000,
             most_clusters: 16,
         }
@@ -135,7 +140,6 @@ impl MixtureConfig {
         at_least("mixture.max_frames", self.max_frames, clusters)?;
         within("mixture.tol", self.tol, 0.0, 1e3)?;
         within("mixture.balance", self.balance, 0.0, 1.0)?;
-        within("mixture.active_units", self.active_units, 0.0, 1.0)?;
         within("mixture.reg_covar", self.reg_covar, 0.0, 1e3)?;
         within("mixture.pooling", self.pooling, 0.0, 1.0)
     }
@@ -145,17 +149,19 @@ impl MixtureConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RefineConfig {
-    /// Training steps; default 4200.
-    pub steps: usize,
-    /// Frames a step, at least 2; default 256.
-    pub batch: usize,
+    /// Training steps; default `"auto"`, 18 times the root of the number of training frames, 300 to 20,000.
+    pub steps: Count,
+    /// Frames a step, at least 2; default `"auto"`, 32 to 256 by the number of training frames and of clusters.
+    pub batch: Count,
     /// Adam's learning rate at the start, 1e-8 to 1, from where it falls to 0 along a cosine; default 1e-3.
     pub learning_rate: f64,
     /// Whether the bound charges for I(x;c), as eq. (6.1) does as it stands; default false.
     pub charge: bool,
-    /// Weight λ of the mutual information between the clusters of a frame and of its view, 0 to 1e6; default 200.
+    /// Weight λ of the mutual information between the clusters of a frame and of its view, for every value of the frame,
+    /// 0 to 10; default 0.25, 196 for 784 values.
     pub information: f64,
-    /// Weight κ of the divergence between q(c|x) of a frame and of its view, 0 to 1e6; default 300.
+    /// Weight κ of the divergence between q(c|x) of a frame and of its view, for every value of the frame, 0 to 10;
+    /// default 0.38, 298 for 784 values.
     pub consistency: f64,
     /// What the ranges of the views are multiplied by, 0 to 5; default 0.75.
     pub strength: f64,
@@ -176,12 +182,12 @@ pub enum DecoderPasses {
 impl Default for RefineConfig {
     fn default() -> Self {
         Self {
-            steps: 4200,
-            batch: 256,
+            steps: Count::Auto,
+            batch: Count::Auto,
             learning_rate: 1e-3,
             charge: false,
-            information: 200.0,
-            consistency: 300.0,
+            information: 0.25,
+            consistency: 0.38,
             strength: 0.75,
             decoder_passes: DecoderPasses::Sampled,
         }
@@ -191,13 +197,20 @@ impl Default for RefineConfig {
 impl RefineConfig {
     pub(super) fn check(&self) -> Result<()> {
         stage("refine", self.batch, self.learning_rate, self.strength)?;
-        within("refine.information", self.information, 0.0, 1e6)?;
-        within("refine.consistency", self.consistency, 0.0, 1e6)
+        within("refine.information", self.information, 0.0, 10.0)?;
+        within("refine.consistency", self.consistency, 0.0, 10.0)
+    }
+
+    /// Steps and batch for so many training frames and clusters.
+    pub fn size(&self, frames: usize, clusters: usize) -> StageSize {
+        StageSize::of(self.steps, self.batch, 18.0, frames, clusters)
     }
 }
 
-fn stage(name: &str, batch: usize, learning_rate: f64, strength: f64) -> Result<()> {
-    at_least(&format!("{name}.batch"), batch, 2)?;
+fn stage(name: &str, batch: Count, learning_rate: f64, strength: f64) -> Result<()> {
+    if let Count::Of(batch) = batch {
+        at_least(&format!("{name}.batch"), batch, 2)?;
+    }
     within(&format!("{name}.learning_rate"), learning_rate, 1e-8, 1.0)?;
     within(&format!("{name}.strength"), strength, 0.0, 5.0)
 }

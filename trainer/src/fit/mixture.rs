@@ -3,8 +3,8 @@
 //! All training frames are encoded once. EM runs on their means m, or on a random part of them if there are too many:
 //! from several starts, of which the likeliest is kept, then with split-and-merge moves. The responsibilities that the
 //! mixture gives to all training frames then make the prior: a mean and one variance a cluster, the variances v of the
-//! posteriors among them (E14). If the components share the frames too unevenly, or too few latent dimensions are in
-//! use, the stage asks for another attempt.
+//! posteriors among them (E14). If the components share the frames more unevenly than the settings allow, or no
+//! latent dimension is in use, the stage asks for another attempt.
 
 use burn::module::Module;
 use rand::seq::SliceRandom;
@@ -15,11 +15,10 @@ use super::count;
 use super::event::{Event, Observer};
 use super::metrics::{MixtureReport, Totals};
 use super::stage::{Ended, StageStart};
-use crate::config::{CheckedConfig, Clusters};
+use crate::config::{CheckedConfig, Count};
 use crate::data::Frames;
 use crate::error::{Error, Result};
 use crate::fitted::latents;
-use crate::frame::FrameKind;
 use crate::gmm::{self, CovarianceType, Estimator, Fit, Moments, Points, Settings};
 use crate::rng::{Purpose, stream};
 use crate::stage::StageName;
@@ -44,8 +43,8 @@ pub fn run(
     let device = model.prior.mu_c.val().device();
     let (means, total_variances) = latents(&model, frames, &device)?;
     let (k, candidates) = match config.clusters {
-        Clusters::Count(k) => (k, None),
-        Clusters::Auto => {
+        Count::Of(k) => (k, None),
+        Count::Auto => {
             let c = &config.mixture;
             let (k, candidates) =
                 count::choose(&means, config.latent, &settings(config), c.most_clusters, config.seed)?;
@@ -61,7 +60,7 @@ pub fn run(
         return Err(Error::Diverged {
             what: "a covariance of the mixture".into(),
             stage: StageName::Pretrain,
-            step: config.pretrain.steps,
+            step: config.pretrain.size(frames.len(), config.clusters()).steps,
             kept: None,
         });
     };
@@ -81,13 +80,11 @@ pub fn run(
 
 /// Why training should begin again from other weights, if it should.
 fn fault(config: &CheckedConfig, report: &MixtureReport) -> Option<String> {
-    let (c, balance, units) = (&config.mixture, report.clusters.balance, report.active_units);
-    let image = config.kind() == FrameKind::Image;
-    if balance < c.balance {
-        Some(format!("H(q̄) / log K of EM is {balance:.3}, below mixture.balance = {}", c.balance))
-    } else if image && (units as f64) < c.active_units * config.latent as f64 {
-        let of = config.latent;
-        Some(format!("{units} of {of} latent dimensions are in use, below mixture.active_units = {}", c.active_units))
+    let (least, balance) = (config.mixture.balance, report.clusters.balance);
+    if report.active_units == 0 {
+        Some("the latents of stage 1 do not tell frames apart".into())
+    } else if balance < least {
+        Some(format!("H(q̄) / log K of EM is {balance:.3}, below mixture.balance = {least}"))
     } else {
         None
     }

@@ -27,7 +27,7 @@ pub use throughput::throughput;
 
 use burn::tensor::Device;
 
-use crate::config::{AugmentKind, CheckedConfig};
+use crate::config::{AugmentKind, CheckedConfig, Count};
 use crate::data::Frames;
 use crate::error::{Error, Result};
 use crate::files::sha256;
@@ -92,17 +92,26 @@ pub fn fit_on(
     }))
 }
 
-/// Whether `count` frames fill a batch of each stage, and two a cluster, once some are kept to calibrate.
+/// Whether there are two frames a cluster, and a batch of each stage as the settings say, among `count` frames of which
+/// some are kept to calibrate.
 ///
 /// # Errors
 /// [`Error::Config`] if they do not.
 pub fn check_count(config: &CheckedConfig, count: usize) -> Result<()> {
-    let least = config.pretrain.batch.max(config.refine.batch).max(2 * config.clusters());
-    if count < least + kept_from_training(count) {
-        return Err(Error::config(
-            "pretrain.batch, refine.batch",
-            format!("{count} frames are too few for batches of {least}; lower the batch size or bring more frames"),
-        ));
+    let (kept, k) = (kept_from_training(count), config.clusters());
+    let least = 2 * k + kept;
+    if count < least {
+        let why = format!("{count} frames are too few for {k} clusters, which need {least}; bring more frames");
+        return Err(Error::config("clusters", why));
+    }
+    let (n, batches) = (count - kept, [("pretrain", &config.pretrain.batch), ("refine", &config.refine.batch)]);
+    for (stage, batch) in batches {
+        if let Count::Of(batch) = *batch
+            && n < batch
+        {
+            let why = format!("{count} frames, {kept} of them kept to calibrate, are too few for batches of {batch}");
+            return Err(Error::config(format!("{stage}.batch"), why + "; lower it or leave it out"));
+        }
     }
     Ok(())
 }

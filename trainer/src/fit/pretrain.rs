@@ -27,6 +27,7 @@ pub fn run(
     observer: &mut Observer<'_>,
 ) -> Result<Option<ClusterVae>> {
     let c = &config.pretrain;
+    let size = c.size(data.training().len(), config.clusters());
     let mut augment = config.augment.clone();
     if !c.deform {
         (augment.elastic, augment.thickness) = (0.0, 0.0);
@@ -35,7 +36,7 @@ pub fn run(
     // All views are the same frame if nothing changes it.
     let views = if views_from.are_frames() { 1 } else { VIEWS };
     let batch = StageBatch {
-        frames: c.batch,
+        frames: size.batch,
         views,
         noise_rows: views,
         clusters: None,
@@ -43,21 +44,21 @@ pub fn run(
     };
     let stage = Stage {
         name: StageName::Pretrain,
-        steps: c.steps,
+        steps: size.steps,
         plan: data.plan(config, views_from, batch),
         store: &data.store,
-        learning_rate: &|step| c.schedule.at(c.learning_rate, step, c.steps),
+        learning_rate: &|step| c.schedule.at(c.learning_rate, step, size.steps),
         objective: &|_, spread, batch, _| objective(config, spread, batch),
         held_out: None,
     };
     stage.run(start, &data.devices, observer)
 }
 
-/// The loss of one batch: -reconstruction + KL(q(z|x) ‖ N(0,I)) · `kl_weight` + ‖difference of the means of two
-/// views‖² · `pull`, each a mean over the batch.
+/// The loss of one batch: -reconstruction + (KL(q(z|x) ‖ N(0,I)) · `kl_weight` + ‖difference of the means of two
+/// views‖² · `pull`) · P, each a mean over the batch.
 fn objective(config: &CheckedConfig, spread: &Spread<'_>, batch: &Batch) -> StepOutcome {
-    let b = config.pretrain.batch;
     let frames = batch.frames.clone();
+    let [b, p] = frames.dims();
     let seen = batch.views.clone().unwrap_or_else(|| frames.clone());
     let views = seen.dims()[0] / b;
     let posterior = spread.encode(seen);
@@ -68,8 +69,8 @@ fn objective(config: &CheckedConfig, spread: &Spread<'_>, batch: &Batch) -> Step
     let first = posterior.mu_z.clone().narrow(0, 0, b);
     let second = posterior.mu_z.narrow(0, (views - 1) * b, b);
     let distance = (first - second).square().sum_dim(1).mean();
-    let loss =
-        -reconstruction.clone() + kl.clone() * config.pretrain.kl_weight + distance.clone() * config.pretrain.pull;
+    let beside = kl.clone() * config.pretrain.kl_weight + distance.clone() * config.pretrain.pull;
+    let loss = -reconstruction.clone() + beside * p as f64;
     StepOutcome {
         values: vec![
             ("reconstruction", reconstruction),

@@ -1,7 +1,7 @@
 //! Stage 3: the bound of eq. (6.1), with its charge on information given back (E12).
 //!
-//! Maximised is reconstruction + alignment + latent entropy + λ I(c;c') - κ inconsistency, where c is
-//! the cluster of a frame and c' that of a random view of it. Term 3, -KL(q(c|x) ‖ p(c)), is reported
+//! Maximised is reconstruction + alignment + latent entropy + P (λ I(c;c') - κ inconsistency), where P is the number of
+//! values of a frame, c the cluster of a frame and c' that of a random view of it. Term 3, -KL(q(c|x) ‖ p(c)), is reported
 //! but not maximised, unless `refine.charge` asks for it: it charges for I(x;c), which is what a clustering is for.
 
 use burn::module::Module;
@@ -37,13 +37,14 @@ pub fn run(
     observer: &mut Observer<'_>,
 ) -> Result<Option<ClusterVae>> {
     let c = &config.refine;
+    let size = c.size(data.training().len(), config.clusters());
     let looked_at = data.held_out.select(&(0..data.held_out.len().min(BOUND_FRAMES)).collect::<Vec<_>>());
     let inner = data.devices[0].clone().inner();
     let views_from = data.views(config, &config.augment, c.strength);
     // No cluster is drawn where the decoder runs for every cluster.
     let exact = c.decoder_passes == DecoderPasses::Exact || config.cluster_posterior == ClusterPosterior::MeanField;
     let batch = StageBatch {
-        frames: c.batch,
+        frames: size.batch,
         views: usize::from(!views_from.are_frames()),
         noise_rows: 1,
         clusters: (!exact).then(|| config.clusters()),
@@ -52,27 +53,27 @@ pub fn run(
     let report = |model: &ClusterVae| bound(&model.valid(), config, &looked_at, BOUND_SAMPLES, &inner);
     let stage = Stage {
         name: StageName::Refine,
-        steps: c.steps,
+        steps: size.steps,
         plan: data.plan(config, views_from, batch),
         store: &data.store,
-        learning_rate: &|step| Schedule::Cosine.at(c.learning_rate, step, c.steps),
-        objective: &|model, spread, batch, step| objective(config, model, spread, batch, step),
+        learning_rate: &|step| Schedule::Cosine.at(c.learning_rate, step, size.steps),
+        objective: &|model, spread, batch, step| objective(config, model, spread, batch, step as f64 / size.steps as f64),
         held_out: data.reports_bounds.then_some(&report as &Bounds<'_>),
     };
     stage.run(start, &data.devices, observer)
 }
 
-/// The loss of one batch, its terms, and the mean cluster distribution; `step` counts from 0.
+/// The loss of one batch, its terms, and the mean cluster distribution; `done` is the share of the stage before it.
 fn objective(
     config: &CheckedConfig,
     model: &ClusterVae,
     spread: &Spread<'_>,
     batch: &Batch,
-    step: usize,
+    done: f64,
 ) -> StepOutcome {
     let c = &config.refine;
-    let b = c.batch;
     let frames = batch.frames.clone();
+    let [b, p] = frames.dims();
     // Without a view, a frame is its own.
     let views = usize::from(batch.views.is_some());
     let input = Tensor::cat(std::iter::once(frames.clone()).chain(batch.views.clone()).collect(), 0);
@@ -105,14 +106,15 @@ fn objective(
     let between = information::between_views(log_gamma.clone(), log_gamma_view.clone());
     let inconsistency = information::inconsistency(log_gamma.clone(), log_gamma_view);
     let bound = if c.charge { terms.total() } else { terms.total() + terms.cluster_kl.clone() };
-    let mut loss = -bound.mean() - between.clone() * c.information + inconsistency.clone() * c.consistency;
+    let beside = inconsistency.clone() * c.consistency - between.clone() * c.information;
+    let mut loss = -bound.mean() + beside * p as f64;
     // Not for `gmm`: its soft start lets the information terms mend what EM got wrong (without teaching ACC 0.986,
     // taught EM's responsibilities 0.974; complete MNIST, seed 1).
     if config.cluster_posterior == ClusterPosterior::Amortised {
-        let left = (1.0 - step as f64 / (TEACHING_SHARE * c.steps as f64)).max(0.0);
+        let left = (1.0 - done / TEACHING_SHARE).max(0.0);
         let teacher = optimum::log_responsibilities(alignment).detach().exp();
         let cross_entropy = -elbo::expectation(teacher, log_gamma.clone()).mean();
-        loss = loss + cross_entropy * (left * c.consistency);
+        loss = loss + cross_entropy * (left * c.consistency * p as f64);
     }
     let total = terms.total();
     StepOutcome {

@@ -32,7 +32,7 @@ pub fn throughput(
     steps: usize,
 ) -> Result<Vec<f64>> {
     let mut config = (**config).clone();
-    (config.pretrain.steps, config.refine.steps) = (steps * (rounds + 1), steps * (rounds + 1));
+    (config.pretrain.steps, config.refine.steps) = ((steps * (rounds + 1)).into(), (steps * (rounds + 1)).into());
     let config = config.check(frames.shape)?;
     let (scaling, likelihood) = scaling_and_likelihood(&config, frames)?;
     let data = TrainingData {
@@ -58,9 +58,14 @@ pub fn throughput(
         ControlFlow::Continue(())
     };
     let start = StageStart { model, attempt: 0, data_sha256: "", unfinished: None };
+    let (n, k) = (data.training().len(), config.clusters());
     let batch = match stage {
-        StageName::Pretrain => pretrain::run(&config, start, &data, &mut observer).map(|_| config.pretrain.batch)?,
-        StageName::Refine => refine::run(&config, start, &data, &mut observer).map(|_| config.refine.batch)?,
+        StageName::Pretrain => {
+            pretrain::run(&config, start, &data, &mut observer).map(|_| config.pretrain.size(n, k).batch)?
+        }
+        StageName::Refine => {
+            refine::run(&config, start, &data, &mut observer).map(|_| config.refine.size(n, k).batch)?
+        }
         StageName::Mixture => return Err(Error::config("stage", "the mixture has no steps; pretrain or refine")),
     };
     if let Some(fault) = fault {
