@@ -34,6 +34,8 @@ pub enum Purpose {
     Report,
     /// The amortised critic; 0 draws its frames, 1 its weights, 2 and on the batch of a step.
     Critic,
+    /// Frames, and their maps, by which it is found how far maps may go.
+    Reach,
 }
 
 /// The stream of random numbers for `purpose` and `index` of a run with this seed.

@@ -82,6 +82,18 @@ impl<'a> Progress<'a> {
                 self.line(&format!("looking for the nearest of {frames} frames (minutes for tens of thousands)"));
                 return ControlFlow::Continue(());
             }
+            Event::Values(found) => {
+                let then = if found.holds() { "so it is the model" } else { "so a network is trained" };
+                self.line(&format!(
+                    "mixture on the values: two halves of the frames agree to {:.3} (NMI, {} asked), {then}",
+                    found.stability, found.least
+                ));
+                return self.log(found);
+            }
+            Event::Weaker { strength } => {
+                self.line(&format!("views: maps at {strength:.2} of their ranges, past which they leave augment.reach"));
+                return self.log(&serde_json::json!({ "map_strength": strength }));
+            }
             Event::Stage { name, steps } => {
                 self.begin(name, steps);
                 return ControlFlow::Continue(());
@@ -106,6 +118,12 @@ impl<'a> Progress<'a> {
                     report.components, report.log_likelihood, report.clusters.balance
                 ));
                 return self.log(report);
+            }
+            Event::Chosen(choice) => {
+                let all: Vec<String> = choice.agreements.iter().map(|a| format!("{a:.3}")).collect();
+                let (n, chosen) = (all.len(), choice.chosen + 1);
+                self.line(&format!("start {chosen} of {n} agrees best with the others (NMI {})", all.join(", ")));
+                return self.log(choice);
             }
             Event::Restart { restarts, why } => {
                 self.line(&format!("the clusters collapsed: {why}; starting again ({restarts})"));

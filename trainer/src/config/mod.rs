@@ -13,7 +13,7 @@ mod verdicts;
 mod views;
 
 pub use count::Count;
-pub use networks::{ClusterPosterior, DecoderConfig, EncoderConfig, LikelihoodChoice};
+pub use networks::{ClusterPosterior, DecoderConfig, EncoderConfig, EncoderKind, LikelihoodChoice};
 pub use presets::Preset;
 pub use size::StageSize;
 pub use stages::{DecoderPasses, MixtureConfig, PretrainConfig, RefineConfig, Schedule};
@@ -173,6 +173,25 @@ impl CheckedConfig {
         let mut config = self.clone();
         // Seeds of users are small numbers; this keeps attempts apart from them and from each other.
         config.config.seed ^= (attempt as u64) << 48;
+        config
+    }
+
+    /// The same settings for one of several starts of stage 1; start 0 has the attempt's own seed.
+    pub fn start(&self, start: usize) -> Self {
+        let mut config = self.clone();
+        config.config.seed ^= (start as u64) << 40;
+        config
+    }
+
+    /// The same settings once the encoder is known to be a linear map of `values` values.
+    pub fn with_identity(&self, values: usize) -> Self {
+        let mut config = self.clone();
+        config.config.latent = values;
+        config.config.cluster_posterior = ClusterPosterior::Gmm;
+        (config.config.encoder.kind, config.config.augment.kind) = (EncoderKind::Identity, AugmentKind::None);
+        (config.config.encoder.channels, config.config.encoder.hidden) = (Vec::new(), Vec::new());
+        // A value and its negative, since the decoder has a ReLU in between.
+        config.config.decoder.hidden = vec![2 * values];
         config
     }
 

@@ -17,10 +17,24 @@ pub enum ClusterPosterior {
     Amortised,
 }
 
+/// What the encoder is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EncoderKind {
+    /// For rows of at most 64 features, `identity` if mixtures of two halves of the frames agree there; else `network`.
+    Auto,
+    /// Layers that are trained.
+    Network,
+    /// A linear map that whitens the values, so that the mixture of section 5 on the values themselves is the model.
+    Identity,
+}
+
 /// q(z|x): convolutions with stride 2 (images only), then dense layers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct EncoderConfig {
+    /// What the encoder is; default `auto`. What follows is of networks.
+    pub kind: EncoderKind,
     /// Output channels of each convolution, each at least 1; empty for none, and ignored unless frames are images;
     /// default 16, 32.
     pub channels: Vec<usize>,
@@ -32,7 +46,7 @@ pub struct EncoderConfig {
 
 impl Default for EncoderConfig {
     fn default() -> Self {
-        Self { channels: vec![16, 32], kernel: 5, hidden: vec![128] }
+        Self { kind: EncoderKind::Auto, channels: vec![16, 32], kernel: 5, hidden: vec![128] }
     }
 }
 

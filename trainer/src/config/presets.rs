@@ -66,7 +66,7 @@ impl Config {
         let mut config = Self::default();
         let (pretrain, refine) = (&mut config.pretrain, &mut config.refine);
         (pretrain.steps, pretrain.batch, pretrain.learning_rate) = (2000.into(), 128.into(), 3e-3);
-        pretrain.schedule = Schedule::Cosine;
+        (pretrain.schedule, pretrain.starts) = (Schedule::Cosine, 1.into());
         (refine.steps, refine.batch, refine.learning_rate) = (1000.into(), 128.into(), 2e-3);
         (refine.information, refine.consistency, refine.strength) = (0.128, 0.128, 1.0);
         // Elastic views were not measured on so few frames.

@@ -15,6 +15,9 @@ pub struct PretrainConfig {
     pub steps: Count,
     /// Frames a step, at least 2; default `"auto"`, 32 to 256 by the number of training frames and of clusters.
     pub batch: Count,
+    /// Starts from different weights, 1 to 100, of which the one goes on whose clusters agree best with those of the
+    /// others; default `"auto"`, 5 for up to 10,000 training frames, 3 for more.
+    pub starts: Count,
     /// Adam's learning rate at the start, 1e-8 to 1; default 1e-3.
     pub learning_rate: f64,
     /// What becomes of the learning rate over the stage; default constant.
@@ -43,6 +46,7 @@ impl Default for PretrainConfig {
         Self {
             steps: Count::Auto,
             batch: Count::Auto,
+            starts: Count::Auto,
             learning_rate: 1e-3,
             schedule: Schedule::Constant,
             kl_weight: 6.4e-4,
@@ -56,6 +60,10 @@ impl Default for PretrainConfig {
 impl PretrainConfig {
     pub(super) fn check(&self) -> Result<()> {
         stage("pretrain", self.batch, self.learning_rate, self.strength)?;
+        if let Count::Of(starts) = self.starts {
+            at_least("pretrain.starts", starts, 1)?;
+            at_most("pretrain.starts", starts, 100)?;
+        }
         within("pretrain.kl_weight", self.kl_weight, 0.0, 0.1)?;
         within("pretrain.pull", self.pull, 0.0, 1.0)
     }
@@ -63,6 +71,15 @@ impl PretrainConfig {
     /// Steps and batch for so many training frames and clusters.
     pub fn size(&self, frames: usize, clusters: usize) -> StageSize {
         StageSize::of(self.steps, self.batch, 16.0, frames, clusters)
+    }
+
+    /// Number of starts for so many training frames.
+    pub fn starts(&self, frames: usize) -> usize {
+        match self.starts {
+            Count::Of(starts) => starts,
+            Count::Auto if frames <= 10_000 => 5,
+            Count::Auto => 3,
+        }
     }
 }
 

@@ -9,24 +9,25 @@ use crate::error::Result;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CollapseConfig {
-    /// Least I(x;c) / log K, 0 to 1; default 0.1.
+    /// Least I(x;c) / H(q̄), 0 to 1: how much of what the clusters could tell of a frame they do tell; default 0.1.
     pub information: f64,
-    /// Least H(q̄) / log K, 0 to 1; default 0.5.
-    pub balance: f64,
+    /// Least share of the clusters that are active, 0 to 1; default 0.5. Two are asked for at least. A rare cluster is
+    /// active too, from a fiftieth of an even share of the frames on.
+    pub active: f64,
     /// How often training may start again, at most 100; default 2.
     pub restarts: usize,
 }
 
 impl Default for CollapseConfig {
     fn default() -> Self {
-        Self { information: 0.1, balance: 0.5, restarts: 2 }
+        Self { information: 0.1, active: 0.5, restarts: 2 }
     }
 }
 
 impl CollapseConfig {
     pub(super) fn check(&self) -> Result<()> {
         within("collapse.information", self.information, 0.0, 1.0)?;
-        within("collapse.balance", self.balance, 0.0, 1.0)?;
+        within("collapse.active", self.active, 0.0, 1.0)?;
         at_most("collapse.restarts", self.restarts, 100)
     }
 }

@@ -52,6 +52,10 @@ pub struct AugmentConfig {
     pub dropout: f64,
     /// How many of the nearest frames may stand for a view, 1 to 1000; default 10.
     pub neighbours: usize,
+    /// How far maps may move an image, as a squared distance, in those to its nearest neighbour (medians, among 2000
+    /// images), 0.01 to 1e6; default 2.1. Where the ranges above go further, all of them shrink by one factor, which
+    /// training tells.
+    pub reach: f64,
 }
 
 impl Default for AugmentConfig {
@@ -68,6 +72,7 @@ impl Default for AugmentConfig {
             noise: 0.1,
             dropout: 0.1,
             neighbours: 10,
+            reach: 2.1,
         }
     }
 }
@@ -83,6 +88,7 @@ impl AugmentConfig {
         within("augment.warp", self.warp, 0.0, 0.3)?;
         within("augment.noise", self.noise, 0.0, 10.0)?;
         within("augment.dropout", self.dropout, 0.0, 0.99)?;
+        within("augment.reach", self.reach, 0.01, 1e6)?;
         at_least("augment.neighbours", self.neighbours, 1)?;
         at_most("augment.neighbours", self.neighbours, 1000)
     }

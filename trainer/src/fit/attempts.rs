@@ -3,9 +3,11 @@
 use burn::module::Module;
 
 use super::balance::Balance;
-use super::checkpoint::Checkpoint;
+use super::checkpoint::{Checkpoint, Place, Start};
 use super::event::{Event, Observer};
+use super::metrics::Totals;
 use super::stage::{Ended, StageStart};
+use super::starts::Choice;
 use super::training_data::TrainingData;
 use super::{mixture, pretrain, refine};
 use crate::config::CheckedConfig;
@@ -53,11 +55,22 @@ impl Attempts<'_> {
     /// One attempt: random weights, the stages, and the verdict on the clusters.
     fn attempt(&self, attempt: usize, resume: Option<Checkpoint>, observer: &mut Observer<'_>) -> Result<Ended> {
         let config = self.config.attempt(attempt);
-        let mut init = Init { rng: stream(config.seed, Purpose::Weights, 0), device: &self.data.devices[0] };
-        let fresh = ClusterVae::new(&config, self.data.training().shape, self.likelihood, &mut init);
-        let start = StageStart { model: fresh, attempt, data_sha256: self.data_sha256, unfinished: resume };
-        let ended = stages(config.clone(), start, self.data, observer)?;
-        let Ended::Model(model) = ended else { return Ok(ended) };
+        let (started, resume) = match resume {
+            // A mixture is saved once one is chosen, so what is left after it is stage 3.
+            Some(saved) if saved.place.stage > StageName::Pretrain => {
+                (saved.model(self.fresh(&config).keep_clusters(saved.clusters))?, Some(saved))
+            }
+            resume => match self.start(&config, attempt, resume, observer)? {
+                Ended::Model(model) => (*model, None),
+                ended => return Ok(ended),
+            },
+        };
+        // It may be the mixture that found how many clusters there are.
+        let config = config.with_clusters(started.prior.clusters());
+        let place = Place { attempt, start: self.starts(), stage: StageName::Refine, step: 0 };
+        let unfinished = resume.filter(|saved| saved.place.stage == StageName::Refine);
+        let start = StageStart { model: started, place, starts: &[], data_sha256: self.data_sha256, unfinished };
+        let Some(model) = refine::run(&config, start, self.data, observer)? else { return Ok(Ended::Stopped) };
         let model = model.valid();
         let balance = Balance::of_model(&model, self.data.training())?;
         Ok(match balance.fault(&config.collapse, model.prior.clusters()) {
@@ -65,45 +78,64 @@ impl Attempts<'_> {
             None => Ended::Model(Box::new(model)),
         })
     }
-}
 
-/// Runs the stages one after another; those before the unfinished one, if there is one, are done.
-fn stages(
-    mut config: CheckedConfig,
-    start: StageStart<'_>,
-    data: &TrainingData,
-    observer: &mut Observer<'_>,
-) -> Result<Ended> {
-    let StageStart { mut model, attempt, data_sha256, unfinished: mut resume } = start;
-    let first = first_stage(resume.as_ref());
-    if let Some(saved) = &resume {
-        if saved.place.stage > StageName::Pretrain {
-            config = config.with_clusters(saved.clusters);
-        }
-        model = saved.model(model.keep_clusters(saved.clusters))?;
+    /// Number of starts of stage 1.
+    fn starts(&self) -> usize {
+        self.config.pretrain.starts(self.data.training().len())
     }
-    for stage in StageName::ALL.into_iter().filter(|stage| *stage >= first) {
-        let unfinished = resume.take().filter(|saved| saved.place.stage == stage);
-        let start = StageStart { model, attempt, data_sha256, unfinished };
-        let ended = match stage {
-            StageName::Pretrain => pretrain::run(&config, start, data, observer)?.into(),
-            StageName::Mixture => mixture::run(&config, start, data.training(), observer)?,
-            StageName::Refine => refine::run(&config, start, data, observer)?.into(),
+
+    /// A model with the random weights of the seed in `config`.
+    fn fresh(&self, config: &CheckedConfig) -> ClusterVae {
+        let mut init = Init { rng: stream(config.seed, Purpose::Weights, 0), device: &self.data.devices[0] };
+        ClusterVae::new(config, self.data.training().shape, self.likelihood, &mut init)
+    }
+
+    /// Stages 1 and 2, of the start that agrees best with the others; from `resume` on if it is there.
+    fn start(
+        &self,
+        config: &CheckedConfig,
+        attempt: usize,
+        mut resume: Option<Checkpoint>,
+        observer: &mut Observer<'_>,
+    ) -> Result<Ended> {
+        let count = self.starts();
+        let mut ended = resume.as_mut().map(|saved| std::mem::take(&mut saved.starts)).unwrap_or_default();
+        let mut last = None;
+        for start in ended.len()..count {
+            let of_start = config.start(start);
+            let unfinished = resume.take();
+            let fresh = self.fresh(&of_start);
+            let model = match &unfinished {
+                Some(saved) => saved.model(fresh)?,
+                None => fresh,
+            };
+            let place = Place { attempt, start, stage: StageName::Pretrain, step: 0 };
+            let stage = StageStart { model, place, starts: &ended, data_sha256: self.data_sha256, unfinished };
+            let Some(model) = pretrain::run(&of_start, stage, self.data, observer)? else { return Ok(Ended::Stopped) };
+            let Some(started) = mixture::run(&of_start, model, self.data.training(), observer)? else {
+                return Ok(Ended::Stopped);
+            };
+            if count > 1 {
+                ended.push(Start::new(&started.model, started.clusters.clone())?);
+            }
+            last = Some(started);
+        }
+        let (model, fault) = if count > 1 {
+            let choice = Choice::of(&ended);
+            if observer(Event::Chosen(&choice)).is_break() {
+                return Ok(Ended::Stopped);
+            }
+            (ended[choice.chosen].model(self.fresh(config))?, None)
+        } else {
+            let Some(started) = last else { return Ok(Ended::Stopped) };
+            (started.model, started.fault)
         };
-        let Ended::Model(trained) = ended else { return Ok(ended) };
-        model = *trained;
-        if stage == StageName::Mixture {
-            // It may be the mixture that finds how many clusters there are.
-            config = config.with_clusters(model.prior.clusters());
+        if let Some(why) = fault.filter(|_| attempt < config.collapse.restarts) {
+            return Ok(Ended::Again(why));
         }
-    }
-    Ok(Ended::Model(Box::new(model)))
-}
-
-/// The stage to begin with; a mixture is saved once it is fitted, so what is left after it is stage 3.
-fn first_stage(saved: Option<&Checkpoint>) -> StageName {
-    match saved.map(|saved| saved.place.stage) {
-        None | Some(StageName::Pretrain) => StageName::Pretrain,
-        Some(StageName::Mixture | StageName::Refine) => StageName::Refine,
+        let place = Place { attempt, start: count, stage: StageName::Mixture, step: 1 };
+        let mut checkpoint = || Checkpoint::new(place, self.data_sha256, &model, None, Totals::default(), &[]);
+        let flow = observer(Event::Step { done: 1, checkpoint: &mut checkpoint });
+        Ok(if flow.is_continue() { Ended::Model(Box::new(model)) } else { Ended::Stopped })
     }
 }

@@ -9,7 +9,9 @@ use crate::fitted::{encode, to_host};
 use crate::model::ClusterVae;
 
 /// Share of the frames, relative to 1/K, above which a cluster counts as active.
-const ACTIVE_SHARE: f64 = 0.1;
+const ACTIVE_SHARE: f64 = 0.02;
+/// Fewest active clusters of a clustering.
+const MIN_ACTIVE: f64 = 2.0;
 /// Largest number of frames that the verdict looks at.
 const LOOK_AT: usize = 5000;
 
@@ -22,7 +24,7 @@ pub struct Balance {
     pub balance: f64,
     /// Smallest share of the frames that a cluster has, `[0, 1/K]`.
     pub smallest_share: f64,
-    /// Number of clusters with more than a tenth of an even share of the frames.
+    /// Number of clusters with more than a fiftieth of an even share of the frames.
     pub active_clusters: usize,
 }
 
@@ -64,13 +66,17 @@ impl Balance {
         Ok(Self::of_responsibilities(&responsibilities, model.prior.clusters()))
     }
 
-    /// The measure that is below its bound in `config`, in words; None if neither is.
+    /// The measure that is below its bound in `config`, in words; None if neither is. How even the shares are does not
+    /// matter: most of a stream is ordinary.
     pub fn fault(&self, config: &CollapseConfig, clusters: usize) -> Option<String> {
-        let information = self.mutual_information / (clusters as f64).ln();
-        if information.is_nan() || information < config.information {
-            Some(format!("I(x;c) / log K is {information:.3}, below collapse.information = {}", config.information))
-        } else if self.balance.is_nan() || self.balance < config.balance {
-            Some(format!("H(q̄) / log K is {:.3}, below collapse.balance = {}", self.balance, config.balance))
+        let (active, entropy) = (self.active_clusters, self.balance * (clusters as f64).ln());
+        let information = if entropy > 0.0 { (self.mutual_information / entropy).max(0.0) } else { 0.0 };
+        let least = (config.active * clusters as f64).max(MIN_ACTIVE);
+        if self.balance.is_nan() || (active as f64) < least {
+            let asked = config.active;
+            Some(format!("{active} of {clusters} clusters are active, below collapse.active = {asked} (2 at least)"))
+        } else if information.is_nan() || information < config.information {
+            Some(format!("I(x;c) / H(q̄) is {information:.3}, below collapse.information = {}", config.information))
         } else {
             None
         }
@@ -94,8 +100,13 @@ mod tests {
         let bounds = CollapseConfig::default();
         assert_eq!(clear.fault(&bounds, 2), None);
         assert!(uniform.fault(&bounds, 2).unwrap().contains("collapse.information"));
-        let uneven = Balance::new(&[0.97, 0.01, 0.01, 0.01], 0.0);
-        assert!(uneven.fault(&CollapseConfig { information: 0.0, ..bounds }, 4).unwrap().contains("collapse.balance"));
+        // Rare clusters are no collapse; one that has almost all is.
+        let rare = Balance::new(&[0.97, 0.01, 0.01, 0.01], 0.0);
+        assert_eq!((rare.active_clusters, rare.fault(&bounds, 4)), (4, None));
+        let almost_all = Balance::new(&[0.999, 0.001], 0.0);
+        assert!(almost_all.fault(&bounds, 2).unwrap().contains("collapse.active"));
+        let half_empty = Balance::new(&[0.5, 0.5, 0.0, 0.0, 0.0], 0.0);
+        assert!(half_empty.fault(&bounds, 5).unwrap().contains("2 of 5 clusters are active"));
         let unknown = Balance::new(&[f64::NAN, 1.0], 0.0);
         assert!(unknown.fault(&CollapseConfig::default(), 2).is_some());
     }

@@ -1,7 +1,8 @@
 //! The state of a training between two steps: all that the rest of it depends on.
 //!
 //! Random numbers need no place here, since every step draws from a stream of its own. The bytes are a line of
-//! JSON (what, and how long each part is), then the parts: weights, Adam's moments, sums of the epoch so far.
+//! JSON (what, and how long each part is), then the parts: weights, Adam's moments, sums of the epoch so far, and two for
+//! each start of stage 1 that came to an end before.
 
 use burn::module::Module;
 use burn::optim::ModuleOptimizer;
@@ -23,6 +24,8 @@ const VERSION: u32 = 3;
 pub struct Place {
     /// Number of restarts before.
     pub attempt: usize,
+    /// Number of starts of stage 1 before, in this attempt; all of them once one is chosen.
+    pub start: usize,
     /// Stage that was under way.
     pub stage: StageName,
     /// Number of steps of the stage that are done; 1 for a mixture that is fitted.
@@ -44,6 +47,44 @@ pub struct Checkpoint {
     optimizer: Vec<u8>,
     /// Sums over the steps of the epoch so far.
     pub(super) totals: Totals,
+    /// The starts of stage 1 that came to an end before, as long as none is chosen.
+    pub(super) starts: Vec<Start>,
+}
+
+/// A start of stage 1 that came to an end, and what EM made of it.
+#[derive(Clone)]
+pub struct Start {
+    /// All weights, Burn's own format.
+    weights: Vec<u8>,
+    /// Cluster of every training frame, below K.
+    pub clusters: Vec<u8>,
+    /// Number of clusters K of the model.
+    pub count: usize,
+}
+
+impl Start {
+    /// The start that ended with `model`, whose mixture put the training frames into `clusters`.
+    pub fn new(model: &ClusterVae, clusters: Vec<u8>) -> Result<Self> {
+        Ok(Self { weights: weights_of(model)?, clusters, count: model.prior.clusters() })
+    }
+
+    /// The model, its weights read into `empty`, a model of the same form.
+    pub fn model(&self, empty: ClusterVae) -> Result<ClusterVae> {
+        read_weights(&self.weights, empty.keep_clusters(self.count))
+    }
+}
+
+/// All weights in Burn's own format. `valid` brings the running statistics of the normalisation up to date, which the
+/// record alone does not.
+fn weights_of(model: &ClusterVae) -> Result<Vec<u8>> {
+    let bytes = model.valid().into_record().into_bytes();
+    Ok(bytes.map_err(|e| Error::resource("checkpoint", e))?.to_vec())
+}
+
+fn read_weights(weights: &[u8], empty: ClusterVae) -> Result<ClusterVae> {
+    ModuleRecord::from_bytes(Bytes::from_bytes_vec(weights.to_vec()))
+        .and_then(|record| empty.try_load_record(record))
+        .map_err(|e| Error::model("checkpoint", e))
 }
 
 #[derive(Serialize, Deserialize)]
@@ -53,7 +94,9 @@ struct Header {
     data_sha256: String,
     clusters: usize,
     steps: usize,
-    lengths: [usize; 3],
+    lengths: Vec<usize>,
+    /// K of each start that came to an end.
+    starts: Vec<usize>,
     sha256: String,
 }
 
@@ -65,23 +108,20 @@ impl Checkpoint {
         model: &ClusterVae,
         optimizer: Option<&ModuleOptimizer>,
         totals: Totals,
+        starts: &[Start],
     ) -> Result<Self> {
-        let fault = |e: &dyn std::fmt::Display| Error::resource("checkpoint", e);
-        // `valid` brings the running statistics of the normalisation up to date, which the record alone does not.
-        let weights = model.valid().into_record().into_bytes().map_err(|e| fault(&e))?.to_vec();
+        let weights = weights_of(model)?;
         let optimizer = match optimizer {
-            Some(optimizer) => optimizer.into_bytes().map_err(|e| fault(&e))?.to_vec(),
+            Some(optimizer) => optimizer.into_bytes().map_err(|e| Error::resource("checkpoint", e))?.to_vec(),
             None => Vec::new(),
         };
-        let clusters = model.prior.clusters();
-        Ok(Self { place, data_sha256: data_sha256.to_owned(), clusters, weights, optimizer, totals })
+        let (clusters, starts) = (model.prior.clusters(), starts.to_vec());
+        Ok(Self { place, data_sha256: data_sha256.to_owned(), clusters, weights, optimizer, totals, starts })
     }
 
     /// The model that was saved, its weights read into `empty`, a model of the same form.
     pub(crate) fn model(&self, empty: ClusterVae) -> Result<ClusterVae> {
-        ModuleRecord::from_bytes(Bytes::from_bytes_vec(self.weights.clone()))
-            .and_then(|record| empty.try_load_record(record))
-            .map_err(|e| Error::model("checkpoint", e))
+        read_weights(&self.weights, empty)
     }
 
     /// The optimiser that was saved, its moments read into `empty`; `empty` itself after the mixture.
@@ -96,7 +136,8 @@ impl Checkpoint {
     /// The checkpoint as the bytes of a file.
     pub fn encode(&self) -> Result<Vec<u8>> {
         let sums: Vec<u8> = self.totals.sums.iter().flat_map(|v| v.to_le_bytes()).collect();
-        let parts = [&self.weights[..], &self.optimizer, &sums];
+        let mut parts = vec![&self.weights[..], &self.optimizer, &sums];
+        parts.extend(self.starts.iter().flat_map(|start| [&start.weights[..], &start.clusters]));
         let body = parts.concat();
         let header = Header {
             version: VERSION,
@@ -104,7 +145,8 @@ impl Checkpoint {
             data_sha256: self.data_sha256.clone(),
             clusters: self.clusters,
             steps: self.totals.steps,
-            lengths: parts.map(<[u8]>::len),
+            lengths: parts.iter().map(|part| part.len()).collect(),
+            starts: self.starts.iter().map(|start| start.count).collect(),
             sha256: sha256(&body),
         };
         let mut bytes = serde_json::to_vec(&header).map_err(|e| Error::resource("checkpoint", e))?;
@@ -125,15 +167,20 @@ impl Checkpoint {
         }
         let body = &bytes[end + 1..];
         let expected = header.lengths.iter().try_fold(0usize, |sum, length| sum.checked_add(*length));
+        let damaged = || "damaged: its content is not what its header says".to_owned();
         if expected != Some(body.len()) || sha256(body) != header.sha256 {
-            return Err("damaged: its content is not what its header says".into());
+            return Err(damaged());
         }
         let mut rest = body;
-        let [weights, optimizer, sums] = header.lengths.map(|length| {
+        let mut parts = header.lengths.iter().map(|&length| {
             let (part, after) = rest.split_at(length);
             rest = after;
             part
         });
+        let mut next = || parts.next().ok_or_else(damaged);
+        let (weights, optimizer, sums) = (next()?, next()?, next()?);
+        let of_start = |&count: &usize| Ok(Start { weights: next()?.to_vec(), clusters: next()?.to_vec(), count });
+        let starts = header.starts.iter().map(of_start).collect::<Result<_, String>>()?;
         Ok(Self {
             place: header.place,
             data_sha256: header.data_sha256,
@@ -144,6 +191,7 @@ impl Checkpoint {
                 sums: sums.as_chunks().0.iter().map(|b| f64::from_le_bytes(*b)).collect(),
                 steps: header.steps,
             },
+            starts,
         })
     }
 }

@@ -10,6 +10,7 @@
 use rand::seq::SliceRandom;
 use serde::Serialize;
 
+use super::agreement::agreement;
 use super::balance::Balance;
 use crate::error::{Error, Result};
 use crate::gmm::{self, EStep, Fit, Points, Settings};
@@ -118,22 +119,10 @@ fn compare(fits: [Fit; 2], halves: &[Vec<f64>; 2], dim: usize, clusters: usize) 
     let balance = |fit: &Fit| Balance::of_responsibilities(&fit.expectation.responsibilities, clusters).balance;
     Ok(Candidate {
         clusters,
-        stability: agreement(&labels(&seen[0]), &labels(&seen[1]), clusters),
+        stability: agreement(&labels(&seen[0]), &labels(&seen[1])),
         held_out: held_out.iter().map(|e| e.log_likelihood()).sum::<f64>() / frames as f64,
         balance: balance(&fits[0]).min(balance(&fits[1])),
     })
-}
-
-/// Mutual information of two cuts into `k` clusters over the mean of their entropies, in `[0, 1]`.
-fn agreement(left: &[usize], right: &[usize], k: usize) -> f64 {
-    let n = left.len() as f64;
-    let mut joint = vec![0.0; k * k];
-    left.iter().zip(right).for_each(|(a, b)| joint[a * k + b] += 1.0 / n);
-    let rows: Vec<f64> = joint.chunks_exact(k).map(|row| row.iter().sum()).collect();
-    let columns: Vec<f64> = (0..k).map(|c| joint.iter().skip(c).step_by(k).sum()).collect();
-    let entropy = |shares: &[f64]| -> f64 { shares.iter().filter(|p| **p > 0.0).map(|p| -p * p.ln()).sum() };
-    let (a, b, both) = (entropy(&rows), entropy(&columns), entropy(&joint));
-    if a + b > 0.0 { 2.0 * (a + b - both) / (a + b) } else { 1.0 }
 }
 
 #[cfg(test)]
@@ -168,16 +157,6 @@ mod tests {
             assert_eq!(found, blobs, "{candidates:?}");
             assert_eq!(candidates.len(), 7);
         }
-    }
-
-    #[test]
-    fn agreement_of_equal_renamed_and_unrelated_cuts() {
-        let cut: Vec<usize> = (0..60).map(|n| n % 3).collect();
-        let renamed: Vec<usize> = cut.iter().map(|c| (c + 1) % 3).collect();
-        let unrelated: Vec<usize> = (0..60).map(|n| n / 20).collect();
-        assert!((agreement(&cut, &renamed, 3) - 1.0).abs() < 1e-12);
-        assert!(agreement(&cut, &unrelated, 3).abs() < 0.05);
-        assert_eq!(agreement(&[0; 5], &[0; 5], 3), 1.0);
     }
 
     #[test]

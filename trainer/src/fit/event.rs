@@ -3,7 +3,9 @@
 use std::ops::ControlFlow;
 
 use super::checkpoint::Checkpoint;
+use super::identity::Stability;
 use super::metrics::{Epoch, MixtureReport};
+use super::starts::Choice;
 use crate::error::Result;
 use crate::stage::StageName;
 
@@ -14,6 +16,13 @@ pub enum Event<'a> {
         /// Number of frames.
         frames: usize,
     },
+    /// The maps that make views go further than `augment.reach` allows: their ranges are multiplied.
+    Weaker {
+        /// What they are multiplied by, 0 to 1.
+        strength: f64,
+    },
+    /// Whether the mixture on the values themselves is stable, and so the model.
+    Values(&'a Stability),
     /// A stage of this many steps begins.
     Stage {
         /// Name of the stage.
@@ -32,6 +41,8 @@ pub enum Event<'a> {
     Epoch(&'a Epoch),
     /// EM is done.
     Mixture(&'a MixtureReport),
+    /// One of several starts of stage 1 is chosen.
+    Chosen(&'a Choice),
     /// The clusters collapsed; training starts again from other weights.
     Restart {
         /// Number of restarts so far, this one included.

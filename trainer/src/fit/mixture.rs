@@ -10,15 +10,15 @@ use burn::module::Module;
 use rand::seq::SliceRandom;
 
 use super::balance::Balance;
-use super::checkpoint::{Checkpoint, Place};
 use super::count;
 use super::event::{Event, Observer};
-use super::metrics::{MixtureReport, Totals};
-use super::stage::{Ended, StageStart};
+use super::metrics::MixtureReport;
 use crate::config::{CheckedConfig, Count};
 use crate::data::Frames;
 use crate::error::{Error, Result};
 use crate::fitted::latents;
+use crate::model::ClusterVae;
+use crate::ranking::argmax;
 use crate::gmm::{self, CovarianceType, Estimator, Fit, Moments, Points, Settings};
 use crate::rng::{Purpose, stream};
 use crate::stage::StageName;
@@ -29,17 +29,26 @@ const SUBSET: u64 = u32::MAX as u64;
 /// Variance of a latent mean over the frames above which its dimension counts as in use.
 const ACTIVE_VARIANCE: f64 = 0.01;
 
-/// Runs stage 2 on training frames that are already scaled.
+/// What stage 2 makes of the latents.
+pub struct Started {
+    /// The model, its prior started by the mixture.
+    pub model: ClusterVae,
+    /// Cluster of every training frame.
+    pub clusters: Vec<u8>,
+    /// Why training should begin again from other weights, if it should.
+    pub fault: Option<String>,
+}
+
+/// Runs stage 2 on training frames that are already scaled; None if the observer broke off.
 pub fn run(
     config: &CheckedConfig,
-    start: StageStart<'_>,
+    mut model: ClusterVae,
     frames: &Frames,
     observer: &mut Observer<'_>,
-) -> Result<Ended> {
+) -> Result<Option<Started>> {
     if observer(Event::Stage { name: StageName::Mixture, steps: 1 }).is_break() {
-        return Ok(Ended::Stopped);
+        return Ok(None);
     }
-    let StageStart { mut model, attempt, data_sha256, .. } = start;
     let device = model.prior.mu_c.val().device();
     let (means, total_variances) = latents(&model, frames, &device)?;
     let (k, candidates) = match config.clusters {
@@ -67,15 +76,10 @@ pub fn run(
     let moments = Moments::of_clusters(points, &total_variances, &expectation.responsibilities, config.clusters());
     model.prior = model.prior.with_moments(&moments, &device.inner()).train();
     if observer(Event::Mixture(&report)).is_break() {
-        return Ok(Ended::Stopped);
+        return Ok(None);
     }
-    if let Some(why) = fault(config, &report).filter(|_| attempt < config.collapse.restarts) {
-        return Ok(Ended::Again(why));
-    }
-    let place = Place { attempt, stage: StageName::Mixture, step: 1 };
-    let mut checkpoint = || Checkpoint::new(place, data_sha256, &model, None, Totals::default());
-    let flow = observer(Event::Step { done: 1, checkpoint: &mut checkpoint });
-    Ok(if flow.is_continue() { Ended::Model(Box::new(model)) } else { Ended::Stopped })
+    let clusters = expectation.responsibilities.chunks_exact(k).map(|row| argmax(row) as u8).collect();
+    Ok(Some(Started { model, clusters, fault: fault(config, &report) }))
 }
 
 /// Why training should begin again from other weights, if it should.
@@ -91,7 +95,7 @@ fn fault(config: &CheckedConfig, report: &MixtureReport) -> Option<String> {
 }
 
 /// Dimensions along which the points have a variance above [`ACTIVE_VARIANCE`].
-fn active_units(points: Points<'_>) -> usize {
+pub fn active_units(points: Points<'_>) -> usize {
     let n = points.len() as f64;
     let moment = |d: usize, power: i32| points.rows().map(|x| x[d].powi(power)).sum::<f64>() / n;
     (0..points.dim()).filter(|&d| moment(d, 2) - moment(d, 1).powi(2) > ACTIVE_VARIANCE).count()
@@ -144,7 +148,7 @@ fn settings(config: &CheckedConfig) -> Settings {
 }
 
 /// At most `most` of the points `[N,dim]`, drawn at random.
-fn subset(means: &[f64], dim: usize, most: usize, seed: u64) -> Vec<f64> {
+pub fn subset(means: &[f64], dim: usize, most: usize, seed: u64) -> Vec<f64> {
     let n = means.len() / dim;
     if n <= most {
         return means.to_vec();

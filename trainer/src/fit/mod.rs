@@ -1,18 +1,21 @@
 //! Training: stage 1 `pretrain` (a VAE without clusters), stage 2 `mixture` (EM on its latents starts
 //! the prior), stage 3 `refine` (the cluster VAE). No stage sees a label.
 
+mod agreement;
 mod attempts;
 mod balance;
 mod calibrate;
 mod checkpoint;
 mod count;
 mod event;
+mod identity;
 mod metrics;
 mod mixture;
 mod pretrain;
 mod refine;
 mod spread;
 mod stage;
+mod starts;
 mod throughput;
 mod training_data;
 
@@ -21,17 +24,23 @@ pub use calibrate::temperature;
 pub use checkpoint::{Checkpoint, Place};
 pub use count::Candidate;
 pub use event::{Event, Observer};
+pub use identity::Stability;
 pub use metrics::{Epoch, MixtureReport};
 pub use mixture::latent_mixture;
+pub use starts::Choice;
 pub use throughput::throughput;
 
 use burn::tensor::Device;
+use runtime::Calibration;
 
-use crate::config::{AugmentKind, CheckedConfig, Count};
+use crate::config::{AugmentKind, CheckedConfig, Count, EncoderKind};
 use crate::data::Frames;
+use crate::data::scaling::Scaling;
 use crate::error::{Error, Result};
 use crate::files::sha256;
 use crate::fitted::Fitted;
+use crate::frame::FrameKind;
+use crate::model::{ClusterVae, Likelihood};
 use attempts::Attempts;
 use training_data::{TrainingData, kept_from_training, scaling_and_likelihood};
 
@@ -73,11 +82,19 @@ pub fn fit_on(
         return Err(Error::data("--data", "not the frames that the interrupted run was fitted to"));
     }
     let (scaling, likelihood) = scaling_and_likelihood(config, frames)?;
+    if let Some(ended) = on_values(config, frames, scaling.as_ref(), likelihood, devices, observer)? {
+        let Some((config, model, calibration)) = ended else { return Ok(None) };
+        let shape = frames.shape;
+        return Ok(Some(Fitted { config, model, shape, scaling, likelihood, calibration, data_sha256 }));
+    }
     let looks_for_neighbours = config.augment.kind == AugmentKind::Neighbours;
     if looks_for_neighbours && observer(Event::Neighbours { frames: frames.len() }).is_break() {
         return Ok(None);
     }
     let data = TrainingData::new(config, frames, scaling.as_ref(), devices)?;
+    if data.map_strength < 1.0 && observer(Event::Weaker { strength: data.map_strength }).is_break() {
+        return Ok(None);
+    }
     let attempts = Attempts { config, data: &data, likelihood, data_sha256: &data_sha256 };
     let Some(model) = attempts.run(resume, observer)? else { return Ok(None) };
     let calibration = calibrate::calibrate(&model, config, &data)?;
@@ -90,6 +107,54 @@ pub fn fit_on(
         calibration,
         data_sha256,
     }))
+}
+
+/// The mixture on the values themselves, if it is to be the model; Some(None) if the observer broke off.
+#[expect(clippy::type_complexity, reason = "None of two kinds, told apart by what they are wrapped in")]
+fn on_values(
+    config: &CheckedConfig,
+    frames: &Frames,
+    scaling: Option<&Scaling>,
+    likelihood: Likelihood,
+    devices: &[Device],
+    observer: &mut Observer<'_>,
+) -> Result<Option<Option<(CheckedConfig, ClusterVae, Calibration)>>> {
+    let p = frames.shape.len();
+    let asked = config.encoder.kind == EncoderKind::Identity;
+    if asked && (likelihood != Likelihood::Gaussian || config.clusters == Count::Auto) {
+        let problem = "identity needs a number of clusters, and decoder.likelihood = \"gaussian\" for these frames";
+        return Err(Error::config("encoder.kind", problem));
+    }
+    let tried = config.encoder.kind == EncoderKind::Auto
+        && config.kind() == FrameKind::Features
+        && p <= identity::MOST_VALUES
+        && likelihood == Likelihood::Gaussian
+        && config.clusters != Count::Auto;
+    if !asked && !tried {
+        return Ok(None);
+    }
+    let config = &config.with_identity(p);
+    let data = TrainingData::new(config, frames, scaling, devices)?;
+    let training = data.training();
+    if tried {
+        let found = identity::stability(config, training)?;
+        if observer(Event::Values(&found)).is_break() {
+            return Ok(Some(None));
+        }
+        if !found.holds() {
+            return Ok(None);
+        }
+    }
+    let (model, report) = identity::model(config, training, &devices[0])?;
+    if observer(Event::Mixture(&report)).is_break() {
+        return Ok(Some(None));
+    }
+    let balance = Balance::of_model(&model, training)?;
+    if let Some(why) = balance.fault(&config.collapse, config.clusters()) {
+        return Err(Error::Collapsed { attempts: 1, why });
+    }
+    let calibration = calibrate::calibrate(&model, config, &data)?;
+    Ok(Some(Some((config.clone(), model, calibration))))
 }
 
 /// Whether there are two frames a cluster, and a batch of each stage as the settings say, among `count` frames of which

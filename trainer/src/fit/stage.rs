@@ -4,7 +4,7 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
 
-use super::checkpoint::{Checkpoint, Place};
+use super::checkpoint::{Checkpoint, Place, Start};
 use super::event::{Event, Observer};
 use super::metrics::{Epoch, StepOutcome, Sums, Totals};
 use super::spread::Spread;
@@ -22,8 +22,10 @@ const CHECK_EVERY: usize = 50;
 pub struct StageStart<'a> {
     /// The model, with gradient tracking.
     pub model: ClusterVae,
-    /// Restarts before this one.
-    pub attempt: usize,
+    /// Where in the training the stage begins.
+    pub place: Place,
+    /// The starts of stage 1 that came to an end before, as long as none is chosen.
+    pub starts: &'a [Start],
     /// SHA-256 of the values that the model is fitted to.
     pub data_sha256: &'a str,
     /// What an earlier run of this very stage saved on its way; `model` has its weights.
@@ -62,7 +64,7 @@ impl Stage<'_> {
         if observer(Event::Stage { name: self.name, steps: self.steps }).is_break() {
             return Ok(None);
         }
-        let StageStart { mut model, attempt, data_sha256, unfinished } = start;
+        let StageStart { mut model, place, starts, data_sha256, unfinished } = start;
         let mut optimizer = optimizer();
         let (mut first, mut totals) = (0, Totals::default());
         if let Some(saved) = unfinished {
@@ -96,9 +98,9 @@ impl Stage<'_> {
                 } else if done % CHECK_EVERY == 0 {
                     sums.totals()?;
                 }
-                let place = Place { attempt, stage: self.name, step: done };
+                let place = Place { step: done, ..place };
                 let mut checkpoint =
-                    || Checkpoint::new(place, data_sha256, &model, Some(&optimizer), sums.totals()?.clone());
+                    || Checkpoint::new(place, data_sha256, &model, Some(&optimizer), sums.totals()?.clone(), starts);
                 if observer(Event::Step { done, checkpoint: &mut checkpoint }).is_break() {
                     return Ok(None);
                 }

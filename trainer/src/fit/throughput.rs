@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use burn::tensor::Device;
 
+use super::checkpoint::Place;
 use super::event::Event;
 use super::stage::StageStart;
 use super::training_data::{TrainingData, scaling_and_likelihood};
@@ -57,7 +58,8 @@ pub fn throughput(
         }
         ControlFlow::Continue(())
     };
-    let start = StageStart { model, attempt: 0, data_sha256: "", unfinished: None };
+    let place = Place { attempt: 0, start: 0, stage, step: 0 };
+    let start = StageStart { model, place, starts: &[], data_sha256: "", unfinished: None };
     let (n, k) = (data.training().len(), config.clusters());
     let batch = match stage {
         StageName::Pretrain => {

@@ -7,7 +7,7 @@ use crate::config::{AugmentConfig, AugmentKind, CheckedConfig, LikelihoodChoice}
 use crate::data::Frames;
 use crate::data::batches::{BatchPlan, StageBatch, Store};
 use crate::data::scaling::Scaling;
-use crate::data::views::{Neighbours, Views};
+use crate::data::views::{Augmentation, Neighbours, Views, strength_within_reach};
 use crate::error::{Error, Result};
 use crate::frame::FrameKind;
 use crate::model::Likelihood;
@@ -28,6 +28,8 @@ pub struct TrainingData {
     pub neighbours: Option<Neighbours>,
     /// The devices that a step computes on, with gradient tracking; at least one.
     pub devices: Vec<Device>,
+    /// What the ranges of maps are multiplied by, 0 to 1, so that they stay within reach.
+    pub map_strength: f64,
     /// Whether stage 3 reports the bounds of held-out frames.
     pub reports_bounds: bool,
 }
@@ -47,8 +49,11 @@ impl TrainingData {
         let neighbours =
             wanted.then(|| Neighbours::find(&training, config.augment.neighbours, &devices[0])).transpose()?;
         let devices: Vec<Device> = devices.iter().map(|device| device.clone().autodiff()).collect();
+        let maps_images = Augmentation::new(&config.augment, frames.shape, config.kind(), 1.0).maps_images();
+        let affine = AugmentConfig { elastic: 0.0, thickness: 0.0, ..config.augment.clone() };
+        let map_strength = if maps_images { strength_within_reach(&affine, &training, config.seed) } else { 1.0 };
         let store = Store::new(training, &devices[0]);
-        Ok(Self { store, held_out, neighbours, devices, reports_bounds: true })
+        Ok(Self { store, held_out, neighbours, devices, map_strength, reports_bounds: true })
     }
 
     /// The frames to train on.
@@ -56,10 +61,11 @@ impl TrainingData {
         self.store.frames()
     }
 
-    /// The source of a stage's views: maps with the ranges of `augment` times `strength`, or neighbours.
+    /// The source of a stage's views: maps with the ranges of `augment` times `strength`, as far as
+    /// they stay within reach, or neighbours.
     pub fn views(&self, config: &CheckedConfig, augment: &AugmentConfig, strength: f64) -> Views<'_> {
         let shape = self.training().shape;
-        Views::new(augment, shape, config.kind(), self.neighbours.as_ref(), strength)
+        Views::new(augment, shape, config.kind(), self.neighbours.as_ref(), strength * self.map_strength)
     }
 
     /// The recipe for the batches of a stage, with views from `views_from`.

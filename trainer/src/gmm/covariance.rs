@@ -52,6 +52,45 @@ impl Covariance {
         }
     }
 
+    /// The same, times `factor`.
+    pub fn scaled(&self, factor: f64) -> Self {
+        match self {
+            Self::Full(m) => Self::Full(m * factor),
+            Self::Diagonal(v) => Self::Diagonal(v.iter().map(|v| v * factor).collect()),
+            Self::Isotropic(v) => Self::Isotropic(v * factor),
+        }
+    }
+
+    /// The same with `amount` added to every variance.
+    pub fn with_added(mut self, amount: f64) -> Self {
+        match &mut self {
+            Self::Full(m) => (0..m.nrows()).for_each(|i| m[(i, i)] += amount),
+            Self::Diagonal(v) => v.iter_mut().for_each(|v| *v += amount),
+            Self::Isotropic(v) => *v += amount,
+        }
+        self
+    }
+
+    /// A mean scatter as a covariance: that of the isotropic family is a sum over `d` dimensions.
+    pub(super) fn scatter_to_covariance(self, d: usize) -> Self {
+        match self {
+            Self::Isotropic(v) => Self::Isotropic(v / d as f64),
+            other => other,
+        }
+    }
+
+    /// tr(S Σ⁻¹) of this scatter S for a covariance Σ of the same family; NaN if Σ is not positive definite.
+    pub(super) fn trace_over(&self, covariance: &Self) -> f64 {
+        match (self, covariance) {
+            (Self::Full(s), Self::Full(m)) => {
+                Cholesky::new(m.clone()).map_or(f64::NAN, |factor| factor.solve(s).trace())
+            }
+            (Self::Diagonal(s), Self::Diagonal(v)) => s.iter().zip(v).map(|(s, v)| s / v).sum(),
+            (Self::Isotropic(s), Self::Isotropic(v)) => s / v,
+            _ => unreachable!("the covariances of a mixture are of one family"),
+        }
+    }
+
     /// Number of free parameters in `d` dimensions.
     pub fn free_parameters(&self, d: usize) -> usize {
         match self {

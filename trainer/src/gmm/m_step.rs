@@ -51,6 +51,14 @@ pub enum Estimator {
         /// Share s of the pooled covariance: 0 is [`Estimator::Mle`], 1 one covariance for all.
         share: f64,
     },
+    /// Likelihood of covariances of one shape and different size, Σ_k = s_k Σ (model VEE of Celeux and Govaert 1995).
+    ///
+    /// The map that whitens Σ makes every component isotropic: the mixture is then the prior p(z|c) of the cluster VAE
+    /// behind a linear encoder.
+    Proportional {
+        /// Amount added to every variance of Σ, which keeps it from 0.
+        reg_covar: f64,
+    },
 }
 
 /// Dirichlet prior of the weights and normal-inverse-Wishart prior of each component
@@ -154,7 +162,7 @@ pub fn m_step(
     let d = points.dim();
     let (counts, centres) = first_moments(points, responsibilities, components);
     let mut weights: Vec<f64> = match estimator {
-        Estimator::Mle { .. } | Estimator::Pooled { .. } => counts.clone(),
+        Estimator::Mle { .. } | Estimator::Pooled { .. } | Estimator::Proportional { .. } => counts.clone(),
         Estimator::Map(prior) => counts.iter().map(|n| (n + prior.alpha - 1.0).max(0.0)).collect(),
     };
     let total: f64 = weights.iter().sum();
@@ -176,6 +184,9 @@ pub fn m_step(
         .collect();
     let scatters = match estimator {
         Estimator::Pooled { share, .. } => pool(scatters, &counts, *share),
+        Estimator::Proportional { reg_covar } => {
+            return Mixture { weights, means, covariances: proportional(&scatters, &counts, *reg_covar, d) };
+        }
         _ => scatters,
     };
     let covariances = scatters
@@ -246,13 +257,43 @@ fn pool(scatters: Vec<Covariance>, counts: &[f64], share: f64) -> Vec<Covariance
     scatters.iter().zip(counts).map(|(scatter, count)| scatter.sum(1.0 - share, &all, share * count / total)).collect()
 }
 
+/// Largest number of rounds of [`proportional`]; it converges geometrically.
+const ROUNDS: usize = 30;
+
+/// Covariances s_k Σ of one shape from the scatters S_k: Σ = Σ_k S_k/s_k / N and s_k = tr(S_k Σ⁻¹)/(D N_k) in turns, each
+/// the best given the other. One point of scatter Σ is added to every component, so that none is of size 0.
+fn proportional(scatters: &[Covariance], counts: &[f64], reg_covar: f64, d: usize) -> Vec<Covariance> {
+    let total = counts.iter().sum::<f64>().max(f64::MIN_POSITIVE);
+    let mut sizes = vec![1.0; scatters.len()];
+    let mut shape = scatters[0].clone();
+    for _ in 0..ROUNDS {
+        shape = scatters[0].scaled(1.0 / (sizes[0] * total));
+        for (scatter, size) in scatters[1..].iter().zip(&sizes[1..]) {
+            shape = shape.sum(1.0, scatter, 1.0 / (size * total));
+        }
+        shape = shape.scatter_to_covariance(d).with_added(reg_covar);
+        let found: Vec<f64> = scatters
+            .iter()
+            .zip(counts)
+            .map(|(scatter, count)| (scatter.trace_over(&shape) + d as f64) / (d as f64 * (count + 1.0)))
+            .collect();
+        let change = found.iter().zip(&sizes).map(|(a, b)| (a / b).ln().abs()).fold(0.0, f64::max);
+        sizes = found;
+        // A shape that is not positive definite is told by the E-step.
+        if !(change > 1e-9) {
+            break;
+        }
+    }
+    sizes.iter().map(|size| shape.scaled(*size)).collect()
+}
+
 impl Estimator {
     /// Covariance Σ_k from the scatter S_k around x̄_k, the count N_k and `centre`, x̄_k: a row of
     /// the module's table.
     fn covariance(&self, scatter: Covariance, count: f64, centre: &[f64]) -> Covariance {
         let d = centre.len() as f64;
         match self {
-            Self::Mle { reg_covar } | Self::Pooled { reg_covar, .. } => {
+            Self::Mle { reg_covar } | Self::Pooled { reg_covar, .. } | Self::Proportional { reg_covar } => {
                 let n = count.max(f64::MIN_POSITIVE);
                 match scatter {
                     Covariance::Full(s) => {

@@ -3,12 +3,14 @@
 
 mod decoder;
 mod encoder;
+mod identity;
 mod ids;
 mod init;
 mod prior;
 
 pub use decoder::{Decoder, Likelihood};
 pub use encoder::{ConvBlock, DenseBlock, Encoder, LOG_VAR_RANGE, Posterior};
+pub use identity::Whitened;
 pub use init::Init;
 pub use prior::Prior;
 

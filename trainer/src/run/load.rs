@@ -38,6 +38,7 @@ pub fn load(folder: &Path, device: &Device) -> Result<Fitted> {
     }
     let config =
         Config::default().merge_file(&folder.join("config.toml"))?.check(saved.shape)?.with_clusters(saved.clusters);
+    let config = if saved.identity { config.with_identity(saved.shape.len()) } else { config };
     // Random weights of the right shapes, all replaced by the file's.
     let mut init = Init { rng: ChaCha8Rng::seed_from_u64(0), device };
     let model = ClusterVae::new(&config, saved.shape, saved.likelihood, &mut init);

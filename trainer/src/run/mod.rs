@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 use burn::module::Module;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{CheckedConfig, Config};
+use crate::config::{CheckedConfig, Config, EncoderKind};
 use crate::data::scaling::Scaling;
 use crate::error::{Error, Result};
 use crate::files::{UNFINISHED, sha256, write_atomically};
@@ -34,7 +34,8 @@ use crate::frame::FrameShape;
 use crate::model::Likelihood;
 use crate::stage::StageName;
 
-const VERSION: u32 = 3;
+/// 4: weights of the objective are for every value of a frame.
+const VERSION: u32 = 4;
 
 /// The content of `model.json`.
 #[derive(Serialize, Deserialize)]
@@ -42,6 +43,8 @@ struct Saved {
     version: u32,
     shape: FrameShape,
     clusters: usize,
+    /// Whether the encoder is a linear map and no network.
+    identity: bool,
     scaling: Option<Scaling>,
     likelihood: Likelihood,
     novelty_threshold: f32,
@@ -141,13 +144,18 @@ impl Run {
             return Ok(());
         }
         let text = std::fs::read_to_string(&path).map_err(|e| Error::model(&path, e))?;
-        let mut attempt = 0;
+        let (mut attempt, mut start) = (0, 0);
         let mut kept = String::new();
         for line in text.lines() {
             // A line that was cut off while it was written says nothing.
             let Ok(said) = serde_json::from_str::<Line>(line) else { continue };
-            attempt = said.restarts.unwrap_or(attempt);
-            let of = Place { attempt, stage: said.stage.unwrap_or(StageName::Pretrain), step: said.step };
+            if let Some(restarts) = said.restarts {
+                (attempt, start) = (restarts, 0);
+            }
+            let stage = said.stage.unwrap_or(StageName::Pretrain);
+            let of = Place { attempt, start, stage, step: said.step };
+            // A mixture ends a start.
+            start += usize::from(stage == StageName::Mixture);
             if place.is_some_and(|place| of <= place) {
                 kept.push_str(line);
                 kept.push('\n');
@@ -194,6 +202,7 @@ impl Run {
             version: VERSION,
             shape: fitted.shape,
             clusters: fitted.model.prior.clusters(),
+            identity: fitted.config.encoder.kind == EncoderKind::Identity,
             scaling: fitted.scaling.clone(),
             likelihood: fitted.likelihood,
             novelty_threshold: fitted.calibration.novelty_threshold,

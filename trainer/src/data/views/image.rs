@@ -37,7 +37,7 @@ impl ImageMap {
     }
 
     /// Writes the image `frame` `[P]` under this map to `out` `[P]`, with bilinear interpolation; outside the image
-    /// is 0, the background.
+    /// is its edge, whatever the background.
     pub fn apply(&self, shape: FrameShape, frame: &[f32], out: &mut [f32]) {
         let (h, w) = (shape.height, shape.width);
         let half = [w as f32 / 2.0, h as f32 / 2.0];
@@ -111,19 +111,16 @@ fn thicken(image: &mut [f32], w: usize, share: f32) {
     }
 }
 
-/// Value of `image` `[h,w]` at column x and row y, 0 outside.
+/// Value of `image` `[h,w]` at column x and row y, that of the nearest edge outside.
 fn bilinear(image: &[f32], h: usize, w: usize, x: f32, y: f32) -> f32 {
-    if !(x > -1.0 && y > -1.0 && x < w as f32 && y < h as f32) {
-        return 0.0;
-    }
-    // x + 1 is positive, so the cast rounds down; `floor` would be a call.
-    let (column, row) = ((x + 1.0) as isize - 1, (y + 1.0) as isize - 1);
+    // NaN goes to the first pixel.
+    let (x, y) = (x.max(0.0).min((w - 1) as f32), y.max(0.0).min((h - 1) as f32));
+    // Neither is negative, so the casts round down; `floor` would be a call.
+    let (column, row) = (x as usize, y as usize);
     let (a, b) = (x - column as f32, y - row as f32);
-    let at = |row: isize, column: isize| {
-        let inside = row >= 0 && column >= 0 && row < h as isize && column < w as isize;
-        if inside { image[row as usize * w + column as usize] } else { 0.0 }
-    };
-    let upper = at(row, column) * (1.0 - a) + at(row, column + 1) * a;
-    let lower = at(row + 1, column) * (1.0 - a) + at(row + 1, column + 1) * a;
+    let (right, below) = ((column + 1).min(w - 1), (row + 1).min(h - 1));
+    let at = |row: usize, column: usize| image[row * w + column];
+    let upper = at(row, column) * (1.0 - a) + at(row, right) * a;
+    let lower = at(below, column) * (1.0 - a) + at(below, right) * a;
     upper * (1.0 - b) + lower * b
 }

@@ -4,11 +4,13 @@ mod augmentation;
 mod image;
 mod neighbours;
 mod on_device;
+mod reach;
 
 pub use augmentation::Augmentation;
 pub use image::ImageMap;
 pub use neighbours::Neighbours;
 pub use on_device::ImageMapper;
+pub use reach::strength as strength_within_reach;
 
 use rand::Rng;
 

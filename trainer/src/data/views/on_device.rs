@@ -7,15 +7,14 @@ use crate::frame::FrameShape;
 
 /// Rows of the basis for the affine part of a map: u, v, 1.
 const AFFINE: usize = 3;
-/// Pixels of background on the left and above, so that every pixel that bilinear interpolation looks at is there.
-const BEFORE: usize = 1;
-/// Pixels of background on the right and below, where bilinear interpolation looks one pixel further.
-const AFTER: usize = 2;
+/// Pixels on the right and below that bilinear interpolation looks at, with a weight of 0 on the edge.
+const AFTER: usize = 1;
 
 /// Maps images of one shape on one device.
 ///
 /// A coordinate of the input is linear in u, v and the displacements of the control points, so all coordinates are one
-/// matrix product; the pixels are gathered from the frames with a rim of background.
+/// matrix product; the pixels are gathered from the frames with a rim on the right and
+/// below.
 #[derive(Clone, Debug)]
 pub struct ImageMapper {
     shape: FrameShape,
@@ -43,7 +42,7 @@ impl ImageMapper {
                 set(AFFINE + (row + down) * GRID + column + across, weight);
             }
         }
-        let rimmed = ((h + BEFORE + AFTER) * (w + BEFORE + AFTER)) as i32;
+        let rimmed = ((h + AFTER) * (w + AFTER)) as i32;
         let channels: Vec<i32> = (0..shape.channels as i32).map(|channel| channel * rimmed).collect();
         Self {
             shape,
@@ -64,13 +63,13 @@ impl ImageMapper {
         let r = frames.dims()[0];
         assert_eq!(r, maps.len(), "a map for each frame");
         let FrameShape { channels, height: h, width: w } = self.shape;
-        let across = w + BEFORE + AFTER;
+        let across = w + AFTER;
         let [x, y] = self.coordinates(maps, &frames.device());
         let (left, upper) = (x.clone().floor(), y.clone().floor());
         // Exact in f32: an image of 2²⁴ pixels would be 4096x4096.
         let corner: Tensor<2, Int> = (upper.clone() * across as f64 + left.clone()).int();
         let corner = (corner.unsqueeze_dim::<3>(1) + self.channels.clone()).reshape([r, channels * h * w]);
-        let rim = (BEFORE, AFTER, BEFORE, AFTER);
+        let rim = (0, AFTER, 0, AFTER);
         let rimmed = frames.reshape([r, channels, h, w]).pad(rim, 0.0).flatten::<2>(1, 3);
         let pixel =
             |offset: usize| rimmed.clone().gather(1, corner.clone() + offset as i64).reshape([r, channels, h * w]);
@@ -82,7 +81,7 @@ impl ImageMapper {
         thicken(out, maps).reshape([r, channels * h * w])
     }
 
-    /// Column and row of the input `[R,HW]` at every output pixel, in pixels of the frame with its rim.
+    /// Column and row of the input `[R,HW]` at every output pixel, in pixels of the frame.
     fn coordinates(&self, maps: &[ImageMap], device: &Device) -> [Tensor<2>; 2] {
         let (r, size) = (maps.len(), [self.shape.width, self.shape.height]);
         let elastic = maps.iter().any(|map| map.elastic.is_some());
@@ -92,7 +91,7 @@ impl ImageMapper {
             let half = size as f32 / 2.0;
             for map in maps {
                 linear.extend(map.matrix[2 * axis..2 * axis + 2].iter().map(|m| m * half));
-                linear.push((map.shift[axis] + 1.0) * half - 0.5 + BEFORE as f32);
+                linear.push((map.shift[axis] + 1.0) * half - 0.5);
                 if elastic {
                     let at = |point: usize| map.elastic.as_ref().map_or(0.0, |d| d.0[point / GRID][point % GRID][axis]);
                     linear.extend((0..GRID * GRID).map(|point| at(point) * half));
@@ -101,8 +100,8 @@ impl ImageMapper {
         }
         let linear = Tensor::<2>::from_data(TensorData::new(linear, [2 * r, columns]), device);
         let both = linear.matmul(self.basis.clone().narrow(0, 0, columns));
-        // Past the rim all is background, as it is on its outermost pixels.
-        let axis = |axis: usize| both.clone().narrow(0, axis * r, r).clamp(0.0, (size[axis] + BEFORE) as f64);
+        // Past the edge all is as on the edge.
+        let axis = |axis: usize| both.clone().narrow(0, axis * r, r).clamp(0.0, (size[axis] - 1) as f64);
         [axis(0), axis(1)]
     }
 }

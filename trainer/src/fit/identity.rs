@@ -1,0 +1,152 @@
+//! The mixture of section 5 on the values themselves, where nothing that is learned would see more.
+//!
+//! Rows of a few features often are a Gaussian a cluster already, in any direction and of any size, and a network can only
+//! bend that. No label says so, but **stability** does (Lange et al. 2004): mixtures fitted to two halves of the frames
+//! cut all frames alike. Where they do, that mixture is the model. Where they do not, since there are too few frames for
+//! so many features or the clusters are no Gaussians, a network is trained.
+
+use burn::tensor::Device;
+use nalgebra::{Cholesky, DMatrix};
+use rand::seq::SliceRandom;
+use serde::Serialize;
+
+use super::agreement::agreement;
+use super::balance::Balance;
+use super::metrics::MixtureReport;
+use super::mixture::{active_units, subset};
+use crate::config::CheckedConfig;
+use crate::data::Frames;
+use crate::error::{Error, Result};
+use crate::gmm::{self, Covariance, CovarianceType, Estimator, Fit, Moments, Points, Settings};
+use crate::model::{ClusterVae, Init, Likelihood, LOG_VAR_RANGE, Whitened};
+use crate::ranking::argmax;
+use crate::rng::{Purpose, stream};
+use crate::stage::StageName;
+
+/// Most values of a frame for which the mixture is tried unasked.
+pub const MOST_VALUES: usize = 64;
+/// Least agreement of the halves, NMI, from which the mixture is the model.
+const STABLE: f64 = 0.9;
+/// Number of times the frames are halved.
+const SPLITS: usize = 3;
+/// What is added to the variances of standardised values: a hundredth of them.
+const REG_COVAR: f64 = 1e-2;
+/// Indices of the random streams: of the halves, and of the starts on each.
+const SPLIT: u64 = 1 << 32;
+
+/// How alike mixtures of two halves of the frames cut all of them.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Stability {
+    /// Normalised mutual information, mean over splits, in `[0, 1]`.
+    pub stability: f64,
+    /// From which on the mixture is the model.
+    pub least: f64,
+}
+
+impl Stability {
+    /// Whether the mixture is the model.
+    pub fn holds(&self) -> bool {
+        self.stability >= self.least
+    }
+}
+
+/// The stability of the mixture on `frames`, already scaled.
+///
+/// # Errors
+/// [`Error::Config`] if no start keeps its covariances positive definite.
+pub fn stability(config: &CheckedConfig, frames: &Frames) -> Result<Stability> {
+    let p = frames.shape.len();
+    let values = values(config, frames);
+    let points = Points::new(&values, p)?;
+    let k = config.clusters();
+    let mut sum = 0.0;
+    for split in 0..SPLITS as u64 {
+        let mut order: Vec<usize> = (0..points.len()).collect();
+        order.shuffle(&mut stream(config.seed, Purpose::Count, SPLIT + split));
+        let (left, right) = order.split_at(order.len() / 2);
+        let cut = |half: &[usize], index: u64| -> Result<Vec<usize>> {
+            let rows: Vec<f64> = half.iter().flat_map(|&n| points.row(n)).copied().collect();
+            let fit = fit(config, Points::new(&rows, p)?, (split * 2 + index + 1) << 33)?;
+            let seen = gmm::e_step(points, &fit.mixture).ok_or_else(singular)?;
+            Ok(seen.responsibilities.chunks_exact(k).map(argmax).collect())
+        };
+        sum += agreement(&cut(left, 0)?, &cut(right, 1)?);
+    }
+    Ok(Stability { stability: sum / SPLITS as f64, least: STABLE })
+}
+
+/// The model, and what is reported of its mixture, of `frames`, already scaled.
+///
+/// # Errors
+/// [`Error::Config`] if no start keeps its covariances positive definite.
+pub fn model(config: &CheckedConfig, frames: &Frames, device: &Device) -> Result<(ClusterVae, MixtureReport)> {
+    let (p, k) = (frames.shape.len(), config.clusters());
+    let values = values(config, frames);
+    let points = Points::new(&values, p)?;
+    let fit = fit(config, points, 0)?;
+    let whitened = whitened(&fit, points).ok_or_else(singular)?;
+    let mut init = Init { rng: stream(config.seed, Purpose::Weights, 0), device };
+    let form = ClusterVae::new(config, frames.shape, Likelihood::Gaussian, &mut init);
+    let model = whitened.model(form, device).ok_or_else(singular)?;
+    let report = MixtureReport {
+        stage: StageName::Mixture,
+        components: k,
+        log_likelihood: fit.best() / points.len() as f64,
+        converged: fit.converged,
+        iterations: fit.objective.len(),
+        gain_of_moves: 0.0,
+        clusters: Balance::of_responsibilities(&fit.expectation.responsibilities, k),
+        active_units: active_units(points),
+        candidates: None,
+    };
+    Ok((model, report))
+}
+
+fn singular() -> Error {
+    Error::config("encoder.kind", "a covariance of the mixture on the values is singular; set it to network")
+}
+
+/// The values EM looks at, in f64.
+fn values(config: &CheckedConfig, frames: &Frames) -> Vec<f64> {
+    let values: Vec<f64> = frames.values.iter().map(|v| f64::from(*v)).collect();
+    subset(&values, frames.shape.len(), config.mixture.max_frames, config.seed)
+}
+
+fn fit(config: &CheckedConfig, points: Points<'_>, index: u64) -> Result<Fit> {
+    let c = &config.mixture;
+    let settings = Settings {
+        components: config.clusters(),
+        covariance: CovarianceType::Full,
+        estimator: Estimator::Proportional { reg_covar: REG_COVAR },
+        uniform_weights: true,
+        tol: c.tol.min(1e-6),
+        max_iter: c.max_iter.max(300),
+        restarts: c.restarts.max(1),
+    };
+    let rng = |restart| stream(config.seed, Purpose::Mixture, index + restart);
+    Ok(gmm::split_and_merge(points, gmm::fit(points, &settings, rng)?, &settings, c.moves))
+}
+
+/// The linear map in which every component is isotropic, and the components there.
+fn whitened(fit: &Fit, points: Points<'_>) -> Option<Whitened> {
+    let (p, mixture) = (points.dim(), &fit.mixture);
+    let mut sum = DMatrix::zeros(p, p);
+    for covariance in &mixture.covariances {
+        let Covariance::Full(matrix) = covariance else { return None };
+        sum += matrix;
+    }
+    let shape = sum / mixture.components() as f64;
+    let lower = Cholesky::new(shape.clone())?.l();
+    let n = points.len() as f64;
+    let mean: Vec<f64> = (0..p).map(|i| points.rows().map(|x| x[i]).sum::<f64>() / n).collect();
+    let centred = |k: usize| DMatrix::from_fn(p, 1, |i, _| mixture.mean(k)[i] - mean[i]);
+    let mut means = Vec::with_capacity(mixture.components() * p);
+    for k in 0..mixture.components() {
+        means.extend(lower.solve_lower_triangular(&centred(k))?.iter());
+    }
+    // E14: the posterior's own variance is part of the prior's.
+    let own = f64::from(LOG_VAR_RANGE.0).exp();
+    let size = |covariance: &Covariance| covariance.trace(p) / shape.trace() + own;
+    let variances = mixture.covariances.iter().map(size).collect();
+    Some(Whitened { lower, mean, moments: Moments { means, variances } })
+}
