@@ -16,7 +16,7 @@ pub use count::Count;
 pub use networks::{ClusterPosterior, DecoderConfig, EncoderConfig, EncoderKind, LikelihoodChoice};
 pub use presets::Preset;
 pub use size::StageSize;
-pub use stages::{DecoderPasses, MixtureConfig, PretrainConfig, RefineConfig, Schedule};
+pub use stages::{DecoderPasses, MixtureConfig, PretrainConfig, RefineConfig, Schedule, Weights};
 pub use verdicts::{CollapseConfig, NoveltyConfig};
 pub use views::{AugmentConfig, AugmentKind};
 

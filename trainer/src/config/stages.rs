@@ -125,6 +125,9 @@ pub struct MixtureConfig {
     /// `collapse.restarts` allows; the last attempt goes on whatever its balance. For data whose classes are about as
     /// frequent, where a partition that puts two classes into one cluster shows in its balance.
     pub balance: f64,
+    /// What EM takes for the shares of the clusters, and stage 3 for the marginal that information is measured against;
+    /// default `uniform`.
+    pub weights: Weights,
     /// Most frames that EM looks at, at least K; default 20,000.
     pub max_frames: usize,
     /// Most clusters that `clusters = "auto"` looks for, 3 to 64; default 16.
@@ -141,6 +144,7 @@ impl Default for MixtureConfig {
             pooling: 0.3,
             moves: 10,
             balance: 0.0,
+            weights: Weights::Uniform,
             max_frames: 20_000,
             most_clusters: 16,
         }
@@ -160,6 +164,16 @@ impl MixtureConfig {
         within("mixture.reg_covar", self.reg_covar, 0.0, 1e3)?;
         within("mixture.pooling", self.pooling, 0.0, 1.0)
     }
+}
+
+/// Shares of the clusters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Weights {
+    /// 1/K each, as p(c) of the paper.
+    Uniform,
+    /// Those that EM finds.
+    Learned,
 }
 
 /// Stage 3: the bound of eq. (6.1), with its charge on information given back.

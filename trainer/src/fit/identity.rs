@@ -14,7 +14,7 @@ use super::agreement::agreement;
 use super::balance::Balance;
 use super::metrics::MixtureReport;
 use super::mixture::{active_units, subset};
-use crate::config::CheckedConfig;
+use crate::config::{CheckedConfig, Weights};
 use crate::data::Frames;
 use crate::error::{Error, Result};
 use crate::gmm::{self, Covariance, CovarianceType, Estimator, Fit, Moments, Points, Settings};
@@ -37,6 +37,8 @@ const SPLIT: u64 = 1 << 32;
 /// How alike mixtures of two halves of the frames cut all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Stability {
+    /// What the mixtures take for the shares of their components: the more stable of both, uniform of equals.
+    pub weights: Weights,
     /// Normalised mutual information, mean over splits, in `[0, 1]`.
     pub stability: f64,
     /// From which on the mixture is the model.
@@ -50,11 +52,17 @@ impl Stability {
     }
 }
 
-/// The stability of the mixture on `frames`, already scaled.
+/// The stability of the mixture on `frames`, already scaled, with uniform or learned weights, whichever is more stable.
 ///
 /// # Errors
 /// [`Error::Config`] if no start keeps its covariances positive definite.
 pub fn stability(config: &CheckedConfig, frames: &Frames) -> Result<Stability> {
+    let [uniform, learned] = [Weights::Uniform, Weights::Learned].map(|weights| stability_with(config, frames, weights));
+    let (uniform, learned) = (uniform?, learned?);
+    Ok(if learned.stability > uniform.stability { learned } else { uniform })
+}
+
+fn stability_with(config: &CheckedConfig, frames: &Frames, weights: Weights) -> Result<Stability> {
     let p = frames.shape.len();
     let values = values(config, frames);
     let points = Points::new(&values, p)?;
@@ -66,24 +74,30 @@ pub fn stability(config: &CheckedConfig, frames: &Frames) -> Result<Stability> {
         let (left, right) = order.split_at(order.len() / 2);
         let cut = |half: &[usize], index: u64| -> Result<Vec<usize>> {
             let rows: Vec<f64> = half.iter().flat_map(|&n| points.row(n)).copied().collect();
-            let fit = fit(config, Points::new(&rows, p)?, (split * 2 + index + 1) << 33)?;
+            let fit = fit(config, weights, Points::new(&rows, p)?, (split * 2 + index + 1) << 33)?;
             let seen = gmm::e_step(points, &fit.mixture).ok_or_else(singular)?;
             Ok(seen.responsibilities.chunks_exact(k).map(argmax).collect())
         };
         sum += agreement(&cut(left, 0)?, &cut(right, 1)?);
     }
-    Ok(Stability { stability: sum / SPLITS as f64, least: STABLE })
+    Ok(Stability { weights, stability: sum / SPLITS as f64, least: STABLE })
 }
 
-/// The model, and what is reported of its mixture, of `frames`, already scaled.
+/// The model, and what is reported of its mixture, of `frames`, already scaled. Its p(c) is 1/K whatever the weights: where
+/// halves agree, clusters are so far apart that shares decide nothing.
 ///
 /// # Errors
 /// [`Error::Config`] if no start keeps its covariances positive definite.
-pub fn model(config: &CheckedConfig, frames: &Frames, device: &Device) -> Result<(ClusterVae, MixtureReport)> {
+pub fn model(
+    config: &CheckedConfig,
+    weights: Weights,
+    frames: &Frames,
+    device: &Device,
+) -> Result<(ClusterVae, MixtureReport)> {
     let (p, k) = (frames.shape.len(), config.clusters());
     let values = values(config, frames);
     let points = Points::new(&values, p)?;
-    let fit = fit(config, points, 0)?;
+    let fit = fit(config, weights, points, 0)?;
     let whitened = whitened(&fit, points).ok_or_else(singular)?;
     let mut init = Init { rng: stream(config.seed, Purpose::Weights, 0), device };
     let form = ClusterVae::new(config, frames.shape, Likelihood::Gaussian, &mut init);
@@ -112,13 +126,13 @@ fn values(config: &CheckedConfig, frames: &Frames) -> Vec<f64> {
     subset(&values, frames.shape.len(), config.mixture.max_frames, config.seed)
 }
 
-fn fit(config: &CheckedConfig, points: Points<'_>, index: u64) -> Result<Fit> {
+fn fit(config: &CheckedConfig, weights: Weights, points: Points<'_>, index: u64) -> Result<Fit> {
     let c = &config.mixture;
     let settings = Settings {
         components: config.clusters(),
         covariance: CovarianceType::Full,
         estimator: Estimator::Proportional { reg_covar: REG_COVAR },
-        uniform_weights: true,
+        uniform_weights: weights == Weights::Uniform,
         tol: c.tol.min(1e-6),
         max_iter: c.max_iter.max(300),
         restarts: c.restarts.max(1),

@@ -13,7 +13,7 @@ use super::balance::Balance;
 use super::count;
 use super::event::{Event, Observer};
 use super::metrics::MixtureReport;
-use crate::config::{CheckedConfig, Count};
+use crate::config::{CheckedConfig, Count, Weights};
 use crate::data::Frames;
 use crate::error::{Error, Result};
 use crate::fitted::latents;
@@ -140,7 +140,7 @@ fn settings(config: &CheckedConfig) -> Settings {
         components: config.clusters(),
         covariance: CovarianceType::Full,
         estimator: Estimator::Pooled { reg_covar: c.reg_covar, share: c.pooling },
-        uniform_weights: true,
+        uniform_weights: c.weights == Weights::Uniform,
         tol: c.tol,
         max_iter: c.max_iter,
         restarts: c.restarts,

@@ -136,8 +136,10 @@ fn on_values(
     let config = &config.with_identity(p);
     let data = TrainingData::new(config, frames, scaling, devices)?;
     let training = data.training();
+    let mut weights = config.mixture.weights;
     if tried {
         let found = identity::stability(config, training)?;
+        weights = found.weights;
         if observer(Event::Values(&found)).is_break() {
             return Ok(Some(None));
         }
@@ -145,7 +147,7 @@ fn on_values(
             return Ok(None);
         }
     }
-    let (model, report) = identity::model(config, training, &devices[0])?;
+    let (model, report) = identity::model(config, weights, training, &devices[0])?;
     if observer(Event::Mixture(&report)).is_break() {
         return Ok(Some(None));
     }

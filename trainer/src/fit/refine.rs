@@ -12,8 +12,8 @@ use super::metrics::StepOutcome;
 use super::spread::Spread;
 use super::stage::{Bounds, Stage, StageStart};
 use super::training_data::TrainingData;
-use crate::config::{CheckedConfig, ClusterPosterior, DecoderPasses, Schedule};
-use crate::data::batches::{Batch, StageBatch};
+use crate::config::{CheckedConfig, ClusterPosterior, DecoderPasses, Schedule, Weights};
+use crate::data::batches::{Batch, StageBatch, to_tensor};
 use crate::elbo::reconstruction::TwoClusters;
 use crate::elbo::{self, Terms, information, optimum};
 use crate::error::Result;
@@ -50,6 +50,10 @@ pub fn run(
         clusters: (!exact).then(|| config.clusters()),
         purposes: (Purpose::RefineOrder, Purpose::RefineStep),
     };
+    let log_shares = (config.mixture.weights == Weights::Learned)
+        .then(|| shares(&start.model.valid(), data.training()))
+        .transpose()?
+        .map(|shares| to_tensor(&shares, shares.len(), &data.devices[0]).log());
     let report = |model: &ClusterVae| bound(&model.valid(), config, &looked_at, BOUND_SAMPLES, &inner);
     let stage = Stage {
         name: StageName::Refine,
@@ -57,10 +61,24 @@ pub fn run(
         plan: data.plan(config, views_from, batch),
         store: &data.store,
         learning_rate: &|step| Schedule::Cosine.at(c.learning_rate, step, size.steps),
-        objective: &|model, spread, batch, step| objective(config, model, spread, batch, step as f64 / size.steps as f64),
+        objective: &|model, spread, batch, step| objective(config, model, spread, batch, step as f64 / size.steps as f64, log_shares.as_ref()),
         held_out: data.reports_bounds.then_some(&report as &Bounds<'_>),
     };
     stage.run(start, &data.devices, observer)
+}
+
+/// Mean of q(c|x) over the frames `[K]`, at least a thousandth of an even share each.
+fn shares(model: &ClusterVae, frames: &crate::data::Frames) -> Result<Vec<f32>> {
+    let k = model.prior.clusters();
+    let device = model.prior.mu_c.val().device();
+    let mut sums = vec![0.0f64; k];
+    crate::fitted::encode(model, frames, &device, |_, _, posterior| {
+        let q = crate::fitted::to_host(model.log_responsibilities(&posterior).exp().sum_dim(0))?;
+        sums.iter_mut().zip(q).for_each(|(s, q)| *s += f64::from(q));
+        Ok(())
+    })?;
+    let least = 1e-3 / k as f64;
+    Ok(sums.iter().map(|s| (s / frames.len() as f64).max(least) as f32).collect())
 }
 
 /// The loss of one batch, its terms, and the mean cluster distribution; `done` is the share of the stage before it.
@@ -70,6 +88,7 @@ fn objective(
     spread: &Spread<'_>,
     batch: &Batch,
     done: f64,
+    log_shares: Option<&Tensor<2>>,
 ) -> StepOutcome {
     let c = &config.refine;
     let frames = batch.frames.clone();
@@ -107,6 +126,14 @@ fn objective(
     let inconsistency = information::inconsistency(log_gamma.clone(), log_gamma_view);
     let bound = if c.charge { terms.total() } else { terms.total() + terms.cluster_kl.clone() };
     let beside = inconsistency.clone() * c.consistency - between.clone() * c.information;
+    // I(c;c') - KL(q̄ ‖ π) - (H(q̄) - ...) = I(c;c') + Σ_c q̄_c log π_c, up to a constant
+    let beside = match log_shares {
+        Some(log_shares) => {
+            let marginal = log_gamma.clone().exp().mean_dim(0);
+            beside - (marginal * log_shares.clone()).sum() * c.information
+        }
+        None => beside,
+    };
     let mut loss = -bound.mean() + beside * p as f64;
     // Not for `gmm`: its soft start lets the information terms mend what EM got wrong (without teaching ACC 0.986,
     // taught EM's responsibilities 0.974; complete MNIST, seed 1).
