@@ -34,13 +34,17 @@ pub fn write_csv(path: &Path) {
 }
 
 /// A model that is fitted in a second.
-pub const SMALL: [&str; 16] = [
+pub const SMALL: [&str; 20] = [
     "--device",
     "cpu",
     "--set",
     "clusters=2",
     "--set",
+    "encoder.kind=network",
+    "--set",
     "latent=2",
+    "--set",
+    "pretrain.starts=1",
     "--set",
     "pretrain.steps=60",
     "--set",

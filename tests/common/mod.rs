@@ -39,6 +39,7 @@ pub fn small() -> Config {
         "decoder.hidden=[16]",
         "augment.shift=0.05",
         "augment.rotation=5",
+        "pretrain.starts=1",
         "pretrain.steps=60",
         "pretrain.batch=32",
         "pretrain.learning_rate=3e-3",

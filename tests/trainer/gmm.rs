@@ -109,7 +109,7 @@ fn expected_objective(points: Points<'_>, r: &[f64], mixture: &Mixture, estimato
         }
     }
     match estimator {
-        Estimator::Mle { .. } | Estimator::Pooled { .. } => sum,
+        Estimator::Mle { .. } | Estimator::Pooled { .. } | Estimator::Proportional { .. } => sum,
         Estimator::Map(prior) => sum + prior.log_density(mixture),
     }
 }
@@ -340,4 +340,51 @@ fn no_pooled_component_gathers_what_is_rare_in_the_others() {
     let own = ratio(Estimator::Mle { reg_covar: 1e-6 });
     let pooled = ratio(Estimator::Pooled { reg_covar: 1e-6, share: 0.3 });
     assert!(own > 1.0 && pooled < 0.5 * own, "{own} {pooled}");
+}
+
+/// Two planted clouds of one shape, the second nine times as large as a covariance.
+#[test]
+fn proportional_covariances_have_one_shape_and_a_size_each() {
+    let shape = [[2.0, 0.9], [0.9, 0.5]];
+    let lower = [[2f64.sqrt(), 0.0], [0.9 / 2f64.sqrt(), (0.5f64 - 0.405).sqrt()]];
+    let mut rng = rng(11);
+    let mut values = Vec::new();
+    for (centre, scale) in [([0.0, 0.0], 1.0), ([20.0, 5.0], 3.0)] {
+        for _ in 0..4000 {
+            let noise: [f64; 2] = [rng.sample(StandardNormal), rng.sample(StandardNormal)];
+            for d in 0..2 {
+                values.push(centre[d] + scale * (lower[d][0] * noise[0] + lower[d][1] * noise[1]));
+            }
+        }
+    }
+    let points = Points::new(&values, 2).unwrap();
+    let estimator = Estimator::Proportional { reg_covar: 0.0 };
+    let found = gmm::fit(points, &settings(2, CovarianceType::Full, estimator.clone()), self::rng).unwrap();
+    let mut rows: Vec<_> = found.mixture.covariances.iter().map(|c| c.to_rows(2)).collect();
+    rows.sort_by(|a, b| a[0][0].total_cmp(&b[0][0]));
+    let size = rows[1][0][0] / rows[0][0][0];
+    assert!((size / 9.0 - 1.0).abs() < 0.05, "{size}");
+    for i in 0..2 {
+        for j in 0..2 {
+            assert!((rows[1][i][j] / rows[0][i][j] - size).abs() < 1e-9);
+            assert!((rows[0][i][j] / shape[i][j] - 1.0).abs() < 0.05, "{rows:?}");
+        }
+    }
+    // The M-step is a maximum among covariances of one shape, up to the one point a component that is added.
+    let r = &found.expectation.responsibilities;
+    let best = m_step(points, r, 2, CovarianceType::Full, &estimator);
+    let at_best = expected_objective(points, r, &best, &estimator);
+    for _ in 0..100 {
+        let mut other = best.clone();
+        let mut change = || 0.1 * rng.sample::<f64, _>(StandardNormal);
+        let (a, b, c) = (change(), change(), change());
+        let turned = DMatrix::from_row_slice(2, 2, &[a, b, b, c]);
+        for covariance in &mut other.covariances {
+            let Covariance::Full(m) = covariance else { panic!("full") };
+            let size = m[(0, 0)];
+            *m = (&*m + &turned * size) * (1.0 + 0.1 * rng.sample::<f64, _>(StandardNormal)).abs();
+        }
+        let at_other = expected_objective(points, r, &other, &estimator);
+        assert!(at_other <= at_best + 1.0, "{at_other} > {at_best}");
+    }
 }

@@ -8,9 +8,10 @@ use std::ops::ControlFlow;
 
 use burn::tensor::Device;
 use common::{IMAGE, patterns, small};
-use rand::SeedableRng;
 use rand::seq::SliceRandom;
+use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use rand_distr::StandardNormal;
 use trainer::Error;
 use trainer::config::{AugmentKind, Count, CollapseConfig, Config, DecoderPasses, Preset};
 use trainer::data::Frames;
@@ -22,10 +23,13 @@ use trainer::frame::FrameShape;
 use trainer::model::Likelihood;
 use trainer::stage::StageName;
 
-/// Few steps, in epochs of nine.
+/// Steps of a stage in [`short`].
+const STEPS: usize = 20;
+
+/// Few steps, in epochs of nine, and two starts of stage 1.
 fn short() -> Config {
     let mut config = small();
-    (config.pretrain.steps, config.refine.steps) = (20.into(), 20.into());
+    (config.pretrain.steps, config.refine.steps, config.pretrain.starts) = (STEPS.into(), STEPS.into(), 2.into());
     config
 }
 
@@ -86,17 +90,17 @@ fn written(resume: Option<Checkpoint>, places: &[Place]) -> (Written, Vec<(Place
 /// At every boundary of stages and at 20 steps at random.
 #[test]
 fn a_resumed_run_is_the_uninterrupted_one_byte_for_byte() {
-    let config = short();
-    let at = |stage, step| Place { attempt: 0, stage, step };
-    let (pretrain, refine) = (config.pretrain.steps, config.refine.steps);
-    let mut places = vec![at(StageName::Pretrain, pretrain), at(StageName::Mixture, 1), at(StageName::Refine, refine)];
-    let mut all: Vec<Place> = (1..pretrain).map(|step| at(StageName::Pretrain, step)).collect();
-    all.extend((1..refine).map(|step| at(StageName::Refine, step)));
+    let at = |start, stage, step| Place { attempt: 0, start, stage, step };
+    let mut places: Vec<Place> = (0..2).map(|start| at(start, StageName::Pretrain, STEPS)).collect();
+    places.extend([at(2, StageName::Mixture, 1), at(2, StageName::Refine, STEPS)]);
+    let mut all: Vec<Place> =
+        (0..2).flat_map(|start| (1..STEPS).map(move |step| at(start, StageName::Pretrain, step))).collect();
+    all.extend((1..STEPS).map(|step| at(2, StageName::Refine, step)));
     all.shuffle(&mut ChaCha8Rng::seed_from_u64(20));
     places.extend(&all[..20]);
 
     let (whole, taken) = written(None, &places);
-    assert_eq!(taken.len(), 23);
+    assert_eq!(taken.len(), 24);
     for (place, bytes, told) in taken {
         let (rest, _) = written(Some(Checkpoint::decode(&bytes).unwrap()), &[]);
         assert_eq!(rest.epochs, whole.epochs[told..], "{place:?}");
@@ -165,7 +169,7 @@ fn a_checkpoint_that_is_damaged_or_of_other_frames_is_refused() {
     let frames = patterns(304, IMAGE, 1);
     let (_, checkpoint, _) = run(short(), &frames, None, Some((StageName::Pretrain, 5)));
     let checkpoint = checkpoint.unwrap();
-    let expected = Place { attempt: 0, stage: StageName::Pretrain, step: 5 };
+    let expected = Place { attempt: 0, start: 0, stage: StageName::Pretrain, step: 5 };
     assert_eq!(checkpoint.place, expected);
     let bytes = checkpoint.encode().unwrap();
     for length in (0..bytes.len()).step_by(97) {
@@ -197,7 +201,7 @@ fn without_the_information_terms_the_clusters_collapse_and_with_them_they_do_not
     // Eq. (6.1) as it stands.
     (bare.refine.charge, bare.refine.information, bare.refine.consistency) = (true, 0.0, 0.0);
     // Without EM every cluster starts as the same Gaussian.
-    (bare.mixture.restarts, bare.collapse.balance) = (0, 0.0);
+    (bare.mixture.restarts, bare.collapse.active) = (0, 0.0);
     let (clusters, bounds) = (guarded.clusters(), CollapseConfig::default());
     let (guarded, bare) = (balance(guarded), balance(bare));
     assert!(guarded.mutual_information > 0.8 * (clusters as f64).ln(), "{guarded:?}");
@@ -263,7 +267,7 @@ fn presets_without_maps_train() {
         config.augment.kind = from.augment.kind;
         assert!(matches!(config.augment.kind, AugmentKind::Neighbours | AugmentKind::None));
         (config.pretrain.pull, config.pretrain.kl_weight) = (from.pretrain.pull, from.pretrain.kl_weight);
-        config.refine = trainer::config::RefineConfig { steps: 20, batch: 32, ..from.refine };
+        config.refine = trainer::config::RefineConfig { steps: 20.into(), batch: 32.into(), ..from.refine };
         let (whole, _, epochs) = run(config.clone(), &frames, None, None);
         let (_, checkpoint, _) = run(config.clone(), &frames, None, Some((StageName::Refine, 5)));
         let (rest, _, _) = run(config, &frames, checkpoint, None);
@@ -297,16 +301,24 @@ fn the_number_of_clusters_can_be_found_and_the_run_resumed() {
     }
 }
 
-/// A frame is kept from training even where a twentieth is less than one.
+/// Of few frames one in eight is kept from training, and at least one.
 #[test]
-fn as_many_frames_as_a_batch_are_too_few_and_one_more_is_enough() {
+fn a_batch_that_is_set_must_be_filled_and_one_that_is_not_adapts() {
     let mut config = short();
     (config.pretrain.batch, config.refine.batch) = (16.into(), 16.into());
-    let config = config.check(IMAGE).unwrap();
-    let fitted = |n| fit(&config, &patterns(n, IMAGE, 1), &Device::flex(), None, &mut |_| ControlFlow::Continue(()));
-    let refused = fitted(16).unwrap_err();
-    assert_eq!((refused.exit_code(), refused.to_string().contains("16 frames are too few")), (2, true), "{refused}");
-    assert!(fitted(17).unwrap().is_some());
+    let fitted = |config: &Config, n| {
+        let config = config.clone().check(IMAGE).unwrap();
+        fit(&config, &patterns(n, IMAGE, 1), &Device::flex(), None, &mut |_| ControlFlow::Continue(()))
+    };
+    // Two of 17 are kept to calibrate.
+    let refused = fitted(&config, 17).unwrap_err().to_string();
+    assert!(refused.contains("17 frames, 2 of them kept to calibrate, are too few for batches of 16"), "{refused}");
+    assert!(fitted(&config, 18).unwrap().is_some());
+    // A batch that is not set adapts, down to two frames a cluster.
+    (config.pretrain.batch, config.refine.batch) = (Count::Auto, Count::Auto);
+    let refused = fitted(&config, 6).unwrap_err();
+    assert_eq!((refused.exit_code(), refused.to_string().contains("6 frames are too few")), (2, true), "{refused}");
+    assert!(fitted(&config, 7).unwrap().is_some());
 }
 
 /// Rows between 0 and 1 are rows like any other; Bernoulli is there for who asks for it.
@@ -324,4 +336,50 @@ fn rows_between_0_and_1_are_standardised_and_pictures_are_not() {
     assert_eq!(of(rows, "bernoulli"), (false, Likelihood::Bernoulli));
     assert_eq!(of(IMAGE, "auto"), (false, Likelihood::Bernoulli));
     assert_eq!(of(IMAGE, "gaussian"), (false, Likelihood::Gaussian));
+}
+
+/// Three clouds of rows, sheared so that no feature tells them apart, of very different size.
+fn sheared(sizes: [usize; 3], seed: u64) -> Frames {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let (mut values, mut labels) = (Vec::new(), Vec::new());
+    for (class, size) in sizes.into_iter().enumerate() {
+        for _ in 0..size {
+            let [a, b]: [f32; 2] = [rng.sample(StandardNormal), rng.sample(StandardNormal)];
+            let b = 0.3 * b + 3.0 * class as f32;
+            values.extend([1e-6 * (a + b), 1e3 * (a - 0.5 * b)]);
+            labels.push(class as u32);
+        }
+    }
+    Frames { shape: FrameShape { channels: 1, height: 1, width: 2 }, values, labels: Some(labels) }
+}
+
+/// Whatever the units and the shares: the mixture on the values is the model, and its q(c|x) is the mixture's own.
+#[test]
+fn rows_whose_halves_agree_are_clustered_by_the_mixture_on_their_values() {
+    for sizes in [[200, 200, 200], [900, 40, 40]] {
+        let frames = sheared(sizes, 3);
+        let mut config = Config::default();
+        config.clusters = Count::Of(3);
+        let (mut stability, mut log_likelihood) = (None, f64::NAN);
+        let fitted = fit(&config.check(frames.shape).unwrap(), &frames, &Device::flex(), None, &mut |event| {
+            match event {
+                Event::Values(found) => stability = Some(*found),
+                Event::Mixture(report) => log_likelihood = report.log_likelihood,
+                Event::Stage { .. } => panic!("a network is trained"),
+                _ => {}
+            }
+            ControlFlow::Continue(())
+        });
+        let fitted = fitted.unwrap().unwrap();
+        assert!(stability.unwrap().holds(), "{stability:?}");
+        let found = trainer::evaluate(&fitted, &frames, 100, &Device::flex()).unwrap();
+        let accuracy = found.scores.unwrap().acc;
+        assert!(accuracy > 0.99, "{sizes:?}: {accuracy}");
+        if sizes[0] == sizes[1] {
+            // log p(x) of the cluster VAE is that of the mixture, whose weights are even here.
+            let difference = found.bound.importance_weighted - log_likelihood;
+            assert!(difference.abs() < 0.1, "{difference}");
+        }
+        encode(&fitted, Precision::F32).unwrap();
+    }
 }

@@ -9,7 +9,7 @@ use trainer::config::{CheckedConfig, Config, Preset};
 use trainer::data::{self, Frames, Role};
 use trainer::device::{self, Choice, Chosen};
 use trainer::fit;
-use trainer::fit::{Checkpoint, Epoch, Event, Place};
+use trainer::fit::{Checkpoint, Epoch, Event, Health, Place, Watch};
 use trainer::fitted::Fitted;
 use trainer::run::Run;
 use trainer::{Error, Result};
@@ -73,6 +73,9 @@ pub struct Training {
     /// Devices to spread every batch over; the loss stays that of the whole batch
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=64))]
     devices: u64,
+    /// End with exit code 6 if the health line has something bad to say; the run is kept
+    #[arg(long)]
+    strict: bool,
     /// Seconds between two checkpoints of a stage; its end always has one
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     checkpoint_every: u64,
@@ -137,23 +140,31 @@ impl Training {
         }
         let mut progress = Progress::new(&run, Duration::from_secs(self.checkpoint_every))?;
         let mut last_epoch = None;
+        let mut watch = Watch::default();
         let fitted = fit::fit_on(config, frames, devices, resume, &mut |event| {
+            watch.observe(&event);
             if let Event::Epoch(epoch) = &event {
                 last_epoch = Some((*epoch).clone());
             }
             progress.observe(event)
         });
         let fitted = progress.finish(fitted)?;
+        let health = watch.health(&fitted);
+        eprintln!("{health}");
         run.summary(&Summary {
             device: device.name.clone(),
             frames: frames.len(),
             parameters: trainer::export::Folded::new(&fitted)?.parameters(),
             novelty_threshold: fitted.calibration.novelty_threshold,
             temperature: fitted.calibration.temperature,
+            health: health.clone(),
             last_epoch,
         })?;
         // Last: the model's description is what says that a run has ended.
         run.save(&fitted)?;
+        if self.strict && !health.bad.is_empty() {
+            return Err(Error::Quality { missed: health.bad, of: health.said.len() });
+        }
         Ok((fitted, run))
     }
 }
@@ -196,6 +207,7 @@ struct Summary {
     parameters: usize,
     novelty_threshold: f32,
     temperature: f32,
+    health: Health,
     last_epoch: Option<Epoch>,
 }
 

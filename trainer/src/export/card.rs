@@ -3,6 +3,7 @@
 use super::{Folded, Precision, device_posterior};
 use crate::error::Result;
 use crate::files::sha256;
+use crate::fit::percent;
 use crate::fitted::Fitted;
 
 /// The card as Markdown; `figures` is what [`figures`] gives, if there is any.
@@ -22,7 +23,7 @@ pub fn text(fitted: &Fitted, precision: Precision, onnx: &[u8], figures: Option<
          | outputs | `responsibilities` and `log_responsibilities` [N,{k}], `novelty` [N], `mu` and `log_var` [N,{d}] |\n\
          | clusters K, latent D | {k}, {d} |\n\
          | q(c\\|x) on the device | {posterior} |\n\
-         | novel if novelty > | {threshold} nats, exceeded by {rate} of held-out training frames |\n\
+         | novel if novelty > | {threshold} nats, which {rate} of frames like those of the training exceed{few}, by {n} that it did not see |\n\
          | temperature of q(c\\|x) | {temperature}: a confidence is how often a random view of a held-out training frame goes to the same cluster |\n\
          | seed | {seed} |\n\
          | training data (values) | sha256 `{data}` |\n\n\
@@ -43,7 +44,13 @@ pub fn text(fitted: &Fitted, precision: Precision, onnx: &[u8], figures: Option<
         posterior = device_posterior(config.cluster_posterior),
         threshold = fitted.calibration.novelty_threshold,
         temperature = fitted.calibration.temperature,
-        rate = config.novelty.false_alarm_rate,
+        rate = percent(config.novelty.expected_rate(fitted.calibrated_on)),
+        few = if config.novelty.expected_rate(fitted.calibrated_on) > config.novelty.false_alarm_rate {
+            format!(" (too few for {})", percent(config.novelty.false_alarm_rate))
+        } else {
+            String::new()
+        },
+        n = fitted.calibrated_on,
         seed = config.seed,
         data = fitted.data_sha256,
         figures = figures.map(|f| format!("## Figures\n\n{f}\n\n")).unwrap_or_default(),

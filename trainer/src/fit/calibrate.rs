@@ -1,13 +1,14 @@
 //! The novelty threshold and the temperature of q(c|x), from frames that training did not see, without a label.
 //!
-//! **Threshold**: the quantile of the held-out frames' novelty at one minus the false-alarm rate, so that this share
-//! of frames like them is called novel. **Temperature**: in the place of a label stands where a random view of the
+//! **Threshold**: the order statistic of the held-out frames' novelty that a frame like them exceeds with a probability of
+//! at most the false-alarm rate. **Temperature**: in the place of a label stands where a random view of the
 //! frame goes. T minimises the cross-entropy of softmax(log q(c|x) / T) with the cluster of the view; that is convex
 //! in 1/T, so the sign of its derivative halves the range of T until it is small. A model that puts a frame and its
 //! view apart more often than q(c|x) admits gets T above 1.
 
 use runtime::Calibration;
 
+use super::health::conformal_rank;
 use super::training_data::{MAX_CALIBRATION, TrainingData};
 use crate::config::CheckedConfig;
 use crate::data::Frames;
@@ -37,8 +38,7 @@ fn novelty_threshold(model: &ClusterVae, frames: &Frames, rate: f64) -> Result<f
         Ok(())
     })?;
     values.sort_by(f32::total_cmp);
-    let rank = ((1.0 - rate) * values.len() as f64).ceil() as usize;
-    Ok(values[rank.clamp(1, values.len()) - 1])
+    Ok(values[conformal_rank(values.len(), rate) - 1])
 }
 
 /// The temperature at which q(c|x) says best where a random view of x goes, the views being those of stage 3.

@@ -178,7 +178,7 @@ mod tests {
         let clusters = clusters.unwrap();
         assert!((means["loss"] - 1.5).abs() < 1e-6);
         assert!((clusters.smallest_share - 0.02).abs() < 1e-6);
-        assert_eq!(clusters.active_clusters, 1);
+        assert_eq!(clusters.active_clusters, 2);
         let entropy = -(0.98f64 * 0.98f64.ln() + 0.02 * 0.02f64.ln());
         assert!((clusters.mutual_information - (entropy - 0.01)).abs() < 1e-6);
         assert_eq!(sums.take_means().unwrap().1, None);

@@ -8,6 +8,7 @@ mod calibrate;
 mod checkpoint;
 mod count;
 mod event;
+mod health;
 mod identity;
 mod metrics;
 mod mixture;
@@ -24,6 +25,7 @@ pub use calibrate::temperature;
 pub use checkpoint::{Checkpoint, Place};
 pub use count::Candidate;
 pub use event::{Event, Observer};
+pub use health::{Health, Watch, percent};
 pub use identity::Stability;
 pub use metrics::{Epoch, MixtureReport};
 pub use mixture::latent_mixture;
@@ -84,8 +86,8 @@ pub fn fit_on(
     let (scaling, likelihood) = scaling_and_likelihood(config, frames)?;
     if let Some(ended) = on_values(config, frames, scaling.as_ref(), likelihood, devices, observer)? {
         let Some((config, model, calibration)) = ended else { return Ok(None) };
-        let shape = frames.shape;
-        return Ok(Some(Fitted { config, model, shape, scaling, likelihood, calibration, data_sha256 }));
+        let (shape, calibrated_on) = (frames.shape, kept_from_training(frames.len()));
+        return Ok(Some(Fitted { config, model, shape, scaling, likelihood, calibration, calibrated_on, data_sha256 }));
     }
     let looks_for_neighbours = config.augment.kind == AugmentKind::Neighbours;
     if looks_for_neighbours && observer(Event::Neighbours { frames: frames.len() }).is_break() {
@@ -105,6 +107,7 @@ pub fn fit_on(
         scaling,
         likelihood,
         calibration,
+        calibrated_on: data.held_out.len(),
         data_sha256,
     }))
 }

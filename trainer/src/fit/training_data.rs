@@ -15,6 +15,10 @@ use crate::rng::{Purpose, stream};
 
 /// One in this many frames is kept from training, to calibrate novelty.
 const CALIBRATION_SHARE: usize = 20;
+/// Number of frames that calibrate a false-alarm rate of a hundredth.
+const ENOUGH: usize = 100;
+/// One in this many of few frames is kept, as long as they are not enough.
+const FEW_SHARE: usize = 8;
 /// Largest number of frames that are kept from training.
 pub const MAX_CALIBRATION: usize = 3000;
 
@@ -106,7 +110,8 @@ pub fn scaling_and_likelihood(config: &CheckedConfig, frames: &Frames) -> Result
     }
 }
 
-/// Frames of `count` that are kept from training: one in twenty, at least one and at most 3000.
+/// Frames of `count` that are kept from training: one in twenty, at most 3000; of few frames one in eight, up to the 100
+/// that a false-alarm rate of a hundredth needs.
 pub fn kept_from_training(count: usize) -> usize {
-    (count / CALIBRATION_SHARE).clamp(1, MAX_CALIBRATION)
+    (count / CALIBRATION_SHARE).max(ENOUGH.min(count / FEW_SHARE)).clamp(1, MAX_CALIBRATION)
 }

@@ -35,6 +35,8 @@ pub struct Fitted {
     pub likelihood: Likelihood,
     /// Novelty threshold and temperature.
     pub calibration: Calibration,
+    /// Number of frames that the novelty threshold is from, none of which trained.
+    pub calibrated_on: usize,
     /// SHA-256 of the values that the model was fitted to.
     pub data_sha256: String,
 }

@@ -50,6 +50,7 @@ pub fn load(folder: &Path, device: &Device) -> Result<Fitted> {
         scaling: saved.scaling,
         likelihood: saved.likelihood,
         calibration: Calibration { novelty_threshold: saved.novelty_threshold, temperature: saved.temperature },
+        calibrated_on: saved.calibrated_on,
         data_sha256: saved.data_sha256,
     })
 }

@@ -49,6 +49,8 @@ struct Saved {
     likelihood: Likelihood,
     novelty_threshold: f32,
     temperature: f32,
+    /// Number of frames that the threshold is from.
+    calibrated_on: usize,
     data_sha256: String,
     weights_sha256: String,
 }
@@ -207,6 +209,7 @@ impl Run {
             likelihood: fitted.likelihood,
             novelty_threshold: fitted.calibration.novelty_threshold,
             temperature: fitted.calibration.temperature,
+            calibrated_on: fitted.calibrated_on,
             data_sha256: fitted.data_sha256.clone(),
             weights_sha256: sha256(&bytes),
         };
