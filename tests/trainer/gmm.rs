@@ -376,7 +376,7 @@ fn proportional_covariances_have_one_shape_and_a_size_each() {
     let at_best = expected_objective(points, r, &best, &estimator);
     for _ in 0..100 {
         let mut other = best.clone();
-        let mut change = || 0.1 * rng.sample::<f64, _>(StandardNormal);
+        let mut change = || 0.01 * rng.sample::<f64, _>(StandardNormal);
         let (a, b, c) = (change(), change(), change());
         let turned = DMatrix::from_row_slice(2, 2, &[a, b, b, c]);
         for covariance in &mut other.covariances {

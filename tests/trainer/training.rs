@@ -372,7 +372,7 @@ fn rows_whose_halves_agree_are_clustered_by_the_mixture_on_their_values() {
         });
         let fitted = fitted.unwrap().unwrap();
         assert!(stability.unwrap().holds(), "{stability:?}");
-        let found = trainer::evaluate(&fitted, &frames, 100, &Device::flex()).unwrap();
+        let found = trainer::evaluate(&fitted, &frames, 2000, &Device::flex()).unwrap();
         let accuracy = found.scores.unwrap().acc;
         assert!(accuracy > 0.99, "{sizes:?}: {accuracy}");
         if sizes[0] == sizes[1] {

@@ -9,7 +9,7 @@ use trainer::config::{CheckedConfig, Config, Preset};
 use trainer::data::{self, Frames, Role};
 use trainer::device::{self, Choice, Chosen};
 use trainer::fit;
-use trainer::fit::{Checkpoint, Epoch, Event, Health, Place, Watch};
+use trainer::fit::{Checkpoint, Health, Place};
 use trainer::fitted::Fitted;
 use trainer::run::Run;
 use trainer::{Error, Result};
@@ -139,17 +139,10 @@ impl Training {
             eprintln!("going on after step {step} of {stage}");
         }
         let mut progress = Progress::new(&run, Duration::from_secs(self.checkpoint_every))?;
-        let mut last_epoch = None;
-        let mut watch = Watch::default();
-        let fitted = fit::fit_on(config, frames, devices, resume, &mut |event| {
-            watch.observe(&event);
-            if let Event::Epoch(epoch) = &event {
-                last_epoch = Some((*epoch).clone());
-            }
-            progress.observe(event)
-        });
+        let fitted = fit::fit_on(config, frames, devices, resume, &mut |event| progress.observe(event));
         let fitted = progress.finish(fitted)?;
-        let health = watch.health(&fitted);
+        let lines = run.lines()?;
+        let health = Health::new(&fitted, &lines);
         eprintln!("{health}");
         run.summary(&Summary {
             device: device.name.clone(),
@@ -158,7 +151,7 @@ impl Training {
             novelty_threshold: fitted.calibration.novelty_threshold,
             temperature: fitted.calibration.temperature,
             health: health.clone(),
-            last_epoch,
+            last_epoch: lines.into_iter().rev().find(|line| line["epoch"].is_u64()),
         })?;
         // Last: the model's description is what says that a run has ended.
         run.save(&fitted)?;
@@ -208,7 +201,7 @@ struct Summary {
     novelty_threshold: f32,
     temperature: f32,
     health: Health,
-    last_epoch: Option<Epoch>,
+    last_epoch: Option<serde_json::Value>,
 }
 
 /// The first of `parent/name1`, `parent/name2`, ... that does not exist.

@@ -116,7 +116,7 @@ impl Attempts<'_> {
                 return Ok(Ended::Stopped);
             };
             if count > 1 {
-                ended.push(Start::new(&started.model, started.clusters.clone())?);
+                ended.push(Start::new(&started.model, started.clusters.clone(), started.fault.clone())?);
             }
             last = Some(started);
         }
@@ -125,7 +125,7 @@ impl Attempts<'_> {
             if observer(Event::Chosen(&choice)).is_break() {
                 return Ok(Ended::Stopped);
             }
-            (ended[choice.chosen].model(self.fresh(config))?, None)
+            (ended[choice.chosen].model(self.fresh(config))?, ended[choice.chosen].told.fault.clone())
         } else {
             let Some(started) = last else { return Ok(Ended::Stopped) };
             (started.model, started.fault)

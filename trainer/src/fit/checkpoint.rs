@@ -58,19 +58,29 @@ pub struct Start {
     weights: Vec<u8>,
     /// Cluster of every training frame, below K.
     pub clusters: Vec<u8>,
+    /// What is kept in the header.
+    pub told: Told,
+}
+
+/// What is told of a start beside its weights.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Told {
     /// Number of clusters K of the model.
     pub count: usize,
+    /// Why training should begin again from other weights, if it should.
+    pub fault: Option<String>,
 }
 
 impl Start {
     /// The start that ended with `model`, whose mixture put the training frames into `clusters`.
-    pub fn new(model: &ClusterVae, clusters: Vec<u8>) -> Result<Self> {
-        Ok(Self { weights: weights_of(model)?, clusters, count: model.prior.clusters() })
+    pub fn new(model: &ClusterVae, clusters: Vec<u8>, fault: Option<String>) -> Result<Self> {
+        let told = Told { count: model.prior.clusters(), fault };
+        Ok(Self { weights: weights_of(model)?, clusters, told })
     }
 
     /// The model, its weights read into `empty`, a model of the same form.
     pub fn model(&self, empty: ClusterVae) -> Result<ClusterVae> {
-        read_weights(&self.weights, empty.keep_clusters(self.count))
+        read_weights(&self.weights, empty.keep_clusters(self.told.count))
     }
 }
 
@@ -95,8 +105,8 @@ struct Header {
     clusters: usize,
     steps: usize,
     lengths: Vec<usize>,
-    /// K of each start that came to an end.
-    starts: Vec<usize>,
+    /// Of each start that came to an end.
+    starts: Vec<Told>,
     sha256: String,
 }
 
@@ -146,7 +156,7 @@ impl Checkpoint {
             clusters: self.clusters,
             steps: self.totals.steps,
             lengths: parts.iter().map(|part| part.len()).collect(),
-            starts: self.starts.iter().map(|start| start.count).collect(),
+            starts: self.starts.iter().map(|start| start.told.clone()).collect(),
             sha256: sha256(&body),
         };
         let mut bytes = serde_json::to_vec(&header).map_err(|e| Error::resource("checkpoint", e))?;
@@ -179,7 +189,7 @@ impl Checkpoint {
         });
         let mut next = || parts.next().ok_or_else(damaged);
         let (weights, optimizer, sums) = (next()?, next()?, next()?);
-        let of_start = |&count: &usize| Ok(Start { weights: next()?.to_vec(), clusters: next()?.to_vec(), count });
+        let of_start = |told: &Told| Ok(Start { weights: next()?.to_vec(), clusters: next()?.to_vec(), told: told.clone() });
         let starts = header.starts.iter().map(of_start).collect::<Result<_, String>>()?;
         Ok(Self {
             place: header.place,

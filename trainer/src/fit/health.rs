@@ -1,9 +1,10 @@
 //! What a fit leaves to say about itself, without a label: the health line.
 
 use serde::Serialize;
+use serde_json::Value;
 
-use super::event::Event;
-use crate::config::NoveltyConfig;
+use super::log::of_model;
+use crate::config::{EncoderKind, NoveltyConfig};
 use crate::fitted::Fitted;
 
 /// Agreement of starts, NMI, below which the clusters are an accident of the start.
@@ -12,17 +13,6 @@ const STARTS_AGREE: f64 = 0.7;
 const DIMENSIONS_IN_USE: f64 = 0.5;
 /// Share of its best value that the held-out ELBO may fall by before frames count as learned by heart.
 const MAY_FALL: f64 = 0.05;
-
-/// Collects from the events of a training what its health is told by.
-#[derive(Clone, Debug, Default)]
-pub struct Watch {
-    active_dimensions: Option<usize>,
-    starts_agree: Option<f64>,
-    halves_agree: Option<f64>,
-    clusters: Option<(usize, f64)>,
-    best_held_out: Option<f64>,
-    last_held_out: Option<f64>,
-}
 
 /// The health of a fit.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -33,55 +23,42 @@ pub struct Health {
     pub bad: Vec<String>,
 }
 
-impl Watch {
-    /// Takes an event.
-    pub fn observe(&mut self, event: &Event<'_>) {
-        match event {
-            Event::Values(found) if found.holds() => self.halves_agree = Some(found.stability),
-            Event::Chosen(choice) => self.starts_agree = choice.agreements.get(choice.chosen).copied(),
-            Event::Mixture(report) => {
-                self.active_dimensions = Some(report.active_units);
-                self.clusters = Some((report.clusters.active_clusters, report.clusters.balance));
-            }
-            Event::Epoch(epoch) => {
-                if let Some(clusters) = &epoch.clusters {
-                    self.clusters = Some((clusters.active_clusters, clusters.balance));
-                }
-                if let Some(bound) = &epoch.held_out {
-                    self.best_held_out = Some(self.best_held_out.map_or(bound.elbo, |best| best.max(bound.elbo)));
-                    self.last_held_out = Some(bound.elbo);
-                }
-            }
-            Event::Restart { .. } => *self = Self { halves_agree: self.halves_agree, ..Self::default() },
-            _ => {}
-        }
-    }
-
-    /// The health of what came of the training.
-    pub fn health(&self, fitted: &Fitted) -> Health {
-        let mut health = Health { said: Vec::new(), bad: Vec::new() };
+impl Health {
+    /// The health of `fitted`, by the `lines` of its `metrics.jsonl`: those are the same whether or not the training was
+    /// interrupted.
+    pub fn new(fitted: &Fitted, lines: &[Value]) -> Self {
+        let (lines, _) = of_model(lines.to_vec());
+        let last = |key: &str| lines.iter().rev().map(|line| &line[key]).find(|value| !value.is_null());
+        let mut health = Self { said: Vec::new(), bad: Vec::new() };
         let mut say = |text: String, good: bool| {
             if !good {
                 health.bad.push(text.clone());
             }
             health.said.push(text);
         };
-        let k = fitted.model.prior.clusters();
-        if let Some((active, balance)) = self.clusters {
+        let k = fitted.model.prior.clusters() as u64;
+        if let (Some(active), Some(balance)) =
+            (last("active_clusters").and_then(Value::as_u64), last("balance").and_then(Value::as_f64))
+        {
             say(format!("{active} of {k} clusters active, balance {balance:.3}"), active == k);
         }
-        if let Some(active) = self.active_dimensions {
+        if let Some(active) = last("active_units").and_then(Value::as_u64) {
             let of = fitted.config.latent;
             say(format!("{active} of {of} latent dimensions in use"), active as f64 >= DIMENSIONS_IN_USE * of as f64);
         }
-        if let Some(agree) = self.halves_agree {
+        if fitted.config.encoder.kind == EncoderKind::Identity
+            && let Some(agree) = last("stability").and_then(Value::as_f64)
+        {
             say(format!("halves of the frames agree to {agree:.2}"), true);
         }
-        if let Some(agree) = self.starts_agree {
+        let choice = lines.iter().find_map(|line| Some((line["chosen"].as_u64()?, &line["agreements"])));
+        if let Some(agree) = choice.and_then(|(chosen, agreements)| agreements[chosen as usize].as_f64()) {
             say(format!("starts agree to {agree:.2}"), agree >= STARTS_AGREE);
         }
-        if let (Some(best), Some(last)) = (self.best_held_out, self.last_held_out) {
-            let by_heart = last < best - MAY_FALL * best.abs();
+        let held_out: Vec<f64> = lines.iter().filter_map(|line| line["held_out"]["elbo"].as_f64()).collect();
+        if let Some(last) = held_out.last() {
+            let best = held_out.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            let by_heart = *last < best - MAY_FALL * best.abs();
             let word = if by_heart { ": learned by heart" } else { "" };
             say(format!("held-out ELBO {last:.1}, best {best:.1}{word}"), !by_heart);
         }

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::chart::{Line, Mark};
 use crate::error::{Error, Result};
+use crate::fit::of_model;
 
 /// Curves over the steps of all stages, one after the other.
 #[derive(Clone, Debug, Default)]
@@ -16,7 +17,7 @@ pub struct History {
     /// Number of steps of all stages together.
     pub steps: f64,
     /// Number of times that training began again from other weights; the curves are of the last
-    /// attempt.
+    /// attempt, and of the start of stage 1 that was chosen.
     pub restarts: u64,
 }
 
@@ -32,17 +33,14 @@ impl History {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(e) => return Err(Error::model(&path, e)),
         };
-        let mut history = Self::default();
+        let parse = |(number, line)| {
+            serde_json::from_str(line).map_err(|e| Error::model(&path, format!("line {}: {e}", number + 1)))
+        };
+        let (lines, restarts) = of_model(text.lines().enumerate().map(parse).collect::<Result<_>>()?);
+        let mut history = Self { restarts, ..Self::default() };
         let mut stage = "";
         let mut before = 0.0;
-        for (number, line) in text.lines().enumerate() {
-            let said: Value =
-                serde_json::from_str(line).map_err(|e| Error::model(&path, format!("line {}: {e}", number + 1)))?;
-            if let Some(restarts) = said["restarts"].as_u64() {
-                history = Self { restarts, ..Self::default() };
-                (stage, before) = ("", 0.0);
-                continue;
-            }
+        for said in lines {
             let name = match said["stage"].as_str() {
                 Some("pretrain") => "1 pretrain",
                 Some("mixture") => "2 mixture",

@@ -187,6 +187,16 @@ impl Run {
         writeln!(file, "{text}").map_err(|e| fault(&e))
     }
 
+    /// The lines of `metrics.jsonl`, none if there is no such file.
+    pub fn lines(&self) -> Result<Vec<serde_json::Value>> {
+        let path = self.folder.join("metrics.jsonl");
+        if !path.exists() {
+            return Ok(Vec::new());
+        }
+        let text = std::fs::read_to_string(&path).map_err(|e| Error::model(&path, e))?;
+        text.lines().map(|line| serde_json::from_str(line).map_err(|e| Error::model(&path, e))).collect()
+    }
+
     /// Writes `summary` as `metrics.json`.
     pub fn summary(&self, summary: &impl Serialize) -> Result<()> {
         let path = self.folder.join("metrics.json");
