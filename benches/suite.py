@@ -3,11 +3,11 @@
 clusters and the seed; a label only scores, one-to-one.
 
     benches/suite.py TRAINER [--mnist DIR] [--watch DIR] [--sets a,b] [--methods a,b] [--seeds 5] [--jobs 1]
-                     [--cache FILE.json] [--out FOLDER]
+                     [--steps 20000] [--cache FILE.json [--cached]] [--out FOLDER]
 
 Sets of more than 1000 frames are scored on frames that no method was fitted on, smaller ones on those it was. The
-cache holds every finished set, method and seed (and the trainer's hash), so that a run that broke off goes on. Writes
-suite.json and suite.md to --out. Needs benches/requirements.txt.
+cache holds every finished set, method and seed (the trainer's by its hash), so that a run that broke off goes on; it does
+not know --steps, which the table tells. Writes suite.json and suite.md to --out. Needs benches/requirements.txt.
 """
 
 import argparse
@@ -22,6 +22,7 @@ import tempfile
 import time
 import warnings
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import redirect_stderr, redirect_stdout
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -388,7 +389,62 @@ SHALLOW = {
     "gmm-diag-spectra": (spectra, mixture("diag")),
     "spectral": (few, spectral),
 }
-DEEP = {}
+
+
+# ClustPy's, with its defaults, which are a network of 500, 500 and 2000, batches of 256, ten latent dimensions, 100 epochs
+# of autoencoder and 150 of clustering. Each gets its frames as its paper has them.
+
+
+def epochs(options, frames, *wanted):
+    """The epochs wanted, or fewer in the same proportion where they are more than --steps; and a note of that."""
+    share = min(1, options.steps / (sum(wanted) * -(-frames // 256)))
+    given = [max(1, round(share * w)) for w in wanted]
+    return given, "" if share == 1 else f"{' + '.join(map(str, given))} epochs, not {' + '.join(map(str, wanted))}"
+
+
+def dec(options, data, fit, score, seed):
+    """Deep embedded clustering; the mean square of a value is 1."""
+    from clustpy.deep import DEC
+
+    (before, after), note = epochs(options, len(fit), 100, 150)
+    model = DEC(data.k, pretrain_epochs=before, clustering_epochs=after, random_state=seed)
+    scale = np.sqrt((fit**2).mean())
+    return model.fit(fit / scale).predict(score / scale), note
+
+
+def vade(options, data, fit, score, seed):
+    """Variational deep embedding; pixels are Bernoulli, all else is normal."""
+    from clustpy.deep import VaDE
+    from clustpy.deep.vade import _VaDE_VAE
+    from torch.nn import MSELoss
+
+    (before, after), note = epochs(options, len(fit), 100, 150)
+    normal = {}
+    if data.kind != "images":
+        layers = {"layers": [fit.shape[1], 500, 500, 2000, 10], "decoder_output_fn": None, "random_state": seed}
+        normal = {"neural_network": (_VaDE_VAE, layers), "ssl_loss_fn": MSELoss(reduction="sum")}
+    model = VaDE(data.k, pretrain_epochs=before, clustering_epochs=after, random_state=seed, **normal)
+    return model.fit(fit).predict(score), note
+
+
+def n2d(options, data, fit, score, seed):
+    """Not too deep: 1000 epochs of autoencoder, its K latents by UMAP to K dimensions, a full mixture of those."""
+    import torch
+    from clustpy.deep.neural_networks import FeedforwardAutoencoder
+    from umap import UMAP
+
+    (once,), note = epochs(options, len(fit), 1000)
+    torch.manual_seed(seed)
+    network = FeedforwardAutoencoder([fit.shape[1], 500, 500, 2000, data.k], random_state=seed)
+    network.fit(once, {"lr": 1e-3}, 256, data=fit)
+    encode = lambda x: network.encode(torch.from_numpy(x)).detach().numpy()
+    umap = UMAP(n_components=data.k, n_neighbors=20, min_dist=0.0, random_state=seed)
+    low = umap.fit_transform(encode(fit))
+    model = GaussianMixture(data.k, random_state=seed).fit(low)
+    return model.predict(low if fit is score else umap.transform(encode(score))), note
+
+
+DEEP = {"dec": dec, "vade": vade, "n2d": n2d}
 METHODS = ["trainer", *SHALLOW, *DEEP]
 
 
@@ -449,6 +505,14 @@ def measure(options, name, method, seed):
         data, note = load(name, folder), ""
         if method == "trainer":
             clusters, seconds = trainer(options, data, seed)
+        elif method in DEEP:
+            fit, score = view(name, folder, values)
+            score = score.astype(np.float32) if fit is not score else None
+            fit = fit.astype(np.float32)
+            begun = time.monotonic()
+            with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
+                clusters, note = DEEP[method](options, data, fit, fit if score is None else score, seed)
+            seconds = time.monotonic() - begun
         else:
             function, cluster = SHALLOW[method]
             fit, score = view(name, folder, function)
@@ -569,7 +633,9 @@ def main():
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--jobs", type=int, default=1, help="fits at once")
     parser.add_argument("--device", default="cpu", help="of the trainer")
+    parser.add_argument("--steps", type=int, default=20000, help="of gradient, at most, for a fit of a deep peer")
     parser.add_argument("--cache", help="file of what is measured already")
+    parser.add_argument("--cached", action="store_true", help="measure nothing, tell what the cache holds")
     parser.add_argument("--out", default=".", type=Path)
     options = parser.parse_args()
 
@@ -593,7 +659,7 @@ def main():
                     key = f"{name}/{f'trainer@{sha}' if method == 'trainer' else method}/{seed}"
                     if key in cached:
                         rows[name, method, seed] = cached[key]
-                    else:
+                    elif not options.cached:
                         waiting[pool.submit(measure, options, name, method, seed)] = (key, name, method, seed)
         for done in as_completed(waiting):
             key, name, method, seed = waiting[done]
