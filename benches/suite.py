@@ -6,8 +6,8 @@ clusters and the seed; a label only scores, one-to-one.
                      [--steps 20000] [--cache FILE.json [--cached]] [--out FOLDER]
 
 Sets of more than 1000 frames are scored on frames that no method was fitted on, smaller ones on those it was. The
-cache holds every finished set, method and seed (the trainer's by its hash), so that a run that broke off goes on; it does
-not know --steps, which the table tells. Writes suite.json and suite.md to --out. Needs benches/requirements.txt.
+cache holds every finished set, method and seed (the trainer's by its hash), so that a run that broke off goes on; it
+does not know --steps, which the table tells. Writes suite.json and suite.md to --out. Needs benches/requirements.txt.
 """
 
 import argparse
@@ -15,6 +15,7 @@ import csv
 import fcntl
 import gzip
 import hashlib
+import importlib.util
 import json
 import os
 import subprocess
@@ -51,17 +52,17 @@ class Data(NamedTuple):
     fit: np.ndarray
     score: np.ndarray
     labels: np.ndarray
-    note: str = ""
 
 
-SETS = {}
+SETS, NOTES = {}, {}
 
 
-def dataset(name, needs=None):
+def dataset(name, needs=None, note=""):
     """Registers a set; `needs` is the option without which it is left out. Its numbers are always drawn alike."""
 
     def register(function):
         SETS[name] = (needs, lambda folder: function(np.random.default_rng(0), *([folder] if needs else [])))
+        NOTES[name] = note
         return function
 
     return register
@@ -260,12 +261,12 @@ def mnist_colour(rng, folder):
 def mnist_counts(rng, folder, part, counts):
     """So many of each digit, as indices."""
     labels = mnist_part(folder, part)[1]
-    return rng.permutation(np.concatenate([rng.permutation(np.flatnonzero(labels == d))[:n] for d, n in counts.items()]))
+    some = [rng.permutation(np.flatnonzero(labels == d))[:n] for d, n in counts.items()]
+    return rng.permutation(np.concatenate(some))
 
 
-@dataset("mnist-3-rare-8", "mnist")
+@dataset("mnist-3-rare-8", "mnist", "5 % are eights, the rest threes, in both parts")
 def mnist_rare(rng, folder):
-    """5 % are eights, the rest threes, in both parts."""
     (x, _), (t, y) = mnist_part(folder, "train"), mnist_part(folder, "t10k")
     fit = mnist_counts(rng, folder, "train", {3: 5700, 8: 300})
     score = mnist_counts(rng, folder, "t10k", {3: 950, 8: 50})
@@ -275,15 +276,15 @@ def mnist_rare(rng, folder):
 def long_tailed(rng, folder, ratio):
     (x, _), (t, y) = mnist_part(folder, "train"), mnist_part(folder, "t10k")
     fit = mnist_counts(rng, folder, "train", {d: round(5400 * ratio ** (-d / 9)) for d in range(10)})
-    return Data("images", 10, x[fit], t, y, f"fitted on 5400 zeros down to {5400 // ratio} nines, scored on all 10,000")
+    return Data("images", 10, x[fit], t, y)
 
 
-@dataset("mnist-tail-20", "mnist")
+@dataset("mnist-tail-20", "mnist", "fitted on 5400 zeros down to 270 nines, scored on all 10,000 test digits")
 def mnist_tail_20(rng, folder):
     return long_tailed(rng, folder, 20)
 
 
-@dataset("mnist-tail-100", "mnist")
+@dataset("mnist-tail-100", "mnist", "fitted on 5400 zeros down to 54 nines, scored on all 10,000 test digits")
 def mnist_tail_100(rng, folder):
     return long_tailed(rng, folder, 100)
 
@@ -294,9 +295,8 @@ def mnist(_, folder):
     return Data("images", 10, x, t, y)
 
 
-@dataset("watch", "watch")
+@dataset("watch", "watch", "two seconds every second; fitted on subjects 1 to 4, scored on 5 and 6")
 def watch(_, folder):
-    """Two seconds of a smartwatch every second; fitted on subjects 1 to 4, scored on 5 and 6."""
     exercises, parts = [], {True: ([], []), False: ([], [])}
     for path in sorted(Path(folder).glob("subject-*/*.csv")):
         exercise = path.stem.rsplit("-", 1)[0]
@@ -307,7 +307,36 @@ def watch(_, folder):
         x, y = parts[int(path.parent.name[-1]) <= 4]
         x += windows
         y += [exercises.index(exercise)] * len(windows)
-    return Data("windows", len(exercises), np.stack(parts[True][0]), np.stack(parts[False][0]), np.array(parts[False][1]))
+    (fit, _), (score, labels) = parts[True], parts[False]
+    return Data("windows", len(exercises), np.stack(fit), np.stack(score), np.array(labels))
+
+
+def series(folder, name):
+    """Both parts of a set of the time series archive, in the text form of aeon."""
+    windows, classes = [], []
+    for path in sorted(Path(folder, name.split("_")[0]).glob(f"{name}_T*.ts")):
+        lines = path.read_text().splitlines()
+        for line in lines[[line.strip().lower() for line in lines].index("@data") + 1 :]:
+            *channels, label = line.split(":")
+            windows.append([[[float(value) for value in channel.split(",")]] for channel in channels])
+            classes.append(label)
+    labels = np.unique(classes, return_inverse=True)[1]
+    return "windows", 1 + labels.max(), np.array(windows, np.float32), labels
+
+
+@dataset("basic-motions", "series")
+def basic_motions(_, folder):
+    return whole(*series(folder, "BasicMotions"))
+
+
+@dataset("japanese-vowels", "series")
+def japanese_vowels(_, folder):
+    return whole(*series(folder, "JapaneseVowels_eq"))
+
+
+@dataset("italy-power", "series")
+def italy_power(rng, folder):
+    return parted(rng, *series(folder, "ItalyPowerDemand"), 800)
 
 
 # ---- Methods: a cluster for each frame to score ----
@@ -391,8 +420,8 @@ SHALLOW = {
 }
 
 
-# ClustPy's, with its defaults, which are a network of 500, 500 and 2000, batches of 256, ten latent dimensions, 100 epochs
-# of autoencoder and 150 of clustering. Each gets its frames as its paper has them.
+# ClustPy's, with its defaults, which are a network of 500, 500 and 2000, batches of 256, ten latent dimensions, 100
+# epochs of autoencoder and 150 of clustering. Each gets its frames as its paper has them.
 
 
 def epochs(options, frames, *wanted):
@@ -501,8 +530,8 @@ def measure(options, name, method, seed):
     """The row of one fit; an error is a row too."""
     warnings.simplefilter("ignore")
     folder = getattr(options, SETS[name][0] or "", None)
+    data, note = load(name, folder), ""
     try:
-        data, note = load(name, folder), ""
         if method == "trainer":
             clusters, seconds = trainer(options, data, seed)
         elif method in DEEP:
@@ -522,6 +551,8 @@ def measure(options, name, method, seed):
         return {**scores(np.asarray(clusters), data.labels), "seconds": seconds, "note": note}
     except NotApplicable as reason:
         return {"skipped": str(reason)}
+    except ImportError as lacking:
+        return {"skipped": str(lacking), "again": True}
     except Exception as error:
         return {"error": f"{type(error).__name__}: {error}"[:400]}
 
@@ -576,7 +607,7 @@ def summary(rows, names, methods, seeds):
     return table
 
 
-def markdown(table, notes):
+def markdown(table):
     methods = [m for m in METHODS if any(m in found for found in table.values())]
     lines = ["# Suite", ""]
 
@@ -611,7 +642,7 @@ def markdown(table, notes):
                 below.append(f"{name} ({mine:.4f}, {max(shallow, key=shallow.get)} {best:.4f})")
         lines += ["", f"- The trainer is above every peer on {above} of {len(ours)} sets, level or above on {level}."]
         lines += [f"- Below the best shallow peer by more than 0.01: {', '.join(below) or 'nowhere'}."]
-    lines += [f"- {name}: {note}." for name, note in notes.items() if note] + [""]
+    lines += [f"- {name}: {NOTES[name]}." for name in table if NOTES[name]] + [""]
 
     row("set", "method", "seeds", "failed", "ACC", "minimum", "NMI", "ARI", "seconds", "rank", "note")
     row(*["---"] * 11)
@@ -623,11 +654,18 @@ def markdown(table, notes):
     return "\n".join(lines) + "\n"
 
 
+def aeon_data():
+    """Time series that the package ships with."""
+    found = importlib.util.find_spec("aeon")
+    return found and str(Path(found.origin).parent / "datasets" / "data")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("trainer", help="the program to measure")
     parser.add_argument("--mnist", help="folder with the four IDX files; without it those sets are left out")
     parser.add_argument("--watch", help="folder with subject-N/EXERCISE-SIDE.csv; likewise")
+    parser.add_argument("--series", default=aeon_data(), help="folder with NAME/NAME_TRAIN.ts; aeon's, if installed")
     parser.add_argument("--sets", help=f"of {', '.join(SETS)}")
     parser.add_argument("--methods", help=f"of {', '.join(METHODS)}")
     parser.add_argument("--seeds", type=int, default=5)
@@ -639,7 +677,8 @@ def main():
     parser.add_argument("--out", default=".", type=Path)
     options = parser.parse_args()
 
-    names = options.sets.split(",") if options.sets else [n for n, (need, _) in SETS.items() if not need or getattr(options, need)]
+    possible = [name for name, (need, _) in SETS.items() if not need or getattr(options, need)]
+    names = options.sets.split(",") if options.sets else possible
     methods = options.methods.split(",") if options.methods else METHODS
     for name, known in [(n, SETS) for n in names] + [(m, METHODS) for m in methods]:
         if name not in known:
@@ -664,15 +703,15 @@ def main():
         for done in as_completed(waiting):
             key, name, method, seed = waiting[done]
             row = rows[name, method, seed] = done.result()
-            cache.store(key, row)
+            if "again" not in row:
+                cache.store(key, row)
             told = row.get("error") or row.get("skipped") or f"ACC {row['acc']:.4f}, {row['seconds']:.1f} s"
             print(f"{name}, {method}, seed {seed}: {told}", flush=True)
 
     table = summary(rows, names, methods, options.seeds)
-    notes = {name: load(name, getattr(options, SETS[name][0] or "", None)).note for name in names}
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "suite.json").write_text(json.dumps({"trainer": sha or None, "sets": table}, indent=1))
-    (options.out / "suite.md").write_text(markdown(table, notes))
+    (options.out / "suite.md").write_text(markdown(table))
 
 
 if __name__ == "__main__":
