@@ -48,8 +48,9 @@ fn fit_export_eval_predict() {
     let sampled: serde_json::Value = serde_json::from_str(&stdout(&sampled)).unwrap();
     let term = |name: &str| sampled["bound"][name].as_f64().unwrap();
     // Summing c out is the best q(c|x,z) there is, and more samples only tighten the bound.
-    assert!(term("importance_weighted") >= term("marginal_bound") && term("marginal_bound") >= term("nested_bound"));
-    assert!(term("jensen_gap") >= 0.0);
+    // Where z alone decides, both are the same number but for the rounding of f32.
+    assert!(term("importance_weighted") >= term("marginal_bound"));
+    assert!(term("marginal_bound") >= term("nested_bound") - 1e-5 && term("jensen_gap") >= -1e-5);
 
     stdout(&["predict", &onnx, "--data", &data, "--out", &table]);
     let mut reader = csv::Reader::from_path(&table).unwrap();
@@ -285,7 +286,7 @@ fn a_training_that_diverges_says_where_and_keeps_the_last_good_state() {
     let (data, run) = (at("data.csv"), at("run"));
     write_csv(Path::new(&data));
     let fit = ["fit", "--data", &data, "--out", &run];
-    let wild = ["refine.learning_rate=1", "refine.steps=3000", "refine.information=0", "refine.consistency=0"];
+    let wild = ["refine.learning_rate=1", "refine.steps=3000", "pretrain.kl_weight=0.1", "refine.information=0"];
     let wild = wild.map(|setting| ["--set", setting]).concat();
     let output = trainer(&[&fit[..], &SMALL, &wild].concat());
     let stderr = String::from_utf8_lossy(&output.stderr);

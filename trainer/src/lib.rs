@@ -38,6 +38,7 @@ pub mod run;
 
 pub mod export;
 
+pub mod compare;
 pub mod quality;
 pub mod report;
 

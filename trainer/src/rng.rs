@@ -36,6 +36,8 @@ pub enum Purpose {
     Critic,
     /// Frames, and their maps, by which it is found how far maps may go.
     Reach,
+    /// Frames and starts of what a run is set beside.
+    Compare,
 }
 
 /// The stream of random numbers for `purpose` and `index` of a run with this seed.

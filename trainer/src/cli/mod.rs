@@ -1,6 +1,7 @@
 //! One file a verb.
 
 mod benchmark;
+mod compare;
 mod critic;
 mod demo;
 mod eval;
@@ -50,6 +51,8 @@ enum Verb {
     Export(export::Args),
     /// Score a model: against labels, and by its bound
     Eval(eval::Args),
+    /// Set a run beside k-means and mixtures on the values themselves
+    Compare(compare::Args),
     /// Train the amortised critic of a fitted model, and measure it
     Critic(critic::Args),
     /// Label frames with an exported model
@@ -84,6 +87,7 @@ impl Cli {
             Verb::Fit(args) => args.run(),
             Verb::Export(args) => args.run(),
             Verb::Eval(args) => args.run(),
+            Verb::Compare(args) => args.run(),
             Verb::Critic(args) => args.run(),
             Verb::Predict(args) => args.run(),
             Verb::Explain(args) => args.run(),

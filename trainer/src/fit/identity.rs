@@ -6,7 +6,7 @@
 //! so many features or the clusters are no Gaussians, a network is trained.
 
 use burn::tensor::Device;
-use nalgebra::{Cholesky, DMatrix};
+use nalgebra::{DMatrix, SymmetricEigen};
 use rand::seq::SliceRandom;
 use serde::Serialize;
 
@@ -18,7 +18,7 @@ use crate::config::{CheckedConfig, Weights};
 use crate::data::Frames;
 use crate::error::{Error, Result};
 use crate::gmm::{self, Covariance, CovarianceType, Estimator, Fit, Moments, Points, Settings};
-use crate::model::{ClusterVae, Init, Likelihood, LOG_VAR_RANGE, Whitened};
+use crate::model::{ClusterVae, Init, Likelihood, Whitened};
 use crate::ranking::argmax;
 use crate::rng::{Purpose, stream};
 use crate::stage::StageName;
@@ -101,7 +101,7 @@ pub fn model(
     let whitened = whitened(&fit, points).ok_or_else(singular)?;
     let mut init = Init { rng: stream(config.seed, Purpose::Weights, 0), device };
     let form = ClusterVae::new(config, frames.shape, Likelihood::Gaussian, &mut init);
-    let model = whitened.model(form, device).ok_or_else(singular)?;
+    let model = whitened.model(form, device);
     let report = MixtureReport {
         stage: StageName::Mixture,
         components: k,
@@ -150,17 +150,22 @@ fn whitened(fit: &Fit, points: Points<'_>) -> Option<Whitened> {
         sum += matrix;
     }
     let shape = sum / mixture.components() as f64;
-    let lower = Cholesky::new(shape.clone())?.l();
+    let eigen = SymmetricEigen::new(shape.clone());
+    let (directions, variances) = (eigen.eigenvectors, eigen.eigenvalues.as_slice().to_vec());
+    if variances.iter().any(|variance| !(*variance > 0.0 && variance.is_finite())) {
+        return None;
+    }
     let n = points.len() as f64;
     let mean: Vec<f64> = (0..p).map(|i| points.rows().map(|x| x[i]).sum::<f64>() / n).collect();
-    let centred = |k: usize| DMatrix::from_fn(p, 1, |i, _| mixture.mean(k)[i] - mean[i]);
-    let mut means = Vec::with_capacity(mixture.components() * p);
-    for k in 0..mixture.components() {
-        means.extend(lower.solve_lower_triangular(&centred(k))?.iter());
-    }
+    let along = |k: usize, d: usize| {
+        let sum: f64 = (0..p).map(|i| directions[(i, d)] * (mixture.mean(k)[i] - mean[i])).sum();
+        sum / variances[d].sqrt()
+    };
+    let means = (0..mixture.components()).flat_map(|k| (0..p).map(move |d| (k, d))).map(|(k, d)| along(k, d)).collect();
+    let sizes = mixture.covariances.iter().map(|covariance| covariance.trace(p) / shape.trace()).collect();
+    let mut whitened = Whitened { directions, variances, mean, moments: Moments { means, variances: sizes } };
     // E14: the posterior's own variance is part of the prior's.
-    let own = f64::from(LOG_VAR_RANGE.0).exp();
-    let size = |covariance: &Covariance| covariance.trace(p) / shape.trace() + own;
-    let variances = mixture.covariances.iter().map(size).collect();
-    Some(Whitened { lower, mean, moments: Moments { means, variances } })
+    let own = whitened.own_variances().iter().sum::<f64>() / p as f64;
+    whitened.moments.variances.iter_mut().for_each(|variance| *variance += own);
+    Some(whitened)
 }

@@ -3,8 +3,8 @@
 //! All training frames are encoded once. EM runs on their means m, or on a random part of them if there are too many:
 //! from several starts, of which the likeliest is kept, then with split-and-merge moves. The responsibilities that the
 //! mixture gives to all training frames then make the prior: a mean and one variance a cluster, the variances v of the
-//! posteriors among them (E14). If the components share the frames more unevenly than the settings allow, or no
-//! latent dimension is in use, the stage asks for another attempt.
+//! posteriors among them (E14). If the components share the frames more unevenly than the settings allow, the stage
+//! asks for another attempt.
 
 use burn::module::Module;
 use rand::seq::SliceRandom;
@@ -85,13 +85,7 @@ pub fn run(
 /// Why training should begin again from other weights, if it should.
 fn fault(config: &CheckedConfig, report: &MixtureReport) -> Option<String> {
     let (least, balance) = (config.mixture.balance, report.clusters.balance);
-    if report.active_units == 0 {
-        Some("the latents of stage 1 do not tell frames apart".into())
-    } else if balance < least {
-        Some(format!("H(q̄) / log K of EM is {balance:.3}, below mixture.balance = {least}"))
-    } else {
-        None
-    }
+    (balance < least).then(|| format!("H(q̄) / log K of EM is {balance:.3}, below mixture.balance = {least}"))
 }
 
 /// Dimensions along which the points have a variance above [`ACTIVE_VARIANCE`].

@@ -21,6 +21,7 @@ mod starts;
 mod throughput;
 mod training_data;
 
+pub use agreement::agreement;
 pub use balance::Balance;
 pub use calibrate::temperature;
 pub use checkpoint::{Checkpoint, Place};

@@ -76,6 +76,14 @@ pub fn assign(points: Points<'_>, centres: &[f64]) -> Vec<usize> {
         .collect()
 }
 
+/// Sum of the squared distances of the points from their nearest centres, what k-means minimises.
+pub fn inertia(points: Points<'_>, centres: &[f64]) -> f64 {
+    let nearest = |x: &[f64]| {
+        centres.chunks_exact(points.dim()).map(|c| squared_distance(x, c)).fold(f64::INFINITY, f64::min)
+    };
+    points.rows().map(nearest).sum()
+}
+
 /// Responsibilities `[N,K]` that are 1 for the assigned component and 0 elsewhere.
 pub fn one_hot(assignment: &[usize], k: usize) -> Vec<f64> {
     let mut r = vec![0.0; assignment.len() * k];

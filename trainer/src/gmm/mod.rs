@@ -14,7 +14,7 @@ pub use covariance::{Covariance, CovarianceType};
 pub use e_step::{EStep, e_step};
 pub use em::{Fit, Settings, fit, fit_from};
 pub use error::GmmError;
-pub use init::{kmeans, kmeans_plus_plus};
+pub use init::{assign, inertia, kmeans, kmeans_plus_plus};
 pub use m_step::{ConjugatePrior, Estimator, m_step};
 pub use moves::split_and_merge;
 

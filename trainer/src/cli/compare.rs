@@ -1,0 +1,49 @@
+//! `trainer compare`.
+
+use std::path::PathBuf;
+
+use burn::tensor::Device;
+use trainer::compare::{Row, compare};
+use trainer::data::{self, Role};
+use trainer::{Result, run};
+
+/// Set a run beside k-means and mixtures on the values themselves
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Example:\n  trainer compare runs/1 --data frames.npy")]
+pub struct Args {
+    /// Run directory
+    run: PathBuf,
+    /// Frames to compare on; a folder's t10k- files [default: the embedded digits held out]
+    #[arg(long, value_name = "PATH")]
+    data: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Args {
+    /// Compares and prints a table.
+    pub fn run(self) -> Result<()> {
+        let frames = data::open(self.data.as_deref(), Role::Score)?;
+        let device = Device::flex();
+        let fitted = run::load(&self.run, &device)?;
+        let rows = compare(&fitted, &frames, &device)?;
+        if self.json {
+            return super::print_json(&rows);
+        }
+        super::print_line(format!("{:<18} {:>9} {:>9} {:>6}  on", "method", "agreement", "stability", "ACC"))?;
+        rows.iter().try_for_each(print)
+    }
+}
+
+fn print(row: &Row) -> Result<()> {
+    let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.3}"));
+    super::print_line(format!(
+        "{:<18} {:>9.3} {:>9} {:>6}  {}",
+        row.method,
+        row.agreement,
+        number(row.stability),
+        number(row.acc),
+        row.values
+    ))
+}

@@ -1,0 +1,196 @@
+//! A run beside k-means and mixtures on the values themselves: was the network worth it?
+//!
+//! Without labels two figures tell. **Agreement**: how alike a method and the run cut the frames; near 1 the run has found
+//! nothing that the plain method does not. **Stability**: how alike the method cuts all frames when it is fitted to one
+//! half of them and to the other; low is an accident of the sample. With labels there is the accuracy too.
+
+use nalgebra::{DMatrix, SymmetricEigen};
+use rand::seq::SliceRandom;
+use serde::Serialize;
+
+use crate::data::Frames;
+use crate::data::scaling::Scaling;
+use crate::error::Result;
+use crate::eval::{predict, scores};
+use crate::fit::agreement;
+use crate::fitted::Fitted;
+use crate::gmm::{self, CovarianceType, Estimator, Points, Settings};
+use crate::ranking::argmax;
+use crate::rng::{Purpose, stream};
+
+/// Most frames that take part, drawn at random.
+const MOST_FRAMES: usize = 10_000;
+/// Most values of a frame that take part as they are; more give way to their principal components.
+const MOST_VALUES: usize = 50;
+/// Most values of a frame whose principal components are found; more leave the mixtures out.
+const MOST_FOR_COMPONENTS: usize = 1024;
+/// Share of the variance that the principal components hold.
+const HELD: f64 = 0.9;
+/// Starts of each method.
+const STARTS: usize = 10;
+/// What is added to variances, as a share of their mean.
+const REG_COVAR: f64 = 1e-3;
+
+/// A way to cluster, beside the run.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Row {
+    /// The run, k-means, or the family of the mixture.
+    pub method: &'static str,
+    /// What it looked at.
+    pub values: String,
+    /// Normalised mutual information with the run's clusters, in `[0, 1]`.
+    pub agreement: f64,
+    /// Normalised mutual information of what two halves of the frames make of all, in `[0, 1]`; None for the run.
+    pub stability: Option<f64>,
+    /// Accuracy, one cluster to one class, if there are labels.
+    pub acc: Option<f64>,
+}
+
+/// The run, then plain methods with as many clusters, on at most 10,000 of `frames`.
+///
+/// # Errors
+/// [`crate::Error::Data`] if the frames have another shape than the model takes, or a value is not finite.
+pub fn compare(fitted: &Fitted, frames: &Frames, device: &burn::tensor::Device) -> Result<Vec<Row>> {
+    let seed = fitted.config.seed;
+    let mut order: Vec<usize> = (0..frames.len()).collect();
+    order.shuffle(&mut stream(seed, Purpose::Compare, 0));
+    order.truncate(MOST_FRAMES);
+    let frames = frames.select(&order);
+    let of_run = predict(fitted, &frames, device)?.clusters;
+    let k = fitted.config.clusters();
+    let acc = |cut: &[usize]| frames.labels.as_ref().map(|labels| scores(cut, labels).acc);
+    let mut rows = vec![Row {
+        method: "run",
+        values: format!("{} values", frames.shape.len()),
+        agreement: 1.0,
+        stability: None,
+        acc: acc(&of_run),
+    }];
+    for (name, values) in spaces(fitted, &frames) {
+        let space = Space::new(values, frames.shape.len());
+        let Some(space) = space else { continue };
+        for method in [Method::KMeans, Method::Mixture(CovarianceType::Diagonal), Method::Mixture(CovarianceType::Full)] {
+            let (left, right) = (0..frames.len()).partition::<Vec<usize>, _>(|n| n % 2 == 0);
+            let all: Vec<usize> = (0..frames.len()).collect();
+            let cut = |part: &[usize], index: u64| space.cut(method, part, k, seed, index);
+            let (Some(cuts), Some(whole)) = (cut(&left, 1).zip(cut(&right, 2)), cut(&all, 0)) else { continue };
+            rows.push(Row {
+                method: method.name(),
+                values: format!("{name}{}", space.told()),
+                agreement: agreement(&of_run, &whole),
+                stability: Some(agreement(&cuts.0, &cuts.1)),
+                acc: acc(&whole),
+            });
+        }
+    }
+    Ok(rows)
+}
+
+/// The values as they are, and where that is another thing to the methods, standardised by kind of frame.
+fn spaces(fitted: &Fitted, frames: &Frames) -> Vec<(&'static str, Vec<f64>)> {
+    let wide = |values: &[f32]| values.iter().map(|v| f64::from(*v)).collect();
+    let mut spaces = vec![("raw", wide(&frames.values))];
+    let mut scaled = frames.values.clone();
+    let scaling = Scaling::fit(frames, fitted.config.kind());
+    scaling.apply(&mut scaled);
+    // One factor for all values changes nothing.
+    if scaling.factor.iter().any(|f| *f != scaling.factor[0]) {
+        spaces.push(("standardised", wide(&scaled)));
+    }
+    spaces
+}
+
+#[derive(Clone, Copy)]
+enum Method {
+    KMeans,
+    Mixture(CovarianceType),
+}
+
+impl Method {
+    fn name(self) -> &'static str {
+        match self {
+            Self::KMeans => "k-means",
+            Self::Mixture(CovarianceType::Full) => "mixture, full",
+            Self::Mixture(CovarianceType::Diagonal) => "mixture, diagonal",
+            Self::Mixture(CovarianceType::Isotropic) => "mixture, isotropic",
+        }
+    }
+}
+
+/// Rows that the methods look at.
+struct Space {
+    values: Vec<f64>,
+    dim: usize,
+    components: bool,
+}
+
+impl Space {
+    /// The values `[N,P]`, or their principal components; None if there are too many values for those.
+    fn new(values: Vec<f64>, p: usize) -> Option<Self> {
+        if p <= MOST_VALUES {
+            return Some(Self { values, dim: p, components: false });
+        }
+        if p > MOST_FOR_COMPONENTS {
+            return None;
+        }
+        let n = values.len() / p;
+        let rows = DMatrix::from_row_slice(n, p, &values);
+        let mean = rows.row_mean();
+        let centred = DMatrix::from_fn(n, p, |i, j| rows[(i, j)] - mean[j]);
+        let eigen = SymmetricEigen::new(centred.transpose() * &centred / n as f64);
+        let mut order: Vec<usize> = (0..p).collect();
+        order.sort_by(|a, b| eigen.eigenvalues[*b].total_cmp(&eigen.eigenvalues[*a]));
+        let total: f64 = eigen.eigenvalues.iter().sum();
+        let mut held = 0.0;
+        let mut kept = Vec::new();
+        for at in order.into_iter().take(MOST_VALUES) {
+            kept.push(eigen.eigenvectors.column(at).into_owned());
+            held += eigen.eigenvalues[at];
+            if held >= HELD * total {
+                break;
+            }
+        }
+        let projected = centred * DMatrix::from_columns(&kept);
+        // Column by column in memory, and wanted row by row.
+        Some(Self { values: projected.transpose().as_slice().to_vec(), dim: kept.len(), components: true })
+    }
+
+    fn told(&self) -> String {
+        if self.components { format!(", {} principal components", self.dim) } else { String::new() }
+    }
+
+    /// The clusters of all rows, by a method fitted to `part` of them; None if it cannot be fitted there.
+    fn cut(&self, method: Method, part: &[usize], k: usize, seed: u64, index: u64) -> Option<Vec<usize>> {
+        let all = Points::new(&self.values, self.dim).ok()?;
+        let rows: Vec<f64> = part.iter().flat_map(|&n| all.row(n)).copied().collect();
+        let points = Points::new(&rows, self.dim).ok()?;
+        let rng = |start: u64| stream(seed, Purpose::Compare, (index + 1) << 32 | start);
+        match method {
+            Method::KMeans => {
+                let starts = (0..STARTS as u64).map(|start| gmm::kmeans(points, k, &mut rng(start)));
+                let best = starts.min_by(|a, b| gmm::inertia(points, a).total_cmp(&gmm::inertia(points, b)))?;
+                Some(gmm::assign(all, &best))
+            }
+            Method::Mixture(covariance) => {
+                let n = points.len() as f64;
+                let square: f64 = rows.iter().map(|v| v * v).sum::<f64>() / n;
+                let means: f64 =
+                    (0..self.dim).map(|d| (points.rows().map(|x| x[d]).sum::<f64>() / n).powi(2)).sum();
+                let reg_covar = REG_COVAR * (square - means).max(f64::MIN_POSITIVE) / self.dim as f64;
+                let settings = Settings {
+                    components: k,
+                    covariance,
+                    estimator: Estimator::Mle { reg_covar },
+                    uniform_weights: false,
+                    tol: 1e-5,
+                    max_iter: 200,
+                    restarts: STARTS,
+                };
+                let fit = gmm::fit(points, &settings, rng).ok()?;
+                let seen = gmm::e_step(all, &fit.mixture)?;
+                Some(seen.responsibilities.chunks_exact(k).map(argmax).collect())
+            }
+        }
+    }
+}
+
