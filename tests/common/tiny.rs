@@ -30,7 +30,16 @@ pub fn random(likelihood: Likelihood, scaling: Option<Scaling>) -> Fitted {
     model.decoder.log_noise = Param::from_tensor(tensor(vec![-1.3], [1]));
     model.prior.log_var_c = Param::from_tensor(tensor(vec![0.3, -0.4, 0.1], [3]));
     let calibration = Calibration::threshold(0.0);
-    Fitted { config, model, shape: SHAPE, scaling, likelihood, calibration, calibrated_on: 99, data_sha256: String::new() }
+    Fitted {
+        config,
+        model,
+        shape: SHAPE,
+        scaling,
+        likelihood,
+        calibration,
+        calibrated_on: 99,
+        data_sha256: String::new(),
+    }
 }
 
 pub fn scaling() -> Scaling {

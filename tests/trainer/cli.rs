@@ -271,7 +271,16 @@ fn clusters_below_the_bounds_are_refused_after_the_restarts() {
     write_csv(Path::new(&data));
     let fit = ["fit", "--data", &data, "--out", &run];
     // More clusters than there are: frames are not all decided.
-    let bounds = ["--set", "clusters=5", "--set", "collapse.information=1", "--set", "collapse.active=0", "--set", "collapse.restarts=1"];
+    let bounds = [
+        "--set",
+        "clusters=5",
+        "--set",
+        "collapse.information=1",
+        "--set",
+        "collapse.active=0",
+        "--set",
+        "collapse.restarts=1",
+    ];
     let arguments = [&fit[..], &SMALL, &bounds].concat();
     fails(&arguments, 4, "collapsed in 2 attempts: I(x;c) / H(q̄) is");
     let metrics = std::fs::read_to_string(dir.path().join("run/metrics.jsonl")).unwrap();

@@ -51,7 +51,13 @@ static REPORTS: LazyLock<Reports> = LazyLock::new(|| {
 
 fn fit(data: &str, run: &str, more: &[&str]) {
     let settings = ["clusters=2", "latent=2", "pretrain.steps=60", "refine.steps=30", "pretrain.learning_rate=3e-3"];
-    let batches = ["pretrain.batch=32", "refine.batch=32", "collapse.information=0", "mixture.restarts=2", "encoder.kind=network"];
+    let batches = [
+        "pretrain.batch=32",
+        "refine.batch=32",
+        "collapse.information=0",
+        "mixture.restarts=2",
+        "encoder.kind=network",
+    ];
     let settings = settings.into_iter().chain(batches).flat_map(|s| ["--set", s]);
     let fit = ["fit", "--device", "cpu", "--data", data, "--out", run];
     trainer(&fit.into_iter().chain(settings).chain(more.iter().copied()).collect::<Vec<_>>());

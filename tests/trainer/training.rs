@@ -13,7 +13,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 use trainer::Error;
-use trainer::config::{AugmentKind, Count, CollapseConfig, Config, DecoderPasses, Preset};
+use trainer::config::{AugmentKind, CollapseConfig, Config, Count, DecoderPasses, Preset};
 use trainer::data::Frames;
 use trainer::data::views::Neighbours;
 use trainer::export::{Precision, encode};
@@ -358,8 +358,7 @@ fn sheared(sizes: [usize; 3], seed: u64) -> Frames {
 fn rows_whose_halves_agree_are_clustered_by_the_mixture_on_their_values() {
     for sizes in [[200, 200, 200], [900, 40, 40]] {
         let frames = sheared(sizes, 3);
-        let mut config = Config::default();
-        config.clusters = Count::Of(3);
+        let config = Config { clusters: Count::Of(3), ..Config::default() };
         let (mut stability, mut log_likelihood) = (None, f64::NAN);
         let fitted = fit(&config.check(frames.shape).unwrap(), &frames, &Device::flex(), None, &mut |event| {
             match event {

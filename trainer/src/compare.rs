@@ -69,7 +69,8 @@ pub fn compare(fitted: &Fitted, frames: &Frames, device: &burn::tensor::Device) 
     for (name, values) in spaces(fitted, &frames) {
         let space = Space::new(values, frames.shape.len());
         let Some(space) = space else { continue };
-        for method in [Method::KMeans, Method::Mixture(CovarianceType::Diagonal), Method::Mixture(CovarianceType::Full)] {
+        for method in [Method::KMeans, Method::Mixture(CovarianceType::Diagonal), Method::Mixture(CovarianceType::Full)]
+        {
             let (left, right) = (0..frames.len()).partition::<Vec<usize>, _>(|n| n % 2 == 0);
             let all: Vec<usize> = (0..frames.len()).collect();
             let cut = |part: &[usize], index: u64| space.cut(method, part, k, seed, index);
@@ -174,8 +175,7 @@ impl Space {
             Method::Mixture(covariance) => {
                 let n = points.len() as f64;
                 let square: f64 = rows.iter().map(|v| v * v).sum::<f64>() / n;
-                let means: f64 =
-                    (0..self.dim).map(|d| (points.rows().map(|x| x[d]).sum::<f64>() / n).powi(2)).sum();
+                let means: f64 = (0..self.dim).map(|d| (points.rows().map(|x| x[d]).sum::<f64>() / n).powi(2)).sum();
                 let reg_covar = REG_COVAR * (square - means).max(f64::MIN_POSITIVE) / self.dim as f64;
                 let settings = Settings {
                     components: k,
@@ -193,4 +193,3 @@ impl Space {
         }
     }
 }
-

@@ -91,7 +91,9 @@ impl<'a> Progress<'a> {
                 return self.log(found);
             }
             Event::Weaker { strength } => {
-                self.line(&format!("views: maps at {strength:.2} of their ranges, past which they leave augment.reach"));
+                self.line(&format!(
+                    "views: maps at {strength:.2} of their ranges, past which they leave augment.reach"
+                ));
                 return self.log(&serde_json::json!({ "map_strength": strength }));
             }
             Event::Stage { name, steps } => {

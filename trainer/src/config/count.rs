@@ -47,11 +47,7 @@ impl<'de> Deserialize<'de> for Count {
             }
 
             fn visit_str<E: de::Error>(self, word: &str) -> Result<Count, E> {
-                if word == "auto" {
-                    Ok(Count::Auto)
-                } else {
-                    Err(E::invalid_value(de::Unexpected::Str(word), &self))
-                }
+                if word == "auto" { Ok(Count::Auto) } else { Err(E::invalid_value(de::Unexpected::Str(word), &self)) }
             }
         }
         deserializer.deserialize_any(Visitor)

@@ -183,6 +183,14 @@ impl CheckedConfig {
         config
     }
 
+    /// The same settings with at most so many starts of EM, and no moves after them.
+    pub fn with_mixture_starts(&self, starts: usize) -> Self {
+        let mut config = self.clone();
+        let mixture = &mut config.config.mixture;
+        (mixture.restarts, mixture.moves) = (mixture.restarts.min(starts), 0);
+        config
+    }
+
     /// The same settings once the encoder is known to be a linear map of `values` values.
     pub fn with_identity(&self, values: usize) -> Self {
         let mut config = self.clone();

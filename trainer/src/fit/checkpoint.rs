@@ -189,7 +189,8 @@ impl Checkpoint {
         });
         let mut next = || parts.next().ok_or_else(damaged);
         let (weights, optimizer, sums) = (next()?, next()?, next()?);
-        let of_start = |told: &Told| Ok(Start { weights: next()?.to_vec(), clusters: next()?.to_vec(), told: told.clone() });
+        let of_start =
+            |told: &Told| Ok(Start { weights: next()?.to_vec(), clusters: next()?.to_vec(), told: told.clone() });
         let starts = header.starts.iter().map(of_start).collect::<Result<_, String>>()?;
         Ok(Self {
             place: header.place,

@@ -8,15 +8,21 @@
 use burn::tensor::Device;
 use nalgebra::{DMatrix, SymmetricEigen};
 use rand::seq::SliceRandom;
+use runtime::Calibration;
 use serde::Serialize;
 
 use super::agreement::agreement;
 use super::balance::Balance;
+use super::calibrate::calibrate;
+use super::event::{Event, Observer};
 use super::metrics::MixtureReport;
 use super::mixture::{active_units, subset};
-use crate::config::{CheckedConfig, Weights};
+use super::training_data::TrainingData;
+use crate::config::{CheckedConfig, Count, EncoderKind, Weights};
 use crate::data::Frames;
+use crate::data::scaling::Scaling;
 use crate::error::{Error, Result};
+use crate::frame::FrameKind;
 use crate::gmm::{self, Covariance, CovarianceType, Estimator, Fit, Moments, Points, Settings};
 use crate::model::{ClusterVae, Init, Likelihood, Whitened};
 use crate::ranking::argmax;
@@ -24,11 +30,16 @@ use crate::rng::{Purpose, stream};
 use crate::stage::StageName;
 
 /// Most values of a frame for which the mixture is tried unasked.
-pub const MOST_VALUES: usize = 64;
+const MOST_VALUES: usize = 64;
 /// Least agreement of the halves, NMI, from which the mixture is the model.
-const STABLE: f64 = 0.9;
+///
+/// Half the frames are less stable than all: of sets where the mixture is the best that is known, halves of 132 irises
+/// agree to 0.88 to 0.91 and of 156 wines to 0.80 to 0.90; where it is not, of 498 breast tumours to 0.52 to 0.65.
+const STABLE: f64 = 0.75;
 /// Number of times the frames are halved.
-const SPLITS: usize = 3;
+const SPLITS: usize = 6;
+/// Starts of the mixture of a half.
+const STARTS_OF_HALF: usize = 4;
 /// What is added to the variances of standardised values: a hundredth of them.
 const REG_COVAR: f64 = 1e-2;
 /// Indices of the random streams: of the halves, and of the starts on each.
@@ -52,12 +63,82 @@ impl Stability {
     }
 }
 
+/// Whether the mixture on the values is the model.
+pub enum OnValues {
+    /// It is not; a network is to be trained.
+    No,
+    /// The observer broke off.
+    Stopped,
+    /// It is.
+    Model {
+        /// The settings, of a linear encoder.
+        config: Box<CheckedConfig>,
+        /// The model, without gradient tracking.
+        model: Box<ClusterVae>,
+        /// Novelty threshold and temperature.
+        calibration: Calibration,
+    },
+}
+
+/// Fits the mixture to the values of `frames` if the settings ask for it, or leave it open and halves of the frames agree.
+///
+/// # Errors
+/// [`Error::Config`] if it is asked for and cannot be, [`Error::Collapsed`] if its clusters are below the bounds.
+pub fn run(
+    config: &CheckedConfig,
+    frames: &Frames,
+    scaling: Option<&Scaling>,
+    likelihood: Likelihood,
+    devices: &[Device],
+    observer: &mut Observer<'_>,
+) -> Result<OnValues> {
+    let p = frames.shape.len();
+    let fits = likelihood == Likelihood::Gaussian && config.clusters != Count::Auto;
+    let asked = match config.encoder.kind {
+        EncoderKind::Network => return Ok(OnValues::No),
+        EncoderKind::Identity if !fits => {
+            let problem = "identity needs a number of clusters, and decoder.likelihood = \"gaussian\" for these frames";
+            return Err(Error::config("encoder.kind", problem));
+        }
+        EncoderKind::Identity => true,
+        EncoderKind::Auto if !fits || config.kind() != FrameKind::Features || p > MOST_VALUES => {
+            return Ok(OnValues::No);
+        }
+        EncoderKind::Auto => false,
+    };
+    let config = &config.with_identity(p);
+    let data = TrainingData::new(config, frames, scaling, devices)?;
+    let training = data.training();
+    let mut weights = config.mixture.weights;
+    if !asked {
+        let found = stability(config, training)?;
+        weights = found.weights;
+        if observer(Event::Values(&found)).is_break() {
+            return Ok(OnValues::Stopped);
+        }
+        if !found.holds() {
+            return Ok(OnValues::No);
+        }
+    }
+    let (model, report) = model(config, weights, training, &devices[0])?;
+    if observer(Event::Mixture(&report)).is_break() {
+        return Ok(OnValues::Stopped);
+    }
+    let balance = Balance::of_model(&model, training)?;
+    if let Some(why) = balance.fault(&config.collapse, config.clusters()) {
+        return Err(Error::Collapsed { attempts: 1, why });
+    }
+    let calibration = calibrate(&model, config, &data)?;
+    Ok(OnValues::Model { config: Box::new(config.clone()), model: Box::new(model), calibration })
+}
+
 /// The stability of the mixture on `frames`, already scaled, with uniform or learned weights, whichever is more stable.
 ///
 /// # Errors
 /// [`Error::Config`] if no start keeps its covariances positive definite.
-pub fn stability(config: &CheckedConfig, frames: &Frames) -> Result<Stability> {
-    let [uniform, learned] = [Weights::Uniform, Weights::Learned].map(|weights| stability_with(config, frames, weights));
+fn stability(config: &CheckedConfig, frames: &Frames) -> Result<Stability> {
+    let [uniform, learned] =
+        [Weights::Uniform, Weights::Learned].map(|weights| stability_with(config, frames, weights));
     let (uniform, learned) = (uniform?, learned?);
     Ok(if learned.stability > uniform.stability { learned } else { uniform })
 }
@@ -67,6 +148,7 @@ fn stability_with(config: &CheckedConfig, frames: &Frames, weights: Weights) -> 
     let values = values(config, frames);
     let points = Points::new(&values, p)?;
     let k = config.clusters();
+    let of_half = config.with_mixture_starts(STARTS_OF_HALF);
     let mut sum = 0.0;
     for split in 0..SPLITS as u64 {
         let mut order: Vec<usize> = (0..points.len()).collect();
@@ -74,7 +156,7 @@ fn stability_with(config: &CheckedConfig, frames: &Frames, weights: Weights) -> 
         let (left, right) = order.split_at(order.len() / 2);
         let cut = |half: &[usize], index: u64| -> Result<Vec<usize>> {
             let rows: Vec<f64> = half.iter().flat_map(|&n| points.row(n)).copied().collect();
-            let fit = fit(config, weights, Points::new(&rows, p)?, (split * 2 + index + 1) << 33)?;
+            let fit = fit(&of_half, weights, Points::new(&rows, p)?, (split * 2 + index + 1) << 33)?;
             let seen = gmm::e_step(points, &fit.mixture).ok_or_else(singular)?;
             Ok(seen.responsibilities.chunks_exact(k).map(argmax).collect())
         };
@@ -88,7 +170,7 @@ fn stability_with(config: &CheckedConfig, frames: &Frames, weights: Weights) -> 
 ///
 /// # Errors
 /// [`Error::Config`] if no start keeps its covariances positive definite.
-pub fn model(
+fn model(
     config: &CheckedConfig,
     weights: Weights,
     frames: &Frames,

@@ -17,9 +17,9 @@ use crate::config::{CheckedConfig, Count, Weights};
 use crate::data::Frames;
 use crate::error::{Error, Result};
 use crate::fitted::latents;
+use crate::gmm::{self, CovarianceType, Estimator, Fit, Moments, Points, Settings};
 use crate::model::ClusterVae;
 use crate::ranking::argmax;
-use crate::gmm::{self, CovarianceType, Estimator, Fit, Moments, Points, Settings};
 use crate::rng::{Purpose, stream};
 use crate::stage::StageName;
 

@@ -36,17 +36,14 @@ pub use starts::Choice;
 pub use throughput::throughput;
 
 use burn::tensor::Device;
-use runtime::Calibration;
 
-use crate::config::{AugmentKind, CheckedConfig, Count, EncoderKind};
+use crate::config::{AugmentKind, CheckedConfig, Count};
 use crate::data::Frames;
-use crate::data::scaling::Scaling;
 use crate::error::{Error, Result};
 use crate::files::sha256;
 use crate::fitted::Fitted;
-use crate::frame::FrameKind;
-use crate::model::{ClusterVae, Likelihood};
 use attempts::Attempts;
+use identity::OnValues;
 use training_data::{TrainingData, kept_from_training, scaling_and_likelihood};
 
 /// Fits the model to unlabelled frames, from the beginning or from a checkpoint of the same settings.
@@ -87,10 +84,23 @@ pub fn fit_on(
         return Err(Error::data("--data", "not the frames that the interrupted run was fitted to"));
     }
     let (scaling, likelihood) = scaling_and_likelihood(config, frames)?;
-    if let Some(ended) = on_values(config, frames, scaling.as_ref(), likelihood, devices, observer)? {
-        let Some((config, model, calibration)) = ended else { return Ok(None) };
-        let (shape, calibrated_on) = (frames.shape, kept_from_training(frames.len()));
-        return Ok(Some(Fitted { config, model, shape, scaling, likelihood, calibration, calibrated_on, data_sha256 }));
+    let (shape, calibrated_on) = (frames.shape, kept_from_training(frames.len()));
+    match identity::run(config, frames, scaling.as_ref(), likelihood, devices, observer)? {
+        OnValues::No => {}
+        OnValues::Stopped => return Ok(None),
+        OnValues::Model { config, model, calibration } => {
+            let (config, model) = (*config, *model);
+            return Ok(Some(Fitted {
+                config,
+                model,
+                shape,
+                scaling,
+                likelihood,
+                calibration,
+                calibrated_on,
+                data_sha256,
+            }));
+        }
     }
     let looks_for_neighbours = config.augment.kind == AugmentKind::Neighbours;
     if looks_for_neighbours && observer(Event::Neighbours { frames: frames.len() }).is_break() {
@@ -106,63 +116,13 @@ pub fn fit_on(
     Ok(Some(Fitted {
         config: config.with_clusters(model.prior.clusters()),
         model,
-        shape: frames.shape,
+        shape,
         scaling,
         likelihood,
         calibration,
-        calibrated_on: data.held_out.len(),
+        calibrated_on,
         data_sha256,
     }))
-}
-
-/// The mixture on the values themselves, if it is to be the model; Some(None) if the observer broke off.
-#[expect(clippy::type_complexity, reason = "None of two kinds, told apart by what they are wrapped in")]
-fn on_values(
-    config: &CheckedConfig,
-    frames: &Frames,
-    scaling: Option<&Scaling>,
-    likelihood: Likelihood,
-    devices: &[Device],
-    observer: &mut Observer<'_>,
-) -> Result<Option<Option<(CheckedConfig, ClusterVae, Calibration)>>> {
-    let p = frames.shape.len();
-    let asked = config.encoder.kind == EncoderKind::Identity;
-    if asked && (likelihood != Likelihood::Gaussian || config.clusters == Count::Auto) {
-        let problem = "identity needs a number of clusters, and decoder.likelihood = \"gaussian\" for these frames";
-        return Err(Error::config("encoder.kind", problem));
-    }
-    let tried = config.encoder.kind == EncoderKind::Auto
-        && config.kind() == FrameKind::Features
-        && p <= identity::MOST_VALUES
-        && likelihood == Likelihood::Gaussian
-        && config.clusters != Count::Auto;
-    if !asked && !tried {
-        return Ok(None);
-    }
-    let config = &config.with_identity(p);
-    let data = TrainingData::new(config, frames, scaling, devices)?;
-    let training = data.training();
-    let mut weights = config.mixture.weights;
-    if tried {
-        let found = identity::stability(config, training)?;
-        weights = found.weights;
-        if observer(Event::Values(&found)).is_break() {
-            return Ok(Some(None));
-        }
-        if !found.holds() {
-            return Ok(None);
-        }
-    }
-    let (model, report) = identity::model(config, weights, training, &devices[0])?;
-    if observer(Event::Mixture(&report)).is_break() {
-        return Ok(Some(None));
-    }
-    let balance = Balance::of_model(&model, training)?;
-    if let Some(why) = balance.fault(&config.collapse, config.clusters()) {
-        return Err(Error::Collapsed { attempts: 1, why });
-    }
-    let calibration = calibrate::calibrate(&model, config, &data)?;
-    Ok(Some(Some((config.clone(), model, calibration))))
 }
 
 /// Whether there are two frames a cluster, and a batch of each stage as the settings say, among `count` frames of which

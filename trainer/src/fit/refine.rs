@@ -61,7 +61,9 @@ pub fn run(
         plan: data.plan(config, views_from, batch),
         store: &data.store,
         learning_rate: &|step| Schedule::Cosine.at(c.learning_rate, step, size.steps),
-        objective: &|model, spread, batch, step| objective(config, model, spread, batch, step as f64 / size.steps as f64, log_shares.as_ref()),
+        objective: &|model, spread, batch, step| {
+            objective(config, model, spread, batch, step as f64 / size.steps as f64, log_shares.as_ref())
+        },
         held_out: data.reports_bounds.then_some(&report as &Bounds<'_>),
     };
     stage.run(start, &data.devices, observer)

@@ -131,7 +131,9 @@ pub fn fit_from(points: Points<'_>, responsibilities: &[f64], settings: &Setting
 /// the prior.
 fn value(estimator: &Estimator, mixture: &Mixture, expectation: &EStep) -> f64 {
     match estimator {
-        Estimator::Mle { .. } | Estimator::Pooled { .. } | Estimator::Proportional { .. } => expectation.log_likelihood(),
+        Estimator::Mle { .. } | Estimator::Pooled { .. } | Estimator::Proportional { .. } => {
+            expectation.log_likelihood()
+        }
         Estimator::Map(prior) => expectation.log_likelihood() + prior.log_density(mixture),
     }
 }

@@ -78,9 +78,8 @@ pub fn assign(points: Points<'_>, centres: &[f64]) -> Vec<usize> {
 
 /// Sum of the squared distances of the points from their nearest centres, what k-means minimises.
 pub fn inertia(points: Points<'_>, centres: &[f64]) -> f64 {
-    let nearest = |x: &[f64]| {
-        centres.chunks_exact(points.dim()).map(|c| squared_distance(x, c)).fold(f64::INFINITY, f64::min)
-    };
+    let nearest =
+        |x: &[f64]| centres.chunks_exact(points.dim()).map(|c| squared_distance(x, c)).fold(f64::INFINITY, f64::min);
     points.rows().map(nearest).sum()
 }
 

@@ -279,8 +279,8 @@ fn proportional(scatters: &[Covariance], counts: &[f64], reg_covar: f64, d: usiz
             .collect();
         let change = found.iter().zip(&sizes).map(|(a, b)| (a / b).ln().abs()).fold(0.0, f64::max);
         sizes = found;
-        // A shape that is not positive definite is told by the E-step.
-        if !(change > 1e-9) {
+        // NaN where the shape is not positive definite, which the E-step tells.
+        if change <= 1e-9 || change.is_nan() {
             break;
         }
     }

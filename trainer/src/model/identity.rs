@@ -10,9 +10,9 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 use nalgebra::DMatrix;
 
+use super::ClusterVae;
 use super::encoder::LOG_VAR_RANGE;
 use super::ids::renamed;
-use super::ClusterVae;
 use crate::gmm::Moments;
 
 /// What a linear encoder is made of.

@@ -76,7 +76,8 @@ mod tests {
         let shape = FrameShape { channels: 1, height: 1, width: 64 };
         let shape = FrameShape { height: 8, width: 8, ..shape };
         let frames = |step: usize| {
-            let values = (0..40).flat_map(|n| (0..64).map(move |i| f32::from(i % 8 == (n * step) % 8) * (1.0 + n as f32)));
+            let values =
+                (0..40).flat_map(|n| (0..64).map(move |i| f32::from(i % 8 == (n * step) % 8) * (1.0 + n as f32)));
             Frames { shape, values: values.collect(), labels: None }
         };
         let at = |reach: f64| strength(&AugmentConfig { reach, ..AugmentConfig::default() }, &frames(3), 1);
