@@ -103,6 +103,7 @@ fn random(settings: &[&str], shape: FrameShape) -> Result<Fitted, Error> {
         scaling: None,
         likelihood: Likelihood::Bernoulli,
         calibration: Calibration::threshold(20.0),
+        calibrated_on: 1,
         data_sha256: String::new(),
     })
 }
