@@ -1,5 +1,6 @@
 //! What the defaults reach on real data, every label unseen: bars under which something has broken. The whole suite is
 //! `benches/suite.py`.
+#![expect(clippy::unwrap_used, reason = "a helper that fails is the test's own message")]
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
