@@ -13,7 +13,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 use trainer::Error;
-use trainer::config::{AugmentKind, CollapseConfig, Config, Count, DecoderPasses, Preset};
+use trainer::config::{AugmentKind, CollapseConfig, Config, Count, DecoderPasses, Preset, Weights};
 use trainer::data::Frames;
 use trainer::data::views::Neighbours;
 use trainer::export::{Precision, encode};
@@ -108,10 +108,16 @@ fn a_resumed_run_is_the_uninterrupted_one_byte_for_byte() {
     }
 }
 
-/// The observer that breaks off gets no model, and what it had saved goes on.
+/// The observer that breaks off gets no model, and what it had saved goes on: with learned shares too, which are those of
+/// the model that stage 3 begins with.
 #[test]
 fn a_training_can_be_broken_off() {
     let frames = patterns(304, IMAGE, 1);
+    let short = || {
+        let mut config = short();
+        config.mixture.weights = Weights::Learned;
+        config
+    };
     let (whole, _, epochs) = run(short(), &frames, None, None);
     for until in [(StageName::Pretrain, 9), (StageName::Mixture, 1), (StageName::Refine, 7)] {
         let (none, checkpoint, mut told) = run(short(), &frames, None, Some(until));

@@ -69,7 +69,12 @@ impl Attempts<'_> {
         let config = config.with_clusters(started.prior.clusters());
         let place = Place { attempt, start: self.starts(), stage: StageName::Refine, step: 0 };
         let unfinished = resume.filter(|saved| saved.place.stage == StageName::Refine);
-        let start = StageStart { model: started, place, starts: &[], data_sha256: self.data_sha256, unfinished };
+        let shares = match &unfinished {
+            Some(saved) => saved.shares.clone(),
+            None => refine::shares(&config, &started, self.data.training())?,
+        };
+        let (model, data_sha256) = (started, self.data_sha256);
+        let start = StageStart { model, place, starts: &[], shares: &shares, data_sha256, unfinished };
         let Some(model) = refine::run(&config, start, self.data, observer)? else { return Ok(Ended::Stopped) };
         let model = model.valid();
         let balance = Balance::of_model(&model, self.data.training())?;
@@ -110,7 +115,8 @@ impl Attempts<'_> {
                 None => fresh,
             };
             let place = Place { attempt, start, stage: StageName::Pretrain, step: 0 };
-            let stage = StageStart { model, place, starts: &ended, data_sha256: self.data_sha256, unfinished };
+            let stage =
+                StageStart { model, place, starts: &ended, shares: &[], data_sha256: self.data_sha256, unfinished };
             let Some(model) = pretrain::run(&of_start, stage, self.data, observer)? else { return Ok(Ended::Stopped) };
             let Some(started) = mixture::run(&of_start, model, self.data.training(), observer)? else {
                 return Ok(Ended::Stopped);
@@ -134,7 +140,7 @@ impl Attempts<'_> {
             return Ok(Ended::Again(why));
         }
         let place = Place { attempt, start: count, stage: StageName::Mixture, step: 1 };
-        let mut checkpoint = || Checkpoint::new(place, self.data_sha256, &model, None, Totals::default(), &[]);
+        let mut checkpoint = || Checkpoint::new(place, self.data_sha256, &model, None, Totals::default());
         let flow = observer(Event::Step { done: 1, checkpoint: &mut checkpoint });
         Ok(if flow.is_continue() { Ended::Model(Box::new(model)) } else { Ended::Stopped })
     }

@@ -49,6 +49,8 @@ pub struct Checkpoint {
     pub(super) totals: Totals,
     /// The starts of stage 1 that came to an end before, as long as none is chosen.
     pub(super) starts: Vec<Start>,
+    /// What stage 3 measures information against `[K]`; empty for even shares.
+    pub(super) shares: Vec<f32>,
 }
 
 /// A start of stage 1 that came to an end, and what EM made of it.
@@ -107,6 +109,7 @@ struct Header {
     lengths: Vec<usize>,
     /// Of each start that came to an end.
     starts: Vec<Told>,
+    shares: Vec<f32>,
     sha256: String,
 }
 
@@ -118,15 +121,14 @@ impl Checkpoint {
         model: &ClusterVae,
         optimizer: Option<&ModuleOptimizer>,
         totals: Totals,
-        starts: &[Start],
     ) -> Result<Self> {
         let weights = weights_of(model)?;
         let optimizer = match optimizer {
             Some(optimizer) => optimizer.into_bytes().map_err(|e| Error::resource("checkpoint", e))?.to_vec(),
             None => Vec::new(),
         };
-        let (clusters, starts) = (model.prior.clusters(), starts.to_vec());
-        Ok(Self { place, data_sha256: data_sha256.to_owned(), clusters, weights, optimizer, totals, starts })
+        let (clusters, data_sha256) = (model.prior.clusters(), data_sha256.to_owned());
+        Ok(Self { place, data_sha256, clusters, weights, optimizer, totals, starts: Vec::new(), shares: Vec::new() })
     }
 
     /// The model that was saved, its weights read into `empty`, a model of the same form.
@@ -157,6 +159,7 @@ impl Checkpoint {
             steps: self.totals.steps,
             lengths: parts.iter().map(|part| part.len()).collect(),
             starts: self.starts.iter().map(|start| start.told.clone()).collect(),
+            shares: self.shares.clone(),
             sha256: sha256(&body),
         };
         let mut bytes = serde_json::to_vec(&header).map_err(|e| Error::resource("checkpoint", e))?;
@@ -203,6 +206,7 @@ impl Checkpoint {
                 steps: header.steps,
             },
             starts,
+            shares: header.shares,
         })
     }
 }

@@ -13,11 +13,12 @@ use super::spread::Spread;
 use super::stage::{Bounds, Stage, StageStart};
 use super::training_data::TrainingData;
 use crate::config::{CheckedConfig, ClusterPosterior, DecoderPasses, Schedule, Weights};
+use crate::data::Frames;
 use crate::data::batches::{Batch, StageBatch, to_tensor};
 use crate::elbo::reconstruction::TwoClusters;
 use crate::elbo::{self, Terms, information, optimum};
 use crate::error::Result;
-use crate::fitted::bound;
+use crate::fitted::{bound, encode, to_host};
 use crate::model::ClusterVae;
 use crate::rng::Purpose;
 use crate::stage::StageName;
@@ -50,10 +51,8 @@ pub fn run(
         clusters: (!exact).then(|| config.clusters()),
         purposes: (Purpose::RefineOrder, Purpose::RefineStep),
     };
-    let log_shares = (config.mixture.weights == Weights::Learned)
-        .then(|| shares(&start.model.valid(), data.training()))
-        .transpose()?
-        .map(|shares| to_tensor(&shares, shares.len(), &data.devices[0]).log());
+    let shares = start.shares;
+    let log_shares = (!shares.is_empty()).then(|| to_tensor(shares, shares.len(), &data.devices[0]).log());
     let report = |model: &ClusterVae| bound(&model.valid(), config, &looked_at, BOUND_SAMPLES, &inner);
     let stage = Stage {
         name: StageName::Refine,
@@ -69,13 +68,18 @@ pub fn run(
     stage.run(start, &data.devices, observer)
 }
 
-/// Mean of q(c|x) over the frames `[K]`, at least a thousandth of an even share each.
-fn shares(model: &ClusterVae, frames: &crate::data::Frames) -> Result<Vec<f32>> {
+/// What information is measured against, π `[K]`: the mean of q(c|x) over the training frames as the stage begins, at least
+/// a thousandth of an even share each; empty where it is 1/K.
+pub fn shares(config: &CheckedConfig, model: &ClusterVae, frames: &Frames) -> Result<Vec<f32>> {
+    if config.mixture.weights == Weights::Uniform {
+        return Ok(Vec::new());
+    }
+    let model = model.valid();
     let k = model.prior.clusters();
     let device = model.prior.mu_c.val().device();
     let mut sums = vec![0.0f64; k];
-    crate::fitted::encode(model, frames, &device, |_, _, posterior| {
-        let q = crate::fitted::to_host(model.log_responsibilities(&posterior).exp().sum_dim(0))?;
+    encode(&model, frames, &device, |_, _, posterior| {
+        let q = to_host(model.log_responsibilities(&posterior).exp().sum_dim(0))?;
         sums.iter_mut().zip(q).for_each(|(s, q)| *s += f64::from(q));
         Ok(())
     })?;
@@ -128,7 +132,7 @@ fn objective(
     let inconsistency = information::inconsistency(log_gamma.clone(), log_gamma_view);
     let bound = if c.charge { terms.total() } else { terms.total() + terms.cluster_kl.clone() };
     let beside = inconsistency.clone() * c.consistency - between.clone() * c.information;
-    // I(c;c') - KL(q̄ ‖ π) - (H(q̄) - ...) = I(c;c') + Σ_c q̄_c log π_c, up to a constant
+    // I(c;c') rewards H(q̄). Against π that reward is -KL(q̄ ‖ π) = H(q̄) + Σ_c q̄_c log π_c.
     let beside = match log_shares {
         Some(log_shares) => {
             let marginal = log_gamma.clone().exp().mean_dim(0);
