@@ -183,11 +183,10 @@ impl CheckedConfig {
         config
     }
 
-    /// The same settings with at most so many starts of EM, and no moves after them.
-    pub fn with_mixture_starts(&self, starts: usize) -> Self {
+    /// The same settings without split-and-merge moves after EM.
+    pub fn without_moves(&self) -> Self {
         let mut config = self.clone();
-        let mixture = &mut config.config.mixture;
-        (mixture.restarts, mixture.moves) = (mixture.restarts.min(starts), 0);
+        config.config.mixture.moves = 0;
         config
     }
 
