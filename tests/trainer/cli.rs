@@ -226,6 +226,8 @@ fn quality_is_measured_and_gated() {
     assert_eq!(row("contrast: completeness, worst frame")["met"], true);
     assert!(row("surprise: AUROC of a stroke")["measured"].as_f64().unwrap() > 0.8);
     let missed = rows.iter().filter(|row| row["met"] == false).count();
+    // On so few frames the intervals are wide: some bars of the contrast, beside the two that are missed on many.
+    assert!(missed <= 8, "{text}");
     let gated = trainer(&[&arguments[..], &["--gate"]].concat());
     assert_eq!(gated.status.code(), Some(if missed == 0 { 0 } else { 6 }));
     // The same frames, weights and strokes: the same table, with as many rows missed.
