@@ -183,10 +183,10 @@ impl CheckedConfig {
         config
     }
 
-    /// The same settings without split-and-merge moves after EM.
-    pub fn without_moves(&self) -> Self {
+    /// The same settings with at most so many rounds of split-and-merge moves after EM.
+    pub fn with_moves(&self, moves: usize) -> Self {
         let mut config = self.clone();
-        config.config.mixture.moves = 0;
+        config.config.mixture.moves = config.mixture.moves.min(moves);
         config
     }
 

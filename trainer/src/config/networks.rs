@@ -21,7 +21,7 @@ pub enum ClusterPosterior {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum EncoderKind {
-    /// For rows of at most 64 features, `identity` if mixtures of two halves of the frames agree there; else `network`.
+    /// For rows of at most 32 features, `identity` if mixtures of two halves of the frames agree there; else `network`.
     Auto,
     /// Layers that are trained.
     Network,
