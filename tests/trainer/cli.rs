@@ -216,6 +216,36 @@ fn frames_are_explained_in_pictures_and_numbers() {
     fails(&["explain", &at("nowhere"), "--index", "0", "--out", &out], 5, "run of `trainer fit`");
 }
 
+/// 200 rows in two clear groups: the mixture on the values is the model, and 25 frames are too few for one in a hundred.
+#[test]
+fn a_table_needs_no_network_and_its_health_is_told() {
+    let dir = TempDir::new().unwrap();
+    let at = |name: &str| dir.path().join(name).display().to_string();
+    let (data, run) = (at("data.csv"), at("run"));
+    write_csv(Path::new(&data));
+    let fit = ["fit", "--data", &data, "--out", &run, "--device", "cpu", "--set", "clusters=2", "--strict"];
+    let output = trainer(&fit);
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(6), "{told}");
+    assert!(told.contains("halves of 175 frames agree") && told.contains("so it is the model"), "{told}");
+    assert!(told.contains("health: look at: novelty threshold from 25 held-out frames, 3.85 % false alarms"), "{told}");
+    // The run is kept, and is a run as any other.
+    let text = std::fs::read_to_string(dir.path().join("run/metrics.json")).unwrap();
+    let metrics: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(metrics["health"]["bad"].as_array().unwrap().len(), 1);
+    let compared = stdout(&["compare", &run, "--data", &data, "--json"]);
+    let compared: serde_json::Value = serde_json::from_str(&compared).unwrap();
+    let rows = compared["rows"].as_array().unwrap();
+    assert_eq!((rows.len() > 3, compared["left_out"].as_array().unwrap().len()), (true, 0), "{compared}");
+    assert!(rows.iter().all(|row| row["acc"] == 1.0 && row["agreement"].as_f64().unwrap() > 0.99), "{compared}");
+    stdout(&["export", &run, "--out", &at("export")]);
+    let labels = stdout(&["predict", &at("export/model.onnx"), "--data", &data]);
+    assert_eq!(labels.lines().count(), 201);
+    stdout(&["report", &run, "--data", &data]);
+    fails(&["latents", &run, "--data", &data, "--stage", "pretrain", "--out", &at("z.npy")], 5, "has no stages");
+    fails(&["critic", &run, "--data", &data], 5, "gives every value back");
+}
+
 #[test]
 fn quality_is_measured_and_gated() {
     let model = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/digits");
@@ -314,6 +344,8 @@ fn mistakes_are_named_with_their_exit_code() {
     fails(&["fit", "--set", "clusters=1"], 2, "clusters: 1, expected at least 2");
     fails(&["fit", "--set", "augment.shift=nan"], 2, "augment.shift");
     fails(&["fit", "--set", "clusters"], 2, "expected key=value");
+    // What older settings weighed whole frames with.
+    fails(&["fit", "--set", "refine.information=200"], 2, "for every value of a frame");
     fails(&["fit", "--set", "cluster_posterior=magic"], 2, "magic");
     fails(&["fit", "--device", "cpu", "--devices", "2"], 7, "the CPU is one device");
     fails(&["fit", "--device", "cpu:1"], 7, "the CPU is one device");

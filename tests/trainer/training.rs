@@ -388,3 +388,31 @@ fn rows_whose_halves_agree_are_clustered_by_the_mixture_on_their_values() {
         encode(&fitted, Precision::F32).unwrap();
     }
 }
+
+/// What is told before the first step stands in the log of the run already.
+#[test]
+fn a_resumed_training_does_not_tell_its_beginning_again() {
+    let frames = patterns(304, IMAGE, 1);
+    let mut config = short();
+    config.augment.reach = 0.01;
+    let config = config.check(IMAGE).unwrap();
+    let told = |resume: Option<Checkpoint>| {
+        let (mut weaker, mut saved) = (0, None);
+        let fitted = fit(&config, &frames, &Device::flex(), resume, &mut |event| {
+            match event {
+                Event::Weaker { strength } => {
+                    assert!(strength < 1.0);
+                    weaker += 1;
+                }
+                Event::Step { checkpoint, .. } if saved.is_none() => saved = Some(checkpoint().unwrap()),
+                _ => {}
+            }
+            ControlFlow::Continue(())
+        });
+        (encode(&fitted.unwrap().unwrap(), Precision::F32).unwrap(), weaker, saved)
+    };
+    let (whole, weaker, saved) = told(None);
+    let (resumed, again, _) = told(saved);
+    assert_eq!((weaker, again), (1, 0));
+    assert!(whole == resumed);
+}

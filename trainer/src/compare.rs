@@ -4,6 +4,7 @@
 //! nothing that the plain method does not. **Stability**: how alike the method cuts all frames when it is fitted to one
 //! half of them and to the other; low is an accident of the sample. With labels there is the accuracy too.
 
+use burn::tensor::Device;
 use nalgebra::{DMatrix, SymmetricEigen};
 use rand::seq::SliceRandom;
 use serde::Serialize;
@@ -19,10 +20,10 @@ use crate::ranking::argmax;
 use crate::rng::{Purpose, stream};
 
 /// Most frames that take part, drawn at random.
-const MOST_FRAMES: usize = 10_000;
+pub const MOST_FRAMES: usize = 10_000;
 /// Most values of a frame that take part as they are; more give way to their principal components.
 const MOST_VALUES: usize = 50;
-/// Most values of a frame whose principal components are found; more leave the mixtures out.
+/// Most values of a frame whose principal components are found; of more k-means alone is fitted, to all of them.
 const MOST_FOR_COMPONENTS: usize = 1024;
 /// Share of the variance that the principal components hold.
 const HELD: f64 = 0.9;
@@ -46,11 +47,20 @@ pub struct Row {
     pub acc: Option<f64>,
 }
 
+/// A run and what it is set beside.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Comparison {
+    /// The run, then the plain methods.
+    pub rows: Vec<Row>,
+    /// Methods that could not be fitted, and why, in words.
+    pub left_out: Vec<String>,
+}
+
 /// The run, then plain methods with as many clusters, on at most 10,000 of `frames`.
 ///
 /// # Errors
-/// [`crate::Error::Data`] if the frames have another shape than the model takes, or a value is not finite.
-pub fn compare(fitted: &Fitted, frames: &Frames, device: &burn::tensor::Device) -> Result<Vec<Row>> {
+/// [`crate::Error::Data`] if the frames have another shape than the model takes.
+pub fn compare(fitted: &Fitted, frames: &Frames, device: &Device) -> Result<Comparison> {
     let seed = fitted.config.seed;
     let mut order: Vec<usize> = (0..frames.len()).collect();
     order.shuffle(&mut stream(seed, Purpose::Compare, 0));
@@ -66,25 +76,33 @@ pub fn compare(fitted: &Fitted, frames: &Frames, device: &burn::tensor::Device) 
         stability: None,
         acc: acc(&of_run),
     }];
+    let mut left_out = Vec::new();
     for (name, values) in spaces(fitted, &frames) {
         let space = Space::new(values, frames.shape.len());
-        let Some(space) = space else { continue };
         for method in [Method::KMeans, Method::Mixture(CovarianceType::Diagonal), Method::Mixture(CovarianceType::Full)]
         {
             let (left, right) = (0..frames.len()).partition::<Vec<usize>, _>(|n| n % 2 == 0);
             let all: Vec<usize> = (0..frames.len()).collect();
             let cut = |part: &[usize], index: u64| space.cut(method, part, k, seed, index);
-            let (Some(cuts), Some(whole)) = (cut(&left, 1).zip(cut(&right, 2)), cut(&all, 0)) else { continue };
+            let (method_name, values) = (method.name(), format!("{name}{}", space.told()));
+            if space.dim > MOST_VALUES && matches!(method, Method::Mixture(_)) {
+                left_out.push(format!("{method_name}, {values}: more than {MOST_FOR_COMPONENTS} values"));
+                continue;
+            }
+            let (Some(halves), Some(whole)) = (cut(&left, 1).zip(cut(&right, 2)), cut(&all, 0)) else {
+                left_out.push(format!("{method_name}, {values}: cannot be fitted to half of {} frames", frames.len()));
+                continue;
+            };
             rows.push(Row {
-                method: method.name(),
-                values: format!("{name}{}", space.told()),
+                method: method_name,
+                values,
                 agreement: agreement(&of_run, &whole),
-                stability: Some(agreement(&cuts.0, &cuts.1)),
+                stability: Some(agreement(&halves.0, &halves.1)),
                 acc: acc(&whole),
             });
         }
     }
-    Ok(rows)
+    Ok(Comparison { rows, left_out })
 }
 
 /// The values as they are, and where that is another thing to the methods, standardised by kind of frame.
@@ -126,13 +144,10 @@ struct Space {
 }
 
 impl Space {
-    /// The values `[N,P]`, or their principal components; None if there are too many values for those.
-    fn new(values: Vec<f64>, p: usize) -> Option<Self> {
-        if p <= MOST_VALUES {
-            return Some(Self { values, dim: p, components: false });
-        }
-        if p > MOST_FOR_COMPONENTS {
-            return None;
+    /// The values `[N,P]`, or their principal components where there are more than [`MOST_VALUES`] but not too many.
+    fn new(values: Vec<f64>, p: usize) -> Self {
+        if p <= MOST_VALUES || p > MOST_FOR_COMPONENTS {
+            return Self { values, dim: p, components: false };
         }
         let n = values.len() / p;
         let rows = DMatrix::from_row_slice(n, p, &values);
@@ -153,7 +168,7 @@ impl Space {
         }
         let projected = centred * DMatrix::from_columns(&kept);
         // Column by column in memory, and wanted row by row.
-        Some(Self { values: projected.transpose().as_slice().to_vec(), dim: kept.len(), components: true })
+        Self { values: projected.transpose().as_slice().to_vec(), dim: kept.len(), components: true }
     }
 
     fn told(&self) -> String {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use burn::tensor::Device;
-use trainer::compare::{Row, compare};
+use trainer::compare::{MOST_FRAMES, Row, compare};
 use trainer::data::{self, Role};
 use trainer::{Result, run};
 
@@ -27,12 +27,16 @@ impl Args {
         let frames = data::open(self.data.as_deref(), Role::Score)?;
         let device = Device::flex();
         let fitted = run::load(&self.run, &device)?;
-        let rows = compare(&fitted, &frames, &device)?;
+        eprintln!("comparing on {} frames", frames.len().min(MOST_FRAMES));
+        let comparison = compare(&fitted, &frames, &device)?;
+        for reason in &comparison.left_out {
+            eprintln!("left out: {reason}");
+        }
         if self.json {
-            return super::print_json(&rows);
+            return super::print_json(&comparison);
         }
         super::print_line(format!("{:<18} {:>9} {:>9} {:>6}  on", "method", "agreement", "stability", "ACC"))?;
-        rows.iter().try_for_each(print)
+        comparison.rows.iter().try_for_each(print)
     }
 }
 

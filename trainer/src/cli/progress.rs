@@ -82,6 +82,10 @@ impl<'a> Progress<'a> {
                 self.line(&format!("looking for the nearest of {frames} frames (minutes for tens of thousands)"));
                 return ControlFlow::Continue(());
             }
+            Event::Halves { frames } => {
+                self.line(&format!("looking whether mixtures of two halves of {frames} frames agree"));
+                return ControlFlow::Continue(());
+            }
             Event::Values(found) => {
                 let then = if found.holds() { "so it is the model" } else { "so a network is trained" };
                 self.line(&format!(

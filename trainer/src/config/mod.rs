@@ -183,13 +183,6 @@ impl CheckedConfig {
         config
     }
 
-    /// The same settings with at most so many rounds of split-and-merge moves after EM.
-    pub fn with_moves(&self, moves: usize) -> Self {
-        let mut config = self.clone();
-        config.config.mixture.moves = config.mixture.moves.min(moves);
-        config
-    }
-
     /// The same settings once the encoder is known to be a linear map of `values` values.
     pub fn with_identity(&self, values: usize) -> Self {
         let mut config = self.clone();

@@ -53,6 +53,7 @@ impl Config {
         let mut config = Self::default();
         config.augment.kind = AugmentKind::None;
         (config.pretrain.pull, config.pretrain.kl_weight) = (0.0, 0.0);
+        config.pretrain.starts = 1.into();
         // The mixture as scikit-learn fits it, each component with a covariance of its own.
         config.mixture.pooling = 0.0;
         let refine = &mut config.refine;

@@ -18,6 +18,15 @@ pub fn at_most(key: &str, value: usize, most: usize) -> Result<()> {
     Ok(())
 }
 
+/// Refuses a weight for every value of a frame above `most`, naming its dotted key.
+pub fn per_value(key: &str, value: f64, most: f64) -> Result<()> {
+    if !(value >= 0.0 && value <= most) {
+        let why = "it is for every value of a frame: divide a weight for whole frames by their number of values";
+        return Err(Error::config(key, format!("{value}, expected 0 to {most}; {why}")));
+    }
+    Ok(())
+}
+
 /// Refuses a value outside of `least` to `most`, and NaN, naming its dotted key.
 pub fn within(key: &str, value: f64, least: f64, most: f64) -> Result<()> {
     // Written so that NaN is refused too.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::count::Count;
-use super::ranges::{at_least, at_most, within};
+use super::ranges::{at_least, at_most, per_value, within};
 use super::size::StageSize;
 use crate::error::Result;
 
@@ -64,8 +64,8 @@ impl PretrainConfig {
             at_least("pretrain.starts", starts, 1)?;
             at_most("pretrain.starts", starts, 100)?;
         }
-        within("pretrain.kl_weight", self.kl_weight, 0.0, 0.1)?;
-        within("pretrain.pull", self.pull, 0.0, 1.0)
+        per_value("pretrain.kl_weight", self.kl_weight, 0.1)?;
+        per_value("pretrain.pull", self.pull, 1.0)
     }
 
     /// Steps and batch for so many training frames and clusters.
@@ -228,8 +228,8 @@ impl Default for RefineConfig {
 impl RefineConfig {
     pub(super) fn check(&self) -> Result<()> {
         stage("refine", self.batch, self.learning_rate, self.strength)?;
-        within("refine.information", self.information, 0.0, 10.0)?;
-        within("refine.consistency", self.consistency, 0.0, 10.0)
+        per_value("refine.information", self.information, 10.0)?;
+        per_value("refine.consistency", self.consistency, 10.0)
     }
 
     /// Steps and batch for so many training frames and clusters.

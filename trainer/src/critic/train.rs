@@ -9,8 +9,9 @@ use rand::seq::SliceRandom;
 
 use super::measure::exact_part;
 use super::network::{Critic, HIDDEN, Layout, Network};
+use crate::config::EncoderKind;
 use crate::data::Frames;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::explain::trust;
 use crate::fitted::{Fitted, encode, to_host};
 use crate::model::{Init, Likelihood};
@@ -63,8 +64,12 @@ impl Examples {
 ///
 /// # Errors
 /// [`crate::Error::Config`] as for [`factor`](super::factor), [`crate::Error::Data`] if the frames
-/// have another shape than the model takes.
+/// have another shape than the model takes, [`Error::Model`] if the encoder is linear.
 pub fn train(fitted: &Fitted, frames: &Frames, device: &Device, progress: &mut dyn FnMut(usize)) -> Result<Critic> {
+    if fitted.config.encoder.kind == EncoderKind::Identity {
+        let problem = "its decoder gives every value back, so there is no trust to learn; a network has some";
+        return Err(Error::model("critic", problem));
+    }
     let tracking = device.clone().autodiff();
     let mut examples = Examples::default();
     let mut critic = Critic::of(fitted, |layout| {

@@ -21,6 +21,11 @@ pub enum Event<'a> {
         /// What they are multiplied by, 0 to 1.
         strength: f64,
     },
+    /// Mixtures are fitted to halves of the frames, to see whether they agree.
+    Halves {
+        /// Number of frames that take part.
+        frames: usize,
+    },
     /// Whether the mixture on the values themselves is stable, and so the model.
     Values(&'a Stability),
     /// A stage of this many steps begins.

@@ -38,8 +38,14 @@ const MOST_VALUES: usize = 32;
 const STABLE: f64 = 0.75;
 /// Number of times the frames are halved.
 const SPLITS: usize = 4;
+/// Most frames of a half, so that a table of any length is judged in a minute.
+const MOST_OF_HALF: usize = 1000;
 /// Most rounds of split-and-merge moves on a half.
 const MOVES_OF_HALF: usize = 5;
+/// `mixture.tol` and `mixture.max_iter` of the model itself, which no training follows.
+const FINE: f64 = 1e-6;
+/// See [`FINE`].
+const LONG: usize = 300;
 /// What is added to the variances of standardised values: a hundredth of them.
 const REG_COVAR: f64 = 1e-2;
 /// Indices of the random streams: of the halves, and of the starts on each.
@@ -114,6 +120,9 @@ pub fn run(
     let training = data.training();
     let mut weights = config.mixture.weights;
     if !asked {
+        if observer(Event::Halves { frames: training.len().min(2 * MOST_OF_HALF) }).is_break() {
+            return Ok(OnValues::Stopped);
+        }
         let found = stability(config, training)?;
         weights = found.weights;
         if observer(Event::Values(&found)).is_break() {
@@ -154,11 +163,12 @@ fn stability(config: &CheckedConfig, frames: &Frames) -> Result<Stability> {
 
 fn stability_with(config: &CheckedConfig, frames: &Frames, weights: Weights) -> Result<Stability> {
     let p = frames.shape.len();
-    let values = values(config, frames);
+    let values = values(config, frames, 2 * MOST_OF_HALF);
     let points = Points::new(&values, p)?;
     let k = config.clusters();
     // All starts and some moves: a rare cluster is found by few of them.
-    let of_half = config.with_moves(MOVES_OF_HALF);
+    let settings = settings(config, weights);
+    let moves = config.mixture.moves.min(MOVES_OF_HALF);
     let (mut sum, mut held_out) = (0.0, 0.0);
     for split in 0..SPLITS as u64 {
         let mut order: Vec<usize> = (0..points.len()).collect();
@@ -166,7 +176,7 @@ fn stability_with(config: &CheckedConfig, frames: &Frames, weights: Weights) -> 
         let (left, right) = order.split_at(order.len() / 2);
         let mut cut = |half: &[usize], other: &[usize], index: u64| -> Result<Vec<usize>> {
             let rows: Vec<f64> = half.iter().flat_map(|&n| points.row(n)).copied().collect();
-            let fit = fit(&of_half, weights, Points::new(&rows, p)?, (split * 2 + index + 1) << 33)?;
+            let fit = fit(Points::new(&rows, p)?, &settings, moves, config.seed, (split * 2 + index + 1) << 33)?;
             let seen = gmm::e_step(points, &fit.mixture).ok_or_else(singular)?;
             held_out += other.iter().map(|&n| seen.log_densities[n]).sum::<f64>();
             Ok(seen.responsibilities.chunks_exact(k).map(argmax).collect())
@@ -189,9 +199,10 @@ fn model(
     device: &Device,
 ) -> Result<(ClusterVae, MixtureReport)> {
     let (p, k) = (frames.shape.len(), config.clusters());
-    let values = values(config, frames);
+    let values = values(config, frames, config.mixture.max_frames);
     let points = Points::new(&values, p)?;
-    let fit = fit(config, weights, points, 0)?;
+    let settings = Settings { tol: FINE, max_iter: LONG, ..settings(config, weights) };
+    let fit = fit(points, &settings, config.mixture.moves, config.seed, 0)?;
     let whitened = whitened(&fit, points).ok_or_else(singular)?;
     let mut init = Init { rng: stream(config.seed, Purpose::Weights, 0), device };
     let form = ClusterVae::new(config, frames.shape, Likelihood::Gaussian, &mut init);
@@ -214,25 +225,28 @@ fn singular() -> Error {
     Error::config("encoder.kind", "a covariance of the mixture on the values is singular; set it to network")
 }
 
-/// The values EM looks at, in f64.
-fn values(config: &CheckedConfig, frames: &Frames) -> Vec<f64> {
+/// At most `most` of the frames, drawn at random, in f64.
+fn values(config: &CheckedConfig, frames: &Frames, most: usize) -> Vec<f64> {
     let values: Vec<f64> = frames.values.iter().map(|v| f64::from(*v)).collect();
-    subset(&values, frames.shape.len(), config.mixture.max_frames, config.seed)
+    subset(&values, frames.shape.len(), most, config.seed)
 }
 
-fn fit(config: &CheckedConfig, weights: Weights, points: Points<'_>, index: u64) -> Result<Fit> {
+fn settings(config: &CheckedConfig, weights: Weights) -> Settings {
     let c = &config.mixture;
-    let settings = Settings {
+    Settings {
         components: config.clusters(),
         covariance: CovarianceType::Full,
         estimator: Estimator::Proportional { reg_covar: REG_COVAR },
         uniform_weights: weights == Weights::Uniform,
-        tol: c.tol.min(1e-6),
-        max_iter: c.max_iter.max(300),
+        tol: c.tol,
+        max_iter: c.max_iter,
         restarts: c.restarts.max(1),
-    };
-    let rng = |restart| stream(config.seed, Purpose::Mixture, index + restart);
-    Ok(gmm::split_and_merge(points, gmm::fit(points, &settings, rng)?, &settings, c.moves))
+    }
+}
+
+fn fit(points: Points<'_>, settings: &Settings, moves: usize, seed: u64, index: u64) -> Result<Fit> {
+    let rng = |restart| stream(seed, Purpose::Mixture, index + restart);
+    Ok(gmm::split_and_merge(points, gmm::fit(points, settings, rng)?, settings, moves))
 }
 
 /// The linear map in which every component is isotropic, and the components there.

@@ -84,25 +84,31 @@ pub fn fit_on(
         return Err(Error::data("--data", "not the frames that the interrupted run was fitted to"));
     }
     let (scaling, likelihood) = scaling_and_likelihood(config, frames)?;
-    let (config, model, calibration) =
-        match identity::run(config, frames, scaling.as_ref(), likelihood, devices, observer)? {
-            OnValues::Model { config, model, calibration } => (*config, *model, calibration),
-            OnValues::Stopped => return Ok(None),
-            OnValues::No => {
-                let looks_for_neighbours = config.augment.kind == AugmentKind::Neighbours;
-                if looks_for_neighbours && observer(Event::Neighbours { frames: frames.len() }).is_break() {
-                    return Ok(None);
-                }
-                let data = TrainingData::new(config, frames, scaling.as_ref(), devices)?;
-                if data.map_strength < 1.0 && observer(Event::Weaker { strength: data.map_strength }).is_break() {
-                    return Ok(None);
-                }
-                let attempts = Attempts { config, data: &data, likelihood, data_sha256: &data_sha256 };
-                let Some(model) = attempts.run(resume, observer)? else { return Ok(None) };
-                let calibration = calibrate::calibrate(&model, config, &data)?;
-                (config.with_clusters(model.prior.clusters()), model, calibration)
+    // What was saved is of a network, and what is told before its first step was told then.
+    let resumed = resume.is_some();
+    let on_values = match resumed {
+        true => OnValues::No,
+        false => identity::run(config, frames, scaling.as_ref(), likelihood, devices, observer)?,
+    };
+    let (config, model, calibration) = match on_values {
+        OnValues::Model { config, model, calibration } => (*config, *model, calibration),
+        OnValues::Stopped => return Ok(None),
+        OnValues::No => {
+            let looks_for_neighbours = config.augment.kind == AugmentKind::Neighbours;
+            if looks_for_neighbours && observer(Event::Neighbours { frames: frames.len() }).is_break() {
+                return Ok(None);
             }
-        };
+            let data = TrainingData::new(config, frames, scaling.as_ref(), devices)?;
+            let strength = data.map_strength;
+            if strength < 1.0 && !resumed && observer(Event::Weaker { strength }).is_break() {
+                return Ok(None);
+            }
+            let attempts = Attempts { config, data: &data, likelihood, data_sha256: &data_sha256 };
+            let Some(model) = attempts.run(resume, observer)? else { return Ok(None) };
+            let calibration = calibrate::calibrate(&model, config, &data)?;
+            (config.with_clusters(model.prior.clusters()), model, calibration)
+        }
+    };
     let (shape, calibrated_on) = (frames.shape, kept_from_training(frames.len()));
     Ok(Some(Fitted { config, model, shape, scaling, likelihood, calibration, calibrated_on, data_sha256 }))
 }

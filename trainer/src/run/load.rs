@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use runtime::Calibration;
 
 use super::{Saved, VERSION, checkpoint_path};
-use crate::config::Config;
+use crate::config::{Config, EncoderKind};
 use crate::error::{Error, Result};
 use crate::files::sha256;
 use crate::fit::Checkpoint;
@@ -57,11 +57,20 @@ pub fn load(folder: &Path, device: &Device) -> Result<Fitted> {
 
 /// The model of a run directory as it was after a stage; the novelty threshold is that of the finished model.
 ///
+/// After `pretrain` it is that of the start that was chosen, with the prior that the mixture then started.
+///
 /// # Errors
-/// [`Error::Model`] as for [`load`], or if the checkpoint of the stage is missing or damaged.
+/// [`Error::Model`] as for [`load`], or if the checkpoint of the stage is missing or damaged, or the run has no stages.
 pub fn load_stage(folder: &Path, stage: StageName, device: &Device) -> Result<Fitted> {
     let fitted = load(folder, device)?;
-    let path = checkpoint_path(folder, stage);
+    if fitted.config.encoder.kind == EncoderKind::Identity {
+        return Err(Error::model(
+            folder,
+            "its model is the mixture on the values, which has no stages; leave the stage out",
+        ));
+    }
+    // The checkpoint of `pretrain` is of the last start; that of the mixture has the chosen one's encoder.
+    let path = checkpoint_path(folder, stage.max(StageName::Mixture));
     let bytes = std::fs::read(&path).map_err(|e| Error::model(&path, e))?;
     let checkpoint = Checkpoint::decode(&bytes).map_err(|e| Error::model(&path, e))?;
     let config = fitted.config.with_clusters(checkpoint.clusters);

@@ -14,8 +14,11 @@ use crate::rng::{Purpose, stream};
 
 /// Number of frames among which neighbours are looked for, the same for every data set: more would lie nearer.
 const AMONG: usize = 2000;
-/// Number of frames whose maps and neighbours are measured.
-const PROBES: usize = 300;
+/// Fewest and most frames whose maps and neighbours are measured.
+const PROBES: [usize; 2] = [30, 300];
+/// Differences of values that are taken to find neighbours, about a second of them, which large pictures keep to with fewer
+/// probes.
+const DIFFERENCES: usize = 2_000_000_000;
 /// Times the range of strengths is halved.
 const HALVINGS: usize = 6;
 /// Index of the random stream that picks the frames; those of the maps count up from 1.
@@ -28,7 +31,9 @@ pub fn strength(config: &AugmentConfig, frames: &Frames, seed: u64) -> f64 {
     order.shuffle(&mut stream(seed, Purpose::Reach, PICKED));
     order.truncate(AMONG);
     let picked = frames.select(&order);
-    let probes: Vec<&[f32]> = picked.values.chunks_exact(frames.shape.len()).take(PROBES).collect();
+    let p = frames.shape.len();
+    let count = (DIFFERENCES / (AMONG * p)).clamp(PROBES[0], PROBES[1]);
+    let probes: Vec<&[f32]> = picked.values.chunks_exact(p).take(count).collect();
     let nearest = |probe: &&[f32]| {
         let others = picked.values.chunks_exact(probe.len()).map(|other| squared_distance(probe, other));
         // The frame itself, and copies of it, are no neighbours.
@@ -70,19 +75,19 @@ mod tests {
     use super::*;
     use crate::frame::FrameShape;
 
-    /// Bars on an empty ground at places far apart, and the same half as far apart.
+    /// A bar on an empty ground at one of eight columns, 40 shades of it: the more alike the shades, the nearer the
+    /// neighbours.
     #[test]
     fn crowded_pictures_bear_weaker_maps() {
-        let shape = FrameShape { channels: 1, height: 1, width: 64 };
-        let shape = FrameShape { height: 8, width: 8, ..shape };
-        let frames = |step: usize| {
-            let values =
-                (0..40).flat_map(|n| (0..64).map(move |i| f32::from(i % 8 == (n * step) % 8) * (1.0 + n as f32)));
-            Frames { shape, values: values.collect(), labels: None }
+        let shape = FrameShape { channels: 1, height: 8, width: 8 };
+        let at = |reach: f64, shade: f32| {
+            let value = move |n: usize, i: usize| f32::from(i % 8 == (n * 3) % 8) * (1.0 + shade * n as f32);
+            let values = (0..40).flat_map(|n| (0..64).map(move |i| value(n, i))).collect();
+            let frames = Frames { shape, values, labels: None };
+            strength(&AugmentConfig { reach, ..AugmentConfig::default() }, &frames, 1)
         };
-        let at = |reach: f64| strength(&AugmentConfig { reach, ..AugmentConfig::default() }, &frames(3), 1);
-        assert_eq!(at(1e6), 1.0);
-        assert!(at(0.5) < at(2.0) && at(2.0) < 1.0, "{} {}", at(0.5), at(2.0));
-        assert_eq!(at(0.5), at(0.5));
+        assert_eq!(at(1e6, 1.0), 1.0);
+        assert!(at(0.5, 1.0) < at(2.0, 1.0) && at(2.0, 1.0) < 1.0, "{} {}", at(0.5, 1.0), at(2.0, 1.0));
+        assert!(at(2.0, 0.01) < at(2.0, 1.0), "{} {}", at(2.0, 0.01), at(2.0, 1.0));
     }
 }
