@@ -227,7 +227,7 @@ fn a_table_needs_no_network_and_its_health_is_told() {
     let output = trainer(&fit);
     let told = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(6), "{told}");
-    assert!(told.contains("halves of 175 frames agree") && told.contains("so it is the model"), "{told}");
+    assert!(told.contains("halves of 175 frames agree") && told.contains("so it is the model; fitting it"), "{told}");
     assert!(told.contains("health: look at: novelty threshold from 25 held-out frames, 3.85 % false alarms"), "{told}");
     // The run is kept, and is a run as any other.
     let text = std::fs::read_to_string(dir.path().join("run/metrics.json")).unwrap();

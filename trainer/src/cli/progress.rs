@@ -87,7 +87,7 @@ impl<'a> Progress<'a> {
                 return ControlFlow::Continue(());
             }
             Event::Values(found) => {
-                let then = if found.holds() { "so it is the model" } else { "so a network is trained" };
+                let then = if found.holds() { "so it is the model; fitting it" } else { "so a network is trained" };
                 self.line(&format!(
                     "mixture on the values: two halves of the frames agree to {:.3} (NMI, {} asked), {then}",
                     found.stability, found.least
