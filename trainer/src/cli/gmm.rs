@@ -1,8 +1,11 @@
 //! `trainer gmm`.
 
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use serde::Serialize;
+use trainer::config::{Count, MixtureConfig};
+use trainer::fit::{Counted, Counting, Space, count_clusters};
 use trainer::gmm::{self, ConjugatePrior, CovarianceType, Points, Settings};
 use trainer::rng::{Purpose, stream};
 use trainer::{Error, Result, data};
@@ -22,9 +25,9 @@ pub struct Args {
     /// Table of numbers, .csv or .npy `[N,D]`
     #[arg(long, value_name = "FILE")]
     data: PathBuf,
-    /// Components K
-    #[arg(long, value_name = "K")]
-    components: usize,
+    /// Components K, or `auto`: as many as there are clusters, counted as `fit --set clusters=auto` counts them
+    #[arg(long, value_name = "K", value_parser = components)]
+    components: Count,
     /// Family of covariances
     #[arg(long, value_enum, default_value = "full")]
     covariance: CovarianceType,
@@ -61,12 +64,21 @@ struct GmmReport {
     covariances: Vec<Vec<Vec<f64>>>,
     converged: bool,
     iterations: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    counted: Option<Counted>,
+}
+
+fn components(text: &str) -> Result<Count, String> {
+    match text {
+        "auto" => Ok(Count::Auto),
+        number => number.parse().map(Count::Of).map_err(|_| "expected a number or auto".to_owned()),
+    }
 }
 
 impl Args {
     /// Fits the mixture and prints it.
     pub fn run(self) -> Result<()> {
-        if self.components == 0 || self.restarts == 0 || self.max_iter == 0 {
+        if self.components == Count::Of(0) || self.restarts == 0 || self.max_iter == 0 {
             return Err(Error::config("--components, --restarts, --max-iter", "0, expected at least 1"));
         }
         for (name, value) in [("--tol", self.tol), ("--reg-covar", self.reg_covar)] {
@@ -77,12 +89,19 @@ impl Args {
         let table = data::open_table(&self.data)?;
         let values: Vec<f64> = table.values.iter().map(|&v| f64::from(v)).collect();
         let points = Points::new(&values, table.shape.len())?;
+        let (components, counted) = match self.components {
+            Count::Of(k) => (k, None),
+            Count::Auto => {
+                let (k, counted) = self.count(&values, table.shape.len())?;
+                (k, Some(counted))
+            }
+        };
         let estimator = match self.estimator {
             EstimatorChoice::Mle => gmm::Estimator::Mle { reg_covar: self.reg_covar },
-            EstimatorChoice::Map => gmm::Estimator::Map(ConjugatePrior::weak(points, self.components)),
+            EstimatorChoice::Map => gmm::Estimator::Map(ConjugatePrior::weak(points, components)),
         };
         let settings = Settings {
-            components: self.components,
+            components,
             covariance: self.covariance,
             estimator,
             uniform_weights: false,
@@ -103,8 +122,26 @@ impl Args {
             covariances: fit.mixture.covariances.iter().map(|c| c.to_rows(d)).collect(),
             converged: fit.converged,
             iterations: fit.objective.len(),
+            counted,
         };
         if self.json { super::print_json(&report) } else { print(&report) }
+    }
+
+    /// Counts the clusters of a table, and tells how; one is an answer here.
+    fn count(&self, values: &[f64], dim: usize) -> Result<(usize, Counted)> {
+        let counting = Counting {
+            on: Space::Values,
+            reg_covar: self.reg_covar,
+            pooling: MixtureConfig::default().pooling,
+            most: runtime::MAX_CLUSTERS,
+            seed: self.seed,
+        };
+        let stopped = || Error::resource("trainer gmm", "broke off");
+        let goes_on = &mut |_| ControlFlow::Continue(());
+        let counted = count_clusters(values, dim, &counting, goes_on)?.ok_or_else(stopped)?;
+        eprintln!("{counted}");
+        let k = if counted.clusters == Some(1) { 1 } else { counted.number(counting.most)? };
+        Ok((k, counted))
     }
 }
 

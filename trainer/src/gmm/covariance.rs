@@ -2,7 +2,7 @@
 
 use std::f64::consts::PI;
 
-use nalgebra::{Cholesky, DMatrix};
+use nalgebra::{Cholesky, DMatrix, DVector};
 
 /// Family that the covariances of a mixture belong to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, clap::ValueEnum)]
@@ -109,6 +109,15 @@ impl Covariance {
             _ => 0.0,
         };
         (0..d).map(|i| (0..d).map(|j| entry(i, j)).collect()).collect()
+    }
+
+    /// The matrix `[D,D]`.
+    pub fn to_matrix(&self, d: usize) -> DMatrix<f64> {
+        match self {
+            Self::Full(m) => m.clone(),
+            Self::Diagonal(v) => DMatrix::from_diagonal(&DVector::from_column_slice(v)),
+            Self::Isotropic(v) => DMatrix::identity(d, d) * *v,
+        }
     }
 
     /// A map W with Σ⁻¹ = Wᵀ W, and log det Σ; None if Σ is not positive definite.

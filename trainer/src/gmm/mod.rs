@@ -9,6 +9,7 @@ mod error;
 mod init;
 mod m_step;
 mod moves;
+mod valleys;
 
 pub use covariance::{Covariance, CovarianceType};
 pub use e_step::{EStep, e_step};
@@ -17,6 +18,7 @@ pub use error::GmmError;
 pub use init::{assign, inertia, kmeans, kmeans_plus_plus};
 pub use m_step::{ConjugatePrior, Estimator, m_step};
 pub use moves::split_and_merge;
+pub use valleys::{EVIDENCE, Joined, join_without_valley};
 
 /// N points of D dimensions.
 #[derive(Clone, Copy, Debug)]
