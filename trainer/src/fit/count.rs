@@ -81,7 +81,8 @@ impl fmt::Display for Space {
 pub struct Candidate {
     /// Number of components that were begun with.
     pub components: usize,
-    /// Number of clusters, median over all halves, of two medians the lower one.
+    /// Number of clusters, median over all halves, of two medians the higher one: half the points
+    /// miss a cluster more often than they make one up.
     pub clusters: usize,
     /// Fewest clusters that a half has.
     pub least: usize,
@@ -247,14 +248,13 @@ fn candidate(
     }
     counts.sort_unstable();
     valleys.sort_by(f64::total_cmp);
-    let middle = |n: usize| (n - 1) / 2;
     Ok(Some(Candidate {
         components,
-        clusters: counts[middle(counts.len())],
+        clusters: counts[counts.len() / 2],
         least: counts[0],
         most: counts[counts.len() - 1],
         stability,
-        valley: (!valleys.is_empty()).then(|| valleys[middle(valleys.len())]),
+        valley: (!valleys.is_empty()).then(|| valleys[valleys.len() / 2]),
         null: EVIDENCE,
         held_out,
         held_out_of_one: of_one,
