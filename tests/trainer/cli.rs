@@ -55,11 +55,11 @@ fn fit_export_eval_predict() {
     stdout(&["predict", &onnx, "--data", &data, "--out", &table]);
     let mut reader = csv::Reader::from_path(&table).unwrap();
     let header: Vec<String> = reader.headers().unwrap().iter().map(str::to_owned).collect();
-    assert_eq!(header, ["index", "cluster", "confidence", "novelty", "runner_up", "p_0", "p_1"]);
+    assert_eq!(header, ["index", "cluster", "confidence", "novelty", "is_novel", "runner_up", "p_0", "p_1"]);
     let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
     assert_eq!(rows.len(), 200);
     for row in rows {
-        let p: Vec<f64> = [5, 6].map(|i| row[i].parse().unwrap()).to_vec();
+        let p: Vec<f64> = [6, 7].map(|i| row[i].parse().unwrap()).to_vec();
         assert!((p[0] + p[1] - 1.0).abs() < 1e-5);
         let cluster: usize = row[1].parse().unwrap();
         assert!((row[2].parse::<f64>().unwrap() - p[cluster]).abs() < 1e-6 && p[cluster] >= p[1 - cluster]);
