@@ -22,8 +22,9 @@ fn fit_export_eval_predict() {
     assert!(config.contains("seed = 3") && config.contains("clusters = 2") && config.contains("false_alarm_rate"));
     let metrics = std::fs::read_to_string(dir.path().join("run/metrics.jsonl")).unwrap();
     let lines: Vec<serde_json::Value> = metrics.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
-    let last = lines.last().unwrap();
+    let [.., last, halves] = &lines[..] else { panic!("{metrics}") };
     assert_eq!(last["stage"], "refine");
+    assert_eq!(halves["halves"]["models"], 2);
     for term in ["reconstruction", "alignment", "cluster_kl", "latent_entropy", "elbo", "mutual_information"] {
         assert!(last[term].as_f64().unwrap().is_finite(), "{term}");
     }

@@ -8,6 +8,7 @@
 
 pub mod frame;
 pub mod gmm;
+pub mod matching;
 pub mod ranking;
 pub mod rng;
 pub mod stage;

@@ -17,7 +17,7 @@ pub use networks::{ClusterPosterior, DecoderConfig, EncoderConfig, EncoderKind, 
 pub use presets::Preset;
 pub use size::StageSize;
 pub use stages::{DecoderPasses, MixtureConfig, PretrainConfig, RefineConfig, Schedule, Weights};
-pub use verdicts::{CollapseConfig, NoveltyConfig};
+pub use verdicts::{CollapseConfig, ConfidenceConfig, NoveltyConfig};
 pub use views::{AugmentConfig, AugmentKind};
 
 use std::ops::Deref;
@@ -56,6 +56,8 @@ pub struct Config {
     pub refine: RefineConfig,
     /// When a clustering counts as collapsed.
     pub collapse: CollapseConfig,
+    /// How sure an answer is.
+    pub confidence: ConfidenceConfig,
     /// Novelty threshold.
     pub novelty: NoveltyConfig,
 }
@@ -75,6 +77,7 @@ impl Default for Config {
             mixture: MixtureConfig::default(),
             refine: RefineConfig::default(),
             collapse: CollapseConfig::default(),
+            confidence: ConfidenceConfig::default(),
             novelty: NoveltyConfig::default(),
         }
     }
@@ -180,6 +183,15 @@ impl CheckedConfig {
     pub fn start(&self, start: usize) -> Self {
         let mut config = self.clone();
         config.config.seed ^= (start as u64) << 40;
+        config
+    }
+
+    /// The same settings for a model of one half of the frames, 0 or 1: one start, one attempt.
+    pub fn half(&self, half: usize) -> Self {
+        let mut config = self.clone();
+        config.config.seed ^= (half as u64 + 1) << 32;
+        config.config.pretrain.starts = 1.into();
+        config.config.collapse.restarts = 0;
         config
     }
 

@@ -2,7 +2,7 @@
 //!
 //! **Threshold**: the order statistic of the held-out frames' novelty that a frame like them exceeds with a probability of
 //! at most the false-alarm rate. **Temperature**: in the place of a label stands where a random view of the
-//! frame goes. T minimises the cross-entropy of softmax(log q(c|x) / T) with the cluster of the view; that is convex
+//! frame goes, and where models of half of the frames put it; the larger T counts. T minimises the cross-entropy of softmax(log q(c|x) / T) with the cluster of the view; that is convex
 //! in 1/T, so the sign of its derivative halves the range of T until it is small. A model that puts a frame and its
 //! view apart more often than q(c|x) admits gets T above 1.
 
@@ -10,6 +10,7 @@ use runtime::Calibration;
 
 use super::health::conformal_rank;
 use super::training_data::{MAX_CALIBRATION, TrainingData};
+use super::witness::Halves;
 use crate::config::CheckedConfig;
 use crate::data::Frames;
 use crate::error::Result;
@@ -21,11 +22,17 @@ use crate::rng::{Purpose, stream};
 /// Index of the random stream that draws the views; the split of the frames has index 0.
 const VIEWS_STREAM: u64 = 1;
 
-/// The novelty threshold, at the false-alarm rate of the settings, and the temperature.
-pub fn calibrate(model: &ClusterVae, config: &CheckedConfig, data: &TrainingData) -> Result<Calibration> {
+/// The novelty threshold, at the false-alarm rate of the settings, and the temperature, at least that of `halves`.
+pub fn calibrate(
+    model: &ClusterVae,
+    config: &CheckedConfig,
+    data: &TrainingData,
+    halves: Option<&Halves>,
+) -> Result<Calibration> {
+    let of_views = temperature_of_views(model, config, data)?;
     Ok(Calibration {
         novelty_threshold: novelty_threshold(model, &data.held_out, config.novelty.false_alarm_rate)?,
-        temperature: temperature_of_views(model, config, data)?,
+        temperature: halves.map_or(of_views, |halves| of_views.max(halves.temperature as f32)),
     })
 }
 
@@ -60,7 +67,7 @@ fn temperature_of_views(model: &ClusterVae, config: &CheckedConfig, data: &Train
 }
 
 /// log q(c|x) `[N,K]` of frames that are already scaled, at temperature 1.
-fn log_responsibilities(model: &ClusterVae, frames: &Frames) -> Result<Vec<f32>> {
+pub fn log_responsibilities(model: &ClusterVae, frames: &Frames) -> Result<Vec<f32>> {
     let device = model.prior.mu_c.val().device();
     let mut values = Vec::with_capacity(frames.len() * model.prior.clusters());
     encode(model, frames, &device, |_, _, posterior| {

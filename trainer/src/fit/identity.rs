@@ -140,7 +140,7 @@ pub fn run(
     if let Some(why) = balance.fault(&config.collapse, config.clusters()) {
         return Err(Error::Collapsed { attempts: 1, why });
     }
-    let calibration = calibrate(&model, config, &data)?;
+    let calibration = calibrate(&model, config, &data, None)?;
     Ok(OnValues::Model { config: Box::new(config.clone()), model: Box::new(model), calibration })
 }
 

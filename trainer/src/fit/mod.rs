@@ -20,6 +20,7 @@ mod stage;
 mod starts;
 mod throughput;
 mod training_data;
+mod witness;
 
 pub use agreement::agreement;
 pub use balance::Balance;
@@ -34,6 +35,7 @@ pub use metrics::{Epoch, MixtureReport};
 pub use mixture::latent_mixture;
 pub use starts::Choice;
 pub use throughput::throughput;
+pub use witness::Halves;
 
 use burn::tensor::Device;
 
@@ -45,6 +47,7 @@ use crate::fitted::Fitted;
 use attempts::Attempts;
 use identity::OnValues;
 use training_data::{TrainingData, kept_from_training, scaling_and_likelihood};
+use witness::Witnessed;
 
 /// Fits the model to unlabelled frames, from the beginning or from a checkpoint of the same settings.
 ///
@@ -105,7 +108,11 @@ pub fn fit_on(
             }
             let attempts = Attempts { config, data: &data, likelihood, data_sha256: &data_sha256 };
             let Some(model) = attempts.run(resume, observer)? else { return Ok(None) };
-            let calibration = calibrate::calibrate(&model, config, &data)?;
+            let halves = match witness::run(config, &data, likelihood, &data_sha256, &model, observer)? {
+                Witnessed::Said(halves) => halves,
+                Witnessed::Stopped => return Ok(None),
+            };
+            let calibration = calibrate::calibrate(&model, config, &data, halves.as_ref())?;
             (config.with_clusters(model.prior.clusters()), model, calibration)
         }
     };
