@@ -15,7 +15,7 @@ use runtime::onnx::{checksum, names};
 use runtime::{Engine, FrameError, LoadError, Precision, native};
 use tract_onnx::pb::ModelProto;
 use tract_onnx::prelude::*;
-use trainer::config::{ClusterPosterior, Config};
+use trainer::config::{ClusterPosterior, Config, Weights};
 use trainer::data::Frames;
 use trainer::eval::{Predictions, predict, scores};
 use trainer::export::{self, encode, encode_flash};
@@ -116,6 +116,23 @@ fn engines_agree_on_a_learned_cluster_head() {
     check_engines(&fitted(config, &frames), &frames);
 }
 
+/// p(c) is in every engine, and in the graph's own head.
+#[test]
+fn engines_agree_on_learned_weights() {
+    let all = patterns(330, IMAGE, 8);
+    // A third pattern that is a tenth of the frames.
+    let which: Vec<usize> = (0..all.len()).filter(|n| n % 3 != 2 || n % 11 == 0).collect();
+    let mut config = small();
+    config.mixture.weights = Weights::Learned;
+    let model = fitted(config, &all.select(&which));
+    let log_weights = model.model.prior.log_weights().unwrap().into_data().try_to_vec::<f32>().unwrap();
+    let weights: Vec<f32> = log_weights.iter().map(|log| log.exp() / 3.0).collect();
+    assert!((weights.iter().sum::<f32>() - 1.0).abs() < 1e-4, "{weights:?}");
+    assert!(weights.iter().any(|w| *w < 0.2), "{weights:?}");
+    check_engines(&model, &all);
+    check_graph(&encode(&model, export::Precision::F16).unwrap(), &all);
+}
+
 #[test]
 fn a_mean_field_model_is_exported_with_the_mixture_head() {
     let frames = patterns(300, FrameShape { channels: 2, height: 1, width: 9 }, 4);
@@ -144,18 +161,21 @@ fn the_same_seed_gives_the_same_file_and_another_seed_another() {
 #[test]
 fn the_graphs_own_head_agrees_with_the_runtimes() {
     let frames = patterns(60, IMAGE, 6);
-    let bytes = encode(&fitted(small(), &frames), export::Precision::F16).unwrap();
+    check_graph(&encode(&fitted(small(), &frames), export::Precision::F16).unwrap(), &frames);
+}
+
+fn check_graph(bytes: &[u8], frames: &Frames) {
     let model = onnx().model_for_read(&mut &bytes[..]).unwrap();
     let outputs = model.outlet_fact_names();
-    let model = model.with_input_fact(0, f32::fact([60, 1, 8, 8]).into()).unwrap();
+    let model = model.with_input_fact(0, f32::fact([frames.len(), 1, 8, 8]).into()).unwrap();
     let plan = model.into_optimized().unwrap().into_runnable().unwrap();
-    let input = Tensor::from_shape(&[60, 1, 8, 8], &frames.values).unwrap();
+    let input = Tensor::from_shape(&[frames.len(), 1, 8, 8], &frames.values).unwrap();
     let results = plan.run(tvec!(input.into())).unwrap();
     let values = |name: &str| {
         let at = outputs.iter().position(|o| o == name).unwrap();
         results[at].to_plain_array_view::<f32>().unwrap().iter().copied().collect::<Vec<_>>()
     };
-    let head = assigned(&mut Engine::from_bytes(&bytes, Precision::F32).unwrap(), &frames);
+    let head = assigned(&mut Engine::from_bytes(bytes, Precision::F32).unwrap(), frames);
     for (a, b) in values(names::LOG_RESPONSIBILITIES).iter().zip(&head.log_responsibilities) {
         assert!((a - b).abs() < 1e-3 * (1.0 + b.abs()), "{a} {b}");
     }

@@ -75,9 +75,12 @@ impl<'a> FlashModel<'a> {
         let header = Header::read(&file)?;
         let Header { shape, clusters: k, latent: d, .. } = header;
         // In place, as are the layers: both are large. K·D cannot overflow: K is at most 64, D at most 2²⁰.
-        let (mu_c, log_var_c) = split(file.floats(section::HEAD, k * d + k)?, k * d)?;
+        let weighted = file.section(section::HEAD)?.len() == (k * d + 2 * k) * size_of::<f32>();
+        let weights = if weighted { k } else { 0 };
+        let (mu_c, scales) = split(file.floats(section::HEAD, k * d + k + weights)?, k * d)?;
+        let (log_var_c, log_weights) = split(scales, k)?;
         self.head
-            .init(mu_c, log_var_c, header.calibration)
+            .init(mu_c, log_var_c, log_weights, header.calibration)
             .map_err(|_| FlashError::Inconsistent("the head does not fit its shape"))?;
         let scaling = file.scaling(header.scaled, shape.len())?;
         let golden = file.golden(shape.len(), k)?;

@@ -30,6 +30,8 @@ pub struct ModelSpec {
     pub mu_c: Vec<f32>,
     /// The log-variances log σ_c² of the mixture `[K]`.
     pub log_var_c: Vec<f32>,
+    /// log K p(c) `[K]`, if p(c) is not 1/K.
+    pub log_weights: Option<Vec<f32>>,
     /// Novelty threshold and temperature.
     pub calibration: Calibration,
     /// The golden frame `[P]`, which the self-test assigns.
@@ -109,7 +111,7 @@ pub fn encode(spec: &ModelSpec) -> Vec<u8> {
     }
     let [shift, factor] = spec.scaling.clone().unwrap_or_default();
     let golden = [&spec.golden_frame[..], &spec.golden_log_responsibilities, &[spec.golden_novelty]].concat();
-    let head = [&spec.mu_c[..], &spec.log_var_c].concat();
+    let head = [&spec.mu_c[..], &spec.log_var_c, spec.log_weights.as_deref().unwrap_or_default()].concat();
     let fixed = [table, floats(&head), floats(&[shift, factor].concat()), floats(&golden)];
     let critic = spec.critic.as_ref().map(critic);
     assemble(spec, fixed.into_iter().chain(sections).chain(critic).collect())

@@ -24,12 +24,13 @@ pub(super) fn opened(bytes: &[u8]) -> Result<ModelProto, LoadError> {
     }
     let model = onnx().proto_model_for_read(&mut Cursor::new(bytes)).map_err(graph_error)?;
     match metadata(&model, names::VERSION_KEY) {
-        Some(names::VERSION) => {}
+        Some(names::VERSION | names::VERSION_WEIGHTED) => {}
         found => {
             return Err(LoadError::Incompatible(format!(
-                "{} is {found:?}, expected {:?}",
+                "{} is {found:?}, expected {:?} or {:?}",
                 names::VERSION_KEY,
-                names::VERSION
+                names::VERSION,
+                names::VERSION_WEIGHTED
             )));
         }
     }
@@ -100,8 +101,12 @@ fn read_head(model: &ModelProto) -> Result<Head<'static>, LoadError> {
     };
     let calibration =
         Calibration { novelty_threshold: number(names::THRESHOLD_KEY)?, temperature: number(names::TEMPERATURE_KEY)? };
-    let head = Head::new(&mu_c, &log_var_c, calibration).map_err(|e| LoadError::Incompatible(e.to_string()))?;
-    Ok(head.into_owned())
+    let log_weights = match metadata(model, names::VERSION_KEY) {
+        Some(names::VERSION_WEIGHTED) => read_initializer(model, names::LOG_WEIGHTS)?,
+        _ => Vec::new(),
+    };
+    let head = Head::weighted(&mu_c, &log_var_c, &log_weights, calibration);
+    head.map(Head::into_owned).map_err(|e| LoadError::Incompatible(e.to_string()))
 }
 
 pub(super) fn read_initializer(model: &ModelProto, name: &str) -> Result<Vec<f32>, LoadError> {
@@ -123,7 +128,8 @@ fn keep_encoder(model: &mut ModelProto) -> bool {
     let wanted = [names::MU, names::LOG_VAR, names::CLUSTER_LOGITS];
     graph.output.retain(|output| wanted.contains(&output.name.as_str()));
     graph.output.sort_by_key(|output| wanted.iter().position(|name| *name == output.name));
-    graph.initializer.retain(|tensor| tensor.name != names::MU_C && tensor.name != names::LOG_VAR_C);
+    let of_head = [names::MU_C, names::LOG_VAR_C, names::LOG_WEIGHTS];
+    graph.initializer.retain(|tensor| !of_head.contains(&tensor.name.as_str()));
     has_logits
 }
 

@@ -8,6 +8,7 @@
 //! | output `novelty` | -log p(z) under the mixture, `[N]` f32, nats |
 //! | initializer `head.mu_c` | `[K,D]` f32 |
 //! | initializer `head.log_var_c` | `[K]` f32 |
+//! | initializer `head.log_weights` | log K p(c) `[K]` f32, only in version 3, where p(c) is not 1/K |
 //!
 //! `decoder.onnx` takes `z` `[N,D]` f32 and `cluster` `[N]` i64 and gives `reconstruction` `[N,C,H,W]` f32; `critic.onnx`
 //! takes `frame` and `mu` and gives `trust` `[N,C,H,W]` f32: exp(-(x - x̂)²/(2s²)) of every value,
@@ -35,6 +36,8 @@ pub const NOVELTY: &str = "novelty";
 pub const MU_C: &str = "head.mu_c";
 /// Initializer: the log-variances log σ_c² of the mixture `[K]`.
 pub const LOG_VAR_C: &str = "head.log_var_c";
+/// Initializer: log K p(c) of the mixture `[K]`; absent where p(c) is 1/K.
+pub const LOG_WEIGHTS: &str = "head.log_weights";
 /// How the names of the head's nodes begin.
 pub const HEAD_NODES: &str = "head/";
 
@@ -50,8 +53,10 @@ pub const LIKELIHOOD_KEY: &str = "cluster_vae.likelihood";
 pub const NOISE_KEY: &str = "cluster_vae.noise";
 /// Key of the format's version in `metadata_props`.
 pub const VERSION_KEY: &str = "cluster_vae.version";
-/// The version of the format that this crate reads, as a value of [`VERSION_KEY`].
+/// The version of the format, as a value of [`VERSION_KEY`], of a model with p(c) = 1/K.
 pub const VERSION: &str = "2";
+/// The version of a model with [`LOG_WEIGHTS`], which who knows version 2 alone would leave out.
+pub const VERSION_WEIGHTED: &str = "3";
 /// Key of the novelty threshold, a decimal number, nats.
 pub const THRESHOLD_KEY: &str = "cluster_vae.novelty_threshold";
 /// Key of the temperature of q(c|x), a decimal number; the graph divides by it too.

@@ -207,6 +207,13 @@ impl CheckedConfig {
         config
     }
 
+    /// The same settings once it is known whether the weights of the mixture are learned.
+    pub fn with_weights(&self, weights: Weights) -> Self {
+        let mut config = self.clone();
+        config.config.mixture.weights = weights;
+        config
+    }
+
     /// The same settings once K is known.
     pub fn with_clusters(&self, k: usize) -> Self {
         let config = Config { clusters: Count::Of(k), ..self.config.clone() };

@@ -44,6 +44,7 @@ pub fn encode_flash(fitted: &Fitted, critic: Option<&Critic>) -> Result<Vec<u8>>
         log_var_range: [LOG_VAR_RANGE.0, LOG_VAR_RANGE.1],
         mu_c: folded.mu_c,
         log_var_c: folded.log_var_c,
+        log_weights: folded.log_weights,
         calibration: fitted.calibration,
         golden_frame: frames.values,
         golden_log_responsibilities: answer.log_responsibilities,

@@ -154,6 +154,7 @@ pub fn dense(g: &mut GraphBuilder, name: &str, layer: &FoldedDense, input: &str,
 /// 1. Exponents e_c = -½ ((‖m - μ_c‖² + Σ_d v_d) exp(-log σ_c²) + D (log σ_c² + log 2π)), the
 ///    alignment of each cluster ([`crate::elbo::alignment`]). Distances are from differences, with
 ///    the mean as `[N,1,D]` against `[K,D]`.
+///    To it is added log K p(c), if p(c) is learned.
 /// 2. Evidence log Σ_c exp(e_c), by nodes that take the maximum out first, and novelty log K -
 ///    evidence.
 /// 3. Responsibilities: log-softmax of e_c/T, or of the learned head's logits over T, and its
@@ -161,6 +162,9 @@ pub fn dense(g: &mut GraphBuilder, name: &str, layer: &FoldedDense, input: &str,
 fn head(g: &mut GraphBuilder, folded: &Folded, latent: usize, clusters: usize, temperature: f32) {
     g.floats(names::MU_C, &[clusters, latent], &folded.mu_c);
     g.floats(names::LOG_VAR_C, &[clusters], &folded.log_var_c);
+    if let Some(log_weights) = &folded.log_weights {
+        g.floats(names::LOG_WEIGHTS, &[clusters], log_weights);
+    }
     g.floats("head.log_2pi", &[], &[(2.0 * PI).ln()]);
     g.floats("head.d", &[], &[latent as f32]);
     g.floats("head.minus_half", &[], &[-0.5]);
@@ -184,7 +188,11 @@ fn head(g: &mut GraphBuilder, folded: &Folded, latent: usize, clusters: usize, t
     node("Add", &[names::LOG_VAR_C, "head.log_2pi"], "head.log_scale", vec![]);
     node("Mul", &["head.log_scale", "head.d"], "head.normalizer", vec![]);
     node("Add", &["head.scaled", "head.normalizer"], "head.doubled", vec![]);
-    node("Mul", &["head.doubled", "head.minus_half"], "head.exponents", vec![]);
+    let unweighted = if folded.log_weights.is_some() { "head.unweighted" } else { "head.exponents" };
+    node("Mul", &["head.doubled", "head.minus_half"], unweighted, vec![]);
+    if folded.log_weights.is_some() {
+        node("Add", &[unweighted, names::LOG_WEIGHTS], "head.exponents", vec![]);
+    }
     // ReduceLogSumExp would be one node, but not every runtime subtracts the maximum first.
     let keep = vec![integers("axes", &[1]), integer("keepdims", 1)];
     node("ReduceMax", &["head.exponents"], "head.max", keep);
@@ -206,8 +214,9 @@ fn metadata(fitted: &Fitted, precision: Precision, more: &[(&str, String)]) -> R
     let config = &fitted.config;
     let weights = if precision == Precision::F16 { "f16" } else { "f32" };
     let scaling = if fitted.scaling.is_some() { "standardised inside the graph" } else { "bytes / 255" };
+    let version = if fitted.model.prior.log_weights.is_some() { names::VERSION_WEIGHTED } else { names::VERSION };
     let entries = [
-        (names::VERSION_KEY, names::VERSION.to_owned()),
+        (names::VERSION_KEY, version.to_owned()),
         (names::THRESHOLD_KEY, fitted.calibration.novelty_threshold.to_string()),
         (names::TEMPERATURE_KEY, fitted.calibration.temperature.to_string()),
         ("cluster_vae.frame", fitted.shape.to_string()),

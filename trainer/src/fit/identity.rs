@@ -115,16 +115,15 @@ pub fn run(
         }
         EncoderKind::Auto => false,
     };
-    let config = &config.with_identity(p);
-    let data = TrainingData::new(config, frames, scaling, devices)?;
+    let mut config = config.with_identity(p);
+    let data = TrainingData::new(&config, frames, scaling, devices)?;
     let training = data.training();
-    let mut weights = config.mixture.weights;
     if !asked {
         if observer(Event::Halves { frames: training.len().min(2 * MOST_OF_HALF) }).is_break() {
             return Ok(OnValues::Stopped);
         }
-        let found = stability(config, training)?;
-        weights = found.weights;
+        let found = stability(&config, training)?;
+        config = config.with_weights(found.weights);
         if observer(Event::Values(&found)).is_break() {
             return Ok(OnValues::Stopped);
         }
@@ -132,7 +131,8 @@ pub fn run(
             return Ok(OnValues::No);
         }
     }
-    let (model, report) = model(config, weights, training, &devices[0])?;
+    let config = &config;
+    let (model, report) = model(config, training, &devices[0])?;
     if observer(Event::Mixture(&report)).is_break() {
         return Ok(OnValues::Stopped);
     }
@@ -187,26 +187,21 @@ fn stability_with(config: &CheckedConfig, frames: &Frames, weights: Weights) -> 
     Ok(Stability { weights, stability: sum / SPLITS as f64, least: STABLE, held_out })
 }
 
-/// The model, and what is reported of its mixture, of `frames`, already scaled. Its p(c) is 1/K whatever the weights: where
-/// halves agree, clusters are so far apart that shares decide nothing.
+/// The model, and what is reported of its mixture, of `frames`, already scaled. Its p(c) is that of the mixture.
 ///
 /// # Errors
 /// [`Error::Config`] if no start keeps its covariances positive definite.
-fn model(
-    config: &CheckedConfig,
-    weights: Weights,
-    frames: &Frames,
-    device: &Device,
-) -> Result<(ClusterVae, MixtureReport)> {
+fn model(config: &CheckedConfig, frames: &Frames, device: &Device) -> Result<(ClusterVae, MixtureReport)> {
     let (p, k) = (frames.shape.len(), config.clusters());
     let values = values(config, frames, config.mixture.max_frames);
     let points = Points::new(&values, p)?;
-    let settings = Settings { tol: FINE, max_iter: LONG, ..settings(config, weights) };
+    let settings = Settings { tol: FINE, max_iter: LONG, ..settings(config, config.mixture.weights) };
     let fit = fit(points, &settings, config.mixture.moves, config.seed, 0)?;
     let whitened = whitened(&fit, points).ok_or_else(singular)?;
     let mut init = Init { rng: stream(config.seed, Purpose::Weights, 0), device };
     let form = ClusterVae::new(config, frames.shape, Likelihood::Gaussian, &mut init);
-    let model = whitened.model(form, device);
+    let mut model = whitened.model(form, device);
+    model.prior = model.prior.with_weights(&fit.mixture.weights);
     let report = MixtureReport {
         stage: StageName::Mixture,
         components: k,

@@ -101,12 +101,13 @@ impl Latents {
     }
 }
 
-/// Means μ_c `[K,D]` and standard deviations σ_c `[K]` of the prior.
-pub fn components(fitted: &Fitted) -> Result<(Vec<f64>, Vec<f64>)> {
+/// Means μ_c `[K,D]`, standard deviations σ_c `[K]` and weights log K p(c) `[K]` of the prior.
+pub fn components(fitted: &Fitted) -> Result<(Vec<f64>, Vec<f64>, Vec<f64>)> {
     let prior = &fitted.model.prior;
     let means = to_host(prior.mu_c.val())?.into_iter().map(f64::from).collect();
     let deviations = to_host(prior.log_var_c.val())?.into_iter().map(|v| (0.5 * f64::from(v)).exp()).collect();
-    Ok((means, deviations))
+    let weights = prior.log_weights().map(to_host).transpose()?.unwrap_or_else(|| vec![0.0; prior.clusters()]);
+    Ok((means, deviations, weights.into_iter().map(f64::from).collect()))
 }
 
 /// Means of p(x|z,c), one a row of `z` `[N,D]` and of `clusters` `[N]`, in the units of the data.

@@ -14,7 +14,7 @@ const ON_MAP: usize = 3000;
 
 /// Both figures: the map of the latent, and the histogram of novelty.
 pub fn section(findings: &Findings<'_>) -> Result<Section> {
-    let (means, _) = components(findings.fitted)?;
+    let (means, ..) = components(findings.fitted)?;
     let threshold = findings.fitted.calibration.novelty_threshold;
     let part = findings.last();
     let latents = &part.latents;
