@@ -138,7 +138,9 @@ fn curve(frames: &Frames, devices: usize, passes: DecoderPasses, batch: usize) -
     let mut told = Vec::new();
     fit_on(&config.check(frames.shape).unwrap(), frames, &vec![Device::flex(); devices], None, &mut |event| {
         if let Event::Epoch(epoch) = event {
-            told.extend(epoch.values.iter().map(|(name, value)| (format!("{} {name}", epoch.stage), f64::from(*value))));
+            told.extend(
+                epoch.values.iter().map(|(name, value)| (format!("{} {name}", epoch.stage), f64::from(*value))),
+            );
             // With the running statistics of the normalisation.
             told.extend(epoch.held_out.map(|bound| (format!("{} held-out ELBO", epoch.stage), bound.elbo)));
         }
