@@ -130,6 +130,7 @@ impl Method {
         match self {
             Self::KMeans => "k-means",
             Self::Mixture(CovarianceType::Full) => "mixture, full",
+            Self::Mixture(CovarianceType::Tied) => "mixture, tied",
             Self::Mixture(CovarianceType::Diagonal) => "mixture, diagonal",
             Self::Mixture(CovarianceType::Isotropic) => "mixture, isotropic",
         }
