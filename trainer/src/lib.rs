@@ -39,6 +39,7 @@ pub mod run;
 pub mod export;
 
 pub mod compare;
+
 pub mod quality;
 pub mod report;
 
