@@ -178,7 +178,7 @@ fn clusters_can_be_counted_and_latents_written() {
     for stage in ["pretrain", "refine"] {
         let out = at(&format!("{stage}.npy"));
         stdout(&["latents", &run, "--data", &data, "--stage", stage, "--out", &out]);
-        let table = trainer::data::open_table(Path::new(&out)).unwrap();
+        let table = trainer::data::open_table(Path::new(&out), &Default::default()).unwrap().rows;
         assert_eq!((table.len(), table.shape.width), (200, 2));
     }
     fails(&["latents", &at("nowhere"), "--out", &at("z.npy")], 5, "run of `trainer fit`");

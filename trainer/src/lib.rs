@@ -40,6 +40,7 @@ pub mod run;
 pub mod export;
 
 pub mod compare;
+
 pub mod quality;
 pub mod report;
 

@@ -40,7 +40,6 @@ impl Args {
         let in_training = predict(&fitted, &held_out, &device.device)?;
         let (agreement, difference) = in_training.agreement(&on_device);
         let report = bound(&fitted, &held_out, 1, &device.device)?;
-        eprintln!("writing the report");
         let page = super::report::write(&fitted, run.folder(), None, None, &device.device)?;
         let novel = assignments.iter().filter(|a| a.is_novel).count();
 

@@ -65,7 +65,7 @@ enum Verb {
     Latents(latents::Args),
     /// Write a page about a run: heatmaps, curves, clusters, calibration
     Report(report::Args),
-    /// Fit a Gaussian mixture to a table of numbers
+    /// Fit a Gaussian mixture to a table of numbers, or apply one that is saved
     Gmm(gmm::Args),
     /// Fit, export and label the embedded digits: everything at once
     Demo(demo::Args),

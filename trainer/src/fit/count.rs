@@ -120,7 +120,7 @@ fn compare(fits: [Fit; 2], halves: &[Vec<f64>; 2], dim: usize, clusters: usize) 
     Ok(Candidate {
         clusters,
         stability: agreement(&labels(&seen[0]), &labels(&seen[1])),
-        held_out: held_out.iter().map(|e| e.log_likelihood()).sum::<f64>() / frames as f64,
+        held_out: held_out.iter().map(|e| e.log_likelihood).sum::<f64>() / frames as f64,
         balance: balance(&fits[0]).min(balance(&fits[1])),
     })
 }
