@@ -10,7 +10,7 @@ use trainer::Error;
 use trainer::config::Config;
 use trainer::data::digits;
 use trainer::export::{Precision, encode, encode_flash};
-use trainer::fitted::Fitted;
+use trainer::fitted::{Fitted, NoveltyScore};
 use trainer::frame::FrameShape;
 use trainer::model::{ClusterVae, Init, Likelihood};
 use trainer::run;

@@ -1,8 +1,8 @@
-//! What is fitted to held-out frames: the temperature of q(c|x).
+//! What is fitted to held-out frames: the temperature of q(c|x), the weight of the dispersion.
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use trainer::fit::temperature;
+use trainer::fit::{dispersion_weight, temperature};
 
 const K: usize = 4;
 
@@ -56,4 +56,17 @@ fn it_stays_in_its_range() {
     let sure = [0.0, -9.0, -9.0, 0.0];
     assert!((temperature(&sure, &[0, 1]) - 1.0).abs() < 1e-6);
     assert!((temperature(&sure, &[1, 0]) - 20.0).abs() < 1e-6);
+}
+
+/// The ratio of interquartile ranges, which a frame in a hundred does not move, however odd; no weight without a range.
+#[test]
+fn the_dispersion_weighs_as_much_as_the_latent() {
+    let latent: Vec<f32> = (0..400).map(|n| 3.0 * n as f32).collect();
+    let dispersion: Vec<f32> = (0..400).rev().map(|n| 0.5 * n as f32).collect();
+    assert_eq!(dispersion_weight(&latent, &dispersion), 6.0);
+    let mut odd = dispersion.clone();
+    odd[..4].fill(1e9);
+    assert!((dispersion_weight(&latent, &odd) / 6.0 - 1.0).abs() < 0.02);
+    assert_eq!(dispersion_weight(&latent, &[0.25; 400]), 0.0);
+    assert_eq!((dispersion_weight(&[1.0], &[2.0]), dispersion_weight(&[], &[])), (0.0, 0.0));
 }
