@@ -5,10 +5,13 @@ use half::f16;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use runtime::flash::{
-    Buffer, DecoderModel, DecoderSpec, DenseSpec, FlashError, FlashModel, MAX_DECODER_LAYERS, ModelSpec, encode, repair,
+    Buffer, CriticSpec, DecoderModel, DecoderSpec, DenseSpec, FlashError, FlashModel, MAX_DECODER_LAYERS, ModelSpec,
+    encode, repair,
 };
 use runtime::kernels::Kernel;
-use runtime::native::{DecoderEngine, Engine, EngineError, decoder_scratch_len, scratch_len};
+use runtime::native::{
+    Critic, DecoderEngine, Engine, EngineError, critic_scratch_len, decoder_scratch_len, scratch_len,
+};
 use runtime::{Calibration, Dispersion, FrameError, FrameShape};
 
 /// Clusters, latent dimensions, values of a frame.
@@ -136,12 +139,47 @@ fn each_reader_refuses_the_other_images() {
     let (with, without) = (Buffer::copy_of(&encode(&spec)), Buffer::copy_of(&without_decoder(&spec)));
     assert!(FlashModel::new(&with).unwrap_err().to_string().contains("DecoderModel"));
     assert!(DecoderModel::new(&without).unwrap_err().to_string().contains("--novelty decoder"));
-    // The encoder lies at the same place: the decoder follows it.
     let model = DecoderModel::new(&with).unwrap();
-    assert_eq!(model.model().layers().len(), 1);
+    assert_eq!((model.layers().len(), model.shape(), model.head().clusters()), (1, spec.shape, K));
     let mut short = vec![0.0; decoder_scratch_len(&model) - 1];
     let refused = DecoderEngine::new(model, &mut short).err();
     assert!(matches!(refused, Some(EngineError::Scratch { .. })));
+}
+
+/// A critic lies before the decoder, and draws what it draws without one.
+#[test]
+fn a_critic_and_a_decoder_share_an_image() {
+    let mut rng = ChaCha8Rng::seed_from_u64(8);
+    let mut dense = |inputs, outputs| DenseSpec {
+        shape: [inputs, outputs],
+        weight: (0..inputs * outputs).map(|_| rng.random::<f32>() - 0.5).collect(),
+        bias: vec![0.25; outputs],
+    };
+    let critic = CriticSpec {
+        dense: [dense(D, 3), dense(3, 4), dense(4, 2)],
+        bias: vec![0.1; P],
+        local: vec![0.5],
+        side: 1,
+        factor: 2,
+        bernoulli: true,
+        sharpness: 1.0,
+    };
+    let spec = ModelSpec { critic: Some(critic), ..spec(true, &[5]) };
+    let (with, without) = (Buffer::copy_of(&encode(&spec)), Buffer::copy_of(&without_decoder(&spec)));
+    let (model, plain) = (DecoderModel::new(&with).unwrap(), FlashModel::new(&without).unwrap());
+    let needed = critic_scratch_len(&model.critic().unwrap().unwrap());
+    let (mut first, mut second) = (vec![0.0; needed], vec![0.0; needed]);
+    let (mut of_model, mut of_plain) = (vec![0.0; decoder_scratch_len(&model)], vec![0.0; scratch_len(&plain)]);
+    let mut by_plain = Critic::new(&plain, &mut second).unwrap();
+    let mut engine = DecoderEngine::new(model, &mut of_model).unwrap();
+    let mut plain = Engine::new(plain, &mut of_plain).unwrap();
+    let mut critic = engine.critic(&mut first).unwrap();
+    let frame = [0.1, 0.9, 0.4, 0.6, 0.0, 1.0];
+    let (mut trust, mut expected) = ([0.0; P], [0.0; P]);
+    let found = engine.explain(&mut critic, &frame, &mut trust).unwrap();
+    plain.explain(&mut by_plain, &frame, &mut expected).unwrap();
+    assert_eq!((trust, found), (expected, engine.assign(&frame).unwrap()));
+    assert!(engine.explain(&mut critic, &frame, &mut [0.0; P - 1]).is_err());
 }
 
 #[test]

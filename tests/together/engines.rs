@@ -87,7 +87,7 @@ fn check_decoder(model: &Fitted, frames: &Frames, burn: &Predictions) {
     assert_eq!(tract.novelty_threshold(), model.calibration.novelty_threshold);
     for kernel in Kernel::all() {
         let image = DecoderModel::new(&bytes).unwrap();
-        assert_eq!(image.model().head().novelty_threshold(), model.calibration.novelty_threshold);
+        assert_eq!(image.head().novelty_threshold(), model.calibration.novelty_threshold);
         let mut scratch = vec![f32::NAN; native::decoder_scratch_len(&image)];
         let mut engine = native::DecoderEngine::with_kernel(image.clone(), &mut scratch, kernel).unwrap();
         engine.self_test().unwrap();

@@ -42,7 +42,7 @@ fn look(bytes: &[u8]) {
 
 fn look_with_decoder(bytes: &[u8]) {
     let Ok(model) = DecoderModel::new(bytes) else { return };
-    let (needed, length) = (decoder_scratch_len(&model), model.model().shape().len());
+    let (needed, length) = (decoder_scratch_len(&model), model.shape().len());
     if needed > MOST_VALUES {
         return;
     }

@@ -5,9 +5,10 @@ use heapless::Vec;
 use super::error::Part;
 use super::read::{File, read_u32};
 use super::rest::Rest;
-use super::{DECODER_HEADER, FIXED_SECTIONS, FlashError, FlashModel};
+use super::{CriticNetwork, DECODER_HEADER, FIXED_SECTIONS, FlashError, FlashModel};
 use crate::dispersion::Dispersion;
-use crate::layer::{Dense, Layout, MAX_UNITS, padded};
+use crate::layer::{Dense, Layer, Layout, MAX_UNITS, padded};
+use crate::{FrameShape, Head};
 
 /// Words of the header before the widths of the layers.
 const FIXED_WORDS: usize = 4;
@@ -40,20 +41,38 @@ impl<'a> DecoderModel<'a> {
         Ok(Self { model, decoder })
     }
 
-    /// Encoder and head.
-    pub fn model(&self) -> &FlashModel<'a> {
-        &self.model
+    /// Shape of a frame.
+    pub fn shape(&self) -> FrameShape {
+        self.model.shape()
     }
 
-    /// The decoder.
-    pub fn decoder(&self) -> &DecoderNetwork<'a> {
-        &self.decoder
+    /// The mixture over the latents; its threshold is that of the novelty with the decoder.
+    pub fn head(&self) -> &Head<'a> {
+        self.model.head()
+    }
+
+    /// The encoder, first layer first.
+    pub fn layers(&self) -> &[Layer<'a>] {
+        self.model.layers()
+    }
+
+    /// The critic, if there is one.
+    ///
+    /// # Errors
+    /// As [`CriticNetwork::new`].
+    pub fn critic(&self) -> Result<Option<CriticNetwork<'a>>, FlashError> {
+        CriticNetwork::new(&self.model)
+    }
+
+    /// The checksum in the header, which tells one model from another.
+    pub fn checksum(&self) -> u32 {
+        self.model.checksum()
     }
 }
 
-/// The decoder p(x|z,c): dense layers with ReLU between them, the first with biases of its own for every cluster.
+/// The decoder p(x|z,c), inner to the engine: dense layers with ReLU between them, the first with biases of its own for every cluster.
 #[derive(Clone, Debug)]
-pub struct DecoderNetwork<'a> {
+pub(crate) struct DecoderNetwork<'a> {
     /// The first layer, its bias that of cluster 0.
     first: Dense<'a>,
     /// Biases of the first layer `[K, outputs padded]`.

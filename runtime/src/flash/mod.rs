@@ -13,7 +13,8 @@ mod write;
 #[cfg(feature = "std")]
 pub use buffer::Buffer;
 pub use critic::CriticNetwork;
-pub use decoder::{DecoderModel, DecoderNetwork, MAX_DECODER_LAYERS};
+pub(crate) use decoder::DecoderNetwork;
+pub use decoder::{DecoderModel, MAX_DECODER_LAYERS};
 pub use error::{FlashError, Part};
 pub use read::{FlashModel, Golden, MAX_LAYERS};
 #[cfg(feature = "std")]

@@ -45,7 +45,7 @@ pub struct ModelSpec {
     pub decoder: Option<DecoderSpec>,
 }
 
-/// A decoder, as [`super::DecoderNetwork`] holds it.
+/// A decoder, as [`super::DecoderModel`] holds it.
 #[derive(Clone, Debug)]
 pub struct DecoderSpec {
     /// Dense layers from z to the P outputs, at least two, each but the last with ReLU. The biases of the first are

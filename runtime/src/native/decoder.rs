@@ -2,7 +2,7 @@
 
 use bytemuck::cast_slice_mut;
 
-use super::{Engine, EngineError, agrees, ends, run, scratch_len_for, standardised};
+use super::{Critic, CriticError, Engine, EngineError, agrees, ends, run, scratch_len_for, standardised};
 use crate::flash::{DecoderModel, DecoderNetwork};
 use crate::kernels::Kernel;
 use crate::layer::{Layer, padded};
@@ -25,10 +25,10 @@ pub fn decoder_scratch_len(model: &DecoderModel<'_>) -> usize {
 }
 
 fn needed(model: &DecoderModel<'_>, kernel: Kernel) -> usize {
-    let layers = || model.decoder().layers(0).into_iter().flatten();
+    let layers = || model.decoder.layers(0).into_iter().flatten();
     let list = layers().map(|dense| kernel.list_len(&Layer::Dense(dense))).max().unwrap_or(0);
-    let decoder = values_len(model.decoder()) + list;
-    decoder.max(scratch_len_for(model.model(), kernel)) + padded(model.model().head().latent())
+    let decoder = values_len(&model.decoder) + list;
+    decoder.max(scratch_len_for(&model.model, kernel)) + padded(model.head().latent())
 }
 
 /// Most values that the inputs and outputs of a layer of the decoder have together, both in whole vectors.
@@ -75,6 +75,36 @@ impl<'a> DecoderEngine<'a> {
     pub fn assign_u8(&mut self, frame: &[u8]) -> Result<Assignment, FrameError> {
         self.engine.write_input_u8(frame)?;
         self.judge(frame.iter().map(|byte| f32::from(*byte) / 255.0))
+    }
+
+    /// The critic of the image on the fastest kernel of this machine, for [`DecoderEngine::explain`].
+    ///
+    /// # Errors
+    /// As [`Critic::new`].
+    pub fn critic(&self, scratch: &'a mut [f32]) -> Result<Critic<'a>, CriticError> {
+        Critic::new(&self.engine.model, scratch)
+    }
+
+    /// Assigns a frame as [`DecoderEngine::assign`] does, and writes to `trust` what [`Engine::explain`] does.
+    ///
+    /// # Errors
+    /// As [`Engine::explain`]; never panics.
+    pub fn explain(
+        &mut self,
+        critic: &mut Critic<'_>,
+        frame: &[f32],
+        trust: &mut [f32],
+    ) -> Result<Assignment, FrameError> {
+        let (expected, found) = (self.engine.model.shape().len(), trust.len());
+        if found != expected {
+            return Err(FrameError::Length { expected, found });
+        }
+        let assignment = self.assign(frame)?;
+        let Engine { model, scratch, .. } = &self.engine;
+        let latent = model.head().latent();
+        let mu = scratch.len().checked_sub(padded(latent)).and_then(|from| scratch.get(from..from + latent));
+        critic.draw(model, frame, mu.ok_or(FrameError::Engine)?, trust)?;
+        Ok(assignment)
     }
 
     /// Compares the golden frame's assignment with the golden answer.

@@ -10,7 +10,10 @@ use crate::{Assignment, Dispersion, FrameError, FrameShape, Head};
 
 /// A decoder, and what becomes of its outputs.
 pub(super) struct NoveltyDecoder {
-    plan: Plan,
+    /// For one frame, which tract runs faster.
+    single: Plan,
+    /// For any number of frames.
+    batch: Plan,
     dispersion: Dispersion,
     /// Shift and factor of every value, if values are standardised.
     scaling: Option<[Vec<f32>; 2]>,
@@ -53,8 +56,8 @@ impl NoveltyDecoder {
         let dispersion = weight.map(|weight| Dispersion { bernoulli, noise, weight }).filter(Dispersion::holds);
         let dispersion = dispersion
             .ok_or_else(|| LoadError::Incompatible(format!("{} is no number from 0", names::DISPERSION_KEY)))?;
-        let plan = plan(model, head.latent(), precision)?;
-        let mut decoder = Self { plan, dispersion, scaling: scaling(model, shape)? };
+        let [single, batch] = [Some(1), None].map(|count| plan(model, head.latent(), count, precision));
+        let mut decoder = Self { single: single?, batch: batch?, dispersion, scaling: scaling(model, shape)? };
         // A trial run under the last cluster: layers of another model are found now.
         let trial = decoder.outputs(&vec![0.0; head.latent()], &[head.clusters() as i64 - 1]);
         if trial.map(|outputs| outputs.len()) != Ok(shape.len()) {
@@ -97,21 +100,21 @@ impl NoveltyDecoder {
 
     /// Logits or means `[N,P]` for z `[N,D]`, each under one cluster.
     fn outputs(&mut self, z: &[f32], clusters: &[i64]) -> Result<Vec<f32>, FrameError> {
-        let run = || -> TractResult<Vec<f32>> {
-            let kind = self.plan.model().input_fact(0)?.datum_type;
+        let plan = if clusters.len() == 1 { &mut self.single } else { &mut self.batch };
+        let mut run = || -> TractResult<Vec<f32>> {
+            let kind = plan.model().input_fact(0)?.datum_type;
             let z = Tensor::from_shape(&[clusters.len(), z.len() / clusters.len().max(1)], z)?;
             let z = z.cast_to_dt(kind)?.into_owned();
-            let outputs = self.plan.run(tvec!(z.into(), Tensor::from_shape(&[clusters.len()], clusters)?.into()))?;
+            let outputs = plan.run(tvec!(z.into(), Tensor::from_shape(&[clusters.len()], clusters)?.into()))?;
             let output = outputs.first().ok_or_else(|| TractError::msg("no output"))?.cast_to::<f32>()?;
             Ok(output.try_as_plain_ram()?.as_slice::<f32>()?.to_vec())
         };
-        let mut run = run;
         run().map_err(|_| FrameError::Engine)
     }
 }
 
 /// The decoder's part of a graph, from z and cluster to its outputs.
-fn plan(model: &ModelProto, latent: usize, precision: Precision) -> Result<Plan, LoadError> {
+fn plan(model: &ModelProto, latent: usize, count: Option<usize>, precision: Precision) -> Result<Plan, LoadError> {
     let mut model = model.clone();
     if let Some(graph) = model.graph.as_mut() {
         graph.node.retain(|node| node.name.starts_with(names::DECODER_NODES));
@@ -120,7 +123,7 @@ fn plan(model: &ModelProto, latent: usize, precision: Precision) -> Result<Plan,
         graph.output = vec![declared(names::DECODED, DataType::Float)];
     }
     ready(&model, precision, |model| {
-        let batch: TDim = model.sym("N").into();
+        let batch = count.map_or_else(|| model.sym("N").into(), TDim::from);
         model.set_input_fact(0, f32::fact([batch.clone(), latent.into()]).into())?;
         model.set_input_fact(1, i64::fact([batch]).into())
     })
