@@ -33,6 +33,7 @@ pub fn model(seed: u64) -> Vec<u8> {
         golden_log_responsibilities: vec![0.0; 3],
         golden_novelty: 0.0,
         critic: None,
+        decoder: None,
     };
     let bytes = Buffer::copy_of(&encode(&spec));
     let mut scratch = [0.0; SCRATCH];

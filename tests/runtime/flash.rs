@@ -35,6 +35,7 @@ fn spec() -> ModelSpec {
         golden_log_responsibilities: vec![-1.0, -1.1, -1.2],
         golden_novelty: 2.5,
         critic: None,
+        decoder: None,
     }
 }
 

@@ -15,6 +15,7 @@ fn identity(rng: &mut ChaCha8Rng, [k, d]: [usize; 2], learned_head: bool) -> Mod
     let weight = (0..width * width).map(|at| if at % (width + 1) == 0 { 1.0 } else { 0.0 }).collect();
     ModelSpec {
         critic: None,
+        decoder: None,
         shape: FrameShape { channels: 1, height: 1, width },
         scaling: None,
         convs: vec![],

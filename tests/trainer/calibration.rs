@@ -1,4 +1,4 @@
-//! What is fitted to held-out frames: the temperature of q(c|x).
+//! What is fitted to held-out frames: the temperature of q(c|x), the weight of the dispersion.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -11,7 +11,7 @@ use common::{IMAGE, patterns, small};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use trainer::data::Frames;
-use trainer::fit::{Event, Halves, fit, temperature};
+use trainer::fit::{Event, Halves, dispersion_weight, fit, temperature};
 use trainer::fitted::Fitted;
 
 const K: usize = 4;
@@ -104,4 +104,17 @@ fn no_answer_is_surer_than_models_of_other_frames_allow() {
 
     let (_, said) = with_halves(&frames, 3, 400);
     assert!(said.as_ref().is_some_and(|said| said.agree > 0.99 && said.temperature < 1.05), "{said:?}");
+}
+
+/// The ratio of interquartile ranges, which a frame in a hundred does not move, however odd; no weight without a range.
+#[test]
+fn the_dispersion_weighs_as_much_as_the_latent() {
+    let latent: Vec<f32> = (0..400).map(|n| 3.0 * n as f32).collect();
+    let dispersion: Vec<f32> = (0..400).rev().map(|n| 0.5 * n as f32).collect();
+    assert_eq!(dispersion_weight(&latent, &dispersion), 6.0);
+    let mut odd = dispersion.clone();
+    odd[..4].fill(1e9);
+    assert!((dispersion_weight(&latent, &odd) / 6.0 - 1.0).abs() < 0.02);
+    assert_eq!(dispersion_weight(&latent, &[0.25; 400]), 0.0);
+    assert_eq!((dispersion_weight(&[1.0], &[2.0]), dispersion_weight(&[], &[])), (0.0, 0.0));
 }

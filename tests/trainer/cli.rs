@@ -66,6 +66,31 @@ fn fit_export_eval_predict() {
         assert!((row[2].parse::<f64>().unwrap() - p[cluster]).abs() < 1e-6 && p[cluster] >= p[1 - cluster]);
     }
 
+    // Calibrated anew from the same frames a run is what it was; from others it is not.
+    let described = || std::fs::read(dir.path().join("run/model.json")).unwrap();
+    let fitted = described();
+    assert!(stdout(&["calibrate", &run, "--data", &data]).contains("weight of dispersion"));
+    assert!(described() == fitted);
+    fails(&["calibrate", &run], 3, "not the frames");
+
+    // Novelty that counts the decoder: another novelty, the same clusters, and the threshold of the run.
+    let columns = |table: &str, column: usize| -> Vec<String> {
+        csv::Reader::from_reader(table.as_bytes()).records().map(|row| row.unwrap()[column].to_owned()).collect()
+    };
+    stdout(&["export", &run, "--novelty", "decoder", "--out", &at("decoder")]);
+    let predicted = |model: &str| stdout(&["predict", &at(model), "--data", &data]);
+    let (latent, decoder) = (predicted("export/model.onnx"), predicted("decoder/model.onnx"));
+    assert_eq!(columns(&latent, 1), columns(&decoder, 1));
+    assert!(columns(&latent, 3).iter().zip(columns(&decoder, 3)).all(|(a, b)| {
+        let [a, b] = [a, &b].map(|v| v.parse::<f64>().unwrap());
+        b > a
+    }));
+    let saved: serde_json::Value = serde_json::from_slice(&fitted).unwrap();
+    let threshold = saved["decoder_novelty"]["novelty_threshold"].to_string();
+    let card = |folder: &str| std::fs::read_to_string(dir.path().join(folder).join("MODEL_CARD.md")).unwrap();
+    assert!(card("decoder").contains(&format!("| novel if novelty > | {threshold}")) && card("decoder").contains("φ"));
+    assert!(!card("export").contains("φ"));
+
     // Nothing is overwritten, and damage is told.
     let again = ["fit", "--data", &data, "--out", &run];
     fails(&[&again[..], &SMALL].concat(), 7, "holds a run already");
@@ -230,7 +255,8 @@ fn a_table_needs_no_network_and_its_health_is_told() {
     assert_eq!(output.status.code(), Some(6), "{told}");
     assert!(told.contains("halves of 175 frames agree") && told.contains("so it is the model; fitting it"), "{told}");
     assert!(told.contains("health: look at: novelty threshold from 25 held-out frames, 3.85 % false alarms"), "{told}");
-    // The run is kept, and is a run as any other.
+    // The run is kept, and is a run as any other; but nothing is left for its decoder to tell.
+    fails(&["export", &run, "--novelty", "decoder"], 5, "linear encoder");
     let text = std::fs::read_to_string(dir.path().join("run/metrics.json")).unwrap();
     let metrics: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!(metrics["health"]["bad"].as_array().unwrap().len(), 1);
@@ -404,9 +430,20 @@ fn gmm_prints_what_users_of_mixtures_expect() {
 
 #[test]
 fn every_verb_has_an_example() {
-    for verb in
-        ["fit", "export", "eval", "explain", "quality", "report", "predict", "gmm", "demo", "benchmark", "throughput"]
-    {
+    for verb in [
+        "fit",
+        "calibrate",
+        "export",
+        "eval",
+        "explain",
+        "quality",
+        "report",
+        "predict",
+        "gmm",
+        "demo",
+        "benchmark",
+        "throughput",
+    ] {
         assert!(stdout(&[verb, "--help"]).contains("Example:\n  trainer "), "{verb}");
     }
     assert!(stdout(&["completions", "bash"]).contains("trainer"));

@@ -33,7 +33,13 @@ impl Args {
         let trained = started.elapsed();
 
         let figures = metrics(run.folder())?.as_ref().and_then(figures);
-        let exported = export(&fitted, None, Precision::F16, &run.folder().join("export"), figures.as_deref())?;
+        let exported = export(
+            &fitted.with_latent_novelty(),
+            None,
+            Precision::F16,
+            &run.folder().join("export"),
+            figures.as_deref(),
+        )?;
         eprintln!("labelling {} held-out digits with {}", held_out.len(), exported.onnx.display());
         let assignments = assign(&exported.onnx, &held_out)?;
         let on_device = Predictions::from(&assignments[..]);

@@ -1,6 +1,7 @@
 //! One file a verb.
 
 mod benchmark;
+mod calibrate;
 mod compare;
 mod critic;
 mod demo;
@@ -53,6 +54,8 @@ enum Verb {
     Eval(eval::Args),
     /// Set a run beside k-means and mixtures on the values themselves
     Compare(compare::Args),
+    /// Calibrate novelty and confidence of a fitted model anew
+    Calibrate(calibrate::Args),
     /// Train the amortised critic of a fitted model, and measure it
     Critic(critic::Args),
     /// Label frames with an exported model
@@ -88,6 +91,7 @@ impl Cli {
             Verb::Export(args) => args.run(),
             Verb::Eval(args) => args.run(),
             Verb::Compare(args) => args.run(),
+            Verb::Calibrate(args) => args.run(),
             Verb::Critic(args) => args.run(),
             Verb::Predict(args) => args.run(),
             Verb::Explain(args) => args.run(),

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::agreement::agreement;
 use super::balance::Balance;
-use super::calibrate::calibrate;
+use super::calibrate::{LEAST_TEMPERATURE, calibrate};
 use super::event::{Event, Observer};
 use super::metrics::MixtureReport;
 use super::mixture::{active_units, subset};
@@ -22,6 +22,7 @@ use crate::config::{CheckedConfig, Count, EncoderKind, Weights};
 use crate::data::Frames;
 use crate::data::scaling::Scaling;
 use crate::error::{Error, Result};
+use crate::fitted::NoveltyScore;
 use crate::frame::FrameKind;
 use crate::gmm::{self, Covariance, CovarianceType, Estimator, Fit, Moments, Points, Settings};
 use crate::model::{ClusterVae, Init, Likelihood, Whitened};
@@ -84,8 +85,8 @@ pub enum OnValues {
         config: Box<CheckedConfig>,
         /// The model, without gradient tracking.
         model: Box<ClusterVae>,
-        /// Novelty threshold and temperature.
-        calibration: Calibration,
+        /// Novelty threshold and temperature, and what the novelty is.
+        calibrated: (Calibration, NoveltyScore),
     },
 }
 
@@ -140,8 +141,8 @@ pub fn run(
     if let Some(why) = balance.fault(&config.collapse, config.clusters()) {
         return Err(Error::Collapsed { attempts: 1, why });
     }
-    let calibration = calibrate(&model, config, &data, None)?;
-    Ok(OnValues::Model { config: Box::new(config.clone()), model: Box::new(model), calibration })
+    let calibrated = calibrate(&model, config, &data, LEAST_TEMPERATURE)?;
+    Ok(OnValues::Model { config: Box::new(config.clone()), model: Box::new(model), calibrated })
 }
 
 /// The stability of the mixture on `frames`, already scaled, with uniform or learned weights, whichever is more stable.

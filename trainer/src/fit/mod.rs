@@ -24,7 +24,7 @@ mod witness;
 
 pub use agreement::agreement;
 pub use balance::Balance;
-pub use calibrate::temperature;
+pub use calibrate::{dispersion_weight, recalibrate, temperature};
 pub use checkpoint::{Checkpoint, Place};
 pub use count::Candidate;
 pub use event::{Event, Observer};
@@ -93,8 +93,8 @@ pub fn fit_on(
         true => OnValues::No,
         false => identity::run(config, frames, scaling.as_ref(), likelihood, devices, observer)?,
     };
-    let (config, model, calibration) = match on_values {
-        OnValues::Model { config, model, calibration } => (*config, *model, calibration),
+    let (config, model, (calibration, novelty)) = match on_values {
+        OnValues::Model { config, model, calibrated } => (*config, *model, calibrated),
         OnValues::Stopped => return Ok(None),
         OnValues::No => {
             let looks_for_neighbours = config.augment.kind == AugmentKind::Neighbours;
@@ -112,12 +112,13 @@ pub fn fit_on(
                 Witnessed::Said(halves) => halves,
                 Witnessed::Stopped => return Ok(None),
             };
-            let calibration = calibrate::calibrate(&model, config, &data, halves.as_ref())?;
-            (config.with_clusters(model.prior.clusters()), model, calibration)
+            let least = halves.map_or(calibrate::LEAST_TEMPERATURE, |halves| halves.temperature as f32);
+            let calibrated = calibrate::calibrate(&model, config, &data, least)?;
+            (config.with_clusters(model.prior.clusters()), model, calibrated)
         }
     };
     let (shape, calibrated_on) = (frames.shape, kept_from_training(frames.len()));
-    Ok(Some(Fitted { config, model, shape, scaling, likelihood, calibration, calibrated_on, data_sha256 }))
+    Ok(Some(Fitted { config, model, shape, scaling, likelihood, calibration, novelty, calibrated_on, data_sha256 }))
 }
 
 /// Whether there are two frames a cluster, and a batch of each stage as the settings say, among `count` frames of which

@@ -101,7 +101,10 @@ mod tests {
         // So much posterior variance that the narrow one loses even at its own mean.
         assert_eq!(step_to_border(wide, narrow, &[0.0], 5.0), None);
         assert_eq!(step_to_border(wide, narrow, &[1.0], 5.0), None);
-        assert_eq!(step_to_border(wide, Component { variance: 4.0, mean: &[0.0] }, &[1.0], 0.0), Some(vec![0.0]));
+        assert_eq!(
+            step_to_border(wide, Component { variance: 4.0, mean: &[0.0], log_weight: 0.0 }, &[1.0], 0.0),
+            Some(vec![0.0])
+        );
     }
 
     #[test]
@@ -111,8 +114,8 @@ mod tests {
         for _ in 0..200 {
             let mut draw = |scale: f64| -> Vec<f64> { (0..2).map(|_| (rng.random::<f64>() - 0.5) * scale).collect() };
             let (mean_1, mean_2, m, logs) = (draw(4.0), draw(4.0), draw(8.0), draw(3.0));
-            let first = Component { mean: &mean_1, variance: logs[0].exp() };
-            let second = Component { mean: &mean_2, variance: logs[1].exp() };
+            let first = Component { mean: &mean_1, variance: logs[0].exp(), log_weight: logs[1] };
+            let second = Component { mean: &mean_2, variance: logs[1].exp(), log_weight: 0.0 };
             let v = 0.2;
             let Some(step) = step_to_border(first, second, &m, v) else {
                 continue;
