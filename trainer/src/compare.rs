@@ -24,7 +24,7 @@ use crate::ranking::argmax;
 use crate::rng::{Purpose, stream};
 
 /// Most frames that take part, drawn at random.
-pub const MOST_FRAMES: usize = 10_000;
+pub const MOST_FRAMES: usize = 2_000;
 /// Most values of a frame that take part as they are; more give way to their principal components.
 const MOST_VALUES: usize = 50;
 /// Most values of a frame whose principal components are found; of more k-means alone is fitted, to all of them.
@@ -107,7 +107,7 @@ impl Comparison {
     }
 }
 
-/// The run, then plain methods with as many clusters, on at most 10,000 of `frames`.
+/// The run, then plain methods with as many clusters, on at most 2,000 of `frames`.
 ///
 /// # Errors
 /// [`crate::Error::Data`] if the frames have another shape than the model takes.
