@@ -273,6 +273,29 @@ fn a_table_needs_no_network_and_its_health_is_told() {
     fails(&["critic", &run, "--data", &data], 5, "gives every value back");
 }
 
+/// Where shares are uneven p(c) is learned, and stays with the run and its files.
+#[test]
+fn uneven_clusters_keep_their_weights_in_every_file() {
+    let dir = TempDir::new().unwrap();
+    let at = |name: &str| dir.path().join(name).display().to_string();
+    let (data, run) = (at("data.csv"), at("run"));
+    let rows: Vec<String> = (0..600)
+        .map(|n| {
+            let (far, jitter) = (f64::from(n % 20 == 0) * 9.0, f64::from(n * 7919 % 101) / 50.0);
+            format!("{},{}\n", far + jitter, f64::from(n * 104_729 % 97) / 48.0 - far)
+        })
+        .collect();
+    std::fs::write(&data, format!("a,b\n{}", rows.concat())).unwrap();
+    stdout(&["fit", "--data", &data, "--out", &run, "--device", "cpu", "--set", "clusters=2"]);
+    let saved = std::fs::read_to_string(dir.path().join("run/model.json")).unwrap();
+    assert!(saved.contains("\"weighted\": true"), "{saved}");
+    stdout(&["export", &run, "--out", &at("export"), "--precision", "f32"]);
+    let labels = stdout(&["predict", &at("export/model.onnx"), "--data", &data]);
+    let mut reader = csv::Reader::from_reader(labels.as_bytes());
+    let clusters: Vec<String> = reader.records().map(|row| row.unwrap()[1].to_owned()).collect();
+    assert!(clusters.iter().enumerate().all(|(n, c)| (*c == clusters[0]) == (n % 20 == 0)));
+}
+
 #[test]
 fn quality_is_measured_and_gated() {
     let model = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/digits");

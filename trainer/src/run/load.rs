@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use runtime::Calibration;
 
 use super::{Saved, VERSION, checkpoint_path};
-use crate::config::{Config, EncoderKind};
+use crate::config::{Config, EncoderKind, Weights};
 use crate::error::{Error, Result};
 use crate::files::sha256;
 use crate::fit::Checkpoint;
@@ -39,6 +39,7 @@ pub fn load(folder: &Path, device: &Device) -> Result<Fitted> {
     let config =
         Config::default().merge_file(&folder.join("config.toml"))?.check(saved.shape)?.with_clusters(saved.clusters);
     let config = if saved.identity { config.with_identity(saved.shape.len()) } else { config };
+    let config = config.with_weights(if saved.weighted { Weights::Learned } else { Weights::Uniform });
     // Random weights of the right shapes, all replaced by the file's.
     let mut init = Init { rng: ChaCha8Rng::seed_from_u64(0), device };
     let model = ClusterVae::new(&config, saved.shape, saved.likelihood, &mut init);

@@ -47,6 +47,9 @@ struct Saved {
     clusters: usize,
     /// Whether the encoder is a linear map and no network.
     identity: bool,
+    /// Whether p(c) is learned, which the mixture on the values decides for itself.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    weighted: bool,
     scaling: Option<Scaling>,
     likelihood: Likelihood,
     /// Threshold of the novelty of the latent alone.
@@ -239,6 +242,7 @@ impl Run {
             shape: fitted.shape,
             clusters: fitted.model.prior.clusters(),
             identity: fitted.config.encoder.kind == EncoderKind::Identity,
+            weighted: fitted.model.prior.log_weights.is_some(),
             scaling: fitted.scaling.clone(),
             likelihood: fitted.likelihood,
             novelty_threshold: fitted.novelty.latent_threshold,
