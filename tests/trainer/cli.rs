@@ -181,24 +181,39 @@ fn clusters_can_be_counted_and_latents_written() {
     let at = |name: &str| dir.path().join(name).display().to_string();
     let (data, run) = (at("data.csv"), at("run"));
     write_csv(Path::new(&data));
-    let auto = ["--set", "clusters=auto", "--set", "mixture.most_clusters=5", "--set", "pretrain.steps=100"];
+    let auto = ["--set", "clusters=auto", "--set", "pretrain.steps=100"];
     let output = trainer(&[&["fit", "--data", &data, "--out", &run], &SMALL[..], &auto[..]].concat());
     let told = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && told.contains("stability"), "{told}");
-    let lines = std::fs::read_to_string(dir.path().join("run/metrics.jsonl")).unwrap();
-    let mixture: serde_json::Value = lines
-        .lines()
-        .map(|l| serde_json::from_str(l).unwrap())
-        .find(|l: &serde_json::Value| l["stage"] == "mixture")
-        .unwrap();
-    assert_eq!(mixture["candidates"].as_array().unwrap().len(), 4);
+    assert!(
+        output.status.success() && told.contains("stability") && told.contains("clusters of the latents: 2"),
+        "{told}"
+    );
+    let counted = |run: &str| -> serde_json::Value {
+        let lines = std::fs::read_to_string(dir.path().join(run).join("metrics.jsonl")).unwrap();
+        let mut lines = lines.lines().map(|l| serde_json::from_str::<serde_json::Value>(l).unwrap());
+        lines.find(|l| l["counted_on"] == "latents").unwrap()
+    };
+    assert_eq!(counted("run")["clusters"], 2);
+    assert_eq!(counted("run")["candidates"][0]["components"], 10);
+    let page = at("report.html");
+    stdout(&["report", &run, "--data", &data, "--out", &page]);
+    assert!(std::fs::read_to_string(&page).unwrap().contains("How many clusters there are"));
     // The model that comes out knows how many there are.
     let report: serde_json::Value = serde_json::from_str(&stdout(&["eval", &run, "--data", &data, "--json"])).unwrap();
     assert!(report["bound"]["elbo"].is_f64());
-    let found = mixture["components"].as_u64().unwrap() as usize;
     stdout(&["export", &run, "--out", &at("export")]);
     let labels = stdout(&["predict", &at("export/model.onnx"), "--data", &data]);
-    assert!(labels.lines().next().unwrap().ends_with(&format!("p_{}", found - 1)));
+    assert!(labels.lines().next().unwrap().ends_with("p_1"));
+    // One cluster is an answer, but no model; what was found is told all the same.
+    let (one, single) = (at("one.csv"), at("single"));
+    let text: String = (0..300u32).map(|i| format!("{},{}\n", i * 37 % 101, i * 53 % 103)).collect();
+    std::fs::write(&one, text).unwrap();
+    fails(
+        &[&["fit", "--data", &one, "--out", &single], &SMALL[..], &auto[..]].concat(),
+        8,
+        "the latents form one cluster",
+    );
+    assert_eq!(counted("single")["clusters"], 1);
 
     for stage in ["pretrain", "refine"] {
         let out = at(&format!("{stage}.npy"));

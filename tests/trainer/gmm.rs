@@ -44,6 +44,34 @@ fn estimators(points: Points<'_>, k: usize) -> [Estimator; 2] {
     [Estimator::Mle { reg_covar: 0.0 }, Estimator::Map(ConjugatePrior::weak(points, k))]
 }
 
+/// Components on one cloud are joined; between two there is a valley, which counts on other points give.
+#[test]
+fn components_are_joined_until_other_points_show_a_valley() {
+    let estimator = Estimator::Pooled { reg_covar: 1e-3, share: 0.3 };
+    let joined = |clouds: &[[f64; 2]]| {
+        let (values, others) = (blobs(clouds, 200, 3), blobs(clouds, 200, 4));
+        let (points, others) = (Points::new(&values, 2).unwrap(), Points::new(&others, 2).unwrap());
+        let settings = settings(9, CovarianceType::Full, estimator.clone());
+        let start = gmm::fit(points, &settings, rng).unwrap();
+        gmm::join_without_valley(points, others, start, &settings).unwrap()
+    };
+    for (clouds, expected) in [(&[[0.0, 0.0]][..], 1), (&[[0.0, 0.0], [8.0, 0.0]], 2), (&[[0.0, 0.0], [0.0, 3.0]], 2)] {
+        let found = joined(clouds);
+        assert_eq!(found.fit.mixture.components(), expected);
+        assert_eq!(found.evidence.is_some(), expected > 1);
+    }
+    // Twenty and thirty at the means, five between: (20 - 5) / sqrt(20 + 5), and of 19 the whole is one.
+    for (between, expected) in [(5, Some(3.0)), (19, None)] {
+        let values: Vec<f64> = [vec![0.0; 100], vec![0.1; 100], vec![1.0; 100], vec![1.1; 100]].concat();
+        let others: Vec<f64> = [vec![0.05; 20], vec![1.05; 30], vec![0.55; between]].concat();
+        let (points, others) = (Points::new(&values, 1).unwrap(), Points::new(&others, 1).unwrap());
+        let settings = settings(2, CovarianceType::Full, Estimator::Mle { reg_covar: 0.0 });
+        let start = gmm::fit(points, &settings, rng).unwrap();
+        let found = gmm::join_without_valley(points, others, start, &settings).unwrap();
+        assert_eq!(found.evidence.map(|e| (e * 1e9).round() / 1e9), expected);
+    }
+}
+
 #[test]
 fn the_objective_never_falls() {
     let values = blobs(&[[0.0, 0.0], [4.0, 3.0], [-5.0, 2.0]], 80, 1);

@@ -403,9 +403,11 @@ fn sheared(sizes: [usize; 3], seed: u64) -> Frames {
 /// Whatever the units and the shares: the mixture on the values is the model, and its q(c|x) is the mixture's own.
 #[test]
 fn rows_whose_halves_agree_are_clustered_by_the_mixture_on_their_values() {
-    for sizes in [[200, 200, 200], [900, 40, 40]] {
+    for (sizes, clusters) in
+        [([200; 3], Count::Of(3)), ([200; 3], Count::Auto), ([900, 40, 40], Count::Of(3)), ([900, 40, 40], Count::Auto)]
+    {
         let frames = sheared(sizes, 3);
-        let config = Config { clusters: Count::Of(3), ..Config::default() };
+        let config = Config { clusters, ..Config::default() };
         let (mut stability, mut log_likelihood) = (None, f64::NAN);
         let fitted = fit(&config.check(frames.shape).unwrap(), &frames, &Device::flex(), None, &mut |event| {
             match event {
@@ -417,6 +419,7 @@ fn rows_whose_halves_agree_are_clustered_by_the_mixture_on_their_values() {
             ControlFlow::Continue(())
         });
         let fitted = fitted.unwrap().unwrap();
+        assert_eq!(fitted.config.clusters, Count::Of(3));
         assert!(stability.unwrap().holds(), "{stability:?}");
         let found = trainer::evaluate(&fitted, &frames, 100, &Device::flex()).unwrap();
         let accuracy = found.scores.unwrap().acc;

@@ -100,6 +100,12 @@ pub enum Error {
         /// The measure of the clusters that is below its bound, and both numbers.
         why: String,
     },
+    /// The number of clusters was to be found, and there is none that a model could have.
+    #[error("clusters=auto: {why}; say how many (--set clusters=K) to cut the frames all the same")]
+    Uncounted {
+        /// What was found instead.
+        why: String,
+    },
     /// A model file or run directory is damaged or incompatible.
     #[error("model: {subject}: {problem}")]
     Model {
@@ -162,6 +168,7 @@ impl Error {
             Self::Model { .. } => 5,
             Self::Quality { .. } => 6,
             Self::Resource { .. } => 7,
+            Self::Uncounted { .. } => 8,
             Self::Interrupted { .. } => 130,
         }
     }

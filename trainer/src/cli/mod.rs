@@ -31,6 +31,7 @@ Exit codes:
   5    a model file is damaged or incompatible
   6    a quality bar was missed
   7    a file could not be written, or the device is missing
+  8    clusters=auto found one cluster, or no number of them
   130  interrupted
 
 Example:

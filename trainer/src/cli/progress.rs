@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use trainer::fit::{Candidate, Checkpoint, Epoch, Event};
+use trainer::fit::{Checkpoint, Epoch, Event, Space};
 use trainer::fitted::Fitted;
 use trainer::run::Run;
 use trainer::stage::StageName;
@@ -33,6 +33,8 @@ pub struct Progress<'a> {
     kept: Option<PathBuf>,
     stop: Arc<AtomicBool>,
     fault: Option<Error>,
+    /// What is being counted, and the components that were begun with.
+    counting: Option<(Space, usize)>,
 }
 
 impl<'a> Progress<'a> {
@@ -71,6 +73,7 @@ impl<'a> Progress<'a> {
             kept: None,
             stop,
             fault: None,
+            counting: None,
         })
     }
 
@@ -94,6 +97,18 @@ impl<'a> Progress<'a> {
                 ));
                 return self.log(found);
             }
+            Event::Counting { on, components } => {
+                if self.counting != Some((on, components)) {
+                    self.line(&format!("counting the clusters of the {on}, from {components} components on"));
+                }
+                self.counting = Some((on, components));
+                Ok(())
+            }
+            Event::Counted(counted) => {
+                self.counting = None;
+                self.line(&counted.to_string());
+                return self.log(counted);
+            }
             Event::Weaker { strength } => {
                 self.line(&format!(
                     "views: maps at {strength:.2} of their ranges, past which they leave augment.reach"
@@ -116,9 +131,6 @@ impl<'a> Progress<'a> {
                 return self.log(epoch);
             }
             Event::Mixture(report) => {
-                if let Some(candidates) = &report.candidates {
-                    self.line(&counts(candidates));
-                }
                 self.line(&format!(
                     "mixture: {} components, log-likelihood {:.3} nats a frame, balance {:.3}",
                     report.components, report.log_likelihood, report.clusters.balance
@@ -227,14 +239,6 @@ impl<'a> Progress<'a> {
             eprintln!("{text}");
         }
     }
-}
-
-/// One line for each number of clusters that was tried, with its worth.
-fn counts(candidates: &[Candidate]) -> String {
-    let row =
-        |c: &Candidate| format!("\n{:>9} {:>9.3} {:>9.3} {:>9.3}", c.clusters, c.stability, c.held_out, c.balance);
-    let rows: String = candidates.iter().map(row).collect();
-    format!("{:>9} {:>9} {:>9} {:>9}{rows}", "clusters", "stability", "held-out", "balance")
 }
 
 fn summary(epoch: &Epoch) -> String {

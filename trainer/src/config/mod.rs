@@ -36,7 +36,7 @@ pub struct Config {
     pub seed: u64,
     /// What a frame is; default `auto`, by its shape.
     pub frames: FrameChoice,
-    /// Clusters K, 2 to 64, or `"auto"` to find K between 2 and `mixture.most_clusters`; default 10.
+    /// Clusters K, 2 to 64, or `"auto"` to find K, at most `mixture.most_clusters`; default 10.
     pub clusters: Count,
     /// Latent dimensions D, 1 to 1024; default 10.
     pub latent: usize,
@@ -115,6 +115,14 @@ impl Config {
         match self.clusters {
             Count::Of(k) => k,
             Count::Auto => self.mixture.most_clusters,
+        }
+    }
+
+    /// K; the fewest that there may be as long as it is to be found.
+    pub fn least_clusters(&self) -> usize {
+        match self.clusters {
+            Count::Of(k) => k,
+            Count::Auto => 2,
         }
     }
 

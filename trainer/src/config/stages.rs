@@ -130,7 +130,7 @@ pub struct MixtureConfig {
     pub weights: Weights,
     /// Most frames that EM looks at, at least K; default 20,000.
     pub max_frames: usize,
-    /// Most clusters that `clusters = "auto"` looks for, 3 to 64; default 16.
+    /// Most clusters that `clusters = "auto"` may find, 2 to 64; default 64. Where there are more, the fit ends and says so.
     pub most_clusters: usize,
 }
 
@@ -146,7 +146,7 @@ impl Default for MixtureConfig {
             balance: 0.0,
             weights: Weights::Uniform,
             max_frames: 20_000,
-            most_clusters: 16,
+            most_clusters: runtime::MAX_CLUSTERS,
         }
     }
 }
@@ -154,7 +154,7 @@ impl Default for MixtureConfig {
 impl MixtureConfig {
     /// `clusters`: K, or the most that there may be.
     pub(super) fn check(&self, clusters: usize) -> Result<()> {
-        at_least("mixture.most_clusters", self.most_clusters, 3)?;
+        at_least("mixture.most_clusters", self.most_clusters, 2)?;
         at_most("mixture.most_clusters", self.most_clusters, runtime::MAX_CLUSTERS)?;
         at_most("mixture.restarts", self.restarts, 10_000)?;
         at_least("mixture.max_iter", self.max_iter, 1)?;

@@ -1,173 +1,334 @@
-//! How many clusters there are, where nobody says: the criterion behind `clusters = "auto"`.
+//! How many clusters there are, where nobody says: `clusters = "auto"`.
 //!
-//! No label is needed for either part. **Stability** (Ben-Hur et al. 2002; Lange et al. 2004): mixtures fitted to two
-//! disjoint halves of the latents should cut the other half alike; with too many components, which cluster is cut in
-//! two is an accident of the half. **Bound**: among the counts that are as stable as any, the one whose mixture gives
-//! the latents that it was not fitted to the highest likelihood, less what a component gains that finds no cluster:
-//! past the number of clusters the likelihood still grows, since no cluster is quite Gaussian, but evenly. Twice the
-//! slope there is the charge for a component (slope heuristics: Baudry, Maugis and Michel 2012).
+//! The points are halved. To each half a mixture of many components is fitted, and components are joined until the other
+//! half shows a valley between any two ([`join_without_valley`]); so what is left is stable against the null that it is of
+//! one mode, and one cluster is an answer. The number is the median over the halves of several splits.
+//!
+//! The range is extended until there is a plateau: the components that are begun with are doubled until the number no
+//! longer depends on them. Fewer than there are clusters would hold several each. No label is needed, and the constants
+//! were set on synthetic clouds.
+
+use std::fmt;
+use std::ops::ControlFlow;
 
 use rand::seq::SliceRandom;
 use serde::Serialize;
 
 use super::agreement::agreement;
-use super::balance::Balance;
+use super::event::{Event, Observer};
+use crate::config::{CheckedConfig, MixtureConfig};
 use crate::error::{Error, Result};
-use crate::gmm::{self, EStep, Fit, Points, Settings};
+use crate::gmm::{self, CovarianceType, EStep, EVIDENCE, Estimator, Joined, Mixture, Points, Settings};
 use crate::ranking::argmax;
 use crate::rng::{Purpose, stream};
 
-/// Largest number of latents that take part.
-const MAX_FRAMES: usize = 10_000;
-/// Largest number of split-and-merge rounds on each half.
-const MOVES: usize = 5;
-/// Share of the highest stability from which on a count is as stable as any.
-const AS_STABLE: f64 = 0.95;
-/// One over the share of the counts, the largest ones, that give the slope: there is nothing left to find among them if
-/// there is room enough.
-const SLOPE_SHARE: usize = 3;
+/// Largest number of points that take part.
+const MAX_POINTS: usize = 10_000;
+/// Components that are begun with at first; the largest number that is counted to is never more than half of the last.
+const FIRST: usize = 32;
+/// Least number of points of a half for a component: with fewer a valley cannot be told from chance.
+const POINTS_A_COMPONENT: usize = 8;
+/// Splits into halves of many points, and of at most [`FEW_POINTS`], whose halves differ more.
+const SPLITS: [usize; 2] = [2, 4];
+/// See [`SPLITS`].
+const FEW_POINTS: usize = 2000;
+/// One over the share by which the numbers from half the components and from all may differ on a plateau; by one they may
+/// differ always.
+const LEVEL: usize = 5;
+/// Most iterations of EM between joins, which only have to follow a join.
+const ITERATIONS: usize = 10;
+/// Gain under which EM has converged between joins, nats a point.
+const TOLERANCE: f64 = 1e-3;
+/// Indices of the random streams that halve; those of starts lie below.
+const HALVES: u64 = 1 << 40;
 
-/// What is known of one number of clusters.
+/// What points are counted, and how their mixtures are fitted.
+#[derive(Clone, Copy, Debug)]
+pub struct Counting {
+    /// What the points are.
+    pub on: Space,
+    /// What is added to the diagonal of the covariances.
+    pub reg_covar: f64,
+    /// Share of the pooled covariance in that of every component, 0 to 1.
+    pub pooling: f64,
+    /// The largest number to count to.
+    pub most: usize,
+    /// Seed of halves and starts.
+    pub seed: u64,
+}
+
+/// What points are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Space {
+    /// The values of frames, standardised.
+    Values,
+    /// Latent means.
+    Latents,
+}
+
+impl fmt::Display for Space {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Values => "values",
+            Self::Latents => "latents",
+        })
+    }
+}
+
+/// What is found from one number of components.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Candidate {
-    /// Number of clusters K.
+    /// Number of components that were begun with.
+    pub components: usize,
+    /// Number of clusters, median over all halves, of two medians the higher one: half the points
+    /// miss a cluster more often than they make one up.
     pub clusters: usize,
-    /// Agreement of the mixtures of the two halves on all latents: mutual information of their clusters over the mean
-    /// entropy, in `[0, 1]`.
+    /// Fewest clusters that a half has.
+    pub least: usize,
+    /// Most clusters that a half has.
+    pub most: usize,
+    /// Agreement of the cuts by both halves on all points (NMI), mean over splits, in `[0, 1]`.
     pub stability: f64,
-    /// Mean log-likelihood of a latent mean under the mixture of the half that it is not in, nats.
+    /// The least evidence of a valley between two clusters, standard errors, median over the halves that have two; None
+    /// if none has.
+    pub valley: Option<f64>,
+    /// What counts as a valley, standard errors: 95 % of pairs without one have less.
+    pub null: f64,
+    /// Mean log-density of a point under the joined mixture of the half that it is not in, nats.
     pub held_out: f64,
-    /// H(q̄) / log K, the smaller of the two halves.
-    pub balance: f64,
+    /// The same of a single Gaussian.
+    pub held_out_of_one: f64,
 }
 
-/// Fits 2 to `most` components to each half of `means` `[N,dim]`; gives the count it picks, and what it found of every
-/// one.
-///
-/// Each half is held out from the mixture of the other. A count costs two fits with all their starts and moves.
+/// The number of clusters, and how it was found.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Counted {
+    /// What was counted.
+    pub counted_on: Space,
+    /// Number of clusters; None if there is no plateau.
+    pub clusters: Option<usize>,
+    /// What was found from every number of components, few first.
+    pub candidates: Vec<Candidate>,
+}
+
+impl Counted {
+    /// The number of clusters if it is one that a model can have.
+    ///
+    /// # Errors
+    /// [`Error::Uncounted`] if there is one cluster, no plateau, or if there are more than `most`.
+    pub fn number(&self, most: usize) -> Result<usize> {
+        let why = match self.clusters {
+            Some(1) => format!("the {} form one cluster, with no valley that is more than chance", self.counted_on),
+            Some(k) if k > most => format!("there are {k} clusters, mixture.most_clusters allows {most}"),
+            Some(k) => return Ok(k),
+            None => {
+                let found = |c: &Candidate| format!("{} from {} components", c.clusters, c.components);
+                let all: Vec<String> = self.candidates.iter().map(found).collect();
+                format!("the {} have no plateau: {} clusters; more frames may help", self.counted_on, all.join(", "))
+            }
+        };
+        Err(Error::Uncounted { why })
+    }
+}
+
+/// One line for each number of components, and one that says what they are.
+impl fmt::Display for Counted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "components  clusters  of halves  stability  valley  null  held-out  one Gaussian")?;
+        for c in &self.candidates {
+            let (halves, valley) = (format!("{}-{}", c.least, c.most), c.valley.map(|v| format!("{v:.2}")));
+            let valley = valley.as_deref().unwrap_or("none");
+            write!(f, "{:>10}  {:>8}  {halves:>9}  {:>9.3}  {valley:>6}", c.components, c.clusters, c.stability)?;
+            writeln!(f, "  {:>4.2}  {:>8.3}  {:>12.3}", c.null, c.held_out, c.held_out_of_one)?;
+        }
+        match self.clusters {
+            Some(k) => write!(f, "clusters of the {}: {k}", self.counted_on),
+            None => write!(f, "clusters of the {}: no plateau", self.counted_on),
+        }
+    }
+}
+
+/// Counts the clusters of `values` `[N,dim]` as the settings say, and tells what it finds; None if the observer broke off.
 ///
 /// # Errors
-/// [`Error::Config`] if no start of a mixture keeps its covariances positive definite.
-pub fn choose(
-    means: &[f64],
+/// Those of [`count_clusters`].
+pub(super) fn run(
+    config: &CheckedConfig,
+    on: Space,
+    reg_covar: f64,
+    values: &[f64],
     dim: usize,
-    settings: &Settings,
-    most: usize,
-    seed: u64,
-) -> Result<(usize, Vec<Candidate>)> {
-    let mut order: Vec<usize> = (0..means.len() / dim).collect();
-    order.shuffle(&mut stream(seed, Purpose::Count, 0));
-    order.truncate(MAX_FRAMES);
-    let rows =
-        |part: &[usize]| -> Vec<f64> { part.iter().flat_map(|&n| &means[n * dim..(n + 1) * dim]).copied().collect() };
-    let (left, right) = order.split_at(order.len() / 2);
-    let halves = [rows(left), rows(right)];
-    let mut candidates = Vec::new();
-    for components in 2..=most {
-        let settings = Settings { components, ..settings.clone() };
-        let fit = |half: usize| -> Result<Fit> {
-            let points = Points::new(&halves[half], dim)?;
-            // Streams of their own for every count and half.
-            let purpose =
-                |restart| stream(seed, Purpose::Count, (((components * 2 + half) as u64) << 32) | (restart + 1));
-            Ok(gmm::split_and_merge(points, gmm::fit(points, &settings, purpose)?, &settings, MOVES))
-        };
-        candidates.push(compare([fit(0)?, fit(1)?], &halves, dim, components)?);
+    observer: &mut Observer<'_>,
+) -> Result<Option<Counted>> {
+    let MixtureConfig { pooling, most_clusters: most, .. } = config.mixture;
+    let counting = Counting { on, reg_covar, pooling, most, seed: config.seed };
+    let counted =
+        count_clusters(values, dim, &counting, &mut |components| observer(Event::Counting { on, components }))?;
+    Ok(counted.filter(|counted| observer(Event::Counted(counted)).is_continue()))
+}
+
+/// Counts the clusters of `values` `[N,dim]`; None if `goes_on`, which is told the number of components before every
+/// split, breaks off.
+///
+/// # Errors
+/// [`Error::Uncounted`] if there are fewer than 32 points, [`Error::Config`] if values are not finite or a covariance is
+/// not positive definite.
+pub fn count_clusters(
+    values: &[f64],
+    dim: usize,
+    counting: &Counting,
+    goes_on: &mut dyn FnMut(usize) -> ControlFlow<()>,
+) -> Result<Option<Counted>> {
+    let points = Points::new(values, dim)?;
+    let half = points.len().min(MAX_POINTS) / 2;
+    let room = half / POINTS_A_COMPONENT;
+    if room < 2 {
+        let why = format!("{} points are too few to count clusters, which takes 32", points.len());
+        return Err(Error::Uncounted { why });
     }
-    Ok((pick(&candidates), candidates))
-}
-
-/// What the held-out likelihood gains by one more component among the largest counts, nats, by least squares; 0 or
-/// more.
-fn slope(candidates: &[Candidate]) -> f64 {
-    let last = &candidates[candidates.len() - candidates.len().div_ceil(SLOPE_SHARE)..];
-    let n = last.len() as f64;
-    let mean = |of: &dyn Fn(&Candidate) -> f64| last.iter().map(of).sum::<f64>() / n;
-    let (k, bound) = (mean(&|c| c.clusters as f64), mean(&|c| c.held_out));
-    let spread = mean(&|c| (c.clusters as f64 - k).powi(2));
-    let together = mean(&|c| (c.clusters as f64 - k) * (c.held_out - bound));
-    if spread > 0.0 { (together / spread).max(0.0) } else { 0.0 }
-}
-
-/// The count with the highest likelihood less its charge, of those as stable as any; the smaller of equals.
-fn pick(candidates: &[Candidate]) -> usize {
-    let charge = 2.0 * slope(candidates);
-    let bound = |c: &Candidate| c.held_out - charge * c.clusters as f64;
-    let best = candidates.iter().map(|c| c.stability).fold(f64::NEG_INFINITY, f64::max);
-    candidates
-        .iter()
-        .filter(|c| c.stability >= AS_STABLE * best)
-        .reduce(|a, b| if bound(b) > bound(a) { b } else { a })
-        .map_or(2, |c| c.clusters)
-}
-
-/// How alike two mixtures, each fitted to one of the `halves`, see all latents.
-fn compare(fits: [Fit; 2], halves: &[Vec<f64>; 2], dim: usize, clusters: usize) -> Result<Candidate> {
-    let points = [Points::new(&halves[0], dim)?, Points::new(&halves[1], dim)?];
-    let singular = || Error::config("mixture.reg_covar", "a covariance became singular; raise it");
-    // By half that was fitted, then by half that is looked at.
-    let mut seen = Vec::new();
-    for fit in &fits {
-        let of = |p: &Points<'_>| gmm::e_step(*p, &fit.mixture).ok_or_else(singular);
-        seen.push(points.iter().map(of).collect::<Result<Vec<EStep>>>()?);
+    let last = room.min(2 * counting.most.max(FIRST));
+    let mut components = FIRST.min(last);
+    let mut candidates: Vec<Candidate> = Vec::new();
+    let mut clusters = None;
+    while clusters.is_none() {
+        let Some(found) = candidate(points, components, counting, goes_on)? else { return Ok(None) };
+        // Where there are no points for more, it is enough that half the components were joined.
+        let level = candidates.last().is_some_and(|before| is_level(before.clusters, found.clusters));
+        clusters = (level || components == room && 2 * found.clusters <= components).then_some(found.clusters);
+        candidates.push(found);
+        if components == last {
+            break;
+        }
+        components = (2 * components).min(last);
     }
-    let labels = |fit: &[EStep]| -> Vec<usize> {
-        fit.iter().flat_map(|e| e.responsibilities.chunks_exact(clusters).map(argmax)).collect()
+    Ok(Some(Counted { counted_on: counting.on, clusters, candidates }))
+}
+
+/// Whether numbers from half the components and from all are about the same.
+fn is_level(before: usize, now: usize) -> bool {
+    before.abs_diff(now) <= (now / LEVEL).max(1)
+}
+
+/// What is found from one number of components; None if `goes_on` breaks off.
+fn candidate(
+    points: Points<'_>,
+    components: usize,
+    counting: &Counting,
+    goes_on: &mut dyn FnMut(usize) -> ControlFlow<()>,
+) -> Result<Option<Candidate>> {
+    let splits = SPLITS[usize::from(points.len() <= FEW_POINTS)];
+    let (mut counts, mut valleys, [mut stability, mut held_out, mut of_one]) = (Vec::new(), Vec::new(), [0.0; 3]);
+    for split in 0..splits as u64 {
+        if goes_on(components).is_break() {
+            return Ok(None);
+        }
+        let mut order: Vec<usize> = (0..points.len()).collect();
+        order.shuffle(&mut stream(counting.seed, Purpose::Count, HALVES + split));
+        order.truncate(MAX_POINTS);
+        let half = order.len() / 2;
+        let rows: Vec<f64> = order.iter().flat_map(|&n| points.row(n)).copied().collect();
+        let (left, right) = rows.split_at(half * points.dim());
+        let (left, right) = (Points::new(left, points.dim())?, Points::new(right, points.dim())?);
+        let start = ((components as u64) << 8) | (2 * split);
+        let (a, b) = rayon::join(
+            || joined([left, right], components, counting, start),
+            || joined([right, left], components, counting, start + 1),
+        );
+        let halves = [a?, b?];
+        let all = Points::new(&rows, points.dim())?;
+        let [a, b] = [&halves[0], &halves[1]].map(|half| cut(all, &half.joined.fit.mixture));
+        stability += agreement(&a?, &b?) / splits as f64;
+        for half in &halves {
+            counts.push(half.joined.fit.mixture.components());
+            valleys.extend(half.joined.evidence);
+            held_out += half.held_out / (2 * splits) as f64;
+            of_one += half.held_out_of_one / (2 * splits) as f64;
+        }
+    }
+    counts.sort_unstable();
+    valleys.sort_by(f64::total_cmp);
+    Ok(Some(Candidate {
+        components,
+        clusters: counts[counts.len() / 2],
+        least: counts[0],
+        most: counts[counts.len() - 1],
+        stability,
+        valley: (!valleys.is_empty()).then(|| valleys[valleys.len() / 2]),
+        null: EVIDENCE,
+        held_out,
+        held_out_of_one: of_one,
+    }))
+}
+
+/// The mixture of one half, and what the other half says of it.
+struct Half {
+    joined: Joined,
+    held_out: f64,
+    held_out_of_one: f64,
+}
+
+/// Fits `components` to the first half and joins them by what the second shows.
+fn joined([half, other]: [Points<'_>; 2], components: usize, counting: &Counting, start: u64) -> Result<Half> {
+    let settings = Settings {
+        components,
+        covariance: CovarianceType::Full,
+        estimator: Estimator::Pooled { reg_covar: counting.reg_covar, share: counting.pooling },
+        uniform_weights: false,
+        tol: TOLERANCE,
+        max_iter: ITERATIONS,
+        restarts: 1,
     };
-    let held_out = [&seen[0][1], &seen[1][0]];
-    let frames: usize = held_out.iter().map(|e| e.log_densities.len()).sum();
-    let balance = |fit: &Fit| Balance::of_responsibilities(&fit.expectation.responsibilities, clusters).balance;
-    Ok(Candidate {
-        clusters,
-        stability: agreement(&labels(&seen[0]), &labels(&seen[1])),
-        held_out: held_out.iter().map(|e| e.log_likelihood).sum::<f64>() / frames as f64,
-        balance: balance(&fits[0]).min(balance(&fits[1])),
-    })
+    let rng = |_| stream(counting.seed, Purpose::Count, start);
+    let fit = gmm::fit(half, &settings, rng)?;
+    let one = gmm::fit(half, &Settings { components: 1, ..settings.clone() }, rng)?;
+    let joined = gmm::join_without_valley(half, other, fit, &settings)?;
+    let mean = |seen: EStep| seen.log_likelihood / other.len() as f64;
+    let held_out = mean(seen(other, &joined.fit.mixture)?);
+    Ok(Half { held_out, held_out_of_one: mean(seen(other, &one.mixture)?), joined })
+}
+
+fn seen(points: Points<'_>, mixture: &Mixture) -> Result<EStep> {
+    gmm::e_step(points, mixture)
+        .ok_or_else(|| Error::config("mixture.reg_covar", "a covariance became singular; raise it"))
+}
+
+/// The component of every point.
+fn cut(points: Points<'_>, mixture: &Mixture) -> Result<Vec<usize>> {
+    let seen = seen(points, mixture)?;
+    Ok(seen.responsibilities.chunks_exact(mixture.components()).map(argmax).collect())
 }
 
 #[cfg(test)]
 mod tests {
-    use rand::RngExt;
-    use rand_distr::StandardNormal;
-
     use super::*;
-    use crate::gmm::{CovarianceType, Estimator};
+
+    fn from(components: usize, clusters: usize) -> Candidate {
+        let (least, most, valley) = (clusters, clusters, None);
+        let [stability, null, held_out, held_out_of_one] = [1.0, EVIDENCE, 0.0, 0.0];
+        Candidate { components, clusters, least, most, stability, valley, null, held_out, held_out_of_one }
+    }
 
     #[test]
-    fn as_many_clusters_are_found_as_there_are_blobs() {
-        let settings = Settings {
-            components: 2,
-            covariance: CovarianceType::Full,
-            estimator: Estimator::Mle { reg_covar: 1e-3 },
-            uniform_weights: true,
-            tol: 1e-4,
-            max_iter: 100,
-            restarts: 6,
-        };
-        for blobs in [3, 5] {
-            let mut rng = stream(7, Purpose::Count, 0);
-            let means: Vec<f64> = (0..2000)
-                .flat_map(|n| {
-                    let angle = (n % blobs) as f64 / blobs as f64 * std::f64::consts::TAU;
-                    let noise: [f64; 2] = [rng.sample(StandardNormal), rng.sample(StandardNormal)];
-                    [6.0 * angle.cos() + noise[0], 6.0 * angle.sin() + noise[1]]
-                })
-                .collect();
-            let (found, candidates) = choose(&means, 2, &settings, 8, 1).unwrap();
-            assert_eq!(found, blobs, "{candidates:?}");
-            assert_eq!(candidates.len(), 7);
+    fn what_is_no_number_for_a_model_says_why_and_what_to_do() {
+        let counted =
+            |clusters| Counted { counted_on: Space::Latents, clusters, candidates: vec![from(32, 21), from(64, 45)] };
+        assert_eq!(counted(Some(2)).number(64).unwrap(), 2);
+        for (clusters, expected) in [
+            (Some(1), "the latents form one cluster"),
+            (Some(65), "there are 65 clusters, mixture.most_clusters allows 64"),
+            (None, "the latents have no plateau: 21 from 32 components, 45 from 64 components clusters"),
+        ] {
+            let error = counted(clusters).number(64).unwrap_err();
+            assert_eq!(error.exit_code(), 8);
+            let text = error.to_string();
+            assert!(text.contains(expected) && text.contains("--set clusters=K"), "{text}");
         }
     }
 
     #[test]
-    fn of_counts_as_stable_as_any_the_one_with_the_best_bound() {
-        let candidate = |clusters, stability, held_out| Candidate { clusters, stability, held_out, balance: 1.0 };
-        assert_eq!(pick(&[candidate(2, 0.99, -5.0), candidate(3, 0.98, -4.0), candidate(4, 0.7, -3.0)]), 3);
-        assert_eq!(pick(&[candidate(2, 0.99, -5.0), candidate(3, 0.7, -4.0), candidate(4, 0.99, -5.0)]), 2);
-        // Three clusters, then 0.1 a component: without the charge it would be 7.
-        let bounds = [-5.0, -3.0, -2.9, -2.8, -2.7, -2.6];
-        let even: Vec<Candidate> = (2..).zip(bounds).map(|(k, bound)| candidate(k, 0.9, bound)).collect();
-        assert!((slope(&even) - 0.1).abs() < 1e-12);
-        assert_eq!(pick(&even), 3);
+    fn a_plateau_is_level_within_one_or_a_fifth() {
+        assert!(is_level(1, 2) && is_level(3, 2) && is_level(10, 12) && is_level(48, 40));
+        assert!(!is_level(1, 3) && !is_level(9, 12) && !is_level(31, 40));
     }
 }

@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 
 use super::checkpoint::Checkpoint;
+use super::count::{Counted, Space};
 use super::identity::Stability;
 use super::metrics::{Epoch, MixtureReport};
 use super::starts::Choice;
@@ -29,6 +30,15 @@ pub enum Event<'a> {
     },
     /// Whether the mixture on the values themselves is stable, and so the model.
     Values(&'a Stability),
+    /// Clusters are counted, from this number of components on; comes before every split of the points.
+    Counting {
+        /// What is counted.
+        on: Space,
+        /// Number of components.
+        components: usize,
+    },
+    /// The number of clusters, and how it was found.
+    Counted(&'a Counted),
     /// A stage of this many steps begins.
     Stage {
         /// Name of the stage.

@@ -14,6 +14,7 @@ use serde::Serialize;
 use super::agreement::agreement;
 use super::balance::Balance;
 use super::calibrate::{LEAST_TEMPERATURE, calibrate};
+use super::count::{self, Space};
 use super::event::{Event, Observer};
 use super::metrics::MixtureReport;
 use super::mixture::{active_units, subset};
@@ -93,7 +94,8 @@ pub enum OnValues {
 /// Fits the mixture to the values of `frames` if the settings ask for it, or leave it open and halves of the frames agree.
 ///
 /// # Errors
-/// [`Error::Config`] if it is asked for and cannot be, [`Error::Collapsed`] if its clusters are below the bounds.
+/// [`Error::Config`] if it is asked for and cannot be, [`Error::Collapsed`] if its clusters are below the bounds,
+/// [`Error::Uncounted`] if it is asked for and the number of clusters cannot be found.
 pub fn run(
     config: &CheckedConfig,
     frames: &Frames,
@@ -103,11 +105,11 @@ pub fn run(
     observer: &mut Observer<'_>,
 ) -> Result<OnValues> {
     let p = frames.shape.len();
-    let fits = likelihood == Likelihood::Gaussian && config.clusters != Count::Auto;
+    let fits = likelihood == Likelihood::Gaussian;
     let asked = match config.encoder.kind {
         EncoderKind::Network => return Ok(OnValues::No),
         EncoderKind::Identity if !fits => {
-            let problem = "identity needs a number of clusters, and decoder.likelihood = \"gaussian\" for these frames";
+            let problem = "identity needs decoder.likelihood = \"gaussian\" for these frames";
             return Err(Error::config("encoder.kind", problem));
         }
         EncoderKind::Identity => true,
@@ -119,6 +121,17 @@ pub fn run(
     let mut config = config.with_identity(p);
     let data = TrainingData::new(&config, frames, scaling, devices)?;
     let training = data.training();
+    if config.clusters == Count::Auto {
+        let values = values(&config, training, config.mixture.max_frames);
+        let counted = count::run(&config, Space::Values, REG_COVAR, &values, p, observer)?;
+        let Some(counted) = counted else { return Ok(OnValues::Stopped) };
+        config = match counted.number(config.mixture.most_clusters) {
+            Ok(k) => config.with_clusters(k),
+            Err(why) if asked => return Err(why),
+            // A network may see clusters where the values show none.
+            Err(_) => return Ok(OnValues::No),
+        };
+    }
     if !asked {
         if observer(Event::Halves { frames: training.len().min(2 * MOST_OF_HALF) }).is_break() {
             return Ok(OnValues::Stopped);
@@ -212,7 +225,6 @@ fn model(config: &CheckedConfig, frames: &Frames, device: &Device) -> Result<(Cl
         gain_of_moves: 0.0,
         clusters: Balance::of_responsibilities(&fit.expectation.responsibilities, k),
         active_units: active_units(points),
-        candidates: None,
     };
     Ok((model, report))
 }

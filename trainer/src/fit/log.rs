@@ -14,7 +14,7 @@ pub fn of_model(mut lines: Vec<Value>) -> (Vec<Value>, u64) {
     let mut start = 0;
     lines.retain(|line| {
         let stage = line["stage"].as_str();
-        let of_start = matches!(stage, Some("pretrain" | "mixture"));
+        let of_start = matches!(stage, Some("pretrain" | "mixture")) || line["counted_on"] == "latents";
         let keep = !of_start || chosen.is_none_or(|chosen| chosen == start);
         start += u64::from(stage == Some("mixture"));
         keep
@@ -32,14 +32,16 @@ mod tests {
 {"stage":"pretrain","step":1}
 {"restarts":1,"why":"collapsed"}
 {"stage":"pretrain","step":2}
+{"counted_on":"latents","clusters":2}
 {"stage":"mixture","balance":0.1}
 {"stage":"pretrain","step":3}
+{"counted_on":"latents","clusters":3}
 {"stage":"mixture","balance":0.2}
 {"chosen":1,"agreements":[0.5,0.5]}
 {"stage":"refine","step":4}"#;
         let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         let (left, restarts) = of_model(lines.clone());
-        assert_eq!((left, restarts), (lines[5..].to_vec(), 1));
+        assert_eq!((left, restarts), (lines[6..].to_vec(), 1));
         assert_eq!(of_model(lines[..2].to_vec()), (lines[..2].to_vec(), 0));
     }
 }

@@ -6,7 +6,6 @@ use burn::tensor::Tensor;
 use serde::Serialize;
 
 use super::balance::Balance;
-use super::count::Candidate;
 use crate::error::{Error, Result};
 use crate::fitted::{BoundReport, to_host};
 use crate::stage::StageName;
@@ -53,9 +52,6 @@ pub struct MixtureReport {
     pub clusters: Balance,
     /// Number of latent dimensions whose mean varies by more than 0.01 over the frames (Burda et al. 2016).
     pub active_units: usize,
-    /// What was found of every number of clusters, where it was to be chosen.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub candidates: Option<Vec<Candidate>>,
 }
 
 /// The objective of one step, and what is worth reporting of it.

@@ -10,7 +10,7 @@ use burn::module::Module;
 use rand::seq::SliceRandom;
 
 use super::balance::Balance;
-use super::count;
+use super::count::{self, Space};
 use super::event::{Event, Observer};
 use super::metrics::MixtureReport;
 use crate::config::{CheckedConfig, Count, Weights};
@@ -51,19 +51,18 @@ pub fn run(
     }
     let device = model.prior.mu_c.val().device();
     let (means, total_variances) = latents(&model, frames, &device)?;
-    let (k, candidates) = match config.clusters {
-        Count::Of(k) => (k, None),
+    let k = match config.clusters {
+        Count::Of(k) => k,
         Count::Auto => {
-            let c = &config.mixture;
-            let (k, candidates) =
-                count::choose(&means, config.latent, &settings(config), c.most_clusters, config.seed)?;
-            (k, Some(candidates))
+            let counted =
+                count::run(config, Space::Latents, config.mixture.reg_covar, &means, config.latent, observer)?;
+            let Some(counted) = counted else { return Ok(None) };
+            counted.number(config.mixture.most_clusters)?
         }
     };
     let config = &config.with_clusters(k);
     model = model.keep_clusters(k);
-    let (fit, mut report) = latent_mixture(config, &means)?;
-    report.candidates = candidates;
+    let (fit, report) = latent_mixture(config, &means)?;
     let points = Points::new(&means, config.latent)?;
     let Some(expectation) = gmm::e_step(points, &fit.mixture) else {
         return Err(Error::Diverged {
@@ -122,7 +121,6 @@ pub fn latent_mixture(config: &CheckedConfig, means: &[f64]) -> Result<(Fit, Mix
         gain_of_moves: (fit.best() - before) / n,
         clusters: Balance::of_responsibilities(&fit.expectation.responsibilities, config.clusters()),
         active_units: active_units(points),
-        candidates: None,
     };
     Ok((fit, report))
 }

@@ -26,7 +26,7 @@ pub use agreement::agreement;
 pub use balance::Balance;
 pub use calibrate::{dispersion_weight, recalibrate, temperature};
 pub use checkpoint::{Checkpoint, Place};
-pub use count::Candidate;
+pub use count::{Candidate, Counted, Counting, Space, count_clusters};
 pub use event::{Event, Observer};
 pub use health::{Health, percent};
 pub use identity::Stability;
@@ -54,7 +54,7 @@ use witness::Witnessed;
 /// # Errors
 /// [`Error::Config`] if there are too few frames for the batch, [`Error::Data`] if the checkpoint is of other
 /// frames, [`Error::Diverged`] if a value is not finite, [`Error::Collapsed`] if the clusters are below the
-/// bounds after every restart; None as the result if the observer broke off.
+/// bounds after every restart, [`Error::Uncounted`] if their number was to be found and there is none; None as the result if the observer broke off.
 pub fn fit(
     config: &CheckedConfig,
     frames: &Frames,
@@ -127,7 +127,7 @@ pub fn fit_on(
 /// # Errors
 /// [`Error::Config`] if they do not.
 pub fn check_count(config: &CheckedConfig, count: usize) -> Result<()> {
-    let (kept, k) = (kept_from_training(count), config.clusters());
+    let (kept, k) = (kept_from_training(count), config.least_clusters());
     let least = 2 * k + kept;
     if count < least {
         let why = format!("{count} frames are too few for {k} clusters, which need {least}; bring more frames");

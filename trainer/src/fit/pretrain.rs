@@ -27,7 +27,7 @@ pub fn run(
     observer: &mut Observer<'_>,
 ) -> Result<Option<ClusterVae>> {
     let c = &config.pretrain;
-    let size = c.size(data.training().len(), config.clusters());
+    let size = c.size(data.training().len(), config.least_clusters());
     let mut augment = config.augment.clone();
     if !c.deform {
         (augment.elastic, augment.thickness) = (0.0, 0.0);

@@ -2,7 +2,7 @@
 
 use std::f64::consts::PI;
 
-use nalgebra::{Cholesky, DMatrix, SymmetricEigen};
+use nalgebra::{Cholesky, DMatrix, DVector, SymmetricEigen};
 
 /// Family that the covariances of a mixture belong to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, clap::ValueEnum)]
@@ -151,6 +151,15 @@ impl Covariance {
             CovarianceType::Tied => Self::Tied(matrix()),
             CovarianceType::Diagonal => Self::Diagonal((0..rows.len()).map(|i| rows[i][i]).collect()),
             CovarianceType::Isotropic => Self::Isotropic(rows[0][0]),
+        }
+    }
+
+    /// The matrix `[D,D]`.
+    pub fn to_matrix(&self, d: usize) -> DMatrix<f64> {
+        match self {
+            Self::Full(m) | Self::Tied(m) => m.clone(),
+            Self::Diagonal(v) => DMatrix::from_diagonal(&DVector::from_column_slice(v)),
+            Self::Isotropic(v) => DMatrix::identity(d, d) * *v,
         }
     }
 

@@ -13,6 +13,7 @@ mod m_step;
 mod moves;
 mod scale;
 mod table;
+mod valleys;
 
 use std::collections::HashSet;
 
@@ -26,6 +27,7 @@ pub use m_step::{ConjugatePrior, Estimator, m_step};
 pub use moves::split_and_merge;
 pub use scale::Scale;
 pub use table::TableMixture;
+pub use valleys::{EVIDENCE, Joined, join_without_valley};
 
 /// N points of D dimensions, each of weight 1 unless weights are given.
 #[derive(Clone, Copy, Debug)]

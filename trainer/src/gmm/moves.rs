@@ -11,7 +11,7 @@
 //! objective gains more than `tol` a point. So the objective never falls, and the rounds end at the
 //! first that gains nothing. At most 5 (K - 2) moves are screened in a round, 15 iterations each.
 
-use nalgebra::{DMatrix, SymmetricEigen};
+use nalgebra::SymmetricEigen;
 use rayon::prelude::*;
 
 use super::{Fit, Points, Settings, fit_from};
@@ -78,8 +78,7 @@ fn candidates(points: Points<'_>, fit: &Fit, k: usize) -> Vec<(Pair, usize)> {
 /// positive side becomes component `merge.1`, which the merger has set free.
 fn apply(points: Points<'_>, fit: &Fit, k: usize, merge: Pair, split: usize) -> Vec<f64> {
     let d = points.dim();
-    let rows = fit.mixture.covariances[split].to_rows(d);
-    let eigen = SymmetricEigen::new(DMatrix::from_fn(d, d, |i, j| rows[i][j]));
+    let eigen = SymmetricEigen::new(fit.mixture.covariances[split].to_matrix(d));
     let axis = eigen.eigenvectors.column(eigen.eigenvalues.imax()).into_owned();
     let centre = fit.mixture.mean(split);
     let mut responsibilities = fit.expectation.responsibilities.clone();

@@ -16,6 +16,8 @@ pub struct History {
     pub marks: Vec<Mark>,
     /// Number of steps of all stages together.
     pub steps: f64,
+    /// How many clusters there are, where that was to be found: the last count, as `metrics.jsonl` has it.
+    pub counted: Option<Value>,
     /// Number of times that training began again from other weights; the curves are of the last
     /// attempt, and of the start of stage 1 that was chosen.
     pub restarts: u64,
@@ -41,6 +43,10 @@ impl History {
         let mut stage = "";
         let mut before = 0.0;
         for said in lines {
+            if said["counted_on"].is_string() {
+                history.counted = Some(said);
+                continue;
+            }
             let name = match said["stage"].as_str() {
                 Some("pretrain") => "1 pretrain",
                 Some("mixture") => "2 mixture",

@@ -1,6 +1,7 @@
 //! The terms of the bound over the stages of training.
 
-use maud::html;
+use maud::{Markup, html};
+use serde_json::Value;
 
 use crate::report::chart::{Titles, lines};
 use crate::report::material::Findings;
@@ -49,6 +50,44 @@ const CURVES: [(&str, &str, &str, &str); 8] = [
     ),
 ];
 
+/// Columns of the table of counts: key of `metrics.jsonl` and heading.
+const COUNTS: [(&str, &str); 9] = [
+    ("components", "components"),
+    ("clusters", "clusters"),
+    ("least", "fewest of a half"),
+    ("most", "most of a half"),
+    ("stability", "agreement of halves (NMI)"),
+    ("valley", "shallowest valley, standard errors"),
+    ("null", "that of 5 % without one"),
+    ("held_out", "held-out log-likelihood, nats"),
+    ("held_out_of_one", "that of one Gaussian, nats"),
+];
+
+/// What was found from every number of components that counting began with.
+fn count(counted: &Value) -> Markup {
+    let cell = |value: &Value| match value {
+        Value::Number(number) if !number.is_u64() => format!("{:.2}", number.as_f64().unwrap_or(f64::NAN)),
+        Value::Null => "none".to_owned(),
+        other => other.to_string(),
+    };
+    html! {
+        h3 { "How many clusters there are" }
+        p {
+            "From a mixture of many components on a half of the " (counted["counted_on"].as_str().unwrap_or_default())
+            ", components are joined until the other half shows a valley between any two. The number is the median over "
+            "halves, where it no longer depends on the components."
+        }
+        div class="scroll" tabindex="0" {
+            table {
+                tr { @for (_, heading) in COUNTS { th { (heading) } } }
+                @for row in counted["candidates"].as_array().into_iter().flatten() {
+                    tr { @for (key, _) in COUNTS { td { (cell(&row[key])) } } }
+                }
+            }
+        }
+    }
+}
+
 /// One chart for each quantity.
 pub fn section(findings: &Findings<'_>) -> Section {
     let body = match &findings.history {
@@ -61,6 +100,7 @@ pub fn section(findings: &Findings<'_>) -> Section {
                     " Training began again " (history.restarts) " times from other weights; this is the last attempt."
                 }
             }
+            @if let Some(counted) = &history.counted { (count(counted)) }
             div class="charts" {
                 @for (key, title, unit, meaning) in CURVES {
                     @let spoken = format!("{title} over the steps of training");
