@@ -137,10 +137,8 @@ fn names(open: &[(f64, usize, usize)], k: usize) -> Vec<usize> {
         }
     }
     let mut place = vec![0; k];
-    let mut next = 0;
-    for c in (0..k).filter(|&c| into[c] == c) {
+    for (next, c) in (0..k).filter(|&c| into[c] == c).enumerate() {
         place[c] = next;
-        next += 1;
     }
     into.into_iter().map(|c| place[c]).collect()
 }
