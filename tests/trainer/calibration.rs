@@ -1,4 +1,5 @@
 //! What is fitted to held-out frames: the temperature of q(c|x), the weight of the dispersion.
+#![expect(clippy::unwrap_used, reason = "a helper that fails is the test's own message")]
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -7,7 +8,6 @@ use std::ops::ControlFlow;
 
 use burn::tensor::Device;
 use common::{IMAGE, patterns, small};
-
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use trainer::data::Frames;
