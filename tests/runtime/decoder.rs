@@ -41,6 +41,7 @@ fn spec(bernoulli: bool, hidden: &[usize]) -> ModelSpec {
         log_var_range: [-8.0, 4.0],
         mu_c: floats(K * D),
         log_var_c: floats(K),
+        log_weights: None,
         calibration: Calibration { novelty_threshold: 0.0, temperature: 1.25 },
         golden_frame: vec![0.5; P],
         golden_log_responsibilities: vec![0.0; K],
