@@ -497,18 +497,35 @@ def trainer(options, data, seed):
         call("export", run, "--precision", "f32")
         call("predict", run / "export" / "model.onnx", "--data", score, "--out", run / "labels.csv")
         with open(run / "labels.csv", newline="") as table:
-            return np.array([int(row["cluster"]) for row in csv.DictReader(table)]), seconds
+            rows = list(csv.DictReader(table))
+        clusters, confidences = (np.array([of(row[key]) for row in rows]) for of, key in
+                                 [(int, "cluster"), (float, "confidence")])
+        alarms = float(np.mean([row["is_novel"] in ("1", "true") for row in rows]))
+        return clusters, seconds, {"ece": calibration_error(clusters, confidences, data.labels), "alarms": alarms}
 
 
 # ---- Measuring ----
 
 
-def scores(clusters, labels):
+def matched(clusters, labels):
+    """Counts by cluster and label, and the label of each cluster."""
     size = 1 + max(clusters.max(), labels.max())
     counts = np.zeros((size, size), int)
     np.add.at(counts, (clusters, labels), 1)
+    return counts, linear_sum_assignment(-counts)[1]
+
+
+def calibration_error(clusters, confidences, labels, bins=15):
+    """Expected calibration error: Guo et al. 2017, eq. 3."""
+    right = matched(clusters, labels)[1][clusters] == labels
+    bin = np.clip(np.ceil(confidences * bins).astype(int), 1, bins)
+    return sum(abs(np.sum(right[bin == b] - confidences[bin == b])) for b in np.unique(bin)) / len(labels)
+
+
+def scores(clusters, labels):
+    counts, of_cluster = matched(clusters, labels)
     return {
-        "acc": counts[linear_sum_assignment(-counts)].sum() / len(labels),
+        "acc": counts[np.arange(len(counts)), of_cluster].sum() / len(labels),
         "nmi": normalized_mutual_info_score(labels, clusters),
         "ari": adjusted_rand_score(labels, clusters),
     }
@@ -530,10 +547,10 @@ def measure(options, name, method, seed):
     """The row of one fit; an error is a row too."""
     warnings.simplefilter("ignore")
     folder = getattr(options, SETS[name][0] or "", None)
-    data, note = load(name, folder), ""
+    data, note, claims = load(name, folder), "", {}
     try:
         if method == "trainer":
-            clusters, seconds = trainer(options, data, seed)
+            clusters, seconds, claims = trainer(options, data, seed)
         elif method in DEEP:
             fit, score = view(name, folder, values)
             score = score.astype(np.float32) if fit is not score else None
@@ -548,7 +565,7 @@ def measure(options, name, method, seed):
             begun = time.monotonic()
             clusters = cluster(data.k, fit, score, seed)
             seconds = time.monotonic() - begun
-        return {**scores(np.asarray(clusters), data.labels), "seconds": seconds, "note": note}
+        return {**scores(np.asarray(clusters), data.labels), "seconds": seconds, "note": note, **claims}
     except NotApplicable as reason:
         return {"skipped": str(reason)}
     except ImportError as lacking:
@@ -594,6 +611,7 @@ def summary(rows, names, methods, seeds):
             found[method] = {
                 **{what: float(np.mean(of(what))) for what in ["acc", "nmi", "ari"]},
                 "min": min(of("acc")),
+                **{what: float(np.mean(of(what))) for what in ["ece", "alarms"] if any(what in row for row in tried)},
                 "seconds": float(np.mean([row["seconds"] for row in tried if "seconds" in row] or [np.nan])),
                 "seeds": len(tried),
                 "failed": len(errors),
@@ -644,6 +662,15 @@ def markdown(table):
         lines += [f"- Below the best shallow peer by more than 0.01: {', '.join(below) or 'nowhere'}."]
     lines += [f"- {name}: {NOTES[name]}." for name in table if NOTES[name]] + [""]
 
+    claimed = {name: f for name, found in table.items() if (f := found.get("trainer")) and "ece" in f}
+    if claimed:
+        lines += ["What the trainer's model claims: expected calibration error of its confidence (15 bins), and the"]
+        lines += ["share of the frames scored that it calls novel, where 0.01 is asked for.", ""]
+        row("set", "ACC", "calibration error", "called novel")
+        row(*["---"] * 4)
+        for name, f in claimed.items():
+            row(name, *(f"{f[what]:.4f}" for what in ["acc", "ece", "alarms"]))
+        lines.append("")
     row("set", "method", "seeds", "failed", "ACC", "minimum", "NMI", "ARI", "seconds", "rank", "note")
     row(*["---"] * 11)
     for name, found in table.items():

@@ -10,7 +10,7 @@ use trainer::Error;
 use trainer::config::Config;
 use trainer::data::digits;
 use trainer::export::{Precision, encode, encode_flash};
-use trainer::fitted::Fitted;
+use trainer::fitted::{Fitted, NoveltyScore};
 use trainer::frame::FrameShape;
 use trainer::model::{ClusterVae, Init, Likelihood};
 use trainer::run;
@@ -84,7 +84,10 @@ fn shipped() -> Result<(Fitted, &'static str), Error> {
     // Asked for at run time: a bench that a build cache kept knows the folder of another clone.
     let folder = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default()).join("../models/digits");
     if folder.join("model.json").exists() {
-        return Ok((run::load(&folder, &Device::flex())?, "default convolutional encoder, trained on MNIST"));
+        return Ok((
+            run::load(&folder, &Device::flex())?.with_latent_novelty(),
+            "default convolutional encoder, trained on MNIST",
+        ));
     }
     let image = FrameShape { channels: 1, height: 28, width: 28 };
     Ok((random(&[], image)?, "default convolutional encoder, random weights"))
@@ -103,6 +106,7 @@ fn random(settings: &[&str], shape: FrameShape) -> Result<Fitted, Error> {
         scaling: None,
         likelihood: Likelihood::Bernoulli,
         calibration: Calibration::threshold(20.0),
+        novelty: NoveltyScore::latent(20.0),
         calibrated_on: 1,
         data_sha256: String::new(),
     })

@@ -19,7 +19,8 @@ pub struct Assignment {
     /// The second most probable cluster; None if K is 1.
     pub runner_up: Option<usize>,
     /// Negative log-likelihood -log Σ_c exp(e_c)/K of the frame's latent under the mixture, nats: large for frames unlike
-    /// those of training. [`crate::Head::assign`] says what e_c is.
+    /// those of training. [`crate::Head::assign`] says what e_c is. A model with a decoder adds what [`crate::Dispersion`]
+    /// counts.
     pub novelty: f32,
     /// True if `novelty` is past the threshold calibrated at training.
     pub is_novel: bool,

@@ -12,6 +12,7 @@
 #![cfg_attr(not(any(feature = "std", test)), no_std)]
 
 mod assignment;
+mod dispersion;
 pub mod flash;
 mod frame;
 mod head;
@@ -22,6 +23,7 @@ pub mod native;
 pub mod onnx;
 
 pub use assignment::{Assignment, MAX_CLUSTERS};
+pub use dispersion::Dispersion;
 pub use frame::{FrameError, FrameShape, check_frame};
 pub use head::{Calibration, Head, HeadError};
 #[cfg(feature = "tract")]

@@ -27,11 +27,13 @@ pub fn model(seed: u64) -> Vec<u8> {
         log_var_range: [-8.0, 8.0],
         mu_c: random(6),
         log_var_c: random(3),
+        log_weights: None,
         calibration: Calibration::threshold(10.0),
         golden_frame: random(64),
         golden_log_responsibilities: vec![0.0; 3],
         golden_novelty: 0.0,
         critic: None,
+        decoder: None,
     };
     let bytes = Buffer::copy_of(&encode(&spec));
     let mut scratch = [0.0; SCRATCH];

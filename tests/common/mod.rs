@@ -40,6 +40,7 @@ pub fn small() -> Config {
         "augment.shift=0.05",
         "augment.rotation=5",
         "pretrain.starts=1",
+        "confidence.halves=0",
         "pretrain.steps=60",
         "pretrain.batch=32",
         "pretrain.learning_rate=3e-3",

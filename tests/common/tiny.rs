@@ -9,7 +9,7 @@ use runtime::Calibration;
 use trainer::config::Config;
 use trainer::data::Frames;
 use trainer::data::scaling::Scaling;
-use trainer::fitted::Fitted;
+use trainer::fitted::{Fitted, NoveltyScore};
 use trainer::frame::FrameShape;
 use trainer::model::{ClusterVae, Init, Likelihood};
 
@@ -37,6 +37,7 @@ pub fn random(likelihood: Likelihood, scaling: Option<Scaling>) -> Fitted {
         scaling,
         likelihood,
         calibration,
+        novelty: NoveltyScore::latent(0.0),
         calibrated_on: 99,
         data_sha256: String::new(),
     }

@@ -29,11 +29,13 @@ fn spec() -> ModelSpec {
         log_var_range: [-8.0, 4.0],
         mu_c: floats(&mut rng, 6),
         log_var_c: floats(&mut rng, 3),
+        log_weights: None,
         calibration: Calibration { novelty_threshold: 7.5, temperature: 1.25 },
         golden_frame: floats(&mut rng, 24),
         golden_log_responsibilities: vec![-1.0, -1.1, -1.2],
         golden_novelty: 2.5,
         critic: None,
+        decoder: None,
     }
 }
 
@@ -67,6 +69,7 @@ fn small() -> Vec<u8> {
         dense: vec![DenseSpec { shape: [3, 2], weight: floats(&mut rng, 6), bias: floats(&mut rng, 2) }],
         mu_c: vec![0.0, 1.0],
         log_var_c: vec![0.0, 0.0],
+        log_weights: None,
         golden_frame: vec![0.0; 3],
         golden_log_responsibilities: vec![-0.7, -0.7],
         ..spec()
@@ -88,6 +91,7 @@ fn small_with_critic() -> Vec<u8> {
         dense: vec![dense([3, 2])],
         mu_c: vec![0.0, 1.0],
         log_var_c: vec![0.0, 0.0],
+        log_weights: None,
         golden_frame: vec![0.0; 3],
         golden_log_responsibilities: vec![-0.7, -0.7],
         critic: Some(CriticSpec {
@@ -211,7 +215,8 @@ fn by_hand(spec: &ModelSpec, frame: &[f32]) -> Vec<f64> {
             let log_var = f64::from(spec.log_var_c[c]);
             let distance: f64 = (0..2).map(|d| (maps[d] - f64::from(spec.mu_c[c * 2 + d])).powi(2)).sum();
             let spread = distance + maps[2].clamp(-8.0, 4.0).exp() + maps[3].clamp(-8.0, 4.0).exp();
-            -0.5 * (spread * (-log_var).exp() + 2.0 * (log_var + (2.0 * std::f64::consts::PI).ln()))
+            let log_weight = spec.log_weights.as_ref().map_or(0.0, |log| f64::from(log[c]));
+            log_weight - 0.5 * (spread * (-log_var).exp() + 2.0 * (log_var + (2.0 * std::f64::consts::PI).ln()))
         })
         .collect();
     let evidence = exponents.iter().map(|e| e.exp()).sum::<f64>().ln();
@@ -222,7 +227,13 @@ fn by_hand(spec: &ModelSpec, frame: &[f32]) -> Vec<f64> {
 
 #[test]
 fn the_engine_gives_what_the_model_says() {
-    let spec = spec();
+    gives_what_it_says(spec());
+    // p(c) of 0.6, 0.3 and 0.1.
+    let log_weights = [1.8f32, 0.9, 0.3].map(f32::ln).to_vec();
+    gives_what_it_says(ModelSpec { log_weights: Some(log_weights), ..spec() });
+}
+
+fn gives_what_it_says(spec: ModelSpec) {
     let bytes = Buffer::copy_of(&encode(&spec));
     let model = FlashModel::new(&bytes).unwrap();
     let mut scratch = vec![f32::NAN; scratch_len(&model)];
@@ -537,6 +548,10 @@ fn what_is_not_finite_or_misaligned_or_of_another_kind_is_named() {
     let mut bad = spec();
     bad.golden_novelty = f32::NAN;
     assert!(matches!(refused(&bad), FlashError::NotFinite(_)));
+    let weighted = |log: Vec<f32>| refused(&ModelSpec { log_weights: Some(log), ..spec() });
+    assert!(matches!(weighted(vec![0.0, f32::NAN, 0.0]), FlashError::NotFinite(_)));
+    let wrong = FlashError::Inconsistent("a section has another length than its shape asks for");
+    assert_eq!(weighted(vec![0.0; 2]), wrong);
     for temperature in [0.0, -1.0, f32::NAN] {
         let mut bad = spec();
         bad.calibration.temperature = temperature;

@@ -15,6 +15,7 @@ fn identity(rng: &mut ChaCha8Rng, [k, d]: [usize; 2], learned_head: bool) -> Mod
     let weight = (0..width * width).map(|at| if at % (width + 1) == 0 { 1.0 } else { 0.0 }).collect();
     ModelSpec {
         critic: None,
+        decoder: None,
         shape: FrameShape { channels: 1, height: 1, width },
         scaling: None,
         convs: vec![],
@@ -24,6 +25,7 @@ fn identity(rng: &mut ChaCha8Rng, [k, d]: [usize; 2], learned_head: bool) -> Mod
         // Whole numbers, so that some clusters are equally far.
         mu_c: (0..k * d).map(|_| rng.random_range(-2..3) as f32).collect(),
         log_var_c: (0..k).map(|_| rng.random_range(-1..2) as f32 * 0.5).collect(),
+        log_weights: None,
         calibration: Calibration { novelty_threshold: 1.5 * d as f32, temperature: 1.5 },
         golden_frame: vec![0.0; width],
         golden_log_responsibilities: vec![0.0; k],

@@ -1,8 +1,18 @@
-//! What is fitted to held-out frames: the temperature of q(c|x).
+//! What is fitted to held-out frames: the temperature of q(c|x), the weight of the dispersion.
+#![expect(clippy::unwrap_used, reason = "a helper that fails is the test's own message")]
 
+#[path = "../common/mod.rs"]
+mod common;
+
+use std::ops::ControlFlow;
+
+use burn::tensor::Device;
+use common::{IMAGE, patterns, small};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use trainer::fit::temperature;
+use trainer::data::Frames;
+use trainer::fit::{Event, Halves, dispersion_weight, fit, temperature};
+use trainer::fitted::Fitted;
 
 const K: usize = 4;
 
@@ -56,4 +66,55 @@ fn it_stays_in_its_range() {
     let sure = [0.0, -9.0, -9.0, 0.0];
     assert!((temperature(&sure, &[0, 1]) - 1.0).abs() < 1e-6);
     assert!((temperature(&sure, &[1, 0]) - 20.0).abs() < 1e-6);
+}
+
+/// A model of these frames, and what models of their halves say of it.
+fn with_halves(frames: &Frames, clusters: usize, most: usize) -> (Fitted, Option<Halves>) {
+    let mut config = small();
+    config.clusters = clusters.into();
+    config.confidence.halves = most;
+    let (mut said, mut steps) = (None, [0, 0]);
+    let fitted = fit(&config.check(IMAGE).unwrap(), frames, &Device::flex(), None, &mut |event| {
+        match event {
+            Event::Half { half, done, .. } => steps[half] += usize::from(done > 0),
+            Event::Witnessed(halves) => said = Some(halves.clone()),
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    });
+    // Each half has a training of its own: both stages and the mixture between them.
+    let expected = if said.is_some() { [101, 101] } else { [0, 0] };
+    assert_eq!(steps, expected);
+    (fitted.unwrap().unwrap(), said)
+}
+
+/// With more clusters than there are patterns, which of these is cut in two is an accident of the frames, and only models
+/// of other frames tell.
+#[test]
+fn no_answer_is_surer_than_models_of_other_frames_allow() {
+    let frames = patterns(400, IMAGE, 1);
+    let (fitted, said) = with_halves(&frames, 5, 400);
+    let said = said.unwrap();
+    assert!(said.models == 2 && said.temperature > 1.1 && said.agree < 0.95, "{said:?}");
+    assert!(fitted.calibration.temperature >= said.temperature as f32, "{said:?}");
+    // They say how sure it may be and change nothing else; where nobody asks, they are not made.
+    let (alone, none) = with_halves(&frames, 5, 0);
+    assert!(none.is_none() && alone.calibration.temperature < fitted.calibration.temperature);
+    assert_eq!(alone.calibration.novelty_threshold, fitted.calibration.novelty_threshold);
+
+    let (_, said) = with_halves(&frames, 3, 400);
+    assert!(said.as_ref().is_some_and(|said| said.agree > 0.99 && said.temperature < 1.05), "{said:?}");
+}
+
+/// The ratio of interquartile ranges, which a frame in a hundred does not move, however odd; no weight without a range.
+#[test]
+fn the_dispersion_weighs_as_much_as_the_latent() {
+    let latent: Vec<f32> = (0..400).map(|n| 3.0 * n as f32).collect();
+    let dispersion: Vec<f32> = (0..400).rev().map(|n| 0.5 * n as f32).collect();
+    assert_eq!(dispersion_weight(&latent, &dispersion), 6.0);
+    let mut odd = dispersion.clone();
+    odd[..4].fill(1e9);
+    assert!((dispersion_weight(&latent, &odd) / 6.0 - 1.0).abs() < 0.02);
+    assert_eq!(dispersion_weight(&latent, &[0.25; 400]), 0.0);
+    assert_eq!((dispersion_weight(&[1.0], &[2.0]), dispersion_weight(&[], &[])), (0.0, 0.0));
 }

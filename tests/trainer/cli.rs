@@ -22,8 +22,9 @@ fn fit_export_eval_predict() {
     assert!(config.contains("seed = 3") && config.contains("clusters = 2") && config.contains("false_alarm_rate"));
     let metrics = std::fs::read_to_string(dir.path().join("run/metrics.jsonl")).unwrap();
     let lines: Vec<serde_json::Value> = metrics.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
-    let last = lines.last().unwrap();
+    let [.., last, halves] = &lines[..] else { panic!("{metrics}") };
     assert_eq!(last["stage"], "refine");
+    assert_eq!(halves["halves"]["models"], 2);
     for term in ["reconstruction", "alignment", "cluster_kl", "latent_entropy", "elbo", "mutual_information"] {
         assert!(last[term].as_f64().unwrap().is_finite(), "{term}");
     }
@@ -55,15 +56,40 @@ fn fit_export_eval_predict() {
     stdout(&["predict", &onnx, "--data", &data, "--out", &table]);
     let mut reader = csv::Reader::from_path(&table).unwrap();
     let header: Vec<String> = reader.headers().unwrap().iter().map(str::to_owned).collect();
-    assert_eq!(header, ["index", "cluster", "confidence", "novelty", "runner_up", "p_0", "p_1"]);
+    assert_eq!(header, ["index", "cluster", "confidence", "novelty", "is_novel", "runner_up", "p_0", "p_1"]);
     let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
     assert_eq!(rows.len(), 200);
     for row in rows {
-        let p: Vec<f64> = [5, 6].map(|i| row[i].parse().unwrap()).to_vec();
+        let p: Vec<f64> = [6, 7].map(|i| row[i].parse().unwrap()).to_vec();
         assert!((p[0] + p[1] - 1.0).abs() < 1e-5);
         let cluster: usize = row[1].parse().unwrap();
         assert!((row[2].parse::<f64>().unwrap() - p[cluster]).abs() < 1e-6 && p[cluster] >= p[1 - cluster]);
     }
+
+    // Calibrated anew from the same frames a run is what it was; from others it is not.
+    let described = || std::fs::read(dir.path().join("run/model.json")).unwrap();
+    let fitted = described();
+    assert!(stdout(&["calibrate", &run, "--data", &data]).contains("weight of dispersion"));
+    assert!(described() == fitted);
+    fails(&["calibrate", &run], 3, "not the frames");
+
+    // Novelty that counts the decoder: another novelty, the same clusters, and the threshold of the run.
+    let columns = |table: &str, column: usize| -> Vec<String> {
+        csv::Reader::from_reader(table.as_bytes()).records().map(|row| row.unwrap()[column].to_owned()).collect()
+    };
+    stdout(&["export", &run, "--novelty", "decoder", "--out", &at("decoder")]);
+    let predicted = |model: &str| stdout(&["predict", &at(model), "--data", &data]);
+    let (latent, decoder) = (predicted("export/model.onnx"), predicted("decoder/model.onnx"));
+    assert_eq!(columns(&latent, 1), columns(&decoder, 1));
+    assert!(columns(&latent, 3).iter().zip(columns(&decoder, 3)).all(|(a, b)| {
+        let [a, b] = [a, &b].map(|v| v.parse::<f64>().unwrap());
+        b > a
+    }));
+    let saved: serde_json::Value = serde_json::from_slice(&fitted).unwrap();
+    let threshold = saved["decoder_novelty"]["novelty_threshold"].to_string();
+    let card = |folder: &str| std::fs::read_to_string(dir.path().join(folder).join("MODEL_CARD.md")).unwrap();
+    assert!(card("decoder").contains(&format!("| novel if novelty > | {threshold}")) && card("decoder").contains("φ"));
+    assert!(!card("export").contains("φ"));
 
     // Nothing is overwritten, and damage is told.
     let again = ["fit", "--data", &data, "--out", &run];
@@ -168,7 +194,7 @@ fn clusters_can_be_counted_and_latents_written() {
         lines.find(|l| l["counted_on"] == "latents").unwrap()
     };
     assert_eq!(counted("run")["clusters"], 2);
-    assert_eq!(counted("run")["candidates"][0]["components"], 11);
+    assert_eq!(counted("run")["candidates"][0]["components"], 10);
     let page = at("report.html");
     stdout(&["report", &run, "--data", &data, "--out", &page]);
     assert!(std::fs::read_to_string(&page).unwrap().contains("How many clusters there are"));
@@ -188,21 +214,11 @@ fn clusters_can_be_counted_and_latents_written() {
         "the latents form one cluster",
     );
     assert_eq!(counted("single")["clusters"], 1);
-    let components = |data: &str| -> serde_json::Value {
-        let text = stdout(&["gmm", "--data", data, "--components", "auto", "--json"]);
-        let report: serde_json::Value = serde_json::from_str(&text).unwrap();
-        assert_eq!(
-            report["counted"]["clusters"].as_u64().unwrap() as usize,
-            report["weights"].as_array().unwrap().len()
-        );
-        report["counted"]["clusters"].clone()
-    };
-    assert_eq!((components(&one), components(&data)), (1.into(), 2.into()));
 
     for stage in ["pretrain", "refine"] {
         let out = at(&format!("{stage}.npy"));
         stdout(&["latents", &run, "--data", &data, "--stage", stage, "--out", &out]);
-        let table = trainer::data::open_table(Path::new(&out)).unwrap();
+        let table = trainer::data::open_table(Path::new(&out), &Default::default()).unwrap().rows;
         assert_eq!((table.len(), table.shape.width), (200, 2));
     }
     fails(&["latents", &at("nowhere"), "--out", &at("z.npy")], 5, "run of `trainer fit`");
@@ -254,7 +270,8 @@ fn a_table_needs_no_network_and_its_health_is_told() {
     assert_eq!(output.status.code(), Some(6), "{told}");
     assert!(told.contains("halves of 175 frames agree") && told.contains("so it is the model; fitting it"), "{told}");
     assert!(told.contains("health: look at: novelty threshold from 25 held-out frames, 3.85 % false alarms"), "{told}");
-    // The run is kept, and is a run as any other.
+    // The run is kept, and is a run as any other; but nothing is left for its decoder to tell.
+    fails(&["export", &run, "--novelty", "decoder"], 5, "linear encoder");
     let text = std::fs::read_to_string(dir.path().join("run/metrics.json")).unwrap();
     let metrics: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!(metrics["health"]["bad"].as_array().unwrap().len(), 1);
@@ -269,6 +286,29 @@ fn a_table_needs_no_network_and_its_health_is_told() {
     stdout(&["report", &run, "--data", &data]);
     fails(&["latents", &run, "--data", &data, "--stage", "pretrain", "--out", &at("z.npy")], 5, "has no stages");
     fails(&["critic", &run, "--data", &data], 5, "gives every value back");
+}
+
+/// Where shares are uneven p(c) is learned, and stays with the run and its files.
+#[test]
+fn uneven_clusters_keep_their_weights_in_every_file() {
+    let dir = TempDir::new().unwrap();
+    let at = |name: &str| dir.path().join(name).display().to_string();
+    let (data, run) = (at("data.csv"), at("run"));
+    let rows: Vec<String> = (0..600)
+        .map(|n| {
+            let (far, jitter) = (f64::from(n % 20 == 0) * 9.0, f64::from(n * 7919 % 101) / 50.0);
+            format!("{},{}\n", far + jitter, f64::from(n * 104_729 % 97) / 48.0 - far)
+        })
+        .collect();
+    std::fs::write(&data, format!("a,b\n{}", rows.concat())).unwrap();
+    stdout(&["fit", "--data", &data, "--out", &run, "--device", "cpu", "--set", "clusters=2"]);
+    let saved = std::fs::read_to_string(dir.path().join("run/model.json")).unwrap();
+    assert!(saved.contains("\"weighted\": true"), "{saved}");
+    stdout(&["export", &run, "--out", &at("export"), "--precision", "f32"]);
+    let labels = stdout(&["predict", &at("export/model.onnx"), "--data", &data]);
+    let mut reader = csv::Reader::from_reader(labels.as_bytes());
+    let clusters: Vec<String> = reader.records().map(|row| row.unwrap()[1].to_owned()).collect();
+    assert!(clusters.iter().enumerate().all(|(n, c)| (*c == clusters[0]) == (n % 20 == 0)));
 }
 
 #[test]
@@ -428,9 +468,20 @@ fn gmm_prints_what_users_of_mixtures_expect() {
 
 #[test]
 fn every_verb_has_an_example() {
-    for verb in
-        ["fit", "export", "eval", "explain", "quality", "report", "predict", "gmm", "demo", "benchmark", "throughput"]
-    {
+    for verb in [
+        "fit",
+        "calibrate",
+        "export",
+        "eval",
+        "explain",
+        "quality",
+        "report",
+        "predict",
+        "gmm",
+        "demo",
+        "benchmark",
+        "throughput",
+    ] {
         assert!(stdout(&[verb, "--help"]).contains("Example:\n  trainer "), "{verb}");
     }
     assert!(stdout(&["completions", "bash"]).contains("trainer"));

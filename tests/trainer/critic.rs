@@ -72,10 +72,10 @@ fn check(training: &Frames, held_out: &Frames) {
 
     assert!(difference(&burn, &by_tract(&fitted, &critic, held_out, Precision::F32)) < F32);
     assert!(difference(&burn, &by_tract(&fitted, &critic, held_out, Precision::F16)) < F16_WEIGHTS);
-    let image = encode_flash(&fitted, Some(&critic)).unwrap();
+    let image = encode_flash(&fitted.with_latent_novelty(), Some(&critic)).unwrap();
     assert!(difference(&burn, &native(&image, held_out).unwrap()) < F16_WEIGHTS);
     // Without it the image is the one it was.
-    let plain = encode_flash(&fitted, None).unwrap();
+    let plain = encode_flash(&fitted.with_latent_novelty(), None).unwrap();
     let (bytes, plain) = (Buffer::copy_of(&image), Buffer::copy_of(&plain));
     let (with, without) = (FlashModel::new(&bytes).unwrap(), FlashModel::new(&plain).unwrap());
     assert_eq!(with.layers().len(), without.layers().len());

@@ -372,6 +372,30 @@ fn e12_mean_cluster_kl_is_information_plus_imbalance() {
     close(&mean_kl, &[information + imbalance], 1e-5);
 }
 
+/// Where p(c) is learned, term 3 is the divergence from it, and log K p(c) in the exponents changes no total.
+#[test]
+fn learned_weights_are_part_of_term_3_alone() {
+    let case = case(12);
+    let p: Vec<f32> = (1..=K).map(|c| 2.0 * c as f32 / (K * (K + 1)) as f32).collect();
+    let log_weights = matrix(&p.iter().map(|p| (p * K as f32).ln()).collect::<Vec<_>>(), K);
+    // Any numbers will do for what clusters give.
+    let log_q = matrix(&case.log_q, K);
+    let alignment = matrix(&case.log_likelihood, K) * 0.5;
+    let terms = |alignment: Tensor<2>| {
+        Terms::new(log_q.clone(), matrix(&case.log_likelihood, K), alignment, matrix(&case.log_var_z, D))
+    };
+    let plain = terms(alignment.clone());
+    let counted = terms(alignment + log_weights.clone());
+    let told = counted.clone().with_weights(log_q.clone(), log_weights);
+    close(&host(told.alignment.clone()), &host(plain.alignment), 1e-5);
+    close(&host(told.total()), &host(counted.total()), 1e-5);
+    for (row, found) in case.log_q.chunks(K).zip(host(told.cluster_kl)) {
+        let divergence: f64 =
+            row.iter().zip(&p).map(|(&l, &p)| f64::from(l).exp() * (f64::from(l) - f64::from(p).ln())).sum();
+        close(&[found], &[divergence], 1e-5);
+    }
+}
+
 #[test]
 fn views_that_agree_on_balanced_clusters_share_log_k() {
     let sure: Vec<f32> = (0..K * K).map(|i| if i % K == i / K { 0.0 } else { -50.0 }).collect();

@@ -6,11 +6,12 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 use trainer::gmm::{
-    self, ConjugatePrior, Covariance, CovarianceType, Estimator, Fit, Mixture, Points, Settings, e_step, fit_from,
-    m_step,
+    self, ConjugatePrior, Covariance, CovarianceType, Criteria, Estimator, Fit, GmmError, Mixture, Points, Scale,
+    Settings, TableMixture, e_step, fit_from, m_step,
 };
 
-const KINDS: [CovarianceType; 3] = [CovarianceType::Full, CovarianceType::Diagonal, CovarianceType::Isotropic];
+const KINDS: [CovarianceType; 4] =
+    [CovarianceType::Full, CovarianceType::Tied, CovarianceType::Diagonal, CovarianceType::Isotropic];
 
 fn rng(seed: u64) -> ChaCha8Rng {
     ChaCha8Rng::seed_from_u64(seed)
@@ -159,12 +160,15 @@ fn no_neighbour_of_the_m_step_is_better() {
                 let shift = change() * 0.2;
                 other.weights = vec![best.weights[0] + shift, best.weights[1] - shift];
                 other.means.iter_mut().for_each(|m| *m += change());
+                let (a, b, c) = (change(), change(), change());
+                let common = DMatrix::from_row_slice(2, 2, &[a, b, b, c]);
                 for covariance in &mut other.covariances {
                     match covariance {
                         Covariance::Full(m) => {
                             let (a, b, c) = (change(), change(), change());
                             *m += DMatrix::from_row_slice(2, 2, &[a, b, b, c]);
                         }
+                        Covariance::Tied(m) => *m += &common,
                         Covariance::Diagonal(v) => v.iter_mut().for_each(|v| *v *= 1.0 + change()),
                         Covariance::Isotropic(v) => *v *= 1.0 + change(),
                     }
@@ -210,6 +214,8 @@ fn map_updates_are_the_closed_forms() {
     let (n, d) = (12.0, 2.0);
     for kind in KINDS {
         let found = m_step(points, &r, 2, kind, &Estimator::Map(prior.clone()));
+        // S₀ + Σ_k (S_k + h δδᵀ), off the diagonal, over N + ν₀ + D + 1 + K.
+        let mut tied = prior.scale[(0, 1)] / (n + 5.0 + d + 1.0 + 2.0);
         for k in 0..2 {
             let weight = |i: usize| r[i * 2 + k];
             let count: f64 = (0..12).map(weight).sum();
@@ -224,7 +230,9 @@ fn map_updates_are_the_closed_forms() {
             for ((centre, m0), found) in centre.iter().zip(&prior.mean).zip(found.mean(k)) {
                 assert!((found - (count * centre + 0.5 * m0) / (count + 0.5)).abs() < 1e-12);
             }
+            tied += (scatter(0, 1) + h * delta[0] * delta[1]) / (n + 5.0 + d + 1.0 + 2.0);
             let expected = match kind {
+                CovarianceType::Tied => continue,
                 CovarianceType::Full => {
                     (prior.scale[(0, 1)] + scatter(0, 1) + h * delta[0] * delta[1]) / (count + 5.0 + d + 2.0)
                 }
@@ -238,11 +246,14 @@ fn map_updates_are_the_closed_forms() {
                 }
             };
             let value = match &found.covariances[k] {
-                Covariance::Full(m) => m[(0, 1)],
+                Covariance::Full(m) | Covariance::Tied(m) => m[(0, 1)],
                 Covariance::Diagonal(v) => v[0],
                 Covariance::Isotropic(v) => *v,
             };
             assert!((value - expected).abs() < 1e-12, "{kind:?}: {value} {expected}");
+        }
+        if kind == CovarianceType::Tied {
+            assert!(found.covariances.iter().all(|c| (c.to_rows(2)[0][1] - tied).abs() < 1e-12), "{found:?} {tied}");
         }
     }
 }
@@ -414,5 +425,173 @@ fn proportional_covariances_have_one_shape_and_a_size_each() {
         }
         let at_other = expected_objective(points, r, &other, &estimator);
         assert!(at_other <= at_best + 1.0, "{at_other} > {at_best}");
+    }
+}
+
+/// Largest difference of two mixtures in weights, means and covariances.
+fn apart(a: &Mixture, b: &Mixture) -> f64 {
+    let numbers = |m: &Mixture| -> Vec<f64> {
+        let rows = m.covariances.iter().flat_map(|c| c.to_rows(m.dim())).flatten();
+        m.weights.iter().chain(&m.means).copied().chain(rows).collect()
+    };
+    numbers(a).iter().zip(numbers(b)).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
+}
+
+#[test]
+fn a_whole_weight_is_as_many_rows() {
+    let values = blobs(&[[0.0, 0.0], [4.0, 3.0]], 30, 12);
+    let n = values.len() / 2;
+    let weights: Vec<f64> = (0..n).map(|i| (i % 4) as f64).collect();
+    let repeat = |rows: &[f64]| -> Vec<f64> {
+        rows.chunks(2).zip(&weights).flat_map(|(row, w)| row.repeat(*w as usize)).collect()
+    };
+    let repeated = repeat(&values);
+    let (weighted, repeated) =
+        (Points::new(&values, 2).unwrap().weighted(&weights).unwrap(), Points::new(&repeated, 2).unwrap());
+    assert_eq!(weighted.total_weight(), repeated.len() as f64);
+    let start = random_responsibilities(n, 2, 13);
+    for kind in KINDS {
+        for (ours, theirs) in estimators(weighted, 2).into_iter().zip(estimators(repeated, 2)) {
+            let a = fit_from(weighted, &start, &settings(2, kind, ours)).unwrap();
+            let b = fit_from(repeated, &repeat(&start), &settings(2, kind, theirs)).unwrap();
+            assert!(apart(&a.mixture, &b.mixture) < 1e-9, "{kind:?}: {:?} {:?}", a.mixture, b.mixture);
+            assert_eq!(a.objective.len(), b.objective.len());
+            let (found, expected) = (a.expectation.log_likelihood, b.expectation.log_likelihood);
+            assert!((found - expected).abs() < 1e-9 * expected.abs(), "{kind:?}: {found} {expected}");
+            let bic = |points, fit: &Fit| Criteria::new(points, &fit.mixture, fit.expectation.log_likelihood).bic;
+            assert!((bic(weighted, &a) - bic(repeated, &b)).abs() < 1e-6);
+        }
+    }
+    // From starts of their own, of which the draws differ: the best is the same.
+    let inertia = |points| {
+        let of = |seed| gmm::inertia(points, &gmm::kmeans(points, 2, &mut rng(seed)));
+        (0..8).map(of).fold(f64::INFINITY, f64::min)
+    };
+    assert!((inertia(weighted) / inertia(repeated) - 1.0).abs() < 1e-9);
+    let best = |points| {
+        let settings = settings(2, CovarianceType::Full, Estimator::Mle { reg_covar: 1e-6 });
+        gmm::fit(points, &settings, rng).unwrap().best()
+    };
+    assert!((best(weighted) - best(repeated)).abs() < 1e-5 * best(repeated).abs());
+}
+
+#[test]
+fn starts_are_drawn_by_weight() {
+    let (values, weights) = ([0.0, 1.0, 5.0], [3.0, 1.0, 0.0]);
+    let points = Points::new(&values, 1).unwrap().weighted(&weights).unwrap();
+    let first = |seed| gmm::kmeans_plus_plus(points, 1, &mut rng(seed))[0];
+    let share = (0..4000).filter(|seed| first(*seed) == 0.0).count() as f64 / 4000.0;
+    // Four standard errors.
+    assert!((share - 0.75).abs() < 4.0 * (0.75f64 * 0.25 / 4000.0).sqrt(), "{share}");
+    // What has no weight is no start, no mean and no different row.
+    for seed in 0..50 {
+        let mut centres = gmm::kmeans(points, 2, &mut rng(seed));
+        centres.sort_by(f64::total_cmp);
+        assert_eq!(centres, [0.0, 1.0]);
+    }
+    assert_eq!((points.distinct(9), points.distinct(1)), (2, 1));
+    assert_eq!(Points::new(&[0.0, -0.0, 1.0], 1).unwrap().distinct(3), 2);
+    for wrong in [&[1.0, 1.0][..], &[0.0; 3], &[1.0, -1.0, 1.0], &[1.0, f64::NAN, 1.0]] {
+        let refused = Points::new(&values, 1).unwrap().weighted(wrong);
+        assert!(matches!(refused, Err(GmmError::Weight { .. } | GmmError::Weights { .. })), "{wrong:?}");
+    }
+}
+
+#[test]
+fn a_tied_covariance_is_counted_once() {
+    let values = blobs(&[[0.0, 0.0], [9.0, 3.0], [-9.0, 2.0]], 50, 14);
+    let points = Points::new(&values, 2).unwrap();
+    for (kind, parameters) in
+        KINDS.into_iter().zip([3 * 2 + 3 * 3 + 2, 3 * 2 + 3 + 2, 3 * 2 + 3 * 2 + 2, 3 * 2 + 3 + 2])
+    {
+        let fit = gmm::fit(points, &settings(3, kind, Estimator::Mle { reg_covar: 0.0 }), rng).unwrap();
+        assert_eq!(fit.mixture.free_parameters(), parameters, "{kind:?}");
+        let one = fit.mixture.covariances[0].to_rows(2);
+        let same = fit.mixture.covariances.iter().all(|c| c.to_rows(2) == one);
+        assert_eq!(same, kind == CovarianceType::Tied, "{kind:?}");
+    }
+}
+
+/// Time stamps, and counts with an offset: differences of neighbouring values of f64 there are 2e-7 and 1e-8.
+#[test]
+fn an_offset_and_a_unit_cost_no_digit() {
+    let plain = blobs(&[[0.0, 0.0], [6.0, 3.0], [-7.0, 2.0]], 60, 15);
+    let (offsets, units) = ([1.7e9, 1e8], [1e-3, 1.0]);
+    let far: Vec<f64> = plain.iter().enumerate().map(|(i, v)| offsets[i % 2] + units[i % 2] * v).collect();
+    // The same rows without the offset; the difference is exact.
+    let near: Vec<f64> = far.iter().enumerate().map(|(i, v)| (v - offsets[i % 2]) / units[i % 2]).collect();
+    let of = |values: &[f64], kind| {
+        let points = Points::new(values, 2).unwrap();
+        let scale = Scale::of(points, kind);
+        let scaled = scale.apply(points);
+        let fit =
+            gmm::fit(points.with_values(&scaled).unwrap(), &settings(3, kind, Estimator::Mle { reg_covar: 1e-6 }), rng);
+        TableMixture { columns: None, covariance: kind, scale, mixture: fit.unwrap().mixture }
+    };
+    for kind in KINDS {
+        let (far_fit, near_fit) = (of(&far, kind), of(&near, kind));
+        // Isotropic covariances know one unit, so there the columns must have one.
+        if kind == CovarianceType::Isotropic {
+            assert_eq!(near_fit.scale.deviation[0], near_fit.scale.deviation[1]);
+            continue;
+        }
+        let seen = far_fit.e_step(Points::new(&far, 2).unwrap()).unwrap();
+        let expected = near_fit.e_step(Points::new(&near, 2).unwrap()).unwrap();
+        let volume = plain.len() as f64 / 2.0 * units[0].ln();
+        let difference = seen.log_likelihood + volume - expected.log_likelihood;
+        assert!(difference.abs() < 1e-6, "{kind:?}: {difference}");
+        let mut found = far_fit.in_units_of_data();
+        for (i, mean) in found.means.iter_mut().enumerate() {
+            *mean = (*mean - offsets[i % 2]) / units[i % 2];
+        }
+        found.covariances.iter_mut().for_each(|c| *c = c.stretched(&[1.0 / units[0], 1.0 / units[1]]));
+        // The last bit of a mean of 1.7e9 is a part in 4,000 of its unit.
+        assert!(apart(&found, &near_fit.in_units_of_data()) < 1e-3, "{kind:?}: {found:?}");
+        // Means of scaled rows lie where the shift was rounded to.
+        assert!(apart(&far_fit.mixture, &near_fit.mixture) < 0.02, "{kind:?}");
+    }
+    // A constant column keeps its unit, and squares of columns far from 1 do not leave the range of f64.
+    let values = [7.0, 1e-200, 1e200, 7.0, 3e-200, 3e200];
+    let scale = Scale::of(Points::new(&values, 3).unwrap(), CovarianceType::Full);
+    assert_eq!((scale.shift[0], scale.deviation[0]), (7.0, 1.0));
+    assert!((scale.shift[1] / 2e-200 - 1.0).abs() < 0.01 && (scale.shift[2] / 2e200 - 1.0).abs() < 0.01);
+    assert!((scale.deviation[1] / 1e-200 - 1.0).abs() < 1e-12 && (scale.deviation[2] / 1e200 - 1.0).abs() < 1e-12);
+}
+
+#[test]
+fn a_saved_mixture_says_what_it_said_and_a_damaged_one_is_refused() {
+    let values: Vec<f64> = blobs(&[[0.0, 0.0], [6.0, 3.0]], 40, 16).iter().map(|v| 1.7e9 + 1e-3 * v).collect();
+    let points = Points::new(&values, 2).unwrap();
+    for covariance in KINDS {
+        let scale = Scale::of(points, covariance);
+        let scaled = scale.apply(points);
+        let scaled = points.with_values(&scaled).unwrap();
+        let fit = gmm::fit(scaled, &settings(2, covariance, Estimator::Mle { reg_covar: 1e-6 }), rng).unwrap();
+        let columns = Some(vec!["x".to_owned(), "y".to_owned()]);
+        let table = TableMixture { columns, covariance, scale, mixture: fit.mixture };
+        let text = serde_json::to_string(&table).unwrap();
+        let read: TableMixture = serde_json::from_str(&text).unwrap();
+        assert_eq!(read.scale.shift, table.scale.shift);
+        assert_eq!((&read.columns, read.covariance), (&table.columns, covariance));
+        assert_eq!(read.mixture.free_parameters(), table.mixture.free_parameters());
+        let (found, expected) = (read.e_step(points).unwrap(), table.e_step(points).unwrap());
+        for (a, b) in found.log_densities.iter().zip(&expected.log_densities) {
+            assert!((a - b).abs() < 1e-9, "{a} {b}");
+        }
+        assert!(matches!(
+            read.e_step(Points::new(&values, 4).unwrap()),
+            Err(GmmError::Columns { columns: 4, expected: 2 })
+        ));
+
+        let broken = |change: &dyn Fn(&mut serde_json::Value)| {
+            let mut value: serde_json::Value = serde_json::from_str(&text).unwrap();
+            change(&mut value);
+            serde_json::from_value::<TableMixture>(value).unwrap_err().to_string()
+        };
+        assert!(broken(&|v| v["version"] = 9.into()).contains("version 9, expected 1"));
+        assert!(broken(&|v| v["weights"][0] = (-0.1).into()).contains("out of its range"));
+        assert!(broken(&|v| v["scale"]["deviation"][1] = 0.0.into()).contains("out of its range"));
+        assert!(broken(&|v| v["means"] = serde_json::json!([[1.0], [2.0]])).contains("sizes do not fit"));
+        assert!(broken(&|v| v["covariances"][0][0][0] = (-1.0).into()).contains("not positive definite"));
     }
 }

@@ -11,6 +11,7 @@ use std::sync::LazyLock;
 
 use html5gum::{Token, Tokenizer};
 use tempfile::TempDir;
+use trainer::compare::{Comparison, Row};
 
 /// The most that a report may be.
 const MOST_BYTES: usize = 5_000_000;
@@ -144,7 +145,17 @@ fn reports_are_well_formed_and_hold_all_they_show() {
         let addresses: Vec<&str> = elements.iter().filter_map(|e| e.attributes.get("id")).map(String::as_str).collect();
         let links = elements.iter().filter_map(|e| e.attributes.get("href"));
         links.for_each(|link| assert!(addresses.contains(&&link[1..]), "{name}: {link}"));
-        for id in ["explanations", "training", "clusters", "confusion", "changes", "latent", "calibration", "about"] {
+        for id in [
+            "explanations",
+            "training",
+            "clusters",
+            "confusion",
+            "comparison",
+            "changes",
+            "latent",
+            "calibration",
+            "about",
+        ] {
             assert!(addresses.contains(&id), "{name}: {id}");
         }
     }
@@ -182,6 +193,80 @@ fn frames_that_are_no_images_are_drawn_and_what_is_missing_is_said() {
     }
     // A folder may be called anything.
     assert!(features.contains("features &lt;b&gt;&amp;&quot;") && !features.contains("features <b>"));
+}
+
+/// The text between tags, a cell or caption after another.
+fn cells(text: &str) -> Vec<String> {
+    let word = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    let strings = Tokenizer::new(text).filter_map(|token| match token.unwrap() {
+        Token::String(text) => Some(word(&text)),
+        _ => None,
+    });
+    strings.collect()
+}
+
+#[test]
+fn the_run_stands_beside_plain_methods_with_the_figures_of_compare() {
+    let section = |text: &str| {
+        let start = text.find("<section id=\"comparison\">").unwrap();
+        text[start..start + text[start..].find("</section>").unwrap()].to_owned()
+    };
+    for (text, run, data, columns) in [
+        (&REPORTS.features, "features <b>&\"", "features.csv", ["agreement", "stability", "ACC"].as_slice()),
+        (&REPORTS.window, "windows", "windows.npy", &["agreement", "stability"]),
+    ] {
+        let at = |name: &str| REPORTS.dir.path().join(name).display().to_string();
+        let compare = ["compare", &at(run), "--data", &at(data), "--json"];
+        let output = Command::new(env!("CARGO_BIN_EXE_trainer")).args(compare).output().unwrap();
+        let compared: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let section = section(text);
+        let cells = cells(&section);
+        let mut expected = ["method", "on"].map(str::to_owned).to_vec();
+        expected.extend(columns.iter().map(|column| (*column).to_owned()));
+        let rows = compared["rows"].as_array().unwrap();
+        assert!(rows.len() > 3 && compared["frames"] == 200, "{compared}");
+        for row in rows {
+            let number = |name: &str| row[name].as_f64().map_or("\u{2013}".to_owned(), |value| format!("{value:.3}"));
+            expected.extend([row["method"].as_str().unwrap().to_owned(), row["values"].as_str().unwrap().to_owned()]);
+            expected.extend(["agreement", "stability", "acc"][..columns.len()].iter().map(|name| number(name)));
+        }
+        let first = cells.iter().position(|cell| cell == "method").unwrap();
+        assert_eq!(cells[first..first + expected.len()], expected);
+        // Best without labels, and the fair reading.
+        assert!(section.contains("Without labels the best plain method is") && section.contains("may be chance"));
+        assert_eq!(section.contains("Against the labels, which chose nothing"), columns.contains(&"ACC"), "{section}");
+        assert_eq!(section.matches("scope=\"row\"").count(), rows.len());
+        assert_eq!(section.matches("scope=\"col\"").count(), 2 + columns.len());
+        assert!(section.contains("role=\"region\" aria-label=\"The run beside plain methods\""));
+    }
+}
+
+#[test]
+fn a_comparison_is_read_by_what_is_stable_and_what_agrees() {
+    let row = |method, agreement, stability, acc| Row { method, values: "raw".to_owned(), agreement, stability, acc };
+    let of = |figures: [(f64, f64); 2], acc: Option<[f64; 3]>| {
+        let acc = |at: usize| acc.map(|acc| acc[at]);
+        let [(a, b), (c, d)] = figures;
+        let rows = vec![
+            row("run", 1.0, None, acc(0)),
+            row("k-means", a, Some(b), acc(1)),
+            row("mixture, full", c, Some(d), acc(2)),
+        ];
+        Comparison { frames: 100, rows, left_out: Vec::new() }.reading()
+    };
+    let alike = of([(0.3, 0.5), (0.95, 0.4)], None);
+    assert!(alike.contains("best plain method is k-means (raw), the most stable: 0.500"), "{alike}");
+    assert!(alike.contains("as mixture, full (raw) does (agreement 0.950)"), "{alike}");
+    let other = of([(0.3, 0.5), (0.2, 0.8)], None);
+    assert!(
+        other.contains("mixture, full (raw), the most stable: 0.800") && other.contains("both are there"),
+        "{other}"
+    );
+    let worth = of([(0.3, 0.5), (0.2, 0.4)], Some([0.9, 0.4, 0.6]));
+    assert!(worth.contains("not to be had without it") && !other.contains("labels, which"), "{worth}");
+    assert!(worth.ends_with("the run has ACC 0.900, the best plain method 0.600."), "{worth}");
+    let alone = Comparison { frames: 3, rows: vec![row("run", 1.0, None, None)], left_out: Vec::new() };
+    assert!(alone.reading().starts_with("No plain method can be fitted"));
 }
 
 #[test]

@@ -3,10 +3,14 @@
 //! Without labels two figures tell. **Agreement**: how alike a method and the run cut the frames; near 1 the run has found
 //! nothing that the plain method does not. **Stability**: how alike the method cuts all frames when it is fitted to one
 //! half of them and to the other; low is an accident of the sample. With labels there is the accuracy too.
+//!
+//! Neither figure names a winner by itself, so [`Comparison::reading`] says what they come to together. Its two bounds are
+//! what the words mean, and no data set has set them.
 
 use burn::tensor::Device;
 use nalgebra::{DMatrix, SymmetricEigen};
 use rand::seq::SliceRandom;
+use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::data::Frames;
@@ -20,7 +24,7 @@ use crate::ranking::argmax;
 use crate::rng::{Purpose, stream};
 
 /// Most frames that take part, drawn at random.
-pub const MOST_FRAMES: usize = 10_000;
+pub const MOST_FRAMES: usize = 2_000;
 /// Most values of a frame that take part as they are; more give way to their principal components.
 const MOST_VALUES: usize = 50;
 /// Most values of a frame whose principal components are found; of more k-means alone is fitted, to all of them.
@@ -29,6 +33,10 @@ const MOST_FOR_COMPONENTS: usize = 1024;
 const HELD: f64 = 0.9;
 /// Starts of each method.
 const STARTS: usize = 10;
+/// Agreement from which on two methods cut the frames alike.
+const ALIKE: f64 = 0.9;
+/// Stability from which on a method finds its clusters again; what the mixture on the values needs to be the model.
+const FOUND_AGAIN: f64 = 0.75;
 /// What is added to variances, as a share of their mean.
 const REG_COVAR: f64 = 1e-3;
 
@@ -50,13 +58,56 @@ pub struct Row {
 /// A run and what it is set beside.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Comparison {
+    /// Number of frames that took part.
+    pub frames: usize,
     /// The run, then the plain methods.
     pub rows: Vec<Row>,
     /// Methods that could not be fitted, and why, in words.
     pub left_out: Vec<String>,
 }
 
-/// The run, then plain methods with as many clusters, on at most 10,000 of `frames`.
+impl Comparison {
+    /// What the figures come to, in words: which plain method is best without labels, and whether the run is worth more.
+    pub fn reading(&self) -> String {
+        let plain = || self.rows.iter().filter(|row| row.stability.is_some());
+        let by = |figure: fn(&Row) -> Option<f64>| {
+            plain().filter(|row| figure(row).is_some()).reduce(|a, b| if figure(b) > figure(a) { b } else { a })
+        };
+        let Some((steady, stability)) = by(|row| row.stability).and_then(|row| Some((row, row.stability?))) else {
+            return "No plain method can be fitted to these frames, so nothing says what the run adds.".to_owned();
+        };
+        let name = |row: &Row| format!("{} ({})", row.method, row.values);
+        let nearest = by(|row| Some(row.agreement)).unwrap_or(steady);
+        let mut text =
+            format!("Without labels the best plain method is {}, the most stable: {stability:.3}. ", name(steady));
+        text += &match (nearest.agreement >= ALIKE, stability >= FOUND_AGAIN) {
+            (true, _) => format!(
+                "The run cuts the frames as {} does (agreement {:.3}), so for the clusters alone the plain method will do; \
+                 the run is worth its confidence, novelty and maps.",
+                name(nearest),
+                nearest.agreement
+            ),
+            (false, true) => format!(
+                "It finds its clusters again in other frames, and they are not the run's (agreement {:.3}): both are \
+                 there, and which is wanted the prototypes must say.",
+                steady.agreement
+            ),
+            (false, false) => format!(
+                "No plain method finds its clusters again in other frames, and none cuts them as the run does (agreement \
+                 {:.3} at most): what the run finds is not to be had without it.",
+                nearest.agreement
+            ),
+        };
+        if let (Some(run), Some(acc)) = (self.rows[0].acc, by(|row| row.acc).and_then(|row| row.acc)) {
+            text += &format!(
+                " Against the labels, which chose nothing, the run has ACC {run:.3}, the best plain method {acc:.3}."
+            );
+        }
+        text
+    }
+}
+
+/// The run, then plain methods with as many clusters, on at most 2,000 of `frames`.
 ///
 /// # Errors
 /// [`crate::Error::Data`] if the frames have another shape than the model takes.
@@ -102,7 +153,7 @@ pub fn compare(fitted: &Fitted, frames: &Frames, device: &Device) -> Result<Comp
             });
         }
     }
-    Ok(Comparison { rows, left_out })
+    Ok(Comparison { frames: frames.len(), rows, left_out })
 }
 
 /// The values as they are, and where that is another thing to the methods, standardised by kind of frame.
@@ -130,6 +181,7 @@ impl Method {
         match self {
             Self::KMeans => "k-means",
             Self::Mixture(CovarianceType::Full) => "mixture, full",
+            Self::Mixture(CovarianceType::Tied) => "mixture, tied",
             Self::Mixture(CovarianceType::Diagonal) => "mixture, diagonal",
             Self::Mixture(CovarianceType::Isotropic) => "mixture, isotropic",
         }
@@ -183,8 +235,12 @@ impl Space {
         let rng = |start: u64| stream(seed, Purpose::Compare, (index + 1) << 32 | start);
         match method {
             Method::KMeans => {
-                let starts = (0..STARTS as u64).map(|start| gmm::kmeans(points, k, &mut rng(start)));
-                let best = starts.min_by(|a, b| gmm::inertia(points, a).total_cmp(&gmm::inertia(points, b)))?;
+                let start = |start: u64| {
+                    let centres = gmm::kmeans(points, k, &mut rng(start));
+                    (gmm::inertia(points, &centres), centres)
+                };
+                let starts: Vec<(f64, Vec<f64>)> = (0..STARTS as u64).into_par_iter().map(start).collect();
+                let (_, best) = starts.into_iter().min_by(|a, b| a.0.total_cmp(&b.0))?;
                 Some(gmm::assign(all, &best))
             }
             Method::Mixture(covariance) => {

@@ -178,8 +178,9 @@ impl From<GmmError> for Error {
     /// Names the setting that asks for what EM cannot do.
     fn from(error: GmmError) -> Self {
         let (key, mend) = match error {
-            GmmError::Rows { .. } | GmmError::NotFinite { .. } => ("gmm", ""),
-            GmmError::FewPoints { .. } => ("components", ""),
+            GmmError::Rows { .. } | GmmError::NotFinite { .. } | GmmError::Columns { .. } => ("gmm", ""),
+            GmmError::Weight { .. } | GmmError::Weights { .. } => ("weight", ""),
+            GmmError::FewPoints { .. } | GmmError::FewDistinct { .. } => ("components", ""),
             GmmError::Singular => ("estimator", ": use fewer components, --estimator map, or a larger reg_covar"),
         };
         Self::Config { key: key.into(), problem: format!("{error}{mend}"), source: Some(Box::new(error)) }

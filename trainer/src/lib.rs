@@ -8,6 +8,7 @@
 
 pub mod frame;
 pub mod gmm;
+pub mod matching;
 pub mod ranking;
 pub mod rng;
 pub mod stage;
@@ -39,6 +40,7 @@ pub mod run;
 pub mod export;
 
 pub mod compare;
+
 pub mod quality;
 pub mod report;
 

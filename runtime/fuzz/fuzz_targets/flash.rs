@@ -4,8 +4,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use runtime::flash::{Buffer, CriticNetwork, FlashModel, repair};
-use runtime::native::{Batch, Critic, Engine, critic_scratch_len, scratch_len};
+use runtime::flash::{Buffer, CriticNetwork, DecoderModel, FlashModel, repair};
+use runtime::native::{Batch, Critic, DecoderEngine, Engine, critic_scratch_len, decoder_scratch_len, scratch_len};
 
 /// Larger models only take longer.
 const MOST_VALUES: usize = 1 << 16;
@@ -18,6 +18,7 @@ fuzz_target!(|bytes: &[u8]| {
 });
 
 fn look(bytes: &[u8]) {
+    look_with_decoder(bytes);
     let Ok(model) = FlashModel::new(bytes) else { return };
     let needed = scratch_len(&model);
     if needed > MOST_VALUES {
@@ -37,4 +38,18 @@ fn look(bytes: &[u8]) {
     }
     let _ = engine.self_test();
     let _ = Batch::from(&engine).assign(&vec![0.25; 3 * length]);
+}
+
+fn look_with_decoder(bytes: &[u8]) {
+    let Ok(model) = DecoderModel::new(bytes) else { return };
+    let (needed, length) = (decoder_scratch_len(&model), model.shape().len());
+    if needed > MOST_VALUES {
+        return;
+    }
+    let mut scratch = vec![0.0; needed];
+    let Ok(mut engine) = DecoderEngine::new(model, &mut scratch) else { panic!("enough scratch memory was refused") };
+    for value in [0.0, 0.5, -3.0, f32::MAX] {
+        let _ = engine.assign(&vec![value; length]);
+    }
+    let _ = engine.self_test();
 }

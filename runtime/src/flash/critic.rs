@@ -1,7 +1,8 @@
 //! The section of the critic, read only by who explains: [`super::FlashModel`] checks its checksum and leaves it alone.
 
 use super::error::Part;
-use super::read::{finite, read_u32};
+use super::read::read_u32;
+use super::rest::Rest;
 use super::{CRITIC_HEADER, FIXED_SECTIONS, FlashError, FlashModel};
 use crate::FrameShape;
 use crate::layer::{Dense, Layout, MAX_UNITS, padded};
@@ -106,48 +107,28 @@ fn read<'a>(bytes: &'a [u8], part: Part, shape: FrameShape, latent: usize) -> Re
         return Err(FlashError::NotFinite(part));
     }
     let grid = shape.channels * shape.height.div_ceil(factor) * shape.width.div_ceil(factor);
-    let mut rest = Rest { bytes: rest, part };
+    let mut rest = Rest { bytes: rest, part, wrong: WRONG };
     let bias = rest.floats(shape.len())?;
     let local = rest.floats(shape.channels * side * side)?;
-    let dense =
-        [rest.dense([latent, hidden], true)?, rest.dense([hidden, units], true)?, rest.dense([units, grid], false)?];
+    let dense = [
+        dense(&mut rest, [latent, hidden], true)?,
+        dense(&mut rest, [hidden, units], true)?,
+        dense(&mut rest, [units, grid], false)?,
+    ];
     if !rest.bytes.is_empty() {
         return Err(WRONG);
     }
     Ok(CriticNetwork { dense, bias, local, side, factor, bernoulli: bernoulli == 1, sharpness })
 }
 
-/// The part of the section that is not read yet.
-struct Rest<'a> {
-    bytes: &'a [u8],
-    part: Part,
-}
-
-impl<'a> Rest<'a> {
-    fn dense(&mut self, widths: [usize; 2], relu: bool) -> Result<Dense<'a>, FlashError> {
-        // Longer ones cannot be counted, and are no layer's.
-        if widths.iter().any(|width| *width > MAX_UNITS) {
-            return Err(WRONG);
-        }
-        let layout = Layout::for_outputs(widths[1]);
-        let bias = self.floats(padded(widths[1]))?;
-        let count = Dense::weight_count(widths, layout).and_then(|count| count.checked_mul(size_of::<u16>()));
-        let weights = bytemuck::try_cast_slice(self.take(count)?).map_err(|_| WRONG)?;
-        if !finite(&[], weights) {
-            return Err(FlashError::NotFinite(self.part));
-        }
-        Dense::new(widths, layout, relu, bias, weights).ok_or(WRONG)
+/// The next layer of these widths.
+fn dense<'a>(rest: &mut Rest<'a>, widths: [usize; 2], relu: bool) -> Result<Dense<'a>, FlashError> {
+    // Longer ones cannot be counted, and are no layer's.
+    if widths.iter().any(|width| *width > MAX_UNITS) {
+        return Err(WRONG);
     }
-
-    fn floats(&mut self, count: usize) -> Result<&'a [f32], FlashError> {
-        let bytes = self.take(count.checked_mul(size_of::<f32>()))?;
-        let values = bytemuck::try_cast_slice(bytes).map_err(|_| WRONG)?;
-        if finite(values, &[]) { Ok(values) } else { Err(FlashError::NotFinite(self.part)) }
-    }
-
-    fn take(&mut self, length: Option<usize>) -> Result<&'a [u8], FlashError> {
-        let (bytes, rest) = length.and_then(|length| self.bytes.split_at_checked(length)).ok_or(WRONG)?;
-        self.bytes = rest;
-        Ok(bytes)
-    }
+    let layout = Layout::for_outputs(widths[1]);
+    let bias = rest.floats(padded(widths[1]))?;
+    let weights = rest.weights(Dense::weight_count(widths, layout))?;
+    Dense::new(widths, layout, relu, bias, weights).ok_or(WRONG)
 }

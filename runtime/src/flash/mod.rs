@@ -3,18 +3,22 @@
 #[cfg(feature = "std")]
 mod buffer;
 mod critic;
+mod decoder;
 mod error;
 mod read;
+mod rest;
 #[cfg(feature = "std")]
 mod write;
 
 #[cfg(feature = "std")]
 pub use buffer::Buffer;
 pub use critic::CriticNetwork;
+pub(crate) use decoder::DecoderNetwork;
+pub use decoder::{DecoderModel, MAX_DECODER_LAYERS};
 pub use error::{FlashError, Part};
 pub use read::{FlashModel, Golden, MAX_LAYERS};
 #[cfg(feature = "std")]
-pub use write::{ConvSpec, CriticSpec, DenseSpec, ModelSpec, encode, repair};
+pub use write::{ConvSpec, CriticSpec, DecoderSpec, DenseSpec, ModelSpec, encode, repair};
 #[cfg(feature = "tract")]
 pub(crate) use write::{conv_weights, dense_weights};
 
@@ -33,6 +37,8 @@ const SECTION: usize = 16;
 const LAYER: usize = 32;
 /// Bytes of the header of the critic's section.
 const CRITIC_HEADER: usize = 64;
+/// Bytes of the header of the decoder's section.
+const DECODER_HEADER: usize = 64;
 /// Sections before those of the layers.
 const FIXED_SECTIONS: usize = 4;
 

@@ -2,6 +2,7 @@
 
 use heapless::Vec;
 
+use super::decoder::section_index;
 use super::error::Part;
 use super::{
     ALIGNMENT, FIXED_SECTIONS, FlashError, HEADER, LAYER, MAGIC, SECTION, VERSION, checksum, header_checksum, section,
@@ -13,6 +14,10 @@ use crate::{Calibration, FrameShape, Head, MAX_CLUSTERS};
 const OUT_OF_PLACE: FlashError = FlashError::Inconsistent("a section is not where it belongs");
 const WRONG_LENGTH: FlashError = FlashError::Inconsistent("a section has another length than its shape asks for");
 const WRONG_LAYER: FlashError = FlashError::Inconsistent("a layer does not fit its shape, or the layer before it");
+const NO_DECODER: FlashError =
+    FlashError::Inconsistent("it has no decoder; `trainer export --novelty decoder` gives one");
+#[cfg(feature = "std")]
+const HAS_DECODER: FlashError = FlashError::Inconsistent("it has a decoder, which flash::DecoderModel reads");
 const TOO_FEW_WEIGHTS: FlashError = FlashError::Inconsistent("a layer has too few weights");
 
 /// Most layers of a model.
@@ -71,18 +76,26 @@ impl<'a> FlashModel<'a> {
 
     /// [`FlashModel::new`] in place; after an error it is no model.
     pub(crate) fn init(&mut self, bytes: &'a [u8]) -> Result<(), FlashError> {
-        let file = File::new(bytes)?;
-        let header = Header::read(&file)?;
+        self.read(&File::<false>::new(bytes)?)
+    }
+
+    /// Fills the model in from a file whose checksums hold.
+    #[inline(always)]
+    pub(super) fn read<const DECODER: bool>(&mut self, file: &File<'a, DECODER>) -> Result<(), FlashError> {
+        let header = Header::read(file)?;
         let Header { shape, clusters: k, latent: d, .. } = header;
         // In place, as are the layers: both are large. K·D cannot overflow: K is at most 64, D at most 2²⁰.
-        let (mu_c, log_var_c) = split(file.floats(section::HEAD, k * d + k)?, k * d)?;
+        let weighted = file.section(section::HEAD)?.len() == (k * d + 2 * k) * size_of::<f32>();
+        let weights = if weighted { k } else { 0 };
+        let (mu_c, scales) = split(file.floats(section::HEAD, k * d + k + weights)?, k * d)?;
+        let (log_var_c, log_weights) = split(scales, k)?;
         self.head
-            .init(mu_c, log_var_c, header.calibration)
+            .init(mu_c, log_var_c, log_weights, header.calibration)
             .map_err(|_| FlashError::Inconsistent("the head does not fit its shape"))?;
         let scaling = file.scaling(header.scaled, shape.len())?;
         let golden = file.golden(shape.len(), k)?;
         let critic = file.critic()?;
-        read_layers(&mut self.layers, &file, shape, header.outputs())?;
+        read_layers(&mut self.layers, file, shape, header.outputs())?;
 
         self.checksum = file.word(word::CHECKSUM);
         self.shape = shape;
@@ -160,7 +173,7 @@ struct Header {
 }
 
 impl Header {
-    fn read(file: &File<'_>) -> Result<Self, FlashError> {
+    fn read<const DECODER: bool>(file: &File<'_, DECODER>) -> Result<Self, FlashError> {
         let number = |at| file.word(at) as usize;
         let shape =
             FrameShape { channels: number(word::CHANNELS), height: number(word::HEIGHT), width: number(word::WIDTH) };
@@ -198,9 +211,9 @@ impl Header {
 }
 
 /// The chain of layers from a frame to `last` outputs.
-fn read_layers<'a>(
+fn read_layers<'a, const DECODER: bool>(
     layers: &mut Vec<Layer<'a>, MAX_LAYERS>,
-    file: &File<'a>,
+    file: &File<'a, DECODER>,
     shape: FrameShape,
     last: usize,
 ) -> Result<(), FlashError> {
@@ -247,15 +260,16 @@ fn read_layers<'a>(
     }
 }
 
-/// Bytes whose header, checksums and paddings hold.
-struct File<'a> {
+/// Bytes whose header, checksums and paddings hold; with a decoder or without, so that a program that never runs one
+/// carries no code for it.
+pub(super) struct File<'a, const DECODER: bool> {
     bytes: &'a [u8],
     layers: usize,
     critic: bool,
 }
 
-impl<'a> File<'a> {
-    fn new(bytes: &'a [u8]) -> Result<Self, FlashError> {
+impl<'a, const DECODER: bool> File<'a, DECODER> {
+    pub(super) fn new(bytes: &'a [u8]) -> Result<Self, FlashError> {
         let short = |expected| FlashError::Short { expected, found: bytes.len() };
         if bytes.len() < HEADER {
             return Err(short(HEADER));
@@ -281,11 +295,19 @@ impl<'a> File<'a> {
         if !(1..=MAX_LAYERS).contains(&layers) {
             return Err(FlashError::Inconsistent("the number of layers is out of range"));
         }
-        let critic = stated(word::HEADS) >> 1;
-        if critic > 1 {
+        let (most, flags) = (if DECODER { 3 } else { 1 }, stated(word::HEADS) >> 1);
+        #[cfg(feature = "std")]
+        if !DECODER && matches!(flags, 2 | 3) {
+            return Err(HAS_DECODER);
+        }
+        if flags > most {
             return Err(FlashError::Inconsistent("shapes or flags in the header are out of range"));
         }
-        let sections = FIXED_SECTIONS + layers + critic;
+        if DECODER && flags & 2 == 0 {
+            return Err(NO_DECODER);
+        }
+        let critic = flags & 1;
+        let sections = FIXED_SECTIONS + layers + critic + usize::from(DECODER);
         let table = bytes.get(HEADER..HEADER + sections * SECTION).ok_or(short(HEADER + sections * SECTION))?;
         if header_checksum(bytes, table) != read_u32(bytes, word::CHECKSUM * 4) {
             return Err(FlashError::Damaged(Part::Header));
@@ -298,7 +320,7 @@ impl<'a> File<'a> {
     /// Every section begins where the one before it ends, up to padding, and is as its checksum says.
     fn check_sections(&self, table_end: usize) -> Result<(), FlashError> {
         let mut end = table_end;
-        for index in 0..FIXED_SECTIONS + self.layers + usize::from(self.critic) {
+        for index in 0..FIXED_SECTIONS + self.layers + usize::from(self.critic) + usize::from(DECODER) {
             let start = end.checked_next_multiple_of(ALIGNMENT).ok_or(OUT_OF_PLACE)?;
             let [offset, length, stated, reserved] = self.entry(index);
             let next = start.checked_add(length as usize).filter(|next| *next <= self.bytes.len());
@@ -334,7 +356,12 @@ impl<'a> File<'a> {
         core::array::from_fn(|i| read_u32(self.bytes, at + 4 * i))
     }
 
-    fn section(&self, index: usize) -> Result<&'a [u8], FlashError> {
+    /// The place of the decoder's section, where there is one.
+    pub(super) fn decoder_index(&self) -> usize {
+        section_index(self.layers, self.critic)
+    }
+
+    pub(super) fn section(&self, index: usize) -> Result<&'a [u8], FlashError> {
         let [offset, length, ..] = self.entry(index).map(|v| v as usize);
         // It is inside: `check_sections` has seen to that.
         self.bytes.get(offset..offset + length).ok_or(OUT_OF_PLACE)

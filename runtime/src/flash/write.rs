@@ -5,10 +5,11 @@ use std::vec::Vec;
 use half::f16;
 
 use super::{
-    ALIGNMENT, CRITIC_HEADER, FIXED_SECTIONS, HEADER, LAYER, MAGIC, SECTION, VERSION, checksum, header_checksum, word,
+    ALIGNMENT, CRITIC_HEADER, DECODER_HEADER, FIXED_SECTIONS, HEADER, LAYER, MAGIC, SECTION, VERSION, checksum,
+    header_checksum, word,
 };
 use crate::layer::{Conv, Dense, Layout, padded};
-use crate::{Calibration, FrameShape};
+use crate::{Calibration, Dispersion, FrameShape};
 
 /// A model in f32, to be encoded as a flash image.
 #[derive(Clone, Debug)]
@@ -30,6 +31,8 @@ pub struct ModelSpec {
     pub mu_c: Vec<f32>,
     /// The log-variances log σ_c² of the mixture `[K]`.
     pub log_var_c: Vec<f32>,
+    /// log K p(c) `[K]`, if p(c) is not 1/K.
+    pub log_weights: Option<Vec<f32>>,
     /// Novelty threshold and temperature.
     pub calibration: Calibration,
     /// The golden frame `[P]`, which the self-test assigns.
@@ -40,6 +43,18 @@ pub struct ModelSpec {
     pub golden_novelty: f32,
     /// The amortised critic, if there is one.
     pub critic: Option<CriticSpec>,
+    /// The decoder, if novelty counts what it says of a frame; threshold and golden novelty are then of that novelty.
+    pub decoder: Option<DecoderSpec>,
+}
+
+/// A decoder, as [`super::DecoderModel`] holds it.
+#[derive(Clone, Debug)]
+pub struct DecoderSpec {
+    /// Dense layers from z to the P outputs, at least two, each but the last with ReLU. The biases of the first are
+    /// `[K, outputs]`, a row a cluster.
+    pub dense: Vec<DenseSpec>,
+    /// What the outputs mean, and how much novelty counts them.
+    pub dispersion: Dispersion,
 }
 
 /// An amortised critic, as [`super::CriticNetwork`] computes it.
@@ -109,10 +124,27 @@ pub fn encode(spec: &ModelSpec) -> Vec<u8> {
     }
     let [shift, factor] = spec.scaling.clone().unwrap_or_default();
     let golden = [&spec.golden_frame[..], &spec.golden_log_responsibilities, &[spec.golden_novelty]].concat();
-    let head = [&spec.mu_c[..], &spec.log_var_c].concat();
+    let head = [&spec.mu_c[..], &spec.log_var_c, spec.log_weights.as_deref().unwrap_or_default()].concat();
     let fixed = [table, floats(&head), floats(&[shift, factor].concat()), floats(&golden)];
     let critic = spec.critic.as_ref().map(critic);
-    assemble(spec, fixed.into_iter().chain(sections).chain(critic).collect())
+    let decoder = spec.decoder.as_ref().map(decoder);
+    assemble(spec, fixed.into_iter().chain(sections).chain(critic).chain(decoder).collect())
+}
+
+/// The section of the decoder.
+fn decoder(spec: &DecoderSpec) -> Vec<u8> {
+    let Dispersion { bernoulli, noise, weight } = spec.dispersion;
+    let fixed = [spec.dense.len() as u32, u32::from(bernoulli), noise.to_bits(), weight.to_bits()];
+    let widths = spec.dense.iter().rev().skip(1).rev().map(|dense| dense.shape[1] as u32);
+    let mut bytes: Vec<u8> = fixed.into_iter().chain(widths).flat_map(u32::to_le_bytes).collect();
+    bytes.resize(DECODER_HEADER, 0);
+    for dense in &spec.dense {
+        for bias in dense.bias.chunks(dense.shape[1].max(1)) {
+            bytes.extend(section(bias, &[]));
+        }
+        bytes.extend(section(&[], &dense_weights(dense, None).1));
+    }
+    bytes
 }
 
 /// The section of the critic.
@@ -135,8 +167,8 @@ fn critic(spec: &CriticSpec) -> Vec<u8> {
 pub fn repair(bytes: &mut [u8]) {
     let word = |bytes: &[u8], at: usize| bytes.get(at..at + 4).and_then(|b| b.try_into().ok()).map(u32::from_le_bytes);
     let Some(layers) = word(bytes, word::LAYERS * 4) else { return };
-    let critic = word(bytes, word::HEADS * 4).unwrap_or_default() >> 1;
-    let sections = FIXED_SECTIONS.saturating_add(layers as usize).saturating_add(critic as usize);
+    let optional = (word(bytes, word::HEADS * 4).unwrap_or_default() >> 1).count_ones();
+    let sections = FIXED_SECTIONS.saturating_add(layers as usize).saturating_add(optional as usize);
     let Some(table_end) = sections.checked_mul(SECTION).and_then(|n| n.checked_add(HEADER)) else { return };
     if table_end > bytes.len() {
         return;
@@ -177,9 +209,9 @@ fn assemble(spec: &ModelSpec, sections: Vec<Vec<u8>>) -> Vec<u8> {
     words[word::CLUSTERS] = clusters as u32;
     words[word::LATENT] = (spec.mu_c.len() / clusters.max(1)) as u32;
     words[word::SCALED] = u32::from(spec.scaling.is_some());
-    let critic = u32::from(spec.critic.is_some());
-    words[word::HEADS] = u32::from(spec.learned_head) | critic << 1;
-    words[word::LAYERS] = (sections.len() - FIXED_SECTIONS) as u32 - critic;
+    let [critic, decoder] = [spec.critic.is_some(), spec.decoder.is_some()].map(u32::from);
+    words[word::HEADS] = u32::from(spec.learned_head) | critic << 1 | decoder << 2;
+    words[word::LAYERS] = (sections.len() - FIXED_SECTIONS) as u32 - critic - decoder;
     words[word::THRESHOLD] = spec.calibration.novelty_threshold.to_bits();
     words[word::TEMPERATURE] = spec.calibration.temperature.to_bits();
     words[word::LOG_VAR_MIN] = spec.log_var_range[0].to_bits();

@@ -6,8 +6,6 @@
 mod batch;
 mod exp;
 
-use core::f32::consts::PI;
-
 use heapless::Vec;
 
 #[cfg(feature = "std")]
@@ -15,6 +13,9 @@ pub(crate) use batch::Outputs;
 pub(crate) use exp::exp;
 
 use crate::{Assignment, FrameError, MAX_CLUSTERS};
+
+/// log 2π.
+const LOG_2PI: f32 = 1.837_877_1;
 
 /// Threshold and temperature, fitted to frames that training kept aside, so that an answer means what it says.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -49,7 +50,7 @@ core::cfg_select! {
     }
 }
 
-/// The latent mixture p(z|c) = N(μ_c, σ_c² I), p(c) = 1/K, whose means stay where the model lies.
+/// The latent mixture p(z|c) = N(μ_c, σ_c² I), p(c) = 1/K unless it is learned, whose means stay where the model lies.
 ///
 /// ```
 /// use runtime::{Calibration, Head};
@@ -71,7 +72,7 @@ core::cfg_select! {
 pub struct Head<'a> {
     /// μ_c `[K,D]`.
     mu_c: Means<'a>,
-    /// Of every cluster 1 / σ_c², and -(D/2) log(2πσ_c²) + log K p(c), of which the latter is 0 as trained.
+    /// Of every cluster 1 / σ_c², and -(D/2) log(2πσ_c²) + log K p(c), of which the latter is 0 unless p(c) is learned.
     scales: Vec<[f32; 2], MAX_CLUSTERS>,
     novelty_threshold: f32,
     /// 1 / T, the inverse of the temperature.
@@ -100,8 +101,21 @@ impl<'a> Head<'a> {
     /// # Errors
     /// If the lengths do not fit, a value is not finite, or the temperature is not above 0.
     pub fn new(mu_c: &'a [f32], log_var_c: &[f32], calibration: Calibration) -> Result<Self, HeadError> {
+        Self::weighted(mu_c, log_var_c, &[], calibration)
+    }
+
+    /// A head whose p(c) is not 1/K, but is told by `log_weights`, log K p(c) `[K]`; empty for 1/K.
+    ///
+    /// # Errors
+    /// As [`Head::new`].
+    pub fn weighted(
+        mu_c: &'a [f32],
+        log_var_c: &[f32],
+        log_weights: &[f32],
+        calibration: Calibration,
+    ) -> Result<Self, HeadError> {
         let mut head = Self::empty();
-        head.init(mu_c, log_var_c, calibration)?;
+        head.init(mu_c, log_var_c, log_weights, calibration)?;
         Ok(head)
     }
 
@@ -110,35 +124,40 @@ impl<'a> Head<'a> {
         Self { mu_c: borrowed(&[]), scales: Vec::new(), novelty_threshold: 0.0, sharpness: 1.0 }
     }
 
-    /// [`Head::new`] in place.
+    /// [`Head::weighted`] in place.
     pub(crate) fn init(
         &mut self,
         mu_c: &'a [f32],
         log_var_c: &[f32],
+        log_weights: &[f32],
         calibration: Calibration,
     ) -> Result<(), HeadError> {
         let Calibration { novelty_threshold, temperature } = calibration;
         let sharpness = 1.0 / temperature;
         let clusters = log_var_c.len();
-        if !(1..=MAX_CLUSTERS).contains(&clusters) || mu_c.is_empty() || !mu_c.len().is_multiple_of(clusters) {
+        let weights_fit = log_weights.is_empty() || log_weights.len() == clusters;
+        let means_fit = !mu_c.is_empty() && mu_c.len().is_multiple_of(clusters.max(1));
+        if !(1..=MAX_CLUSTERS).contains(&clusters) || !means_fit || !weights_fit {
             return Err(HeadError::Shape { means: mu_c.len(), clusters });
         }
-        let values = mu_c.iter().chain(log_var_c).chain([&novelty_threshold, &temperature, &sharpness]);
+        let values =
+            mu_c.iter().chain(log_var_c).chain(log_weights).chain([&novelty_threshold, &temperature, &sharpness]);
         if values.copied().any(|v| !v.is_finite()) || sharpness <= 0.0 {
             return Err(HeadError::NotFinite);
         }
         let d = (mu_c.len() / clusters) as f32;
         (self.mu_c, self.novelty_threshold, self.sharpness) = (borrowed(mu_c), novelty_threshold, sharpness);
         self.scales.clear();
-        for &log_var in log_var_c {
+        for (c, &log_var) in log_var_c.iter().enumerate() {
+            let log_weight = log_weights.get(c).copied().unwrap_or_default();
             // There is room for K.
-            let _ = self.scales.push([exp(-log_var), -0.5 * d * (log_var + libm::logf(2.0 * PI))]);
+            let _ = self.scales.push([exp(-log_var), log_weight - 0.5 * d * (log_var + LOG_2PI)]);
         }
         Ok(())
     }
 
     /// A head with these variances and threshold, but means `mu_c` `[K,D]` and p(c) in proportion to `weights` `[K]`
-    /// times that of this head (1/K as trained), as adaptation on the device gives them. The exponents e_c of
+    /// times that of this head, as adaptation on the device gives them. The exponents e_c of
     /// [`Head::assign`] then count log K p(c) besides E_q(z|x) log p(z|c).
     ///
     /// # Errors

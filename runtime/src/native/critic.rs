@@ -77,6 +77,18 @@ impl<'a> Critic<'a> {
         Ok(Self { network, kernel, scratch })
     }
 
+    /// Writes the trust of every value of a frame, every one finite.
+    pub(super) fn draw(
+        &mut self,
+        model: &FlashModel<'_>,
+        frame: &[f32],
+        mu: &[f32],
+        trust: &mut [f32],
+    ) -> Result<(), FrameError> {
+        self.run(model, frame, mu, trust).ok_or(FrameError::Engine)?;
+        if trust.iter().all(|v| v.is_finite()) { Ok(()) } else { Err(FrameError::Overflow) }
+    }
+
     /// Writes the trust of every value of a frame with latent mean `mu`; `map` has as many values as the frame.
     fn run(&mut self, model: &FlashModel<'_>, frame: &[f32], mu: &[f32], map: &mut [f32]) -> Option<()> {
         let (network, shape) = (&self.network, model.shape());
@@ -165,7 +177,7 @@ impl Engine<'_> {
         self.write_input(frame)?;
         let latent = super::run(&self.model, self.kernel, self.values, self.scratch)?;
         let assignment = latent.assign(self.model.head())?;
-        critic.run(&self.model, frame, latent.mu, trust).ok_or(FrameError::Engine)?;
-        if trust.iter().all(|v| v.is_finite()) { Ok(assignment) } else { Err(FrameError::Overflow) }
+        critic.draw(&self.model, frame, latent.mu, trust)?;
+        Ok(assignment)
     }
 }

@@ -53,12 +53,29 @@ pub fn write_in(order: Order, model: &FlashModel<'_>, row: &mut [f32], frame: im
     standardise(order, model, row);
 }
 
+/// The values of a frame in its own order, standardised if the model standardises.
+pub fn standardised<'m>(
+    model: &'m FlashModel<'_>,
+    frame: impl Iterator<Item = f32> + 'm,
+) -> impl Iterator<Item = f32> + 'm {
+    let scaling = model.scaling();
+    frame.enumerate().map(move |(at, value)| {
+        let of_value = scaling.and_then(|[shift, factor]| Some((shift.get(at)?, factor.get(at)?)));
+        of_value.map_or(value, |(shift, factor)| scaled(value, *shift, *factor))
+    })
+}
+
 /// (value - shift) · factor, of every value of a frame in `row`, if the model standardises.
 fn standardise(order: Order, model: &FlashModel<'_>, row: &mut [f32]) {
     let Some([shift, factor]) = model.scaling() else { return };
     // By halves, so that the difference of two large values stays finite; f64, as in training, is slow on a
     // microcontroller.
     order.visit(row, shift.iter().zip(factor), |slot, (shift, factor)| {
-        *slot = (0.5 * *slot - 0.5 * shift) * factor * 2.0;
+        *slot = scaled(*slot, *shift, *factor);
     });
+}
+
+#[inline(always)]
+fn scaled(value: f32, shift: f32, factor: f32) -> f32 {
+    (0.5 * value - 0.5 * shift) * factor * 2.0
 }

@@ -6,7 +6,8 @@ use std::path::Path;
 use tract_onnx::pb::ModelProto;
 use tract_onnx::prelude::*;
 
-use super::load::{graph_error, metadata, opened, read_initializer};
+use super::decoder::{likelihood, scaling};
+use super::load::{graph_error, opened};
 use super::{Engine, LoadError, Plan, names, run};
 use crate::{Assignment, FrameError, FrameShape, check_frame};
 
@@ -85,7 +86,7 @@ impl Engine {
     pub fn explain(&mut self, frame: &[f32]) -> Result<Explanation, ExplainError> {
         check_frame(frame, self.shape.len())?;
         let outputs = run(&mut self.single, frame, 1, self.shape)?;
-        let assignment = self.assignment(&outputs, 0)?;
+        let assignment = self.assignments(frame, &outputs, 1)?.pop().ok_or(FrameError::Engine)?;
         // A graph may give more than the head takes.
         let d = self.head.latent();
         let part = |at: usize| outputs.get(at).and_then(|values| values.get(..d)).ok_or(FrameError::Engine);
@@ -98,24 +99,8 @@ impl Engine {
 impl Decoder {
     fn load(bytes: &[u8], shape: FrameShape, latent: usize, clusters: usize) -> Result<Self, LoadError> {
         let model: ModelProto = opened(bytes)?;
-        let number = |key: &str| {
-            let value = metadata(&model, key).and_then(|v| v.parse::<f32>().ok()).filter(|v| *v > 0.0 && v.is_finite());
-            value.ok_or_else(|| LoadError::Incompatible(format!("{key} is no number above 0")))
-        };
-        let noise = number(names::NOISE_KEY)?;
-        let bernoulli = match metadata(&model, names::LIKELIHOOD_KEY) {
-            Some("bernoulli") => true,
-            Some("gaussian") => false,
-            found => return Err(LoadError::Incompatible(format!("{} is {found:?}", names::LIKELIHOOD_KEY))),
-        };
-        let named = |name: &str| read_initializer(&model, name);
-        let scaling = match (named(names::SHIFT), named(names::FACTOR)) {
-            (Ok(shift), Ok(factor)) if shift.len() == shape.len() && factor.len() == shape.len() => {
-                Some([shift, factor])
-            }
-            (Err(_), Err(_)) => None,
-            _ => return Err(LoadError::Incompatible("its scaling is of another shape than the frames".into())),
-        };
+        let (bernoulli, noise) = likelihood(&model)?;
+        let scaling = scaling(&model, shape)?;
         let mut plan = plan(&model, latent)?;
         // A trial run under the last cluster: a decoder of another model is found now.
         let trial = natural(&mut plan, &vec![0.0; latent], &[clusters as i64 - 1]);

@@ -7,6 +7,7 @@ use tract_onnx::pb::{ModelProto, TensorProto, tensor_shape_proto, type_proto};
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::transform::get_transform;
 
+use super::decoder::NoveltyDecoder;
 use super::{Engine, LoadError, Plan, Precision, checksum, fused, names};
 use crate::{Calibration, FrameShape, Head};
 
@@ -24,12 +25,13 @@ pub(super) fn opened(bytes: &[u8]) -> Result<ModelProto, LoadError> {
     }
     let model = onnx().proto_model_for_read(&mut Cursor::new(bytes)).map_err(graph_error)?;
     match metadata(&model, names::VERSION_KEY) {
-        Some(names::VERSION) => {}
+        Some(names::VERSION | names::VERSION_WEIGHTED) => {}
         found => {
             return Err(LoadError::Incompatible(format!(
-                "{} is {found:?}, expected {:?}",
+                "{} is {found:?}, expected {:?} or {:?}",
                 names::VERSION_KEY,
-                names::VERSION
+                names::VERSION,
+                names::VERSION_WEIGHTED
             )));
         }
     }
@@ -40,11 +42,12 @@ fn load_checked(bytes: &[u8], precision: Precision) -> Result<Engine, LoadError>
     let mut model = opened(bytes)?;
     let shape = frame_shape(&model)?;
     let head = read_head(&model)?;
+    let novelty = NoveltyDecoder::load(&model, shape, &head, precision)?;
     let has_logits = keep_encoder(&mut model);
     let clusters = head.clusters();
     let single = plan(&model, shape, Some(1), precision)?;
     let batch = plan(&model, shape, None, precision)?;
-    let mut engine = Engine { shape, head, has_logits, single, batch, decoder: None };
+    let mut engine = Engine { shape, head, has_logits, single, batch, novelty, decoder: None };
     // A trial run: outputs of another size than the head expects are found now, not on the first frame.
     let zeros = vec![0.0; shape.len()];
     match engine.assign(&zeros) {
@@ -98,10 +101,16 @@ fn read_head(model: &ModelProto) -> Result<Head<'static>, LoadError> {
         let value = metadata(model, key).and_then(|v| v.parse().ok());
         value.ok_or_else(|| LoadError::Incompatible(format!("{key} is no number")))
     };
+    let counts_decoder = metadata(model, names::DISPERSION_KEY).is_some();
+    let threshold = if counts_decoder { names::DECODER_THRESHOLD_KEY } else { names::THRESHOLD_KEY };
     let calibration =
-        Calibration { novelty_threshold: number(names::THRESHOLD_KEY)?, temperature: number(names::TEMPERATURE_KEY)? };
-    let head = Head::new(&mu_c, &log_var_c, calibration).map_err(|e| LoadError::Incompatible(e.to_string()))?;
-    Ok(head.into_owned())
+        Calibration { novelty_threshold: number(threshold)?, temperature: number(names::TEMPERATURE_KEY)? };
+    let log_weights = match metadata(model, names::VERSION_KEY) {
+        Some(names::VERSION_WEIGHTED) => read_initializer(model, names::LOG_WEIGHTS)?,
+        _ => Vec::new(),
+    };
+    let head = Head::weighted(&mu_c, &log_var_c, &log_weights, calibration);
+    head.map(Head::into_owned).map_err(|e| LoadError::Incompatible(e.to_string()))
 }
 
 pub(super) fn read_initializer(model: &ModelProto, name: &str) -> Result<Vec<f32>, LoadError> {
@@ -115,42 +124,54 @@ pub(super) fn read_initializer(model: &ModelProto, name: &str) -> Result<Vec<f32
     Ok(values.collect())
 }
 
-/// Removes the head's nodes and outputs; true if the encoder gives cluster logits of its own.
+/// Removes the nodes and outputs of the head and of what follows it; true if the encoder gives cluster logits of its own.
 fn keep_encoder(model: &mut ModelProto) -> bool {
     let Some(graph) = model.graph.as_mut() else { return false };
     let has_logits = graph.output.iter().any(|o| o.name == names::CLUSTER_LOGITS);
-    graph.node.retain(|node| !node.name.starts_with(names::HEAD_NODES));
+    let after = [names::HEAD_NODES, names::DECODER_NODES, names::DISPERSION_NODES];
+    graph.node.retain(|node| !after.iter().any(|begin| node.name.starts_with(begin)));
+    graph.initializer.retain(|tensor| !tensor.name.starts_with(names::DECODER_NODES));
     let wanted = [names::MU, names::LOG_VAR, names::CLUSTER_LOGITS];
     graph.output.retain(|output| wanted.contains(&output.name.as_str()));
     graph.output.sort_by_key(|output| wanted.iter().position(|name| *name == output.name));
-    graph.initializer.retain(|tensor| tensor.name != names::MU_C && tensor.name != names::LOG_VAR_C);
+    let of_head = [names::MU_C, names::LOG_VAR_C, names::LOG_WEIGHTS];
+    graph.initializer.retain(|tensor| !of_head.contains(&tensor.name.as_str()));
     has_logits
 }
 
 fn plan(model: &ModelProto, shape: FrameShape, count: Option<usize>, precision: Precision) -> Result<Plan, LoadError> {
+    ready(model, precision, |model| {
+        let batch: TDim = match count {
+            Some(count) => count.into(),
+            None => model.sym("N").into(),
+        };
+        let dims = [batch, shape.channels.into(), shape.height.into(), shape.width.into()];
+        model.set_input_fact(0, f32::fact(dims).into())
+    })
+    .map_err(graph_error)
+}
+
+/// A graph made ready to run in a precision, once `declare` has told the shapes of its inputs.
+pub(super) fn ready(
+    model: &ModelProto,
+    precision: Precision,
+    declare: impl FnOnce(&mut InferenceModel) -> TractResult<()>,
+) -> TractResult<Plan> {
     let onnx = onnx().with_ignore_output_shapes(true);
-    let mut model = onnx.model_for_proto_model(model).map_err(graph_error)?;
-    let batch: TDim = match count {
-        Some(count) => count.into(),
-        None => model.sym("N").into(),
-    };
-    let dims = [batch, shape.channels.into(), shape.height.into(), shape.width.into()];
-    model.set_input_fact(0, f32::fact(dims).into()).map_err(graph_error)?;
-    let mut model = model.into_typed().map_err(graph_error)?;
+    let mut model = onnx.model_for_proto_model(model)?;
+    declare(&mut model)?;
+    let mut model = model.into_typed()?;
     if precision == Precision::Fused {
         // First fold what is constant; tidied up further, the layers would no longer look like layers.
-        fused::replace_layers(&mut model).map_err(graph_error)?;
+        fused::replace_layers(&mut model)?;
     }
-    let mut model = model.into_decluttered().map_err(graph_error)?;
+    let mut model = model.into_decluttered()?;
     if precision == Precision::Fused {
-        fused::absorb(&mut model).map_err(graph_error)?;
+        fused::absorb(&mut model)?;
     }
     if precision == Precision::F16 {
-        let transform = get_transform("f32_to_f16")
-            .map_err(graph_error)?
-            .ok_or_else(|| LoadError::Graph("this build of tract has no f16 transform".into()))?;
-        transform.transform(&mut model).map_err(graph_error)?;
+        let transform = get_transform("f32_to_f16")?;
+        transform.ok_or_else(|| TractError::msg("this build of tract has no f16 transform"))?.transform(&mut model)?;
     }
-    let plan = model.into_optimized().and_then(TypedModel::into_runnable).map_err(graph_error)?;
-    plan.spawn().map_err(graph_error)
+    model.into_optimized()?.into_runnable()?.spawn()
 }

@@ -1,6 +1,7 @@
 //! ONNX: the engine for machines with `std`, and the names of the format. tract runs the encoder, [`Head`] does the rest.
 
 pub mod checksum;
+mod decoder;
 mod explain;
 mod fused;
 mod load;
@@ -72,6 +73,8 @@ pub struct Engine {
     single: Plan,
     /// The encoder for any number of frames.
     batch: Plan,
+    /// The decoder that novelty counts, if it does.
+    novelty: Option<decoder::NoveltyDecoder>,
     /// The decoder, for explanations, once it is loaded.
     decoder: Option<explain::Decoder>,
 }
@@ -130,7 +133,7 @@ impl Engine {
     pub fn assign(&mut self, frame: &[f32]) -> Result<Assignment, FrameError> {
         check_frame(frame, self.shape.len())?;
         let outputs = run(&mut self.single, frame, 1, self.shape)?;
-        self.assignment(&outputs, 0)
+        self.assignments(frame, &outputs, 1)?.pop().ok_or(FrameError::Engine)
     }
 
     /// Assigns one frame of bytes, which stand for value / 255.
@@ -153,10 +156,26 @@ impl Engine {
             return Ok(Vec::new());
         }
         let outputs = run(&mut self.batch, frames, count, self.shape)?;
-        (0..count).map(|n| self.assignment(&outputs, n)).collect()
+        self.assignments(frames, &outputs, count)
     }
 
-    /// Assigns frame `n` of the outputs of [`run`].
+    /// Assigns the `count` frames `[N,P]` of the outputs of [`run`].
+    fn assignments(
+        &mut self,
+        frames: &[f32],
+        outputs: &[Vec<f32>],
+        count: usize,
+    ) -> Result<Vec<Assignment>, FrameError> {
+        let by_latent = (0..count).map(|n| self.assignment(outputs, n));
+        let mut assignments = by_latent.collect::<Result<Vec<_>, _>>()?;
+        if let Some(decoder) = &mut self.novelty {
+            let mu = outputs.first().and_then(|mu| mu.get(..count * self.head.latent())).ok_or(FrameError::Engine)?;
+            decoder.judge(frames, mu, &self.head, &mut assignments)?;
+        }
+        Ok(assignments)
+    }
+
+    /// Assigns frame `n` of the outputs of [`run`], its novelty that of the latent alone.
     fn assignment(&self, outputs: &[Vec<f32>], n: usize) -> Result<Assignment, FrameError> {
         let of_frame = |output: usize, width: usize| {
             outputs.get(output).and_then(|o| o.get(n * width..(n + 1) * width)).ok_or(FrameError::Engine)

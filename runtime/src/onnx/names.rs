@@ -5,15 +5,19 @@
 //! | input `frame` | `[N,C,H,W]` f32, values in the units of the training data (bytes divided by 255) |
 //! | output `mu`, `log_var` | m and log v of q(z\|x), `[N,D]` f32 |
 //! | output `log_responsibilities`, `responsibilities` | log q(c\|x), q(c\|x), `[N,K]` f32 |
-//! | output `novelty` | -log p(z) under the mixture, `[N]` f32, nats |
+//! | output `novelty` | -log p(z) under the mixture, with a decoder plus its weight times the dispersion, `[N]` f32, nats |
 //! | initializer `head.mu_c` | `[K,D]` f32 |
 //! | initializer `head.log_var_c` | `[K]` f32 |
+//! | initializer `head.log_weights` | log K p(c) `[K]` f32, only in version 3, where p(c) is not 1/K |
 //!
 //! `decoder.onnx` takes `z` `[N,D]` f32 and `cluster` `[N]` i64 and gives `reconstruction` `[N,C,H,W]` f32; `critic.onnx`
 //! takes `frame` and `mu` and gives `trust` `[N,C,H,W]` f32: exp(-(x - x̂)²/(2s²)) of every value,
 //! x̂ what the critic expects of it, s the noise of a value.
 //!
-//! Nodes of the head have names that begin with `head/`, so that an engine can leave them to [`crate::Head`].
+//! Nodes of the head have names that begin with `head/`, so that an engine can leave them to [`crate::Head`]. A model
+//! whose novelty counts the decoder says so by [`DISPERSION_KEY`], and has the keys of `decoder.onnx` and its layers,
+//! nodes and initializers that begin with `decoder/`, from `mu` and [`CLUSTER`] to [`DECODED`]; what becomes of those
+//! begins with `dispersion/`, and is [`crate::Dispersion`]'s.
 
 /// Input of the model, and of `critic.onnx`: frames `[N,C,H,W]` f32.
 pub const INPUT: &str = "frame";
@@ -29,14 +33,25 @@ pub const LOG_RESPONSIBILITIES: &str = "log_responsibilities";
 pub const RESPONSIBILITIES: &str = "responsibilities";
 /// Output of `critic.onnx`, which takes the frame and [`MU`]: the trust of every value, in (0, 1].
 pub const TRUST: &str = "trust";
-/// Output: novelty, -log p(z) under the mixture `[N]`, nats.
+/// Output: novelty, -log p(z) under the mixture, and what counts besides `[N]`, nats.
 pub const NOVELTY: &str = "novelty";
 /// Initializer: the means μ_c of the mixture `[K,D]`.
 pub const MU_C: &str = "head.mu_c";
 /// Initializer: the log-variances log σ_c² of the mixture `[K]`.
 pub const LOG_VAR_C: &str = "head.log_var_c";
+/// Initializer: log K p(c) of the mixture `[K]`; absent where p(c) is 1/K.
+pub const LOG_WEIGHTS: &str = "head.log_weights";
 /// How the names of the head's nodes begin.
 pub const HEAD_NODES: &str = "head/";
+
+/// How the names of the decoder's nodes and initializers begin, in a model whose novelty counts it.
+pub const DECODER_NODES: &str = "decoder/";
+/// How the names of the nodes begin that make novelty of what the decoder gives.
+pub const DISPERSION_NODES: &str = "dispersion/";
+/// The most probable cluster `[N]` i64, which the decoder in a model is run for.
+pub const CLUSTER: &str = "head.cluster";
+/// What the decoder in a model gives `[N,P]`, as [`NATURAL`].
+pub const DECODED: &str = "decoder/natural";
 
 /// Output of the decoder: logits (Bernoulli) or means after scaling (Gaussian), `[N,P]` f32.
 pub const NATURAL: &str = "natural";
@@ -48,12 +63,19 @@ pub const FACTOR: &str = "scaling.factor";
 pub const LIKELIHOOD_KEY: &str = "cluster_vae.likelihood";
 /// Key of s², the noise of a value after scaling, a decimal number.
 pub const NOISE_KEY: &str = "cluster_vae.noise";
+/// Key of the nats that novelty counts for a dispersion of 1, a decimal number; a model without it has no decoder.
+pub const DISPERSION_KEY: &str = "cluster_vae.dispersion_weight";
 /// Key of the format's version in `metadata_props`.
 pub const VERSION_KEY: &str = "cluster_vae.version";
-/// The version of the format that this crate reads, as a value of [`VERSION_KEY`].
+/// The version of the format, as a value of [`VERSION_KEY`], of a model with p(c) = 1/K.
 pub const VERSION: &str = "2";
-/// Key of the novelty threshold, a decimal number, nats.
+/// The version of a model with [`LOG_WEIGHTS`], which who knows version 2 alone would leave out.
+pub const VERSION_WEIGHTED: &str = "3";
+/// Key of the novelty threshold, a decimal number, nats, where novelty is that of the latent alone.
 pub const THRESHOLD_KEY: &str = "cluster_vae.novelty_threshold";
+/// Key of the novelty threshold where novelty counts the decoder; [`THRESHOLD_KEY`] is then absent, so that a reader that
+/// knows no decoder refuses the model.
+pub const DECODER_THRESHOLD_KEY: &str = "cluster_vae.decoder_novelty_threshold";
 /// Key of the temperature of q(c|x), a decimal number; the graph divides by it too.
 pub const TEMPERATURE_KEY: &str = "cluster_vae.temperature";
 /// Key of the checksum: CRC-32C of the whole file with the checksum's own digits read as `0`.

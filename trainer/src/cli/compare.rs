@@ -36,7 +36,8 @@ impl Args {
             return super::print_json(&comparison);
         }
         super::print_line(format!("{:<18} {:>9} {:>9} {:>6}  on", "method", "agreement", "stability", "ACC"))?;
-        comparison.rows.iter().try_for_each(print)
+        comparison.rows.iter().try_for_each(print)?;
+        super::print_line(format!("\n{}", comparison.reading()))
     }
 }
 

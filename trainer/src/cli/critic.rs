@@ -36,7 +36,8 @@ impl Args {
         let exact = exact(&fitted, &frames, &device)?;
         let trained = agreement(&exact, &critic.maps(&fitted, &frames, &device)?, p);
         let parameters = critic.parameters();
-        let on_device = agreement(&exact, &native(&encode_flash(&fitted, Some(&critic))?, &frames)?, p);
+        let on_device =
+            agreement(&exact, &native(&encode_flash(&fitted.with_latent_novelty(), Some(&critic))?, &frames)?, p);
         super::print_line(format!(
             "critic of {parameters} parameters, against the exact H1 of {} frames\n\
              R² over all values   {:.4} (f32), {:.4} (native engine, f16)\n\

@@ -33,14 +33,19 @@ impl Args {
         let trained = started.elapsed();
 
         let figures = metrics(run.folder())?.as_ref().and_then(figures);
-        let exported = export(&fitted, None, Precision::F16, &run.folder().join("export"), figures.as_deref())?;
+        let exported = export(
+            &fitted.with_latent_novelty(),
+            None,
+            Precision::F16,
+            &run.folder().join("export"),
+            figures.as_deref(),
+        )?;
         eprintln!("labelling {} held-out digits with {}", held_out.len(), exported.onnx.display());
         let assignments = assign(&exported.onnx, &held_out)?;
         let on_device = Predictions::from(&assignments[..]);
         let in_training = predict(&fitted, &held_out, &device.device)?;
         let (agreement, difference) = in_training.agreement(&on_device);
         let report = bound(&fitted, &held_out, 1, &device.device)?;
-        eprintln!("writing the report");
         let page = super::report::write(&fitted, run.folder(), None, None, &device.device)?;
         let novel = assignments.iter().filter(|a| a.is_novel).count();
 

@@ -1,6 +1,7 @@
 //! One file a verb.
 
 mod benchmark;
+mod calibrate;
 mod compare;
 mod critic;
 mod demo;
@@ -54,6 +55,8 @@ enum Verb {
     Eval(eval::Args),
     /// Set a run beside k-means and mixtures on the values themselves
     Compare(compare::Args),
+    /// Calibrate novelty and confidence of a fitted model anew
+    Calibrate(calibrate::Args),
     /// Train the amortised critic of a fitted model, and measure it
     Critic(critic::Args),
     /// Label frames with an exported model
@@ -66,7 +69,7 @@ enum Verb {
     Latents(latents::Args),
     /// Write a page about a run: heatmaps, curves, clusters, calibration
     Report(report::Args),
-    /// Fit a Gaussian mixture to a table of numbers
+    /// Fit a Gaussian mixture to a table of numbers, or apply one that is saved
     Gmm(gmm::Args),
     /// Fit, export and label the embedded digits: everything at once
     Demo(demo::Args),
@@ -89,6 +92,7 @@ impl Cli {
             Verb::Export(args) => args.run(),
             Verb::Eval(args) => args.run(),
             Verb::Compare(args) => args.run(),
+            Verb::Calibrate(args) => args.run(),
             Verb::Critic(args) => args.run(),
             Verb::Predict(args) => args.run(),
             Verb::Explain(args) => args.run(),

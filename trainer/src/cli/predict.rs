@@ -42,7 +42,7 @@ impl Args {
 fn table(assignments: &[Assignment]) -> Result<Vec<u8>, csv::Error> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     let clusters = assignments.first().map_or(0, |a| a.log_responsibilities.len());
-    let fixed = ["index", "cluster", "confidence", "novelty", "runner_up"].map(str::to_owned);
+    let fixed = ["index", "cluster", "confidence", "novelty", "is_novel", "runner_up"].map(str::to_owned);
     writer.write_record(fixed.into_iter().chain((0..clusters).map(|c| format!("p_{c}"))))?;
     for (index, a) in assignments.iter().enumerate() {
         let head = [
@@ -50,6 +50,7 @@ fn table(assignments: &[Assignment]) -> Result<Vec<u8>, csv::Error> {
             a.cluster.to_string(),
             a.confidence.to_string(),
             a.novelty.to_string(),
+            a.is_novel.to_string(),
             a.runner_up.map(|c| c.to_string()).unwrap_or_default(),
         ];
         writer.write_record(head.into_iter().chain(a.responsibilities().map(|p| p.to_string())))?;

@@ -143,6 +143,25 @@ impl<'a> Progress<'a> {
                 self.line(&format!("start {chosen} of {n} agrees best with the others (NMI {})", all.join(", ")));
                 return self.log(choice);
             }
+            Event::Half { half, stage, done, steps } => {
+                if done == 0 && stage == StageName::Pretrain {
+                    self.line(&format!("how sure it may be: a model of half {} of 2 of the frames", half + 1));
+                }
+                if done == 0 {
+                    self.begin(stage, steps);
+                } else {
+                    self.step(done);
+                }
+                Ok(())
+            }
+            Event::Witnessed(halves) => {
+                self.line(&format!(
+                    "models of halves of the frames put {:.1} % of the others where the model does, temperature {:.2}",
+                    100.0 * halves.agree,
+                    halves.temperature
+                ));
+                return self.log(&serde_json::json!({ "halves": halves }));
+            }
             Event::Restart { restarts, why } => {
                 self.line(&format!("the clusters collapsed: {why}; starting again ({restarts})"));
                 return self.log(&serde_json::json!({ "restarts": restarts, "why": why }));

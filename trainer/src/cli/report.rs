@@ -37,6 +37,7 @@ impl Args {
 /// Writes the report of a run, and says where it is.
 pub fn write(fitted: &Fitted, run: &Path, data: Option<&Path>, out: Option<&Path>, device: &Device) -> Result<PathBuf> {
     let page = out.map_or_else(|| run.join("report.html"), Path::to_owned);
+    eprintln!("writing the report; k-means and mixtures beside the run take most of the time");
     write_atomically(&page, report(fitted, run, data, device)?.as_bytes())?;
     Ok(page)
 }

@@ -17,7 +17,7 @@ pub use networks::{ClusterPosterior, DecoderConfig, EncoderConfig, EncoderKind, 
 pub use presets::Preset;
 pub use size::StageSize;
 pub use stages::{DecoderPasses, MixtureConfig, PretrainConfig, RefineConfig, Schedule, Weights};
-pub use verdicts::{CollapseConfig, NoveltyConfig};
+pub use verdicts::{CollapseConfig, ConfidenceConfig, NoveltyConfig};
 pub use views::{AugmentConfig, AugmentKind};
 
 use std::ops::Deref;
@@ -56,6 +56,8 @@ pub struct Config {
     pub refine: RefineConfig,
     /// When a clustering counts as collapsed.
     pub collapse: CollapseConfig,
+    /// How sure an answer is.
+    pub confidence: ConfidenceConfig,
     /// Novelty threshold.
     pub novelty: NoveltyConfig,
 }
@@ -75,6 +77,7 @@ impl Default for Config {
             mixture: MixtureConfig::default(),
             refine: RefineConfig::default(),
             collapse: CollapseConfig::default(),
+            confidence: ConfidenceConfig::default(),
             novelty: NoveltyConfig::default(),
         }
     }
@@ -191,6 +194,15 @@ impl CheckedConfig {
         config
     }
 
+    /// The same settings for a model of one half of the frames, 0 or 1: one start, one attempt.
+    pub fn half(&self, half: usize) -> Self {
+        let mut config = self.clone();
+        config.config.seed ^= (half as u64 + 1) << 32;
+        config.config.pretrain.starts = 1.into();
+        config.config.collapse.restarts = 0;
+        config
+    }
+
     /// The same settings once the encoder is known to be a linear map of `values` values.
     pub fn with_identity(&self, values: usize) -> Self {
         let mut config = self.clone();
@@ -200,6 +212,13 @@ impl CheckedConfig {
         (config.config.encoder.channels, config.config.encoder.hidden) = (Vec::new(), Vec::new());
         // A value and its negative, since the decoder has a ReLU in between.
         config.config.decoder.hidden = vec![2 * values];
+        config
+    }
+
+    /// The same settings once it is known whether the weights of the mixture are learned.
+    pub fn with_weights(&self, weights: Weights) -> Self {
+        let mut config = self.clone();
+        config.config.mixture.weights = weights;
         config
     }
 

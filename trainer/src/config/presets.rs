@@ -53,7 +53,7 @@ impl Config {
         let mut config = Self::default();
         config.augment.kind = AugmentKind::None;
         (config.pretrain.pull, config.pretrain.kl_weight) = (0.0, 0.0);
-        config.pretrain.starts = 1.into();
+        (config.pretrain.starts, config.confidence.halves) = (1.into(), 0);
         // The mixture as scikit-learn fits it, each component with a covariance of its own.
         config.mixture.pooling = 0.0;
         let refine = &mut config.refine;
@@ -62,12 +62,14 @@ impl Config {
         config
     }
 
-    /// The settings of `demo` and of `fit` without `--data`: shorter stages with larger steps, for 8,000 digits.
+    /// The settings of `demo` and of `fit` without `--data`: shorter stages with larger steps, for 8,000 digits, and none of
+    /// what takes several models.
     pub fn demo() -> Self {
         let mut config = Self::default();
         let (pretrain, refine) = (&mut config.pretrain, &mut config.refine);
         (pretrain.steps, pretrain.batch, pretrain.learning_rate) = (2000.into(), 128.into(), 3e-3);
         (pretrain.schedule, pretrain.starts) = (Schedule::Cosine, 1.into());
+        config.confidence.halves = 0;
         (refine.steps, refine.batch, refine.learning_rate) = (1000.into(), 128.into(), 2e-3);
         (refine.information, refine.consistency, refine.strength) = (0.128, 0.128, 1.0);
         // Elastic views were not measured on so few frames.

@@ -1,4 +1,4 @@
-//! Settings of what is judged after training: a collapsed clustering, a novel frame.
+//! Settings of what is judged after training: a collapsed clustering, a novel frame, how sure an answer is.
 
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +29,21 @@ impl CollapseConfig {
         within("collapse.information", self.information, 0.0, 1.0)?;
         within("collapse.active", self.active, 0.0, 1.0)?;
         at_most("collapse.restarts", self.restarts, 100)
+    }
+}
+
+/// How it is found out how sure q(c|x) may be.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ConfidenceConfig {
+    /// Most training frames of which two models more are fitted, one to each half, to see how far the clusters are an
+    /// accident of the frames; 0 for never; default 10,000. They take about two thirds of the time again.
+    pub halves: usize,
+}
+
+impl Default for ConfidenceConfig {
+    fn default() -> Self {
+        Self { halves: 10_000 }
     }
 }
 

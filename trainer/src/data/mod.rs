@@ -5,22 +5,25 @@ mod readers;
 pub mod scaling;
 pub mod views;
 
-pub use readers::{ReadError, ReadProblem, Role, digits, open, open_table, parts, write_npy, write_npy_frames};
+pub use readers::{
+    Columns, ReadError, ReadProblem, Role, Table, digits, open, open_table, parts, write_npy, write_npy_frames,
+};
 
 use crate::frame::FrameShape;
 
-/// N frames of one shape, every value finite.
+/// N frames of one shape, every value finite; in f32, but for tables, which keep f64.
 #[derive(Clone, Debug)]
-pub struct Frames {
+pub struct Frames<T = f32> {
     /// Shape of each frame.
     pub shape: FrameShape,
-    /// The values `[N,C,H,W]`, row-major; bytes are divided by 255, floats are as in the file.
-    pub values: Vec<f32>,
+    /// The values `[N,C,H,W]`, row-major; bytes of frames are divided by 255, those of tables and floats are as in the
+    /// file.
+    pub values: Vec<T>,
     /// Class of each frame, for scoring only.
     pub labels: Option<Vec<u32>>,
 }
 
-impl Frames {
+impl<T: Copy> Frames<T> {
     /// Number of frames N.
     pub fn len(&self) -> usize {
         self.values.len() / self.shape.len()
@@ -35,7 +38,7 @@ impl Frames {
     ///
     /// # Panics
     /// If `n` is not below [`Frames::len`].
-    pub fn frame(&self, n: usize) -> &[f32] {
+    pub fn frame(&self, n: usize) -> &[T] {
         let p = self.shape.len();
         &self.values[n * p..(n + 1) * p]
     }
@@ -44,9 +47,9 @@ impl Frames {
     ///
     /// # Panics
     /// If an index is not below [`Frames::len`].
-    pub fn select(&self, indices: &[usize]) -> Frames {
+    pub fn select(&self, indices: &[usize]) -> Self {
         let values = indices.iter().flat_map(|&n| self.frame(n)).copied().collect();
         let labels = self.labels.as_ref().map(|l| indices.iter().map(|&n| l[n]).collect());
-        Frames { shape: self.shape, values, labels }
+        Self { shape: self.shape, values, labels }
     }
 }

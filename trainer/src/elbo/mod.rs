@@ -63,6 +63,16 @@ impl Terms {
         }
     }
 
+    /// The same terms where the exponents of clusters count log K p(c): that part goes from term 2, where it came with
+    /// them, to term 3, the divergence from p(c) rather than from 1/K. The total stays.
+    ///
+    /// # Shapes
+    /// - `log_q`: `[B,K]`; `log_weights`: log K p(c) `[1,K]`
+    pub fn with_weights(self, log_q: Tensor<2>, log_weights: Tensor<2>) -> Self {
+        let weights = expectation(log_q.exp(), log_weights);
+        Self { alignment: self.alignment - weights.clone(), cluster_kl: self.cluster_kl - weights, ..self }
+    }
+
     /// The bound of eq. (6.1) `[B]`, nats; the one place where the signs of the terms stand.
     pub fn total(&self) -> Tensor<1> {
         self.reconstruction.clone() + self.alignment.clone() - self.cluster_kl.clone() + self.latent_entropy.clone()

@@ -12,7 +12,7 @@ use runtime::{Assignment, Engine};
 
 use crate::data::Frames;
 use crate::error::{Error, Result};
-use crate::fitted::{BoundReport, Fitted, encode, novelty, to_host};
+use crate::fitted::{BoundReport, Fitted, encode, to_host};
 use crate::ranking::argmax;
 
 /// Clusters, probabilities and novelty that a model gives to N frames.
@@ -89,10 +89,10 @@ pub fn bound(fitted: &Fitted, frames: &Frames, samples: usize, device: &Device) 
 pub fn predict(fitted: &Fitted, frames: &Frames, device: &Device) -> Result<Predictions> {
     let scaled = fitted.scale(frames)?;
     let mut predictions = Predictions::default();
-    encode(&fitted.model, &scaled, device, |_, _, posterior| {
+    encode(&fitted.model, &scaled, device, |_, x, posterior| {
         let log_q = fitted.log_responsibilities(&posterior);
         predictions.log_responsibilities.extend(to_host(log_q)?);
-        predictions.novelty.extend(to_host(novelty(&fitted.model, &posterior))?);
+        predictions.novelty.extend(to_host(fitted.novelty(x, &posterior))?);
         Ok(())
     })?;
     let k = fitted.config.clusters();

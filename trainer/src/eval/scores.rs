@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use pathfinding::kuhn_munkres::kuhn_munkres;
-use pathfinding::matrix::Matrix;
 use serde::Serialize;
+
+use crate::matching::one_to_one;
 
 /// Agreement of a clustering with classes.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -36,19 +36,7 @@ fn contingency(clusters: &[usize], classes: &[u32]) -> Vec<Vec<i64>> {
 
 /// The class matched to each cluster (by rank among the classes), None for clusters left over.
 pub fn matching(clusters: &[usize], classes: &[u32]) -> Vec<Option<usize>> {
-    assignment(&contingency(clusters, classes)).1
-}
-
-/// Frames matched, and the class of each cluster, by the Hungarian algorithm.
-fn assignment(counts: &[Vec<i64>]) -> (i64, Vec<Option<usize>>) {
-    let columns = counts.first().map_or(0, Vec::len);
-    let side = counts.len().max(columns);
-    if side == 0 {
-        return (0, Vec::new());
-    }
-    let weights = Matrix::from_fn(side, side, |(r, c)| counts.get(r).and_then(|row| row.get(c)).copied().unwrap_or(0));
-    let (matched, columns_of) = kuhn_munkres(&weights);
-    (matched, columns_of.into_iter().take(counts.len()).map(|c| Some(c).filter(|&c| c < columns)).collect())
+    one_to_one(&contingency(clusters, classes)).1
 }
 
 /// Scores clusters `[N]` against classes `[N]`.
@@ -76,7 +64,7 @@ pub fn scores(clusters: &[usize], classes: &[u32]) -> Scores {
     let spread = (a + b) / 2.0 - expected;
 
     Scores {
-        acc: assignment(&counts).0 as f64 / n,
+        acc: one_to_one(&counts).0 as f64 / n,
         // One cluster and one class agree perfectly, by convention.
         nmi: if mean_entropy > 0.0 { information / mean_entropy } else { 1.0 },
         ari: if spread == 0.0 { 1.0 } else { (together - expected) / spread },

@@ -24,7 +24,7 @@ pub fn text(fitted: &Fitted, precision: Precision, onnx: &[u8], figures: Option<
          | clusters K, latent D | {k}, {d} |\n\
          | q(c\\|x) on the device | {posterior} |\n\
          | novel if novelty > | {threshold} nats, which {rate} of frames like those of the training exceed{few}, by {n} that it did not see |\n\
-         | temperature of q(c\\|x) | {temperature}: a confidence is how often a random view of a held-out training frame goes to the same cluster |\n\
+         {counts}| temperature of q(c\\|x) | {temperature}: a confidence is how often a random view of a held-out training frame goes to the same cluster |\n\
          | seed | {seed} |\n\
          | training data (values) | sha256 `{data}` |\n\n\
          ## Limits\n\n\
@@ -51,6 +51,13 @@ pub fn text(fitted: &Fitted, precision: Precision, onnx: &[u8], figures: Option<
             String::new()
         },
         n = fitted.calibrated_on,
+        counts = match fitted.novelty.dispersion_weight {
+            0.0 => String::new(),
+            weight => format!(
+                "| novelty | -log p(z) + {weight} φ, φ the squared error of the frame over the one that the decoder, which \
+                 is in the file, expects |\n"
+            ),
+        },
         seed = config.seed,
         data = fitted.data_sha256,
         figures = figures.map(|f| format!("## Figures\n\n{f}\n\n")).unwrap_or_default(),

@@ -19,40 +19,28 @@ use crate::model::Likelihood;
 /// # Errors
 /// [`crate::Error::Model`] if a weight is not finite in the precision asked for.
 pub fn encode_decoder(fitted: &Fitted, precision: Precision) -> Result<Vec<u8>> {
+    encode_graph(fitted, precision, graph(fitted, precision)?, &likelihood(fitted)?)
+}
+
+/// Entries of the metadata that say what the outputs of a decoder mean: distribution of a value, and its noise s².
+pub fn likelihood(fitted: &Fitted) -> Result<[(&'static str, String); 2]> {
     let likelihood = match fitted.likelihood {
         Likelihood::Bernoulli => "bernoulli",
         Likelihood::Gaussian => "gaussian",
     };
     let noise = trust::noise(&fitted.model)?.to_string();
-    let more = [(names::LIKELIHOOD_KEY, likelihood.to_owned()), (names::NOISE_KEY, noise)];
-    encode_graph(fitted, precision, graph(fitted, precision)?, &more)
+    Ok([(names::LIKELIHOOD_KEY, likelihood.to_owned()), (names::NOISE_KEY, noise)])
 }
 
 /// The graph of a decoder, from latent and cluster to the reconstruction.
 fn graph(fitted: &Fitted, precision: Precision) -> Result<GraphProto> {
-    let decoder = &fitted.model.decoder;
     let shape = fitted.shape;
     let frame = [shape.channels, shape.height, shape.width];
-    let from_z = FoldedDense::of(&decoder.from_z)?;
-    let [clusters, width] = decoder.from_c.dims();
-
     let mut g = GraphBuilder::new("cluster_vae_decoder");
-    g.input("z", &[Dim::Batch, Dim::Fixed(from_z.shape[0])]);
+    g.input("z", &[Dim::Batch, Dim::Fixed(fitted.config.latent)]);
     g.indices("cluster", &[Dim::Batch]);
-    dense(&mut g, "from_z", &from_z, "z", "from_z", precision);
-    g.weights("from_c", &[clusters, width], &to_host(decoder.from_c.val())?, precision);
-    g.node("Gather", "of_cluster", &["from_c", "cluster"], "of_cluster", vec![integer("axis", 0)]);
-    g.node("Add", "first", &["from_z", "of_cluster"], "first", vec![]);
-    g.node("Relu", "first.relu", &["first"], "first.relu", vec![]);
-    let mut last = "first.relu".to_owned();
-    for (i, layer) in decoder.hidden.iter().enumerate() {
-        let out = format!("dense{i}");
-        dense(&mut g, &out, &FoldedDense::of(layer)?, &last, &out, precision);
-        last = format!("{out}.relu");
-        g.node("Relu", &last, &[&out], &last, vec![]);
-    }
-    dense(&mut g, "output", &FoldedDense::of(&decoder.output)?, &last, names::NATURAL, precision);
-    last = names::NATURAL.into();
+    network(&mut g, fitted, "", ["z", "cluster", names::NATURAL], precision)?;
+    let mut last = names::NATURAL.to_owned();
     if fitted.likelihood == Likelihood::Bernoulli {
         g.node("Sigmoid", "mean", &[&last], "mean", vec![]);
         last = "mean".into();
@@ -71,4 +59,31 @@ fn graph(fitted: &Fitted, precision: Precision) -> Result<GraphProto> {
     g.output("reconstruction", &[Dim::Batch, c, h, w]);
     g.output(names::NATURAL, &[Dim::Batch, Dim::Fixed(shape.len())]);
     Ok(g.finish())
+}
+
+/// Adds the layers of a decoder, from latent and cluster to `out`, the logits or means `[N,P]`; names begin with `prefix`.
+pub fn network(
+    g: &mut GraphBuilder,
+    fitted: &Fitted,
+    prefix: &str,
+    [z, cluster, out]: [&str; 3],
+    precision: Precision,
+) -> Result<()> {
+    let decoder = &fitted.model.decoder;
+    let named = |name: &str| format!("{prefix}{name}");
+    let [from_z, from_c, of_cluster, first] = ["from_z", "from_c", "of_cluster", "first"].map(named);
+    dense(g, &from_z, &FoldedDense::of(&decoder.from_z)?, z, &from_z, precision);
+    g.weights(&from_c, &decoder.from_c.dims(), &to_host(decoder.from_c.val())?, precision);
+    g.node("Gather", &of_cluster, &[&from_c, cluster], &of_cluster, vec![integer("axis", 0)]);
+    g.node("Add", &first, &[&from_z, &of_cluster], &first, vec![]);
+    let mut last = format!("{first}.relu");
+    g.node("Relu", &last, &[&first], &last, vec![]);
+    for (i, layer) in decoder.hidden.iter().enumerate() {
+        let name = named(&format!("dense{i}"));
+        dense(g, &name, &FoldedDense::of(layer)?, &last, &name, precision);
+        last = format!("{name}.relu");
+        g.node("Relu", &last, &[&name], &last, vec![]);
+    }
+    dense(g, &named("output"), &FoldedDense::of(&decoder.output)?, &last, out, precision);
+    Ok(())
 }

@@ -3,22 +3,25 @@
 use burn::tensor::activation::sigmoid;
 use burn::tensor::{Int, Tensor, TensorData};
 use half::f16;
-use runtime::FrameShape;
-use runtime::flash::{Buffer, ConvSpec, CriticSpec, DenseSpec, FlashModel, ModelSpec, encode};
+use runtime::flash::{
+    Buffer, ConvSpec, CriticSpec, DecoderModel, DecoderSpec, DenseSpec, FlashModel, ModelSpec, encode,
+};
+use runtime::{Dispersion, FrameShape};
 
 use super::{Folded, FoldedDense};
 use crate::critic::Critic;
 use crate::data::Frames;
 use crate::error::{Error, Result};
 use crate::eval::predict;
+use crate::explain::trust;
 use crate::fitted::{Fitted, to_host};
 use crate::model::{LOG_VAR_RANGE, Likelihood};
 
 /// Stride of the convolutions of the encoder, which halve the image.
 const STRIDE: usize = 2;
 
-/// The bytes of the flash image, with a section for the critic if there is one: f16 weights,
-/// everything else f32.
+/// The bytes of the flash image, with a section for the critic if there is one, and one for the decoder
+/// if novelty counts it: f16 weights, everything else f32.
 ///
 /// # Errors
 /// [`Error::Model`] if a weight is not finite in f16, or the model is larger than an image may be.
@@ -44,21 +47,42 @@ pub fn encode_flash(fitted: &Fitted, critic: Option<&Critic>) -> Result<Vec<u8>>
         log_var_range: [LOG_VAR_RANGE.0, LOG_VAR_RANGE.1],
         mu_c: folded.mu_c,
         log_var_c: folded.log_var_c,
+        log_weights: folded.log_weights,
         calibration: fitted.calibration,
         golden_frame: frames.values,
         golden_log_responsibilities: answer.log_responsibilities,
         golden_novelty: answer.novelty[0],
         critic: critic.map(critic_spec).transpose()?,
+        decoder: (fitted.novelty.dispersion_weight > 0.0).then(|| decoder_spec(fitted)).transpose()?,
     };
     let layers = spec.dense.iter().chain(spec.critic.iter().flat_map(|critic| &critic.dense));
+    let layers = layers.chain(spec.decoder.iter().flat_map(|decoder| &decoder.dense));
     let weights = spec.convs.iter().map(|c| &c.weight).chain(layers.map(|d| &d.weight));
     if weights.flatten().any(|w| !f16::from_f32(*w).is_finite()) {
         let problem = "a weight is beyond the range of f16; train with a lower learning rate";
         return Err(Error::model("model.cvi", problem));
     }
     let bytes = encode(&spec);
-    FlashModel::new(&Buffer::copy_of(&bytes)).map_err(|e| Error::model("model.cvi", e))?;
+    let buffer = Buffer::copy_of(&bytes);
+    let read = match spec.decoder {
+        Some(_) => DecoderModel::new(&buffer).map(|_| ()),
+        None => FlashModel::new(&buffer).map(|_| ()),
+    };
+    read.map_err(|e| Error::model("model.cvi", e))?;
     Ok(bytes)
+}
+
+/// The decoder in the form that the image wants: what it sees of c is a bias of the first layer.
+fn decoder_spec(fitted: &Fitted) -> Result<DecoderSpec> {
+    let decoder = &fitted.model.decoder;
+    let layers = [&decoder.from_z].into_iter().chain(&decoder.hidden).chain([&decoder.output]);
+    let mut dense = layers.map(|layer| Ok(spec_of(&FoldedDense::of(layer)?))).collect::<Result<Vec<_>>>()?;
+    let (first, from_c) = (&mut dense[0], to_host(decoder.from_c.val())?);
+    first.bias = from_c.iter().zip(first.bias.iter().cycle()).map(|(of_cluster, bias)| of_cluster + bias).collect();
+    let bernoulli = fitted.likelihood == Likelihood::Bernoulli;
+    let noise = trust::noise(&fitted.model)?;
+    let weight = fitted.novelty.dispersion_weight;
+    Ok(DecoderSpec { dense, dispersion: Dispersion { bernoulli, noise, weight } })
 }
 
 /// The critic in the form that the image wants.

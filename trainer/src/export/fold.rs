@@ -68,6 +68,8 @@ pub struct Folded {
     pub mu_c: Vec<f32>,
     /// Log-variances log σ_c² of the clusters `[K]`.
     pub log_var_c: Vec<f32>,
+    /// log K p(c) of the clusters `[K]`, if p(c) is learned.
+    pub log_weights: Option<Vec<f32>>,
 }
 
 impl Folded {
@@ -109,6 +111,7 @@ impl Folded {
             cluster_logits: model.cluster_head.as_ref().map(FoldedDense::of).transpose()?,
             mu_c: to_host(model.prior.mu_c.val())?,
             log_var_c: to_host(model.prior.log_var_c.val())?,
+            log_weights: model.prior.log_weights().map(to_host).transpose()?,
         })
     }
 
@@ -117,7 +120,7 @@ impl Folded {
         let convs: usize = self.convs.iter().map(|c| c.weight.len() + c.bias.len()).sum();
         let heads = [&self.mu, &self.log_var].into_iter().chain(&self.cluster_logits);
         let dense: usize = self.dense.iter().chain(heads).map(|d| d.weight.len() + d.bias.len()).sum();
-        convs + dense + self.mu_c.len() + self.log_var_c.len()
+        convs + dense + self.mu_c.len() + self.log_var_c.len() + self.log_weights.as_ref().map_or(0, Vec::len)
     }
 }
 

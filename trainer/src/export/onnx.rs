@@ -16,12 +16,14 @@ use std::f32::consts::PI;
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::{GraphProto, ModelProto, OperatorSetIdProto, StringStringEntryProto};
 
+use super::decoder::{likelihood, network};
 use super::graph::{Dim, GraphBuilder, integer, integers};
 use super::{Folded, FoldedDense, Precision, device_posterior};
 use crate::error::{Error, Result};
+use crate::explain::trust;
 use crate::files::sha256;
-use crate::fitted::Fitted;
-use crate::model::LOG_VAR_RANGE;
+use crate::fitted::{Fitted, LEAST_VARIANCE};
+use crate::model::{LOG_VAR_RANGE, Likelihood};
 
 /// Version of the ONNX operators that the graph uses.
 const OPSET: i64 = 17;
@@ -33,7 +35,11 @@ const IR_VERSION: i64 = 8;
 /// # Errors
 /// [`Error::Model`] if a weight is not finite in the precision asked for.
 pub fn encode(fitted: &Fitted, precision: Precision) -> Result<Vec<u8>> {
-    encode_graph(fitted, precision, graph(fitted, &Folded::new(fitted)?, precision), &[])
+    let more = match fitted.novelty.dispersion_weight {
+        0.0 => Vec::new(),
+        weight => [(names::DISPERSION_KEY, weight.to_string())].into_iter().chain(likelihood(fitted)?).collect(),
+    };
+    encode_graph(fitted, precision, graph(fitted, &Folded::new(fitted)?, precision)?, &more)
 }
 
 /// The bytes of a file around `graph`, with `more` entries of metadata.
@@ -79,7 +85,7 @@ fn check_finite(graph: &GraphProto) -> Result<()> {
 }
 
 /// The graph of a model, from frame to clusters and novelty.
-fn graph(fitted: &Fitted, folded: &Folded, precision: Precision) -> GraphProto {
+fn graph(fitted: &Fitted, folded: &Folded, precision: Precision) -> Result<GraphProto> {
     let mut g = GraphBuilder::new("cluster_vae");
     let shape = fitted.shape;
     let frame = [shape.channels, shape.height, shape.width];
@@ -123,7 +129,13 @@ fn graph(fitted: &Fitted, folded: &Folded, precision: Precision) -> GraphProto {
     if let Some(head) = &folded.cluster_logits {
         dense(&mut g, "clusters", head, &last, names::CLUSTER_LOGITS, precision);
     }
-    head(&mut g, folded, latent, clusters, fitted.calibration.temperature);
+    let counts_decoder = fitted.novelty.dispersion_weight > 0.0;
+    let of_latent = if counts_decoder { "head.novelty" } else { names::NOVELTY };
+    head(&mut g, folded, latent, clusters, fitted.calibration.temperature, of_latent);
+    if counts_decoder {
+        let frame = if fitted.scaling.is_some() { "scaled" } else { names::INPUT };
+        dispersion(&mut g, fitted, precision, frame, of_latent)?;
+    }
 
     let widths = [
         (names::MU, latent),
@@ -138,7 +150,7 @@ fn graph(fitted: &Fitted, folded: &Folded, precision: Precision) -> GraphProto {
     if folded.cluster_logits.is_some() {
         g.output(names::CLUSTER_LOGITS, &[Dim::Batch, Dim::Fixed(clusters)]);
     }
-    g.finish()
+    Ok(g.finish())
 }
 
 /// Adds a dense layer as Gemm.
@@ -154,13 +166,17 @@ pub fn dense(g: &mut GraphBuilder, name: &str, layer: &FoldedDense, input: &str,
 /// 1. Exponents e_c = -½ ((‖m - μ_c‖² + Σ_d v_d) exp(-log σ_c²) + D (log σ_c² + log 2π)), the
 ///    alignment of each cluster ([`crate::elbo::alignment`]). Distances are from differences, with
 ///    the mean as `[N,1,D]` against `[K,D]`.
+///    To it is added log K p(c), if p(c) is learned.
 /// 2. Evidence log Σ_c exp(e_c), by nodes that take the maximum out first, and novelty log K -
 ///    evidence.
 /// 3. Responsibilities: log-softmax of e_c/T, or of the learned head's logits over T, and its
 ///    exponential.
-fn head(g: &mut GraphBuilder, folded: &Folded, latent: usize, clusters: usize, temperature: f32) {
+fn head(g: &mut GraphBuilder, folded: &Folded, latent: usize, clusters: usize, temperature: f32, novelty: &str) {
     g.floats(names::MU_C, &[clusters, latent], &folded.mu_c);
     g.floats(names::LOG_VAR_C, &[clusters], &folded.log_var_c);
+    if let Some(log_weights) = &folded.log_weights {
+        g.floats(names::LOG_WEIGHTS, &[clusters], log_weights);
+    }
     g.floats("head.log_2pi", &[], &[(2.0 * PI).ln()]);
     g.floats("head.d", &[], &[latent as f32]);
     g.floats("head.minus_half", &[], &[-0.5]);
@@ -184,7 +200,11 @@ fn head(g: &mut GraphBuilder, folded: &Folded, latent: usize, clusters: usize, t
     node("Add", &[names::LOG_VAR_C, "head.log_2pi"], "head.log_scale", vec![]);
     node("Mul", &["head.log_scale", "head.d"], "head.normalizer", vec![]);
     node("Add", &["head.scaled", "head.normalizer"], "head.doubled", vec![]);
-    node("Mul", &["head.doubled", "head.minus_half"], "head.exponents", vec![]);
+    let unweighted = if folded.log_weights.is_some() { "head.unweighted" } else { "head.exponents" };
+    node("Mul", &["head.doubled", "head.minus_half"], unweighted, vec![]);
+    if folded.log_weights.is_some() {
+        node("Add", &[unweighted, names::LOG_WEIGHTS], "head.exponents", vec![]);
+    }
     // ReduceLogSumExp would be one node, but not every runtime subtracts the maximum first.
     let keep = vec![integers("axes", &[1]), integer("keepdims", 1)];
     node("ReduceMax", &["head.exponents"], "head.max", keep);
@@ -194,11 +214,58 @@ fn head(g: &mut GraphBuilder, folded: &Folded, latent: usize, clusters: usize, t
     node("Log", &["head.sum"], "head.log_sum", vec![]);
     node("Add", &["head.log_sum", "head.max"], "head.evidence", vec![]);
     node("Squeeze", &["head.evidence", "head.axis1"], "head.evidence_of_frame", vec![]);
-    node("Sub", &["head.log_k", "head.evidence_of_frame"], names::NOVELTY, vec![]);
+    node("Sub", &["head.log_k", "head.evidence_of_frame"], novelty, vec![]);
     let logits = if folded.cluster_logits.is_some() { names::CLUSTER_LOGITS } else { "head.exponents" };
     node("Mul", &[logits, "head.sharpness"], "head.tempered", vec![]);
     node("LogSoftmax", &["head.tempered"], names::LOG_RESPONSIBILITIES, vec![integer("axis", 1)]);
     node("Exp", &[names::LOG_RESPONSIBILITIES], names::RESPONSIBILITIES, vec![]);
+}
+
+/// Adds what novelty counts besides the latent: the decoder at m and the most probable cluster, the dispersion of what
+/// it gives ([`runtime::Dispersion`]), and their sum.
+fn dispersion(g: &mut GraphBuilder, fitted: &Fitted, precision: Precision, frame: &str, of_latent: &str) -> Result<()> {
+    let cluster = vec![integer("axis", 1), integer("keepdims", 0)];
+    g.node("ArgMax", "head/cluster", &[names::LOG_RESPONSIBILITIES], names::CLUSTER, cluster);
+    network(g, fitted, names::DECODER_NODES, [names::MU, names::CLUSTER, names::DECODED], precision)?;
+    g.floats("dispersion.least", &[], &[LEAST_VARIANCE as f32]);
+    g.floats("dispersion.weight", &[], &[fitted.novelty.dispersion_weight]);
+    g.integers("dispersion.axis1", &[1]);
+    let mut node = |op: &str, inputs: &[&str], output: &str, attributes| {
+        g.node(op, &format!("{}{output}", names::DISPERSION_NODES), inputs, output, attributes);
+    };
+    node("Flatten", &[frame], "dispersion.frame", vec![integer("axis", 1)]);
+    let (mean, variance) = match fitted.likelihood {
+        Likelihood::Bernoulli => {
+            node("Sigmoid", &[names::DECODED], "dispersion.mean", vec![]);
+            // p - p², which is p (1 - p).
+            node("Mul", &["dispersion.mean", "dispersion.mean"], "dispersion.mean_square", vec![]);
+            node("Sub", &["dispersion.mean", "dispersion.mean_square"], "dispersion.variance", vec![]);
+            ("dispersion.mean", "dispersion.variance")
+        }
+        Likelihood::Gaussian => {
+            // As many as there are values, all the same.
+            node("Sub", &[names::DECODED, names::DECODED], "dispersion.zeros", vec![]);
+            node("Add", &["dispersion.zeros", "dispersion.noise"], "dispersion.variance", vec![]);
+            (names::DECODED, "dispersion.variance")
+        }
+    };
+    node("Max", &[variance, "dispersion.least"], "dispersion.variances", vec![]);
+    node(
+        "ReduceSum",
+        &["dispersion.variances", "dispersion.axis1"],
+        "dispersion.expected",
+        vec![integer("keepdims", 0)],
+    );
+    node("Sub", &["dispersion.frame", mean], "dispersion.error", vec![]);
+    node("Mul", &["dispersion.error", "dispersion.error"], "dispersion.square", vec![]);
+    node("ReduceSum", &["dispersion.square", "dispersion.axis1"], "dispersion.found", vec![integer("keepdims", 0)]);
+    node("Div", &["dispersion.found", "dispersion.expected"], "dispersion", vec![]);
+    node("Mul", &["dispersion", "dispersion.weight"], "dispersion.weighted", vec![]);
+    node("Add", &[of_latent, "dispersion.weighted"], names::NOVELTY, vec![]);
+    if fitted.likelihood == Likelihood::Gaussian {
+        g.floats("dispersion.noise", &[], &[trust::noise(&fitted.model)?]);
+    }
+    Ok(())
 }
 
 /// Entries of the metadata: versions, calibration, provenance, `more`, and last the checksum.
@@ -206,9 +273,13 @@ fn metadata(fitted: &Fitted, precision: Precision, more: &[(&str, String)]) -> R
     let config = &fitted.config;
     let weights = if precision == Precision::F16 { "f16" } else { "f32" };
     let scaling = if fitted.scaling.is_some() { "standardised inside the graph" } else { "bytes / 255" };
+    let version = if fitted.model.prior.log_weights.is_some() { names::VERSION_WEIGHTED } else { names::VERSION };
+    // A reader that knows no decoder then finds no threshold, and refuses the model.
+    let counts_decoder = more.iter().any(|(key, _)| *key == names::DISPERSION_KEY);
+    let threshold = if counts_decoder { names::DECODER_THRESHOLD_KEY } else { names::THRESHOLD_KEY };
     let entries = [
-        (names::VERSION_KEY, names::VERSION.to_owned()),
-        (names::THRESHOLD_KEY, fitted.calibration.novelty_threshold.to_string()),
+        (names::VERSION_KEY, version.to_owned()),
+        (threshold, fitted.calibration.novelty_threshold.to_string()),
         (names::TEMPERATURE_KEY, fitted.calibration.temperature.to_string()),
         ("cluster_vae.frame", fitted.shape.to_string()),
         ("cluster_vae.scaling", scaling.to_owned()),

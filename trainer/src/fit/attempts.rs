@@ -69,15 +69,13 @@ impl Attempts<'_> {
         let config = config.with_clusters(started.prior.clusters());
         let place = Place { attempt, start: self.starts(), stage: StageName::Refine, step: 0 };
         let unfinished = resume.filter(|saved| saved.place.stage == StageName::Refine);
-        let shares = match &unfinished {
-            Some(saved) => saved.shares.clone(),
-            None => refine::shares(&config, &started, self.data.training())?,
-        };
-        let (model, data_sha256) = (started, self.data_sha256);
-        let start = StageStart { model, place, starts: &[], shares: &shares, data_sha256, unfinished };
+        // p(c) is what it is for the clusters that stage 3 begins with, and in the end for those that it leaves.
+        let training = self.data.training();
+        let model = if unfinished.is_some() { started } else { refine::weigh(started, training)? };
+        let start = StageStart { model, place, starts: &[], data_sha256: self.data_sha256, unfinished };
         let Some(model) = refine::run(&config, start, self.data, observer)? else { return Ok(Ended::Stopped) };
-        let model = model.valid();
-        let balance = Balance::of_model(&model, self.data.training())?;
+        let model = refine::weigh(model, training)?.valid();
+        let balance = Balance::of_model(&model, training)?;
         Ok(match balance.fault(&config.collapse, model.prior.clusters()) {
             Some(why) => Ended::Again(why),
             None => Ended::Model(Box::new(model)),
@@ -115,8 +113,7 @@ impl Attempts<'_> {
                 None => fresh,
             };
             let place = Place { attempt, start, stage: StageName::Pretrain, step: 0 };
-            let stage =
-                StageStart { model, place, starts: &ended, shares: &[], data_sha256: self.data_sha256, unfinished };
+            let stage = StageStart { model, place, starts: &ended, data_sha256: self.data_sha256, unfinished };
             let Some(model) = pretrain::run(&of_start, stage, self.data, observer)? else { return Ok(Ended::Stopped) };
             let Some(started) = mixture::run(&of_start, model, self.data.training(), observer)? else {
                 return Ok(Ended::Stopped);

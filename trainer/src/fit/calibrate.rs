@@ -1,19 +1,26 @@
 //! The novelty threshold and the temperature of q(c|x), from frames that training did not see, without a label.
 //!
+//! **Novelty**: that of the latent, and the dispersion times a weight, the ratio of their interquartile ranges among the
+//! held-out frames: both then tell ordinary frames apart by as much. A linear encoder leaves its decoder no error that
+//! would tell anything, so its weight is 0.
+//!
 //! **Threshold**: the order statistic of the held-out frames' novelty that a frame like them exceeds with a probability of
 //! at most the false-alarm rate. **Temperature**: in the place of a label stands where a random view of the
-//! frame goes. T minimises the cross-entropy of softmax(log q(c|x) / T) with the cluster of the view; that is convex
-//! in 1/T, so the sign of its derivative halves the range of T until it is small. A model that puts a frame and its
-//! view apart more often than q(c|x) admits gets T above 1.
+//! frame goes, and where models of half of the frames put it; the larger T counts. T minimises the cross-entropy of
+//! softmax(log q(c|x) / T) with the cluster of the view; that is convex in 1/T, so the sign of its
+//! derivative halves the range of T until it is small. A model that puts a frame and its view apart more often than q(c|x)
+//! admits gets T above 1.
 
+use burn::tensor::Device;
 use runtime::Calibration;
 
+use super::hash_of;
 use super::health::conformal_rank;
 use super::training_data::{MAX_CALIBRATION, TrainingData};
-use crate::config::CheckedConfig;
+use crate::config::{CheckedConfig, EncoderKind};
 use crate::data::Frames;
-use crate::error::Result;
-use crate::fitted::{encode, novelty, to_host};
+use crate::error::{Error, Result};
+use crate::fitted::{Fitted, NoveltyScore, dispersion, encode, latent_novelty, to_host};
 use crate::model::ClusterVae;
 use crate::ranking::argmax;
 use crate::rng::{Purpose, stream};
@@ -21,24 +28,70 @@ use crate::rng::{Purpose, stream};
 /// Index of the random stream that draws the views; the split of the frames has index 0.
 const VIEWS_STREAM: u64 = 1;
 
-/// The novelty threshold, at the false-alarm rate of the settings, and the temperature.
-pub fn calibrate(model: &ClusterVae, config: &CheckedConfig, data: &TrainingData) -> Result<Calibration> {
-    Ok(Calibration {
-        novelty_threshold: novelty_threshold(model, &data.held_out, config.novelty.false_alarm_rate)?,
-        temperature: temperature_of_views(model, config, data)?,
-    })
+/// The novelty, its threshold at the false-alarm rate of the settings, and the temperature, at least `least`.
+pub fn calibrate(
+    model: &ClusterVae,
+    config: &CheckedConfig,
+    data: &TrainingData,
+    least: f32,
+) -> Result<(Calibration, NoveltyScore)> {
+    let (latent, dispersion) = scores(model, &data.held_out)?;
+    let rate = config.novelty.false_alarm_rate;
+    let counts_decoder = config.encoder.kind != EncoderKind::Identity;
+    let dispersion_weight = if counts_decoder { dispersion_weight(&latent, &dispersion) } else { 0.0 };
+    let whole = latent.iter().zip(&dispersion).map(|(latent, found)| latent + dispersion_weight * found).collect();
+    let novelty = NoveltyScore { dispersion_weight, latent_threshold: threshold(latent, rate) };
+    let temperature = temperature_of_views(model, config, data)?.max(least);
+    Ok((Calibration { novelty_threshold: threshold(whole, rate), temperature }, novelty))
+}
+
+/// The calibration of a model that is fitted already, from the frames it was fitted to, of which training kept some aside;
+/// for another false-alarm rate, or a model that was calibrated by an earlier version. What models of halves said of its
+/// temperature stays: that is not lowered.
+///
+/// # Errors
+/// [`Error::Data`] if they are other frames.
+pub fn recalibrate(fitted: &Fitted, frames: &Frames, device: &Device) -> Result<Fitted> {
+    if hash_of(frames) != fitted.data_sha256 {
+        return Err(Error::data("--data", "not the frames that the model was fitted to"));
+    }
+    let data = TrainingData::new(&fitted.config, frames, fitted.scaling.as_ref(), std::slice::from_ref(device))?;
+    let (calibration, novelty) = calibrate(&fitted.model, &fitted.config, &data, fitted.calibration.temperature)?;
+    Ok(Fitted { calibration, novelty, calibrated_on: data.held_out.len(), ..fitted.clone() })
+}
+
+/// Novelty of the latent and dispersion of each frame, which is scaled already, `[N]` both.
+fn scores(model: &ClusterVae, frames: &Frames) -> Result<(Vec<f32>, Vec<f32>)> {
+    let device = model.prior.mu_c.val().device();
+    let (mut latent, mut found) = (Vec::with_capacity(frames.len()), Vec::with_capacity(frames.len()));
+    encode(model, frames, &device, |_, x, posterior| {
+        latent.extend(to_host(latent_novelty(model, &posterior))?);
+        found.extend(to_host(dispersion(model, x, &posterior))?);
+        Ok(())
+    })?;
+    Ok((latent, found))
+}
+
+/// Nats a unit of dispersion at which it tells frames apart by as much as the latent: the ratio of interquartile ranges,
+/// which a few odd frames do not move; 0 where the dispersion is the same for all.
+///
+/// # Shapes
+/// - `latent`, `dispersion`: `[N]`, of the same frames
+pub fn dispersion_weight(latent: &[f32], dispersion: &[f32]) -> f32 {
+    let range = |values: &[f32]| {
+        let mut values = values.to_vec();
+        values.sort_by(f32::total_cmp);
+        let quartile = |quarters: usize| values.get(values.len() * quarters / 4).copied().unwrap_or_default();
+        quartile(3) - quartile(1)
+    };
+    let weight = range(latent) / range(dispersion);
+    if weight.is_finite() { weight } else { 0.0 }
 }
 
 /// The novelty, nats, that a share `rate` of the frames exceeds.
-fn novelty_threshold(model: &ClusterVae, frames: &Frames, rate: f64) -> Result<f32> {
-    let device = model.prior.mu_c.val().device();
-    let mut values = Vec::with_capacity(frames.len());
-    encode(model, frames, &device, |_, _, posterior| {
-        values.extend(to_host(novelty(model, &posterior))?);
-        Ok(())
-    })?;
-    values.sort_by(f32::total_cmp);
-    Ok(values[conformal_rank(values.len(), rate) - 1])
+fn threshold(mut novelty: Vec<f32>, rate: f64) -> f32 {
+    novelty.sort_by(f32::total_cmp);
+    novelty[conformal_rank(novelty.len(), rate) - 1]
 }
 
 /// The temperature at which q(c|x) says best where a random view of x goes, the views being those of stage 3.
@@ -60,7 +113,7 @@ fn temperature_of_views(model: &ClusterVae, config: &CheckedConfig, data: &Train
 }
 
 /// log q(c|x) `[N,K]` of frames that are already scaled, at temperature 1.
-fn log_responsibilities(model: &ClusterVae, frames: &Frames) -> Result<Vec<f32>> {
+pub fn log_responsibilities(model: &ClusterVae, frames: &Frames) -> Result<Vec<f32>> {
     let device = model.prior.mu_c.val().device();
     let mut values = Vec::with_capacity(frames.len() * model.prior.clusters());
     encode(model, frames, &device, |_, _, posterior| {
@@ -70,8 +123,10 @@ fn log_responsibilities(model: &ClusterVae, frames: &Frames) -> Result<Vec<f32>>
     Ok(values)
 }
 
-/// Range of the temperature, never below 1: no posterior is made surer than the model gives it.
-const TEMPERATURES: [f64; 2] = [1.0, 20.0];
+/// Least temperature: no posterior is made surer than the model gives it.
+pub const LEAST_TEMPERATURE: f32 = 1.0;
+/// Range of the temperature.
+const TEMPERATURES: [f64; 2] = [LEAST_TEMPERATURE as f64, 20.0];
 /// Number of times the range is halved, to one part in 10⁸.
 const HALVINGS: usize = 30;
 

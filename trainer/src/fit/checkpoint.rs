@@ -49,8 +49,6 @@ pub struct Checkpoint {
     pub(super) totals: Totals,
     /// The starts of stage 1 that came to an end before, as long as none is chosen.
     pub(super) starts: Vec<Start>,
-    /// What stage 3 measures information against `[K]`; empty for even shares.
-    pub(super) shares: Vec<f32>,
 }
 
 /// A start of stage 1 that came to an end, and what EM made of it.
@@ -109,7 +107,6 @@ struct Header {
     lengths: Vec<usize>,
     /// Of each start that came to an end.
     starts: Vec<Told>,
-    shares: Vec<f32>,
     sha256: String,
 }
 
@@ -128,7 +125,7 @@ impl Checkpoint {
             None => Vec::new(),
         };
         let (clusters, data_sha256) = (model.prior.clusters(), data_sha256.to_owned());
-        Ok(Self { place, data_sha256, clusters, weights, optimizer, totals, starts: Vec::new(), shares: Vec::new() })
+        Ok(Self { place, data_sha256, clusters, weights, optimizer, totals, starts: Vec::new() })
     }
 
     /// The model that was saved, its weights read into `empty`, a model of the same form.
@@ -159,7 +156,6 @@ impl Checkpoint {
             steps: self.totals.steps,
             lengths: parts.iter().map(|part| part.len()).collect(),
             starts: self.starts.iter().map(|start| start.told.clone()).collect(),
-            shares: self.shares.clone(),
             sha256: sha256(&body),
         };
         let mut bytes = serde_json::to_vec(&header).map_err(|e| Error::resource("checkpoint", e))?;
@@ -206,7 +202,6 @@ impl Checkpoint {
                 steps: header.steps,
             },
             starts,
-            shares: header.shares,
         })
     }
 }

@@ -283,7 +283,7 @@ fn joined([half, other]: [Points<'_>; 2], components: usize, counting: &Counting
     let fit = gmm::fit(half, &settings, rng)?;
     let one = gmm::fit(half, &Settings { components: 1, ..settings.clone() }, rng)?;
     let joined = gmm::join_without_valley(half, other, fit, &settings)?;
-    let mean = |seen: EStep| seen.log_likelihood() / other.len() as f64;
+    let mean = |seen: EStep| seen.log_likelihood / other.len() as f64;
     let held_out = mean(seen(other, &joined.fit.mixture)?);
     Ok(Half { held_out, held_out_of_one: mean(seen(other, &one.mixture)?), joined })
 }

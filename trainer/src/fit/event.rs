@@ -7,6 +7,7 @@ use super::count::{Counted, Space};
 use super::identity::Stability;
 use super::metrics::{Epoch, MixtureReport};
 use super::starts::Choice;
+use super::witness::Halves;
 use crate::error::Result;
 use crate::stage::StageName;
 
@@ -58,6 +59,20 @@ pub enum Event<'a> {
     Mixture(&'a MixtureReport),
     /// One of several starts of stage 1 is chosen.
     Chosen(&'a Choice),
+    /// The model is there, and one of half of the frames is fitted, to see how sure it may be: a stage of it begins, or a
+    /// step of it is done.
+    Half {
+        /// Index of the half, 0 or 1.
+        half: usize,
+        /// Name of the stage.
+        stage: StageName,
+        /// Number of steps done within the stage.
+        done: usize,
+        /// Number of steps of the stage.
+        steps: usize,
+    },
+    /// What models of halves of the frames say of the model.
+    Witnessed(&'a Halves),
     /// The clusters collapsed; training starts again from other weights.
     Restart {
         /// Number of restarts so far, this one included.

@@ -9,6 +9,8 @@ use crate::fitted::Fitted;
 
 /// Agreement of starts, NMI, below which the clusters are an accident of the start.
 const STARTS_AGREE: f64 = 0.7;
+/// Share of the frames on which models of halves must agree with the model.
+const HALVES_AGREE: f64 = 0.7;
 /// Share of the latent dimensions that are in use below which stage 1 has collapsed.
 const DIMENSIONS_IN_USE: f64 = 0.5;
 /// Share of its best value that the held-out ELBO may fall by before frames count as learned by heart.
@@ -54,6 +56,9 @@ impl Health {
         let choice = lines.iter().find_map(|line| Some((line["chosen"].as_u64()?, &line["agreements"])));
         if let Some(agree) = choice.and_then(|(chosen, agreements)| agreements[chosen as usize].as_f64()) {
             say(format!("starts agree to {agree:.2}"), agree >= STARTS_AGREE);
+        }
+        if let Some(agree) = last("halves").and_then(|halves| halves["agree"].as_f64()) {
+            say(format!("models of halves agree on {:.0} % of the frames", 100.0 * agree), agree >= HALVES_AGREE);
         }
         let held_out: Vec<f64> = lines.iter().filter_map(|line| line["held_out"]["elbo"].as_f64()).collect();
         if let Some(last) = held_out.last() {

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::agreement::agreement;
 use super::balance::Balance;
-use super::calibrate::calibrate;
+use super::calibrate::{LEAST_TEMPERATURE, calibrate};
 use super::count::{self, Space};
 use super::event::{Event, Observer};
 use super::metrics::MixtureReport;
@@ -23,6 +23,7 @@ use crate::config::{CheckedConfig, Count, EncoderKind, Weights};
 use crate::data::Frames;
 use crate::data::scaling::Scaling;
 use crate::error::{Error, Result};
+use crate::fitted::NoveltyScore;
 use crate::frame::FrameKind;
 use crate::gmm::{self, Covariance, CovarianceType, Estimator, Fit, Moments, Points, Settings};
 use crate::model::{ClusterVae, Init, Likelihood, Whitened};
@@ -85,8 +86,8 @@ pub enum OnValues {
         config: Box<CheckedConfig>,
         /// The model, without gradient tracking.
         model: Box<ClusterVae>,
-        /// Novelty threshold and temperature.
-        calibration: Calibration,
+        /// Novelty threshold and temperature, and what the novelty is.
+        calibrated: (Calibration, NoveltyScore),
     },
 }
 
@@ -117,30 +118,26 @@ pub fn run(
         }
         EncoderKind::Auto => false,
     };
-    let config = &config.with_identity(p);
-    let data = TrainingData::new(config, frames, scaling, devices)?;
+    let mut config = config.with_identity(p);
+    let data = TrainingData::new(&config, frames, scaling, devices)?;
     let training = data.training();
-    let config = &match config.clusters {
-        Count::Of(_) => config.clone(),
-        Count::Auto => {
-            let values = values(config, training, config.mixture.max_frames);
-            let counted = count::run(config, Space::Values, REG_COVAR, &values, p, observer)?;
-            let Some(counted) = counted else { return Ok(OnValues::Stopped) };
-            match counted.number(config.mixture.most_clusters) {
-                Ok(k) => config.with_clusters(k),
-                Err(why) if asked => return Err(why),
-                // A network may see clusters where the values show none.
-                Err(_) => return Ok(OnValues::No),
-            }
-        }
-    };
-    let mut weights = config.mixture.weights;
+    if config.clusters == Count::Auto {
+        let values = values(&config, training, config.mixture.max_frames);
+        let counted = count::run(&config, Space::Values, REG_COVAR, &values, p, observer)?;
+        let Some(counted) = counted else { return Ok(OnValues::Stopped) };
+        config = match counted.number(config.mixture.most_clusters) {
+            Ok(k) => config.with_clusters(k),
+            Err(why) if asked => return Err(why),
+            // A network may see clusters where the values show none.
+            Err(_) => return Ok(OnValues::No),
+        };
+    }
     if !asked {
         if observer(Event::Halves { frames: training.len().min(2 * MOST_OF_HALF) }).is_break() {
             return Ok(OnValues::Stopped);
         }
-        let found = stability(config, training)?;
-        weights = found.weights;
+        let found = stability(&config, training)?;
+        config = config.with_weights(found.weights);
         if observer(Event::Values(&found)).is_break() {
             return Ok(OnValues::Stopped);
         }
@@ -148,7 +145,8 @@ pub fn run(
             return Ok(OnValues::No);
         }
     }
-    let (model, report) = model(config, weights, training, &devices[0])?;
+    let config = &config;
+    let (model, report) = model(config, training, &devices[0])?;
     if observer(Event::Mixture(&report)).is_break() {
         return Ok(OnValues::Stopped);
     }
@@ -156,8 +154,8 @@ pub fn run(
     if let Some(why) = balance.fault(&config.collapse, config.clusters()) {
         return Err(Error::Collapsed { attempts: 1, why });
     }
-    let calibration = calibrate(&model, config, &data)?;
-    Ok(OnValues::Model { config: Box::new(config.clone()), model: Box::new(model), calibration })
+    let calibrated = calibrate(&model, config, &data, LEAST_TEMPERATURE)?;
+    Ok(OnValues::Model { config: Box::new(config.clone()), model: Box::new(model), calibrated })
 }
 
 /// The stability of the mixture on `frames`, already scaled, with uniform or learned weights, whichever is more stable.
@@ -203,26 +201,21 @@ fn stability_with(config: &CheckedConfig, frames: &Frames, weights: Weights) -> 
     Ok(Stability { weights, stability: sum / SPLITS as f64, least: STABLE, held_out })
 }
 
-/// The model, and what is reported of its mixture, of `frames`, already scaled. Its p(c) is 1/K whatever the weights: where
-/// halves agree, clusters are so far apart that shares decide nothing.
+/// The model, and what is reported of its mixture, of `frames`, already scaled. Its p(c) is that of the mixture.
 ///
 /// # Errors
 /// [`Error::Config`] if no start keeps its covariances positive definite.
-fn model(
-    config: &CheckedConfig,
-    weights: Weights,
-    frames: &Frames,
-    device: &Device,
-) -> Result<(ClusterVae, MixtureReport)> {
+fn model(config: &CheckedConfig, frames: &Frames, device: &Device) -> Result<(ClusterVae, MixtureReport)> {
     let (p, k) = (frames.shape.len(), config.clusters());
     let values = values(config, frames, config.mixture.max_frames);
     let points = Points::new(&values, p)?;
-    let settings = Settings { tol: FINE, max_iter: LONG, ..settings(config, weights) };
+    let settings = Settings { tol: FINE, max_iter: LONG, ..settings(config, config.mixture.weights) };
     let fit = fit(points, &settings, config.mixture.moves, config.seed, 0)?;
     let whitened = whitened(&fit, points).ok_or_else(singular)?;
     let mut init = Init { rng: stream(config.seed, Purpose::Weights, 0), device };
     let form = ClusterVae::new(config, frames.shape, Likelihood::Gaussian, &mut init);
-    let model = whitened.model(form, device);
+    let mut model = whitened.model(form, device);
+    model.prior = model.prior.with_weights(&fit.mixture.weights);
     let report = MixtureReport {
         stage: StageName::Mixture,
         components: k,

@@ -20,10 +20,11 @@ mod stage;
 mod starts;
 mod throughput;
 mod training_data;
+mod witness;
 
 pub use agreement::agreement;
 pub use balance::Balance;
-pub use calibrate::temperature;
+pub use calibrate::{dispersion_weight, recalibrate, temperature};
 pub use checkpoint::{Checkpoint, Place};
 pub use count::{Candidate, Counted, Counting, Space, count_clusters};
 pub use event::{Event, Observer};
@@ -34,6 +35,7 @@ pub use metrics::{Epoch, MixtureReport};
 pub use mixture::latent_mixture;
 pub use starts::Choice;
 pub use throughput::throughput;
+pub use witness::Halves;
 
 use burn::tensor::Device;
 
@@ -45,6 +47,7 @@ use crate::fitted::Fitted;
 use attempts::Attempts;
 use identity::OnValues;
 use training_data::{TrainingData, kept_from_training, scaling_and_likelihood};
+use witness::Witnessed;
 
 /// Fits the model to unlabelled frames, from the beginning or from a checkpoint of the same settings.
 ///
@@ -90,8 +93,8 @@ pub fn fit_on(
         true => OnValues::No,
         false => identity::run(config, frames, scaling.as_ref(), likelihood, devices, observer)?,
     };
-    let (config, model, calibration) = match on_values {
-        OnValues::Model { config, model, calibration } => (*config, *model, calibration),
+    let (config, model, (calibration, novelty)) = match on_values {
+        OnValues::Model { config, model, calibrated } => (*config, *model, calibrated),
         OnValues::Stopped => return Ok(None),
         OnValues::No => {
             let looks_for_neighbours = config.augment.kind == AugmentKind::Neighbours;
@@ -105,12 +108,17 @@ pub fn fit_on(
             }
             let attempts = Attempts { config, data: &data, likelihood, data_sha256: &data_sha256 };
             let Some(model) = attempts.run(resume, observer)? else { return Ok(None) };
-            let calibration = calibrate::calibrate(&model, config, &data)?;
-            (config.with_clusters(model.prior.clusters()), model, calibration)
+            let halves = match witness::run(config, &data, likelihood, &data_sha256, &model, observer)? {
+                Witnessed::Said(halves) => halves,
+                Witnessed::Stopped => return Ok(None),
+            };
+            let least = halves.map_or(calibrate::LEAST_TEMPERATURE, |halves| halves.temperature as f32);
+            let calibrated = calibrate::calibrate(&model, config, &data, least)?;
+            (config.with_clusters(model.prior.clusters()), model, calibrated)
         }
     };
     let (shape, calibrated_on) = (frames.shape, kept_from_training(frames.len()));
-    Ok(Some(Fitted { config, model, shape, scaling, likelihood, calibration, calibrated_on, data_sha256 }))
+    Ok(Some(Fitted { config, model, shape, scaling, likelihood, calibration, novelty, calibrated_on, data_sha256 }))
 }
 
 /// Whether there are two frames a cluster, and a batch of each stage as the settings say, among `count` frames of which

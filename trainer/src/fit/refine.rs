@@ -12,9 +12,9 @@ use super::metrics::StepOutcome;
 use super::spread::Spread;
 use super::stage::{Bounds, Stage, StageStart};
 use super::training_data::TrainingData;
-use crate::config::{CheckedConfig, ClusterPosterior, DecoderPasses, Schedule, Weights};
+use crate::config::{CheckedConfig, ClusterPosterior, DecoderPasses, Schedule};
 use crate::data::Frames;
-use crate::data::batches::{Batch, StageBatch, to_tensor};
+use crate::data::batches::{Batch, StageBatch};
 use crate::elbo::reconstruction::TwoClusters;
 use crate::elbo::{self, Terms, information, optimum};
 use crate::error::Result;
@@ -29,6 +29,12 @@ const TEACHING_SHARE: f64 = 0.2;
 const BOUND_FRAMES: usize = 500;
 /// Samples of z a frame for the bounds.
 const BOUND_SAMPLES: usize = 4;
+/// Least p(c), in even shares.
+const LEAST_WEIGHT: f64 = 1e-3;
+/// Most steps of EM on p(c).
+const WEIGHT_STEPS: usize = 200;
+/// The largest change of a p(c) at which EM on it is done.
+const WEIGHTS_STILL: f64 = 1e-6;
 
 /// Runs stage 3; None if the observer broke off.
 pub fn run(
@@ -51,8 +57,6 @@ pub fn run(
         clusters: (!exact).then(|| config.clusters()),
         purposes: (Purpose::RefineOrder, Purpose::RefineStep),
     };
-    let shares = start.shares;
-    let log_shares = (!shares.is_empty()).then(|| to_tensor(shares, shares.len(), &data.devices[0]).log());
     let report = |model: &ClusterVae| bound(&model.valid(), config, &looked_at, BOUND_SAMPLES, &inner);
     let stage = Stage {
         name: StageName::Refine,
@@ -61,41 +65,57 @@ pub fn run(
         store: &data.store,
         learning_rate: &|step| Schedule::Cosine.at(c.learning_rate, step, size.steps),
         objective: &|model, spread, batch, step| {
-            objective(config, model, spread, batch, step as f64 / size.steps as f64, log_shares.as_ref())
+            objective(config, model, spread, batch, step as f64 / size.steps as f64)
         },
         held_out: data.reports_bounds.then_some(&report as &Bounds<'_>),
     };
     stage.run(start, &data.devices, observer)
 }
 
-/// What information is measured against, π `[K]`: the mean of q(c|x) over the training frames as the stage begins, at least
-/// a thousandth of an even share each; empty where it is 1/K.
-pub fn shares(config: &CheckedConfig, model: &ClusterVae, frames: &Frames) -> Result<Vec<f32>> {
-    if config.mixture.weights == Weights::Uniform {
-        return Ok(Vec::new());
+/// The model with the weights of its mixture that are likeliest for its clusters as they are, where p(c) is learned.
+///
+/// With all else fixed the likelihood is concave in p(c), and EM's steps, to the mean of q(c|x), climb it. A weight stays
+/// above a thousandth of an even one, so that no cluster is lost for good.
+pub fn weigh(mut model: ClusterVae, frames: &Frames) -> Result<ClusterVae> {
+    if model.prior.log_weights.is_none() {
+        return Ok(model);
     }
-    let model = model.valid();
-    let k = model.prior.clusters();
-    let device = model.prior.mu_c.val().device();
-    let mut sums = vec![0.0f64; k];
-    encode(&model, frames, &device, |_, _, posterior| {
-        let q = to_host(model.log_responsibilities(&posterior).exp().sum_dim(0))?;
-        sums.iter_mut().zip(q).for_each(|(s, q)| *s += f64::from(q));
+    let even = model.prior.with_weights(&vec![1.0 / model.prior.clusters() as f64; model.prior.clusters()]);
+    model.prior = even;
+    let still = model.valid();
+    let k = still.prior.clusters();
+    let device = still.prior.mu_c.val().device();
+    let mut log_q = Vec::with_capacity(frames.len() * k);
+    encode(&still, frames, &device, |_, _, posterior| {
+        log_q.extend(to_host(still.log_responsibilities(&posterior))?);
         Ok(())
     })?;
-    let least = 1e-3 / k as f64;
-    Ok(sums.iter().map(|s| (s / frames.len() as f64).max(least) as f32).collect())
+    let least = LEAST_WEIGHT / k as f64;
+    // A learned head does not see p(c), so its mean is the answer at once.
+    let steps = if still.cluster_head.is_some() { 1 } else { WEIGHT_STEPS };
+    let mut weights = vec![1.0 / k as f64; k];
+    for _ in 0..steps {
+        let mut sums = vec![0.0f64; k];
+        for row in log_q.chunks_exact(k) {
+            let joint: Vec<f64> = row.iter().zip(&weights).map(|(log_q, w)| w * f64::from(*log_q).exp()).collect();
+            let total: f64 = joint.iter().sum();
+            sums.iter_mut().zip(joint).for_each(|(sum, j)| *sum += j / total);
+        }
+        let next: Vec<f64> = sums.iter().map(|sum| (sum / frames.len() as f64).max(least)).collect();
+        let total: f64 = next.iter().sum();
+        let next: Vec<f64> = next.iter().map(|w| w / total).collect();
+        let moved = next.iter().zip(&weights).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+        weights = next;
+        if moved < WEIGHTS_STILL {
+            break;
+        }
+    }
+    model.prior = model.prior.with_weights(&weights);
+    Ok(model)
 }
 
 /// The loss of one batch, its terms, and the mean cluster distribution; `done` is the share of the stage before it.
-fn objective(
-    config: &CheckedConfig,
-    model: &ClusterVae,
-    spread: &Spread<'_>,
-    batch: &Batch,
-    done: f64,
-    log_shares: Option<&Tensor<2>>,
-) -> StepOutcome {
+fn objective(config: &CheckedConfig, model: &ClusterVae, spread: &Spread<'_>, batch: &Batch, done: f64) -> StepOutcome {
     let c = &config.refine;
     let frames = batch.frames.clone();
     let [b, p] = frames.dims();
@@ -128,15 +148,20 @@ fn objective(
         Terms::new(log_q, log_likelihood, alignment.clone(), log_var_z)
     };
 
+    let log_weights = model.prior.log_weights();
+    let terms = match &log_weights {
+        Some(log_weights) => terms.with_weights(log_gamma.clone(), log_weights.clone()),
+        None => terms,
+    };
     let between = information::between_views(log_gamma.clone(), log_gamma_view.clone());
     let inconsistency = information::inconsistency(log_gamma.clone(), log_gamma_view);
     let bound = if c.charge { terms.total() } else { terms.total() + terms.cluster_kl.clone() };
     let beside = inconsistency.clone() * c.consistency - between.clone() * c.information;
-    // I(c;c') rewards H(q̄). Against π that reward is -KL(q̄ ‖ π) = H(q̄) + Σ_c q̄_c log π_c.
-    let beside = match log_shares {
-        Some(log_shares) => {
+    // I(c;c') rewards H(q̄). Against p(c) that reward is -KL(q̄ ‖ p(c)) = H(q̄) + Σ_c q̄_c log p(c), but for log K.
+    let beside = match &log_weights {
+        Some(log_weights) => {
             let marginal = log_gamma.clone().exp().mean_dim(0);
-            beside - (marginal * log_shares.clone()).sum() * c.information
+            beside - (marginal * log_weights.clone()).sum() * c.information
         }
         None => beside,
     };

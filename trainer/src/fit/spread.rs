@@ -89,3 +89,84 @@ impl<'a> Spread<'a> {
         Tensor::cat(parts.into_iter().map(|part| part.to_device(self.home())).collect(), 0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::module::{ModuleVisitor, Param};
+    use burn::optim::GradientsParams;
+    use burn::tensor::TensorData;
+    use rand::{RngExt, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
+    use super::*;
+    use crate::config::Config;
+    use crate::frame::FrameShape;
+    use crate::model::{Init, Likelihood};
+
+    const SHAPE: FrameShape = FrameShape { channels: 1, height: 6, width: 5 };
+    /// Rows of the batch, which neither two nor three devices share evenly.
+    const ROWS: usize = 11;
+
+    /// All gradients of a model, one after another.
+    struct Flat<'a>(&'a GradientsParams, Vec<f32>);
+
+    impl ModuleVisitor for Flat<'_> {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            if let Some(gradient) = self.0.get::<D>(param.id) {
+                self.1.extend(gradient.into_data().iter::<f32>());
+            }
+        }
+    }
+
+    /// A batch's posteriors and likelihoods, row by row, and the gradient of a loss that weighs every row otherwise.
+    fn values_and_gradients(model: &ClusterVae, devices: usize) -> [Vec<f32>; 2] {
+        let home = Device::flex().autodiff();
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let mut random = |columns: usize| {
+            let values = (0..ROWS * columns).map(|_| rng.random::<f32>()).collect();
+            Tensor::<2>::from_data(TensorData::new(values, [ROWS, columns]), &home)
+        };
+        let (frames, noise, weights) = (random(SHAPE.len()), random(4), random(1));
+        let handles = vec![home.clone(); devices];
+        let spread = Spread::new(model, &handles);
+        let posterior = spread.encode(frames.clone());
+        let z = posterior.sample(noise);
+        let clusters = (0..ROWS as i64).map(|row| row % 3).collect();
+        let clusters = Tensor::<1, Int>::from_data(TensorData::new(clusters, [ROWS]), &home);
+        let column = |likelihood: Tensor<1>| likelihood.unsqueeze_dim::<2>(1);
+        let parts = vec![
+            posterior.mu_z,
+            posterior.log_var_z,
+            posterior.features,
+            column(spread.log_likelihood(frames.clone(), z.clone())),
+            column(spread.log_likelihood_of(frames.clone(), z.clone(), clusters)),
+            spread.log_likelihood_all(frames, z),
+        ];
+        let all = Tensor::cat(parts, 1);
+        let gradients = GradientsParams::from_grads((all.clone() * weights).sum().backward(), model);
+        let mut flat = Flat(&gradients, Vec::new());
+        model.visit(&mut flat);
+        [all.into_data().iter::<f32>().collect(), flat.1]
+    }
+
+    /// Handles of one device stand for several: this shows that the rows are cut, computed with common statistics, and
+    /// joined in their order, with the gradient of the whole. Copies from device to device it cannot show.
+    #[test]
+    fn every_row_and_every_gradient_is_that_of_one_device() {
+        let settings = ["clusters=3", "latent=4", "encoder.channels=[4]", "encoder.hidden=[16]", "decoder.hidden=[16]"];
+        let config = Config::default().set(&settings.map(str::to_owned)).unwrap().check(SHAPE).unwrap();
+        let mut init = Init { rng: ChaCha8Rng::seed_from_u64(5), device: &Device::flex().autodiff() };
+        let model = ClusterVae::new(&config, SHAPE, Likelihood::Bernoulli, &mut init);
+        let one = values_and_gradients(&model, 1);
+        assert_eq!(one[0].len(), ROWS * (4 + 4 + 16 + 1 + 1 + 3));
+        for devices in [2, 3] {
+            for (expected, found) in one.iter().zip(values_and_gradients(&model, devices)) {
+                assert_eq!(expected.len(), found.len());
+                // Of sums of up to some hundred terms in f32.
+                let scale = expected.iter().fold(0.0f32, |most, v| most.max(v.abs()));
+                let apart = expected.iter().zip(&found).fold(0.0f32, |most, (a, b)| most.max((a - b).abs()));
+                assert!(apart <= 1e-5 * scale, "{devices} devices: {apart} apart, of {scale}");
+            }
+        }
+    }
+}

@@ -26,8 +26,6 @@ pub struct StageStart<'a> {
     pub place: Place,
     /// The starts of stage 1 that came to an end before, as long as none is chosen.
     pub starts: &'a [Start],
-    /// What stage 3 measures information against `[K]`; empty for even shares.
-    pub shares: &'a [f32],
     /// SHA-256 of the values that the model is fitted to.
     pub data_sha256: &'a str,
     /// What an earlier run of this very stage saved on its way; `model` has its weights.
@@ -66,7 +64,7 @@ impl Stage<'_> {
         if observer(Event::Stage { name: self.name, steps: self.steps }).is_break() {
             return Ok(None);
         }
-        let StageStart { mut model, place, starts, shares, data_sha256, unfinished } = start;
+        let StageStart { mut model, place, starts, data_sha256, unfinished } = start;
         let mut optimizer = optimizer();
         let (mut first, mut totals) = (0, Totals::default());
         if let Some(saved) = unfinished {
@@ -104,7 +102,7 @@ impl Stage<'_> {
                 let mut checkpoint = || {
                     let mut saved =
                         Checkpoint::new(place, data_sha256, &model, Some(&optimizer), sums.totals()?.clone())?;
-                    (saved.starts, saved.shares) = (starts.to_vec(), shares.to_vec());
+                    saved.starts = starts.to_vec();
                     Ok(saved)
                 };
                 if observer(Event::Step { done, checkpoint: &mut checkpoint }).is_break() {

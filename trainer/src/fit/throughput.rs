@@ -59,7 +59,7 @@ pub fn throughput(
         ControlFlow::Continue(())
     };
     let place = Place { attempt: 0, start: 0, stage, step: 0 };
-    let start = StageStart { model, place, starts: &[], shares: &[], data_sha256: "", unfinished: None };
+    let start = StageStart { model, place, starts: &[], data_sha256: "", unfinished: None };
     let (n, k) = (data.training().len(), config.clusters());
     let batch = match stage {
         StageName::Pretrain => {

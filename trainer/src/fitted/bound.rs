@@ -77,7 +77,14 @@ pub fn bound(
     })?;
     let n = frames.len() as f64;
     let marginal_entropy = shares.iter().map(|s| s / n).filter(|p| *p > 0.0).map(|p| -p * p.ln()).sum();
-    let log_k = (config.clusters() as f64).ln();
+    // Σ_c q̄(c) log p(c), of even shares -log K.
+    let cross = match model.prior.log_weights() {
+        Some(log_weights) => {
+            let log_weights = to_host(log_weights)?;
+            shares.iter().zip(log_weights).map(|(s, w)| s / n * f64::from(w)).sum::<f64>()
+        }
+        None => 0.0,
+    } - (config.clusters() as f64).ln();
     let cluster_kl = sums.cluster_kl / n;
     Ok(BoundReport {
         elbo: sums.elbo / n,
@@ -86,8 +93,8 @@ pub fn bound(
         cluster_kl,
         latent_entropy: sums.latent_entropy / n,
         marginal_entropy,
-        mutual_information: marginal_entropy - (log_k - cluster_kl),
-        imbalance: log_k - marginal_entropy,
+        mutual_information: marginal_entropy - (-cross - cluster_kl),
+        imbalance: -cross - marginal_entropy,
         marginal_bound: sums.marginal_bound / n,
         nested_bound: sums.nested_bound / n,
         jensen_gap: sums.jensen_gap / n,
@@ -143,7 +150,11 @@ fn sums_of_part(
         let z = posterior.sample(noise.clone());
         at_samples.push(AtSample {
             log_posterior: log_posterior(noise, posterior.log_var_z.clone()),
-            log_prior: alignment::at_sample(z.clone(), model.prior.mu_c.val(), model.prior.log_var_c.val()),
+            log_prior: model.weighted(alignment::at_sample(
+                z.clone(),
+                model.prior.mu_c.val(),
+                model.prior.log_var_c.val(),
+            )),
             log_likelihood: model.decoder.log_likelihood_all(x.clone(), z),
         });
     }
@@ -163,7 +174,10 @@ fn sums_of_part(
         ClusterPosterior::Gmm | ClusterPosterior::Amortised => model.log_responsibilities(posterior),
     };
     let shares = to_host(log_q.clone().exp().sum_dim(0))?;
-    let terms = Terms::new(log_q, expected_likelihood, alignment, posterior.log_var_z.clone());
+    let mut terms = Terms::new(log_q.clone(), expected_likelihood, alignment, posterior.log_var_z.clone());
+    if let Some(log_weights) = model.prior.log_weights() {
+        terms = terms.with_weights(log_q, log_weights);
+    }
 
     // The floor is far below what f32 resolves in a sum of probabilities.
     let marginal_q = mean(&|at| at.log_cluster_posterior().exp()).clamp_min(1e-30).log();

@@ -7,7 +7,7 @@ mod shape_error;
 
 pub use bound::{BoundReport, bound};
 pub use encode::{encode, latents, to_host};
-pub use novelty::novelty;
+pub use novelty::{LEAST_VARIANCE, NoveltyScore, dispersion, latent_novelty, novelty};
 pub use shape_error::ShapeError;
 
 use burn::tensor::Tensor;
@@ -35,6 +35,8 @@ pub struct Fitted {
     pub likelihood: Likelihood,
     /// Novelty threshold and temperature.
     pub calibration: Calibration,
+    /// What the novelty is that the threshold is of.
+    pub novelty: NoveltyScore,
     /// Number of frames that the novelty threshold is from, none of which trained.
     pub calibrated_on: usize,
     /// SHA-256 of the values that the model was fitted to.
@@ -49,6 +51,23 @@ impl Fitted {
     /// - output: `[B,K]`, each row sums to 1 in probability
     pub fn log_responsibilities(&self, posterior: &Posterior) -> Tensor<2> {
         log_softmax(self.model.log_responsibilities(posterior) / f64::from(self.calibration.temperature), 1)
+    }
+
+    /// Novelty as the threshold is of.
+    ///
+    /// # Shapes
+    /// - `x`: `[B,P]`, scaled; `posterior`: of the same frames
+    /// - output: `[B]`, nats
+    pub fn novelty(&self, x: Tensor<2>, posterior: &Posterior) -> Tensor<1> {
+        novelty(&self.model, x, posterior, self.novelty.dispersion_weight)
+    }
+
+    /// The same model with the novelty of the latent alone, which needs no decoder, and its threshold.
+    pub fn with_latent_novelty(&self) -> Self {
+        let mut out = self.clone();
+        out.novelty.dispersion_weight = 0.0;
+        out.calibration.novelty_threshold = self.novelty.latent_threshold;
+        out
     }
 
     /// The frames as the model takes them: standardised, where the model standardises.

@@ -1,8 +1,8 @@
-//! The three families of covariance, and the density of a Gaussian with each.
+//! The four families of covariance, and the density of a Gaussian with each.
 
 use std::f64::consts::PI;
 
-use nalgebra::{Cholesky, DMatrix, DVector};
+use nalgebra::{Cholesky, DMatrix, DVector, SymmetricEigen};
 
 /// Family that the covariances of a mixture belong to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, clap::ValueEnum)]
@@ -10,6 +10,8 @@ use nalgebra::{Cholesky, DMatrix, DVector};
 pub enum CovarianceType {
     /// Any symmetric positive definite matrix.
     Full,
+    /// One symmetric positive definite matrix, the same for every component.
+    Tied,
     /// One variance a dimension.
     Diagonal,
     /// One variance, σ² I.
@@ -21,6 +23,8 @@ pub enum CovarianceType {
 pub enum Covariance {
     /// Symmetric positive definite matrix `[D,D]`.
     Full(DMatrix<f64>),
+    /// Symmetric positive definite matrix `[D,D]` that every component of the mixture has.
+    Tied(DMatrix<f64>),
     /// Variances of the dimensions `[D]`; nothing beside the diagonal.
     Diagonal(Vec<f64>),
     /// The one variance σ² of σ² I.
@@ -31,7 +35,7 @@ impl Covariance {
     /// Sum of the variances over `d` dimensions.
     pub fn trace(&self, d: usize) -> f64 {
         match self {
-            Self::Full(m) => m.trace(),
+            Self::Full(m) | Self::Tied(m) => m.trace(),
             Self::Diagonal(v) => v.iter().sum(),
             Self::Isotropic(v) => v * d as f64,
         }
@@ -44,6 +48,7 @@ impl Covariance {
     pub fn sum(&self, a: f64, other: &Self, b: f64) -> Self {
         match (self, other) {
             (Self::Full(m), Self::Full(n)) => Self::Full(m * a + n * b),
+            (Self::Tied(m), Self::Tied(n)) => Self::Tied(m * a + n * b),
             (Self::Diagonal(v), Self::Diagonal(w)) => {
                 Self::Diagonal(v.iter().zip(w).map(|(v, w)| a * v + b * w).collect())
             }
@@ -56,6 +61,7 @@ impl Covariance {
     pub fn scaled(&self, factor: f64) -> Self {
         match self {
             Self::Full(m) => Self::Full(m * factor),
+            Self::Tied(m) => Self::Tied(m * factor),
             Self::Diagonal(v) => Self::Diagonal(v.iter().map(|v| v * factor).collect()),
             Self::Isotropic(v) => Self::Isotropic(v * factor),
         }
@@ -64,7 +70,7 @@ impl Covariance {
     /// The same with `amount` added to every variance.
     pub fn with_added(mut self, amount: f64) -> Self {
         match &mut self {
-            Self::Full(m) => (0..m.nrows()).for_each(|i| m[(i, i)] += amount),
+            Self::Full(m) | Self::Tied(m) => (0..m.nrows()).for_each(|i| m[(i, i)] += amount),
             Self::Diagonal(v) => v.iter_mut().for_each(|v| *v += amount),
             Self::Isotropic(v) => *v += amount,
         }
@@ -82,7 +88,7 @@ impl Covariance {
     /// tr(S Σ⁻¹) of this scatter S for a covariance Σ of the same family; NaN if Σ is not positive definite.
     pub(super) fn trace_over(&self, covariance: &Self) -> f64 {
         match (self, covariance) {
-            (Self::Full(s), Self::Full(m)) => {
+            (Self::Full(s), Self::Full(m)) | (Self::Tied(s), Self::Tied(m)) => {
                 Cholesky::new(m.clone()).map_or(f64::NAN, |factor| factor.solve(s).trace())
             }
             (Self::Diagonal(s), Self::Diagonal(v)) => s.iter().zip(v).map(|(s, v)| s / v).sum(),
@@ -91,10 +97,36 @@ impl Covariance {
         }
     }
 
-    /// Number of free parameters in `d` dimensions.
+    /// The covariance of points whose dimensions are multiplied by `factors` `[D]`, of the same family.
+    ///
+    /// # Panics
+    /// If the covariance is isotropic and the factors are not all the same.
+    pub fn stretched(&self, factors: &[f64]) -> Self {
+        let matrix = |m: &DMatrix<f64>| m.map_with_location(|i, j, v| v * factors[i] * factors[j]);
+        match self {
+            Self::Full(m) => Self::Full(matrix(m)),
+            Self::Tied(m) => Self::Tied(matrix(m)),
+            Self::Diagonal(v) => Self::Diagonal(v.iter().zip(factors).map(|(v, f)| v * f * f).collect()),
+            Self::Isotropic(v) => {
+                assert!(factors.iter().all(|f| *f == factors[0]), "an isotropic covariance has one scale");
+                Self::Isotropic(v * factors[0] * factors[0])
+            }
+        }
+    }
+
+    /// The least variance along any direction.
+    pub fn least_variance(&self) -> f64 {
+        match self {
+            Self::Full(m) | Self::Tied(m) => SymmetricEigen::new(m.clone()).eigenvalues.min(),
+            Self::Diagonal(v) => v.iter().copied().fold(f64::INFINITY, f64::min),
+            Self::Isotropic(v) => *v,
+        }
+    }
+
+    /// Number of free parameters in `d` dimensions; those of a tied covariance are there once for all components.
     pub fn free_parameters(&self, d: usize) -> usize {
         match self {
-            Self::Full(_) => d * (d + 1) / 2,
+            Self::Full(_) | Self::Tied(_) => d * (d + 1) / 2,
             Self::Diagonal(_) => d,
             Self::Isotropic(_) => 1,
         }
@@ -103,7 +135,7 @@ impl Covariance {
     /// The matrix `[D,D]` row-major.
     pub fn to_rows(&self, d: usize) -> Vec<Vec<f64>> {
         let entry = |i: usize, j: usize| match self {
-            Self::Full(m) => m[(i, j)],
+            Self::Full(m) | Self::Tied(m) => m[(i, j)],
             Self::Diagonal(v) if i == j => v[i],
             Self::Isotropic(v) if i == j => *v,
             _ => 0.0,
@@ -111,10 +143,21 @@ impl Covariance {
         (0..d).map(|i| (0..d).map(|j| entry(i, j)).collect()).collect()
     }
 
+    /// The covariance of a family from its matrix `[D,D]`, row-major; what the family has no place for is left out.
+    pub fn from_rows(kind: CovarianceType, rows: &[Vec<f64>]) -> Self {
+        let matrix = || DMatrix::from_fn(rows.len(), rows.len(), |i, j| rows[i][j]);
+        match kind {
+            CovarianceType::Full => Self::Full(matrix()),
+            CovarianceType::Tied => Self::Tied(matrix()),
+            CovarianceType::Diagonal => Self::Diagonal((0..rows.len()).map(|i| rows[i][i]).collect()),
+            CovarianceType::Isotropic => Self::Isotropic(rows[0][0]),
+        }
+    }
+
     /// The matrix `[D,D]`.
     pub fn to_matrix(&self, d: usize) -> DMatrix<f64> {
         match self {
-            Self::Full(m) => m.clone(),
+            Self::Full(m) | Self::Tied(m) => m.clone(),
             Self::Diagonal(v) => DMatrix::from_diagonal(&DVector::from_column_slice(v)),
             Self::Isotropic(v) => DMatrix::identity(d, d) * *v,
         }
@@ -128,7 +171,7 @@ impl Covariance {
     pub fn whitening(&self, d: usize) -> Option<(Whitening, f64)> {
         let positive = |v: f64| (v > 0.0 && v.is_finite()).then_some(v);
         match self {
-            Self::Full(m) => {
+            Self::Full(m) | Self::Tied(m) => {
                 let lower = Cholesky::new(m.clone())?.l();
                 let log_det = 2.0 * lower.diagonal().iter().map(|v| v.ln()).sum::<f64>();
                 let inverse = lower.solve_lower_triangular(&DMatrix::identity(d, d))?;

@@ -18,15 +18,12 @@ pub struct EStep {
     pub responsibilities: Vec<f64>,
     /// Log-density log p(x) of each point `[N]`, nats.
     pub log_densities: Vec<f64>,
+    /// Log-likelihood of the points, the sum of log p(x), each as often as its weight says, nats.
+    pub log_likelihood: f64,
 }
 
 impl EStep {
-    /// Log-likelihood of the points, the sum of log p(x), nats.
-    pub fn log_likelihood(&self) -> f64 {
-        self.log_densities.iter().sum()
-    }
-
-    /// Mean responsibility of each of `k` components `[K]`.
+    /// Mean responsibility of each of `k` components `[K]`, every point counted once.
     pub fn shares(&self, k: usize) -> Vec<f64> {
         let mut shares = vec![0.0; k];
         for row in self.responsibilities.chunks_exact(k) {
@@ -58,5 +55,6 @@ pub fn e_step(points: Points<'_>, mixture: &Mixture) -> Option<EStep> {
         row.iter_mut().for_each(|v| *v = (*v - log_density).exp());
         log_densities.push(log_density);
     }
-    Some(EStep { responsibilities, log_densities })
+    let log_likelihood = log_densities.iter().zip(points.weights()).map(|(l, w)| l * w).sum();
+    Some(EStep { responsibilities, log_densities, log_likelihood })
 }

@@ -119,7 +119,7 @@ pub fn fit_from(points: Points<'_>, responsibilities: &[f64], settings: &Setting
         expectation = e_step(points, &mixture)?;
         let gain = value(&settings.estimator, &mixture, &expectation) - objective[objective.len() - 1];
         objective.push(objective[objective.len() - 1] + gain);
-        if gain.abs() < settings.tol * points.len() as f64 {
+        if gain.abs() < settings.tol * points.total_weight() {
             converged = true;
             break;
         }
@@ -131,9 +131,7 @@ pub fn fit_from(points: Points<'_>, responsibilities: &[f64], settings: &Setting
 /// the prior.
 fn value(estimator: &Estimator, mixture: &Mixture, expectation: &EStep) -> f64 {
     match estimator {
-        Estimator::Mle { .. } | Estimator::Pooled { .. } | Estimator::Proportional { .. } => {
-            expectation.log_likelihood()
-        }
-        Estimator::Map(prior) => expectation.log_likelihood() + prior.log_density(mixture),
+        Estimator::Mle { .. } | Estimator::Pooled { .. } | Estimator::Proportional { .. } => expectation.log_likelihood,
+        Estimator::Map(prior) => expectation.log_likelihood + prior.log_density(mixture),
     }
 }

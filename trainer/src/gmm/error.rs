@@ -27,6 +27,36 @@ pub enum GmmError {
         /// Number of points N.
         points: usize,
     },
+    /// There are fewer different points than components.
+    #[error("{components} components for {distinct} different rows, expected at most one a row that differs")]
+    FewDistinct {
+        /// Components K that were asked for.
+        components: usize,
+        /// Number of different points of a weight above 0.
+        distinct: usize,
+    },
+    /// A weight is negative, NaN or infinite.
+    #[error("the weight of row {row} is negative or not finite")]
+    Weight {
+        /// Index of the point, from 0.
+        row: usize,
+    },
+    /// There are not as many weights as points, or none is above 0.
+    #[error("{weights} weights for {points} points, expected one a point and one of them above 0")]
+    Weights {
+        /// Number of weights.
+        weights: usize,
+        /// Number of points N.
+        points: usize,
+    },
+    /// Points have another number of dimensions than the mixture.
+    #[error("{columns} columns, the mixture has {expected}")]
+    Columns {
+        /// Dimensions of the points.
+        columns: usize,
+        /// Dimensions D of the mixture.
+        expected: usize,
+    },
     /// No start kept its covariances positive definite.
     #[error("a covariance became singular in every start")]
     Singular,

@@ -5,7 +5,7 @@
 //! the distances up to date. Drawing is by subtracting the distances one after another from a
 //! uniform share of their sum until it is used up. Lloyd's iterations then move each centre to the
 //! mean of the points nearest to it, and stop when no point changes its centre; a centre without
-//! points stays where it is. Both cost N·K·D multiply-adds, the second for each iteration.
+//! points stays where it is. Weights multiply distances in the draw and points in the mean. Both cost N·K·D multiply-adds, the second for each iteration.
 
 use rand::{Rng, RngExt};
 
@@ -16,26 +16,35 @@ const MAX_ITERATIONS: usize = 50;
 
 /// Centres `[K,D]` drawn by k-means++ (Arthur and Vassilvitskii 2007).
 ///
-/// The first is a point drawn uniformly, each new one a point drawn with probability proportional
+/// The first is a point drawn by weight, uniformly without any, each new one a point drawn with probability proportional
 /// to the squared distance from the nearest centre so far.
 pub fn kmeans_plus_plus(points: Points<'_>, k: usize, rng: &mut impl Rng) -> Vec<f64> {
-    let mut centres = points.row(rng.random_range(0..points.len())).to_vec();
+    let first = match points.weights {
+        None => rng.random_range(0..points.len()),
+        Some(weights) => draw(points, weights, rng),
+    };
+    let mut centres = points.row(first).to_vec();
     let mut nearest = vec![f64::INFINITY; points.len()];
     while centres.len() < k * points.dim() {
         let last = &centres[centres.len() - points.dim()..];
         for (n, x) in nearest.iter_mut().zip(points.rows()) {
             *n = n.min(squared_distance(x, last));
         }
-        let total: f64 = nearest.iter().sum();
-        let mut left = rng.random::<f64>() * total;
-        // Falls through to the last point only if all points coincide with a centre.
-        let chosen = nearest.iter().position(|d| {
-            left -= d;
-            left < 0.0
-        });
-        centres.extend_from_slice(points.row(chosen.unwrap_or(points.len() - 1)));
+        let shares: Vec<f64> = nearest.iter().zip(points.weights()).map(|(d, w)| d * w).collect();
+        centres.extend_from_slice(points.row(draw(points, &shares, rng)));
     }
     centres
+}
+
+/// Index of a point drawn in proportion to `shares` `[N]`.
+fn draw(points: Points<'_>, shares: &[f64], rng: &mut impl Rng) -> usize {
+    let mut left = rng.random::<f64>() * shares.iter().sum::<f64>();
+    let chosen = shares.iter().position(|share| {
+        left -= share;
+        left < 0.0
+    });
+    // Falls through only if all points coincide with a centre; the last one that counts is as good as any.
+    chosen.or_else(|| (0..points.len()).rfind(|n| points.weight(*n) > 0.0)).unwrap_or(0)
 }
 
 /// Centres `[K,D]` of Lloyd's k-means, from k-means++ centres.
@@ -50,10 +59,10 @@ pub fn kmeans(points: Points<'_>, k: usize, rng: &mut impl Rng) -> Vec<f64> {
         assignment = next;
         let mut sums = vec![0.0; centres.len()];
         let mut counts = vec![0.0; k];
-        for (x, &c) in points.rows().zip(&assignment) {
-            counts[c] += 1.0;
+        for ((x, weight), &c) in points.rows().zip(points.weights()).zip(&assignment) {
+            counts[c] += weight;
             for (s, x) in sums[c * points.dim()..].iter_mut().zip(x) {
-                *s += x;
+                *s += weight * x;
             }
         }
         for (c, count) in counts.iter().enumerate().filter(|(_, n)| **n > 0.0) {
@@ -76,11 +85,11 @@ pub fn assign(points: Points<'_>, centres: &[f64]) -> Vec<usize> {
         .collect()
 }
 
-/// Sum of the squared distances of the points from their nearest centres, what k-means minimises.
+/// Weighted sum of the squared distances of the points from their nearest centres, what k-means minimises.
 pub fn inertia(points: Points<'_>, centres: &[f64]) -> f64 {
     let nearest =
         |x: &[f64]| centres.chunks_exact(points.dim()).map(|c| squared_distance(x, c)).fold(f64::INFINITY, f64::min);
-    points.rows().map(nearest).sum()
+    points.rows().zip(points.weights()).map(|(x, weight)| weight * nearest(x)).sum()
 }
 
 /// Responsibilities `[N,K]` that are 1 for the assigned component and 0 elsewhere.

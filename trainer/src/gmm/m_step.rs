@@ -1,7 +1,7 @@
 //! M-step: the parameters that maximise the expected complete-data log-likelihood (MLE, §5.2.1) or
 //! log-posterior (MAP, §5.2.2).
 //!
-//! With r_nk the responsibilities, N_k = Σ_n r_nk, x̄_k = Σ_n r_nk x_n / N_k, S_k = Σ_n r_nk (x_n -
+//! With r_nk the responsibilities, times the weight of the point where points have weights, N_k = Σ_n r_nk, x̄_k = Σ_n r_nk x_n / N_k, S_k = Σ_n r_nk (x_n -
 //! x̄_k)(x_n - x̄_k)ᵀ, h = κ₀ N_k/(κ₀ + N_k) and δ = x̄_k - m₀:
 //!
 //! | | MLE | MAP |
@@ -9,11 +9,12 @@
 //! | π_k | N_k/N | (N_k + α - 1)/(N + K(α - 1)), clamped at 0 for α < 1 |
 //! | μ_k | x̄_k | (N_k x̄_k + κ₀ m₀)/(N_k + κ₀) |
 //! | Σ_k full | S_k/N_k | (S₀ + S_k + h δδᵀ)/(N_k + ν₀ + D + 2) |
+//! | Σ tied | Σ_k S_k/N | (S₀ + Σ_k (S_k + h δδᵀ))/(N + ν₀ + D + 1 + K) |
 //! | σ²_kd diagonal | S_kdd/N_k | (b₀d + ½ S_kdd + ½ h δ_d²)/(a₀ + N_k/2 + 3/2) |
 //! | σ²_k isotropic | tr S_k/(D N_k) | (b₀ + ½ tr S_k + ½ h‖δ‖²)/(a₀ + N_k D/2 + D/2 + 1) |
 //!
 //! The prior is Dirichlet(α) for the weights and normal-inverse-Wishart, or normal-inverse-gamma,
-//! for each component. Put into the sum of squares, its optimal μ_k leaves S_k + h δδᵀ, which is
+//! for each component; components of a tied covariance share one inverse-Wishart prior. Put into the sum of squares, its optimal μ_k leaves S_k + h δδᵀ, which is
 //! why S_k is taken around x̄_k in both columns. Weights are scaled to sum to 1 after the clamp.
 //! For isotropic covariances b₀ is the sum of b₀d over dimensions. For MLE `reg_covar` is added to
 //! every variance in the table. Of ten identical points MLE makes a variance that only `reg_covar`
@@ -25,7 +26,7 @@
 //! points of responsibility 0 are skipped: N·K·D²/2 multiply-adds at most, N·K·D for the other
 //! families.
 
-use nalgebra::{DMatrix, DVector};
+use nalgebra::{Cholesky, DMatrix, DVector};
 
 use super::{Covariance, CovarianceType, Mixture, Points};
 
@@ -84,20 +85,20 @@ pub struct ConjugatePrior {
 impl ConjugatePrior {
     /// The weak prior of Fraley and Raftery (2007): κ₀ = 0.01, ν₀ = D + 2, S₀ = Cov(x) / K^(2/D).
     pub fn weak(points: Points<'_>, components: usize) -> Self {
-        let (n, d) = (points.len() as f64, points.dim());
+        let (n, d) = (points.total_weight(), points.dim());
         let mut mean = DVector::zeros(d);
-        points.rows().for_each(|x| mean += DVector::from_column_slice(x));
+        points.rows().zip(points.weights()).for_each(|(x, w)| mean += DVector::from_column_slice(x) * w);
         mean /= n;
         let mut scale = DMatrix::zeros(d, d);
-        for x in points.rows() {
+        for (x, weight) in points.rows().zip(points.weights()) {
             let delta = DVector::from_column_slice(x) - &mean;
-            scale.ger(1.0, &delta, &delta, 1.0);
+            scale.ger(weight, &delta, &delta, 1.0);
         }
         scale /= n * (components as f64).powf(2.0 / d as f64);
-        // Constant data still needs a positive definite scale.
-        for i in 0..d {
-            scale[(i, i)] = scale[(i, i)].max(1e-6);
-        }
+        // Constant columns, and columns that hang on each other, still need a positive definite scale.
+        let largest = scale.diagonal().max();
+        let ridge = 1e-6 * if largest > 0.0 { largest } else { 1.0 };
+        (0..d).for_each(|i| scale[(i, i)] += ridge);
         let nu = d as f64 + 2.0;
         let rate = (0..d).map(|i| scale[(i, i)] / 2.0).collect();
         Self { alpha: 2.0, kappa: 0.01, mean: mean.as_slice().to_vec(), nu, scale, shape: nu / 2.0, rate }
@@ -113,6 +114,7 @@ impl ConjugatePrior {
     ///
     /// For each component -½ κ₀ (μ - m₀)ᵀ Σ⁻¹ (μ - m₀), and of its covariance
     /// - full: -½ (ν₀ + D + 2) log det Σ - ½ tr(S₀ Σ⁻¹)
+    /// - tied: -½ log det Σ for each, and once -½ (ν₀ + D + 1) log det Σ - ½ tr(S₀ Σ⁻¹)
     /// - diagonal: Σ_d -(a₀ + 3/2) log σ²_d - b₀d/σ²_d
     /// - isotropic: -(a₀ + 1 + D/2) log σ² - b₀/σ², b₀ the sum over dimensions
     ///
@@ -133,11 +135,9 @@ impl ConjugatePrior {
                 let distance = whitening.squared_distance(mixture.mean(k), &self.mean, &mut difference);
                 let mean = -0.5 * self.kappa * distance;
                 mean + match covariance {
-                    Covariance::Full(m) => {
-                        let trace =
-                            nalgebra::Cholesky::new(m.clone()).map_or(f64::INFINITY, |c| c.solve(&self.scale).trace());
-                        -0.5 * (self.nu + d as f64 + 2.0) * log_det - 0.5 * trace
-                    }
+                    Covariance::Full(m) => -0.5 * log_det + self.log_wishart(m, log_det),
+                    Covariance::Tied(m) if k == 0 => -0.5 * log_det + self.log_wishart(m, log_det),
+                    Covariance::Tied(_) => -0.5 * log_det,
                     Covariance::Diagonal(v) => {
                         v.iter().zip(&self.rate).map(|(v, b)| -(self.shape + 1.5) * v.ln() - b / v).sum::<f64>()
                     }
@@ -149,9 +149,18 @@ impl ConjugatePrior {
             .sum();
         weights + components
     }
+
+    /// Log-density of the inverse Wishart at Σ up to a constant, -½ (ν₀ + D + 1) log det Σ - ½ tr(S₀ Σ⁻¹), nats.
+    fn log_wishart(&self, covariance: &DMatrix<f64>, log_det: f64) -> f64 {
+        let trace = Cholesky::new(covariance.clone()).map_or(f64::INFINITY, |c| c.solve(&self.scale).trace());
+        -0.5 * (self.nu + covariance.nrows() as f64 + 1.0) * log_det - 0.5 * trace
+    }
 }
 
 /// The mixture that is best for these responsibilities `[N,K]`.
+///
+/// A tied covariance is the same under [`Estimator::Pooled`] and [`Estimator::Proportional`] as under
+/// [`Estimator::Mle`]: it is pooled as far as can be.
 pub fn m_step(
     points: Points<'_>,
     responsibilities: &[f64],
@@ -182,6 +191,10 @@ pub fn m_step(
             scatter(points, r, &centres[k * d..(k + 1) * d], kind)
         })
         .collect();
+    if kind == CovarianceType::Tied {
+        let covariance = estimator.tied_covariance(&scatters, &counts, &centres);
+        return Mixture { weights, means, covariances: vec![covariance; components] };
+    }
     let scatters = match estimator {
         Estimator::Pooled { share, .. } => pool(scatters, &counts, *share),
         Estimator::Proportional { reg_covar } => {
@@ -202,8 +215,9 @@ fn first_moments(points: Points<'_>, responsibilities: &[f64], k: usize) -> (Vec
     let d = points.dim();
     let mut counts = vec![0.0; k];
     let mut means = vec![0.0; k * d];
-    for (x, row) in points.rows().zip(responsibilities.chunks_exact(k)) {
+    for ((x, weight), row) in points.rows().zip(points.weights()).zip(responsibilities.chunks_exact(k)) {
         for (c, &r) in row.iter().enumerate() {
+            let r = weight * r;
             counts[c] += r;
             for (m, x) in means[c * d..(c + 1) * d].iter_mut().zip(x) {
                 *m += r * x;
@@ -216,12 +230,15 @@ fn first_moments(points: Points<'_>, responsibilities: &[f64], k: usize) -> (Vec
     (counts, means)
 }
 
-/// Weighted scatter S_k of one component in the family's own form: matrix, diagonal, or trace.
+/// Weighted scatter S_k of one component in the family's own form: matrix, which a tied covariance is made from too,
+/// diagonal, or trace.
 fn scatter(points: Points<'_>, r: impl Iterator<Item = f64>, centre: &[f64], kind: CovarianceType) -> Covariance {
     let d = centre.len();
-    let mut sums = vec![0.0; if kind == CovarianceType::Full { d * d } else { d }];
+    let is_matrix = matches!(kind, CovarianceType::Full | CovarianceType::Tied);
+    let mut sums = vec![0.0; if is_matrix { d * d } else { d }];
     let mut delta = vec![0.0; d];
-    for (x, r) in points.rows().zip(r) {
+    for ((x, weight), r) in points.rows().zip(points.weights()).zip(r) {
+        let r = weight * r;
         // Most responsibilities are 0 to the last bit once clusters are apart.
         if r == 0.0 {
             continue;
@@ -230,7 +247,7 @@ fn scatter(points: Points<'_>, r: impl Iterator<Item = f64>, centre: &[f64], kin
             *delta = x - m;
         }
         match kind {
-            CovarianceType::Full => {
+            CovarianceType::Full | CovarianceType::Tied => {
                 for (i, row) in sums.chunks_exact_mut(d).enumerate() {
                     let scaled = r * delta[i];
                     for (s, delta) in row[..=i].iter_mut().zip(&delta) {
@@ -242,7 +259,9 @@ fn scatter(points: Points<'_>, r: impl Iterator<Item = f64>, centre: &[f64], kin
         }
     }
     match kind {
-        CovarianceType::Full => Covariance::Full(DMatrix::from_fn(d, d, |i, j| sums[i.max(j) * d + i.min(j)])),
+        CovarianceType::Full | CovarianceType::Tied => {
+            Covariance::Full(DMatrix::from_fn(d, d, |i, j| sums[i.max(j) * d + i.min(j)]))
+        }
         CovarianceType::Diagonal => Covariance::Diagonal(sums),
         CovarianceType::Isotropic => Covariance::Isotropic(sums.iter().sum()),
     }
@@ -288,6 +307,31 @@ fn proportional(scatters: &[Covariance], counts: &[f64], reg_covar: f64, d: usiz
 }
 
 impl Estimator {
+    /// The covariance of all components from their scatters S_k, counts N_k `[K]` and means x̄_k `[K,D]`: the row of the
+    /// module's table that is tied.
+    fn tied_covariance(&self, scatters: &[Covariance], counts: &[f64], centres: &[f64]) -> Covariance {
+        let d = centres.len() / counts.len();
+        let mut sum = DMatrix::zeros(d, d);
+        for scatter in scatters {
+            let Covariance::Full(s) = scatter else { unreachable!("the scatters of a tied covariance are matrices") };
+            sum += s;
+        }
+        let count = counts.iter().sum::<f64>().max(f64::MIN_POSITIVE);
+        Covariance::Tied(match self {
+            Self::Mle { reg_covar } | Self::Pooled { reg_covar, .. } | Self::Proportional { reg_covar } => {
+                sum / count + DMatrix::identity(d, d) * *reg_covar
+            }
+            Self::Map(prior) => {
+                let prior_mean = DVector::from_column_slice(&prior.mean);
+                for (centre, n) in centres.chunks_exact(d).zip(counts) {
+                    let delta = DVector::from_column_slice(centre) - &prior_mean;
+                    sum.ger(prior.kappa * n / (prior.kappa + n), &delta, &delta, 1.0);
+                }
+                (sum + &prior.scale) / (count + prior.nu + d as f64 + 1.0 + counts.len() as f64)
+            }
+        })
+    }
+
     /// Covariance Σ_k from the scatter S_k around x̄_k, the count N_k and `centre`, x̄_k: a row of
     /// the module's table.
     fn covariance(&self, scatter: Covariance, count: f64, centre: &[f64]) -> Covariance {
@@ -296,7 +340,7 @@ impl Estimator {
             Self::Mle { reg_covar } | Self::Pooled { reg_covar, .. } | Self::Proportional { reg_covar } => {
                 let n = count.max(f64::MIN_POSITIVE);
                 match scatter {
-                    Covariance::Full(s) => {
+                    Covariance::Full(s) | Covariance::Tied(s) => {
                         Covariance::Full(s / n + DMatrix::identity(centre.len(), centre.len()) * *reg_covar)
                     }
                     Covariance::Diagonal(s) => Covariance::Diagonal(s.iter().map(|s| s / n + reg_covar).collect()),
@@ -307,7 +351,7 @@ impl Estimator {
                 let delta: Vec<f64> = centre.iter().zip(&prior.mean).map(|(x, m)| x - m).collect();
                 let h = prior.kappa * count / (prior.kappa + count);
                 match scatter {
-                    Covariance::Full(s) => {
+                    Covariance::Full(s) | Covariance::Tied(s) => {
                         let delta = DVector::from_vec(delta);
                         let sum = &prior.scale + s + &delta * delta.transpose() * h;
                         Covariance::Full(sum / (count + prior.nu + d + 2.0))

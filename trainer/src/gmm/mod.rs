@@ -1,30 +1,40 @@
 //! Gaussian mixtures by expectation-maximisation (§5 of the paper), in f64, without tensors.
 //!
-//! p(x) = Σ_k π_k N(x; μ_k, Σ_k). Everything about components is computed in log space.
+//! p(x) = Σ_k π_k N(x; μ_k, Σ_k). Everything about components is computed in log space. Points may carry weights: a point
+//! of weight w counts as w points in one place would, in the log-likelihood, in the M-step and where EM starts.
 
 mod covariance;
+mod criteria;
 mod e_step;
 mod em;
 mod error;
 mod init;
 mod m_step;
 mod moves;
+mod scale;
+mod table;
 mod valleys;
 
+use std::collections::HashSet;
+
 pub use covariance::{Covariance, CovarianceType};
+pub use criteria::Criteria;
 pub use e_step::{EStep, e_step};
 pub use em::{Fit, Settings, fit, fit_from};
 pub use error::GmmError;
 pub use init::{assign, inertia, kmeans, kmeans_plus_plus};
 pub use m_step::{ConjugatePrior, Estimator, m_step};
 pub use moves::split_and_merge;
+pub use scale::Scale;
+pub use table::TableMixture;
 pub use valleys::{EVIDENCE, Joined, join_without_valley};
 
-/// N points of D dimensions.
+/// N points of D dimensions, each of weight 1 unless weights are given.
 #[derive(Clone, Copy, Debug)]
 pub struct Points<'a> {
     values: &'a [f64],
     dim: usize,
+    weights: Option<&'a [f64]>,
 }
 
 impl<'a> Points<'a> {
@@ -39,7 +49,70 @@ impl<'a> Points<'a> {
         if let Some(at) = values.iter().position(|v| !v.is_finite()) {
             return Err(GmmError::NotFinite { row: at / dim, column: at % dim });
         }
-        Ok(Self { values, dim })
+        Ok(Self { values, dim, weights: None })
+    }
+
+    /// The same points with weights `[N]`: how often each counts.
+    ///
+    /// # Errors
+    /// [`GmmError::Weights`] if there are not as many weights as points or none is above 0, [`GmmError::Weight`] if one
+    /// is negative or not finite.
+    pub fn weighted(self, weights: &'a [f64]) -> Result<Self, GmmError> {
+        if let Some(row) = weights.iter().position(|w| !(w.is_finite() && *w >= 0.0)) {
+            return Err(GmmError::Weight { row });
+        }
+        if weights.len() != self.len() || weights.iter().all(|w| *w == 0.0) {
+            return Err(GmmError::Weights { weights: weights.len(), points: self.len() });
+        }
+        Ok(Self { weights: Some(weights), ..self })
+    }
+
+    /// Weight of point `n`.
+    ///
+    /// # Panics
+    /// If `n` is not below [`Points::len`].
+    pub fn weight(&self, n: usize) -> f64 {
+        self.weights.map_or(1.0, |weights| weights[n])
+    }
+
+    /// The weights of the points, one after another.
+    pub fn weights(&self) -> impl Iterator<Item = f64> + use<'a> {
+        let points = *self;
+        (0..points.len()).map(move |n| points.weight(n))
+    }
+
+    /// Sum of the weights; N without any.
+    pub fn total_weight(&self) -> f64 {
+        self.weights.map_or(self.len() as f64, |weights| weights.iter().sum())
+    }
+
+    /// Other points, as many, of the same dimensions and weights.
+    ///
+    /// # Errors
+    /// [`GmmError::Rows`] if they are not as many, [`GmmError::NotFinite`] if a value is not finite.
+    pub fn with_values<'b>(&self, values: &'b [f64]) -> Result<Points<'b>, GmmError>
+    where
+        'a: 'b,
+    {
+        if values.len() != self.values.len() {
+            return Err(GmmError::Rows { values: values.len(), dim: self.dim });
+        }
+        Ok(Points { weights: self.weights, ..Points::new(values, self.dim)? })
+    }
+
+    /// Number of different points of a weight above 0, as far as `most`.
+    pub fn distinct(&self, most: usize) -> usize {
+        let mut seen = HashSet::new();
+        for (x, weight) in self.rows().zip(self.weights()) {
+            if seen.len() >= most {
+                break;
+            }
+            if weight > 0.0 {
+                // Adding 0 makes 0 of -0, which is the same number of other bits.
+                seen.insert(x.iter().map(|v| (v + 0.0).to_bits()).collect::<Vec<_>>());
+            }
+        }
+        seen.len()
     }
 
     /// Number of points N.
@@ -155,7 +228,11 @@ impl Mixture {
     /// Number of free parameters, as counted by BIC and AIC.
     pub fn free_parameters(&self) -> usize {
         let d = self.dim();
-        let per_covariance = self.covariances.first().map_or(0, |c| c.free_parameters(d));
-        self.components() * (d + per_covariance) + self.components() - 1
+        let of_covariances = match &self.covariances[..] {
+            [] => 0,
+            [Covariance::Tied(_), ..] => self.covariances[0].free_parameters(d),
+            [first, ..] => self.components() * first.free_parameters(d),
+        };
+        self.components() * d + of_covariances + self.components() - 1
     }
 }

@@ -28,7 +28,7 @@ pub fn split_and_merge(points: Points<'_>, mut fit: Fit, settings: &Settings, ro
     }
     let screening = Settings { max_iter: SCREENING_ITERATIONS, ..settings.clone() };
     for _ in 0..rounds {
-        let moves = candidates(&fit, settings.components);
+        let moves = candidates(points, &fit, settings.components);
         let screened: Vec<(usize, Option<Fit>)> = moves
             .par_iter()
             .enumerate()
@@ -43,7 +43,7 @@ pub fn split_and_merge(points: Points<'_>, mut fit: Fit, settings: &Settings, ro
         let finished =
             best.and_then(|(_, candidate)| fit_from(points, &candidate.expectation.responsibilities, settings));
         match finished {
-            Some(better) if better.best() > fit.best() + settings.tol * points.len() as f64 => fit = better,
+            Some(better) if better.best() > fit.best() + settings.tol * points.total_weight() => fit = better,
             _ => break,
         }
     }
@@ -55,12 +55,12 @@ type Pair = (usize, usize);
 
 /// Moves of a round: the pairs that share most responsibility, each with every other component to
 /// split.
-fn candidates(fit: &Fit, k: usize) -> Vec<(Pair, usize)> {
+fn candidates(points: Points<'_>, fit: &Fit, k: usize) -> Vec<(Pair, usize)> {
     let mut overlap = vec![0.0; k * k];
-    for row in fit.expectation.responsibilities.chunks_exact(k) {
+    for (row, weight) in fit.expectation.responsibilities.chunks_exact(k).zip(points.weights()) {
         for i in 0..k {
             for j in 0..i {
-                overlap[i * k + j] += row[i] * row[j];
+                overlap[i * k + j] += weight * row[i] * row[j];
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The cluster VAE: q(z|x), q(c|x), p(x|z,c), p(z|c), p(c) = 1/K. No configuration is read after
+//! The cluster VAE: q(z|x), q(c|x), p(x|z,c), p(z|c), p(c). No configuration is read after
 //! construction and no random number is drawn here but the initial weights.
 
 mod decoder;
@@ -19,7 +19,7 @@ use burn::nn::Linear;
 use burn::tensor::Tensor;
 use burn::tensor::activation::log_softmax;
 
-use crate::config::{CheckedConfig, ClusterPosterior};
+use crate::config::{CheckedConfig, ClusterPosterior, Weights};
 use crate::elbo;
 use crate::frame::FrameShape;
 
@@ -41,7 +41,8 @@ impl ClusterVae {
     pub fn new(config: &CheckedConfig, shape: FrameShape, likelihood: Likelihood, init: &mut Init<'_>) -> Self {
         let encoder = Encoder::new(&config.encoder, shape, config.kind(), config.latent, init);
         let decoder = Decoder::new(&config.decoder.hidden, shape, config.latent, config.clusters(), likelihood, init);
-        let prior = Prior::new(config.clusters(), config.latent, init);
+        let learned_weights = config.mixture.weights == Weights::Learned;
+        let prior = Prior::new(config.clusters(), config.latent, learned_weights, init);
         let cluster_head = (config.cluster_posterior == ClusterPosterior::Amortised)
             .then(|| init.linear(encoder.features(), config.clusters()));
         ids::numbered(Self { encoder, decoder, prior, cluster_head })
@@ -57,6 +58,7 @@ impl ClusterVae {
         kept.decoder.from_c = kept.decoder.from_c.map(|rows| rows.narrow(0, 0, k));
         kept.prior.mu_c = kept.prior.mu_c.map(|rows| rows.narrow(0, 0, k));
         kept.prior.log_var_c = kept.prior.log_var_c.map(|values| values.narrow(0, 0, k));
+        kept.prior.log_weights = kept.prior.log_weights.map(|log| log.map(|values| values.narrow(0, 0, k)));
         kept.cluster_head = kept.cluster_head.map(|mut head| {
             head.weight = head.weight.map(|columns| columns.narrow(1, 0, k));
             head.bias = head.bias.map(|bias| bias.map(|values| values.narrow(0, 0, k)));
@@ -79,14 +81,24 @@ impl ClusterVae {
         }
     }
 
-    /// Latent alignment E_q(z|x) log p(z|c) of every cluster, `[B,K]`, nats; see
-    /// [`elbo::alignment::per_cluster`].
+    /// Exponent e_c = E_q(z|x) log p(z|c) + log K p(c) of every cluster, `[B,K]`, nats: the latent alignment of
+    /// [`elbo::alignment::per_cluster`], and the cluster's weight, where that is learned. With it in e_c, all that is
+    /// written for p(c) = 1/K holds for any p(c).
     pub fn alignment(&self, posterior: &Posterior) -> Tensor<2> {
-        elbo::alignment::per_cluster(
+        let alignment = elbo::alignment::per_cluster(
             posterior.mu_z.clone(),
             posterior.log_var_z.clone(),
             self.prior.mu_c.val(),
             self.prior.log_var_c.val(),
-        )
+        );
+        self.weighted(alignment)
+    }
+
+    /// `of_clusters` `[B,K]` plus log K p(c) of each cluster.
+    pub fn weighted(&self, of_clusters: Tensor<2>) -> Tensor<2> {
+        match self.prior.log_weights() {
+            Some(log_weights) => of_clusters + log_weights,
+            None => of_clusters,
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! p(z|c) = N(μ_c, σ_c² I) with learned μ_c and σ_c; p(c) = 1/K.
+//! p(z|c) = N(μ_c, σ_c² I) with learned μ_c and σ_c; p(c) = 1/K, or learned too.
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
@@ -14,12 +14,18 @@ pub struct Prior {
     pub mu_c: Param<Tensor<2>>,
     /// Log-variances log σ_c² of the clusters `[K]`.
     pub log_var_c: Param<Tensor<1>>,
+    /// log K p(c) `[K]`, 0 of an even share, where p(c) is learned: by EM, not by gradients.
+    pub log_weights: Option<Param<Tensor<1>>>,
 }
 
 impl Prior {
-    /// Random means and unit variances; the mixture of stage 2 replaces both.
-    pub fn new(clusters: usize, latent: usize, init: &mut Init<'_>) -> Self {
-        Self { mu_c: init.uniform([clusters, latent], 1.0), log_var_c: init.param(vec![0.0; clusters], [clusters]) }
+    /// Random means, unit variances and even shares; the mixture of stage 2 replaces them.
+    pub fn new(clusters: usize, latent: usize, learned_weights: bool, init: &mut Init<'_>) -> Self {
+        Self {
+            mu_c: init.uniform([clusters, latent], 1.0),
+            log_var_c: init.param(vec![0.0; clusters], [clusters]),
+            log_weights: learned_weights.then(|| init.param(vec![0.0; clusters], [clusters])),
+        }
     }
 
     /// Number of clusters K.
@@ -35,6 +41,26 @@ impl Prior {
         let log_vars: Vec<f32> = moments.variances.iter().map(|&v| v.ln() as f32).collect();
         let mu_c = Param::from_tensor(Tensor::from_data(TensorData::new(means, [k, d]), device));
         let log_var_c = Param::from_tensor(Tensor::from_data(TensorData::new(log_vars, [k]), device));
-        Self { mu_c: renamed(mu_c, self.mu_c.id), log_var_c: renamed(log_var_c, self.log_var_c.id) }
+        Self {
+            mu_c: renamed(mu_c, self.mu_c.id),
+            log_var_c: renamed(log_var_c, self.log_var_c.id),
+            log_weights: self.log_weights.clone(),
+        }
+    }
+
+    /// The prior with p(c) = `weights` `[K]`, which sum to 1, its parameters called as before; as it is where p(c) is 1/K.
+    pub fn with_weights(&self, weights: &[f64]) -> Self {
+        let k = weights.len();
+        let log: Vec<f32> = weights.iter().map(|w| (w * k as f64).ln() as f32).collect();
+        let log_weights = self.log_weights.clone().map(|param| {
+            let tensor = Tensor::from_data(TensorData::new(log, [k]), &param.val().device());
+            renamed(Param::from_tensor(tensor), param.id)
+        });
+        Self { log_weights, ..self.clone() }
+    }
+
+    /// log K p(c) `[1,K]`, held fixed under the gradient; None where p(c) is 1/K.
+    pub fn log_weights(&self) -> Option<Tensor<2>> {
+        self.log_weights.as_ref().map(|param| param.val().detach().unsqueeze_dim::<2>(0))
     }
 }

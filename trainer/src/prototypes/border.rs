@@ -7,16 +7,18 @@ pub struct Component<'a> {
     pub mean: &'a [f64],
     /// Variance σ_c² of the cluster.
     pub variance: f64,
+    /// log K p(c).
+    pub log_weight: f64,
 }
 
 impl Component<'_> {
-    /// Latent alignment E_q(z|x) log p(z|c), nats, but for a term that all clusters share.
+    /// Exponent E_q(z|x) log p(z|c) + log K p(c), nats, but for a term that all clusters share.
     ///
     /// q(z|x) has the mean `m` `[D]` and Σ_d v_d = `total_variance`; the term left out is -(D/2)
     /// log 2π.
     pub fn alignment(&self, m: &[f64], total_variance: f64) -> f64 {
         let square: f64 = m.iter().zip(self.mean).map(|(a, b)| (a - b).powi(2)).sum();
-        -0.5 * (m.len() as f64 * self.variance.ln() + (square + total_variance) / self.variance)
+        self.log_weight - 0.5 * (m.len() as f64 * self.variance.ln() + (square + total_variance) / self.variance)
     }
 }
 
@@ -68,16 +70,20 @@ mod tests {
 
     #[test]
     fn equal_variances_have_the_plane_halfway_between_the_means() {
-        let (one, two) =
-            (Component { mean: &[0.0, 0.0], variance: 0.5 }, Component { mean: &[4.0, 0.0], variance: 0.5 });
+        let (one, two) = (
+            Component { mean: &[0.0, 0.0], variance: 0.5, log_weight: 0.0 },
+            Component { mean: &[4.0, 0.0], variance: 0.5, log_weight: 0.0 },
+        );
         let step = step_to_border(one, two, &[1.0, 3.0], 0.2).unwrap();
         assert!((step[0] - 1.0).abs() < 1e-12 && step[1].abs() < 1e-12, "{step:?}");
     }
 
     #[test]
     fn concentric_clusters_have_a_sphere_and_its_centre_steps_by_the_radius() {
-        let (one, two) =
-            (Component { mean: &[1.0, 2.0], variance: 1.0 }, Component { mean: &[1.0, 2.0], variance: 4.0 });
+        let (one, two) = (
+            Component { mean: &[1.0, 2.0], variance: 1.0, log_weight: 0.0 },
+            Component { mean: &[1.0, 2.0], variance: 4.0, log_weight: 0.0 },
+        );
         // log σ_2²/σ_1² D/2 = (r² + Σv) (1/σ_1² - 1/σ_2²)/2, so r² = (D log 4)/(3/4) - Σv.
         let radius = (2.0 * 4f64.ln() / 0.75 - 0.3).sqrt();
         let step = step_to_border(one, two, &[1.0, 2.0], 0.3).unwrap();
@@ -88,11 +94,17 @@ mod tests {
 
     #[test]
     fn a_cluster_that_wins_everywhere_has_no_border() {
-        let (wide, narrow) = (Component { mean: &[0.0], variance: 4.0 }, Component { mean: &[0.0], variance: 1.0 });
+        let (wide, narrow) = (
+            Component { mean: &[0.0], variance: 4.0, log_weight: 0.0 },
+            Component { mean: &[0.0], variance: 1.0, log_weight: 0.0 },
+        );
         // So much posterior variance that the narrow one loses even at its own mean.
         assert_eq!(step_to_border(wide, narrow, &[0.0], 5.0), None);
         assert_eq!(step_to_border(wide, narrow, &[1.0], 5.0), None);
-        assert_eq!(step_to_border(wide, Component { variance: 4.0, mean: &[0.0] }, &[1.0], 0.0), Some(vec![0.0]));
+        assert_eq!(
+            step_to_border(wide, Component { variance: 4.0, mean: &[0.0], log_weight: 0.0 }, &[1.0], 0.0),
+            Some(vec![0.0])
+        );
     }
 
     #[test]
@@ -102,8 +114,8 @@ mod tests {
         for _ in 0..200 {
             let mut draw = |scale: f64| -> Vec<f64> { (0..2).map(|_| (rng.random::<f64>() - 0.5) * scale).collect() };
             let (mean_1, mean_2, m, logs) = (draw(4.0), draw(4.0), draw(8.0), draw(3.0));
-            let first = Component { mean: &mean_1, variance: logs[0].exp() };
-            let second = Component { mean: &mean_2, variance: logs[1].exp() };
+            let first = Component { mean: &mean_1, variance: logs[0].exp(), log_weight: logs[1] };
+            let second = Component { mean: &mean_2, variance: logs[1].exp(), log_weight: 0.0 };
             let v = 0.2;
             let Some(step) = step_to_border(first, second, &m, v) else {
                 continue;
@@ -128,9 +140,9 @@ mod tests {
 
     #[test]
     fn nearly_equal_variances_are_as_exact_as_equal_ones() {
-        let one = Component { mean: &[0.0], variance: 1.0 };
+        let one = Component { mean: &[0.0], variance: 1.0, log_weight: 0.0 };
         for difference in [1e-15, 1e-12, 1e-9] {
-            let two = Component { mean: &[2.0], variance: 1.0 + difference };
+            let two = Component { mean: &[2.0], variance: 1.0 + difference, log_weight: 0.0 };
             let step = step_to_border(one, two, &[0.25], 0.1).unwrap();
             assert!((step[0] - 0.75).abs() < 1e-8, "{difference}: {step:?}");
         }

@@ -4,7 +4,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::data::Frames;
 use crate::error::Result;
-use crate::fitted::{Fitted, encode, novelty, to_host};
+use crate::fitted::{Fitted, encode, to_host};
 use crate::ranking::best_two;
 
 /// Posteriors q(z|x) and q(c|x), and novelty, of N frames, on the host.
@@ -30,9 +30,9 @@ impl Latents {
     pub fn new(fitted: &Fitted, frames: &Frames, device: &Device) -> Result<Self> {
         let width = fitted.config.clusters();
         let (mut means, mut variances, mut log_q, mut far) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        encode(&fitted.model, &fitted.scale(frames)?, device, |_, _, posterior| {
+        encode(&fitted.model, &fitted.scale(frames)?, device, |_, x, posterior| {
             log_q.extend(to_host(fitted.log_responsibilities(&posterior))?);
-            far.extend(to_host(novelty(&fitted.model, &posterior))?);
+            far.extend(to_host(fitted.novelty(x, &posterior))?);
             means.extend(to_host(posterior.mu_z)?.into_iter().map(f64::from));
             variances.extend(to_host(posterior.log_var_z.exp())?.into_iter().map(f64::from));
             Ok(())
@@ -101,12 +101,13 @@ impl Latents {
     }
 }
 
-/// Means μ_c `[K,D]` and standard deviations σ_c `[K]` of the prior.
-pub fn components(fitted: &Fitted) -> Result<(Vec<f64>, Vec<f64>)> {
+/// Means μ_c `[K,D]`, standard deviations σ_c `[K]` and weights log K p(c) `[K]` of the prior.
+pub fn components(fitted: &Fitted) -> Result<(Vec<f64>, Vec<f64>, Vec<f64>)> {
     let prior = &fitted.model.prior;
     let means = to_host(prior.mu_c.val())?.into_iter().map(f64::from).collect();
     let deviations = to_host(prior.log_var_c.val())?.into_iter().map(|v| (0.5 * f64::from(v)).exp()).collect();
-    Ok((means, deviations))
+    let weights = prior.log_weights().map(to_host).transpose()?.unwrap_or_else(|| vec![0.0; prior.clusters()]);
+    Ok((means, deviations, weights.into_iter().map(f64::from).collect()))
 }
 
 /// Means of p(x|z,c), one a row of `z` `[N,D]` and of `clusters` `[N]`, in the units of the data.

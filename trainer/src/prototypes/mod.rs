@@ -83,7 +83,7 @@ pub struct Change {
 /// [`crate::Error::Data`] if the frames have another shape than the model takes.
 pub fn prototypes(fitted: &Fitted, frames: &Frames, latents: &Latents, device: &Device) -> Result<Vec<Prototype>> {
     let scaled = fitted.scale(frames)?;
-    let (means, deviations) = components(fitted)?;
+    let (means, deviations, weights) = components(fitted)?;
     let d = latents.dim;
     let all: Vec<usize> = (0..deviations.len()).collect();
     let decoded_means = decode(fitted, &means, &all, device)?;
@@ -99,7 +99,7 @@ pub fn prototypes(fitted: &Fitted, frames: &Frames, latents: &Latents, device: &
             let distance = |&n: &usize| -> f64 {
                 scaled.frame(n).iter().zip(&target).map(|(a, b)| f64::from(a - b).powi(2)).sum()
             };
-            let component = Component { mean: mu, variance: deviations[cluster].powi(2) };
+            let component = Component { mean: mu, variance: deviations[cluster].powi(2), log_weight: weights[cluster] };
             let alignment = |&n: &usize| component.alignment(latents.mean(n), latents.variance(n).iter().sum());
             Ok(Prototype {
                 cluster,
@@ -166,13 +166,16 @@ pub fn nearly_sure(latents: &Latents, below: f64, count: usize) -> Vec<usize> {
 
 /// Smallest moves to the runner-up of the frames `which`; those that no step moves are left out.
 pub fn changes(fitted: &Fitted, latents: &Latents, which: &[usize], device: &Device) -> Result<Vec<Change>> {
-    let (means, deviations) = components(fitted)?;
+    let (means, deviations, weights) = components(fitted)?;
     let d = latents.dim;
     let mut found = Vec::new();
     for &frame in which {
         let clusters = latents.best_two(frame);
-        let [first, second] =
-            clusters.map(|c| Component { mean: &means[c * d..][..d], variance: deviations[c].powi(2) });
+        let [first, second] = clusters.map(|c| Component {
+            mean: &means[c * d..][..d],
+            variance: deviations[c].powi(2),
+            log_weight: weights[c],
+        });
         let m = latents.mean(frame);
         let Some(step) = step_to_border(first, second, m, latents.variance(frame).iter().sum()) else { continue };
         let border: Vec<f64> = m.iter().zip(&step).map(|(m, s)| m + s).collect();

@@ -7,6 +7,7 @@ use rand::seq::index;
 
 use super::history::History;
 use super::pictures::Look;
+use crate::compare::Comparison;
 use crate::data::{Frames, Role};
 use crate::error::Result;
 use crate::eval::{Reliability, Scores, against_labels, against_views, matching, predict, scores};
@@ -94,6 +95,8 @@ pub struct Findings<'a> {
     pub changes: Vec<Change>,
     /// Scores of the last part, if it has labels.
     pub labelled: Option<Labelled>,
+    /// The run beside plain methods on the last part.
+    pub comparison: Option<Comparison>,
     /// Reliability of the confidences of the last part, if something says what is right.
     pub confidence: Option<Confidence>,
 }

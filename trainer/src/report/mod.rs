@@ -17,6 +17,7 @@ use std::path::Path;
 
 use burn::tensor::Device;
 
+use crate::compare::compare;
 use crate::data;
 use crate::error::Result;
 use crate::fitted::Fitted;
@@ -29,7 +30,8 @@ use pictures::Look;
 ///
 /// `run` is the run directory of the model, `data` the frames it is shown on (None: the embedded
 /// digits). Of a data set with two parts, prototypes come from the part that models are fitted on,
-/// scores, calibration and novelty from the other.
+/// scores, calibration, novelty and the comparison with plain methods from the other. The comparison is that of
+/// `trainer compare`, on at most 10,000 frames, and takes most of the time.
 ///
 /// # Errors
 /// [`crate::Error::Data`] if the frames cannot be read or have another shape than the model takes,
@@ -37,10 +39,14 @@ use pictures::Look;
 pub fn report(fitted: &Fitted, run: &Path, data: Option<&Path>, device: &Device) -> Result<String> {
     let roles = data::parts(data);
     let alone = roles.len() == 1;
-    let parts: Vec<Part> = roles
-        .into_iter()
-        .map(|role| Part::new(fitted, (!alone).then_some(role), data::open(data, role)?, device))
-        .collect::<Result<_>>()?;
+    let (mut parts, mut comparison) = (Vec::new(), None);
+    for (index, role) in roles.iter().enumerate() {
+        let frames = data::open(data, *role)?;
+        if index + 1 == roles.len() {
+            comparison = Some(compare(fitted, &frames, device)?);
+        }
+        parts.push(Part::new(fitted, (!alone).then_some(*role), frames, device)?);
+    }
     let (first, last) = (&parts[0], &parts[parts.len() - 1]);
     let labelled = last.frames.labels.as_deref().map(|labels| Labelled::new(&last.latents, labels));
     let findings = Findings {
@@ -54,6 +60,7 @@ pub fn report(fitted: &Fitted, run: &Path, data: Option<&Path>, device: &Device)
         changes: changes(fitted, &last.latents, &nearly_sure(&last.latents, DOUBT, CHANGED), device)?,
         confidence: Confidence::new(fitted, last, device)?,
         labelled,
+        comparison,
         parts,
     };
     page::page(&findings)

@@ -18,6 +18,7 @@ pub fn page(findings: &Findings<'_>) -> Result<String> {
         sections::training::section(findings),
         sections::clusters::section(findings)?,
         sections::confusion::section(findings),
+        sections::comparison::section(findings),
         sections::changes::section(findings)?,
         sections::geometry::section(findings)?,
         sections::calibration::section(findings),

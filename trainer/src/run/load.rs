@@ -9,11 +9,11 @@ use rand_chacha::ChaCha8Rng;
 use runtime::Calibration;
 
 use super::{Saved, VERSION, checkpoint_path};
-use crate::config::{Config, EncoderKind};
+use crate::config::{Config, EncoderKind, Weights};
 use crate::error::{Error, Result};
 use crate::files::sha256;
 use crate::fit::Checkpoint;
-use crate::fitted::Fitted;
+use crate::fitted::{Fitted, NoveltyScore};
 use crate::model::{ClusterVae, Init};
 use crate::stage::StageName;
 
@@ -39,17 +39,23 @@ pub fn load(folder: &Path, device: &Device) -> Result<Fitted> {
     let config =
         Config::default().merge_file(&folder.join("config.toml"))?.check(saved.shape)?.with_clusters(saved.clusters);
     let config = if saved.identity { config.with_identity(saved.shape.len()) } else { config };
+    let config = config.with_weights(if saved.weighted { Weights::Learned } else { Weights::Uniform });
     // Random weights of the right shapes, all replaced by the file's.
     let mut init = Init { rng: ChaCha8Rng::seed_from_u64(0), device };
     let model = ClusterVae::new(&config, saved.shape, saved.likelihood, &mut init);
     let model = model.try_load_file(&path).map_err(|e| Error::model(&path, e))?;
+    let (novelty_threshold, dispersion_weight) = match saved.decoder_novelty {
+        Some(with) => (with.novelty_threshold, with.dispersion_weight),
+        None => (saved.novelty_threshold, 0.0),
+    };
     Ok(Fitted {
         config,
         model,
         shape: saved.shape,
         scaling: saved.scaling,
         likelihood: saved.likelihood,
-        calibration: Calibration { novelty_threshold: saved.novelty_threshold, temperature: saved.temperature },
+        calibration: Calibration { novelty_threshold, temperature: saved.temperature },
+        novelty: NoveltyScore { dispersion_weight, latent_threshold: saved.novelty_threshold },
         calibrated_on: saved.calibrated_on,
         data_sha256: saved.data_sha256,
     })

@@ -7,13 +7,15 @@
 //! | `metrics.json` | the end of training: the last epoch; the same bytes for the same seed on the same CPU |
 //! | `checkpoints/` | the last state of each stage, to go on from |
 //! | `weights.bpk` | all learned weights, Burn's own format |
-//! | `model.json` | shape, scaling, likelihood, novelty threshold, temperature, hash of the weights |
+//! | `model.json` | shape, scaling, likelihood, novelty and its threshold, temperature, hash of the weights |
 //! | `report.html` | the page of `trainer report` and of `trainer demo` |
 //! | `critic.bpk`, `critic.json` | the amortised critic of `trainer critic`; whose it is, and its hash |
 
+mod calibration;
 mod critic;
 mod load;
 
+pub use calibration::save_calibration;
 pub use critic::{load_critic, save_critic};
 pub use load::{load, load_stage};
 
@@ -45,14 +47,39 @@ struct Saved {
     clusters: usize,
     /// Whether the encoder is a linear map and no network.
     identity: bool,
+    /// Whether p(c) is learned, which the mixture on the values decides for itself.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    weighted: bool,
     scaling: Option<Scaling>,
     likelihood: Likelihood,
+    /// Threshold of the novelty of the latent alone.
     novelty_threshold: f32,
+    /// How novelty counts the decoder; absent in runs of a linear encoder, and in those of before 2026-11-26.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    decoder_novelty: Option<DecoderNovelty>,
     temperature: f32,
     /// Number of frames that the threshold is from.
     calibrated_on: usize,
     data_sha256: String,
     weights_sha256: String,
+}
+
+/// Novelty with the decoder.
+#[derive(Serialize, Deserialize)]
+struct DecoderNovelty {
+    /// Nats that it counts for a dispersion of 1, above 0.
+    dispersion_weight: f32,
+    /// Its threshold, nats.
+    novelty_threshold: f32,
+}
+
+impl DecoderNovelty {
+    /// That of a model; None if its novelty is that of the latent alone.
+    fn of(fitted: &Fitted) -> Option<Self> {
+        let dispersion_weight = fitted.novelty.dispersion_weight;
+        let novelty_threshold = fitted.calibration.novelty_threshold;
+        (dispersion_weight > 0.0).then_some(Self { dispersion_weight, novelty_threshold })
+    }
 }
 
 /// The place in training that a line of `metrics.jsonl` is about; one about the mixture has no step.
@@ -215,9 +242,11 @@ impl Run {
             shape: fitted.shape,
             clusters: fitted.model.prior.clusters(),
             identity: fitted.config.encoder.kind == EncoderKind::Identity,
+            weighted: fitted.model.prior.log_weights.is_some(),
             scaling: fitted.scaling.clone(),
             likelihood: fitted.likelihood,
-            novelty_threshold: fitted.calibration.novelty_threshold,
+            novelty_threshold: fitted.novelty.latent_threshold,
+            decoder_novelty: DecoderNovelty::of(fitted),
             temperature: fitted.calibration.temperature,
             calibrated_on: fitted.calibrated_on,
             data_sha256: fitted.data_sha256.clone(),

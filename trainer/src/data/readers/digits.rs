@@ -30,7 +30,7 @@ pub fn embedded(role: Role) -> Result<Frames, ReadError> {
 /// All 10,000 digits in the order of the file.
 pub fn all() -> Result<Frames, ReadError> {
     let fault = |problem| ReadError::new("embedded digits", problem);
-    let mut frames = idx::frames(IMAGES).map_err(fault)?;
+    let mut frames = idx::frames::<f32>(IMAGES).map_err(fault)?;
     frames.labels = Some(idx::labels(LABELS).map_err(fault)?);
     Ok(frames)
 }

@@ -11,6 +11,7 @@
 use std::io::Read;
 
 use super::ReadProblem;
+use super::value::Value;
 use crate::data::Frames;
 use crate::frame::FrameShape;
 
@@ -66,14 +67,14 @@ pub fn parse(bytes: &[u8]) -> Result<IdxArray, ReadProblem> {
 }
 
 /// Frames of an IDX file of images, `[N,H,W]` or `[N,C,H,W]`.
-pub fn frames(bytes: &[u8]) -> Result<Frames, ReadProblem> {
+pub fn frames<T: Value>(bytes: &[u8]) -> Result<Frames<T>, ReadProblem> {
     let array = parse(bytes)?;
     let (channels, height, width) = match array.sizes[..] {
         [_, h, w] => (1, h, w),
         [_, c, h, w] => (c, h, w),
         _ => return Err(format!("sizes {:?}, expected images [N,H,W] or [N,C,H,W]", array.sizes).into()),
     };
-    let values = array.values.iter().map(|&v| f32::from(v) / 255.0).collect();
+    let values = array.values.iter().map(|&v| T::of_byte(v)).collect();
     Ok(Frames { shape: FrameShape { channels, height, width }, values, labels: None })
 }
 

@@ -9,18 +9,19 @@ use zip::ZipArchive;
 use zip::read::ZipFile;
 
 use super::ReadProblem;
+use super::value::Value;
 use crate::data::Frames;
 use crate::error::{Error, Result};
 use crate::frame::FrameShape;
 
 /// Frames of an `.npy` file.
-pub fn read_npy(path: &Path) -> Result<Frames, ReadProblem> {
+pub fn read_npy<T: Value>(path: &Path) -> Result<Frames<T>, ReadProblem> {
     let npy = NpyFile::new(BufReader::new(File::open(path)?))?;
     convert("array", npy)
 }
 
 /// Frames, and labels if there are any, of an `.npz` file.
-pub fn read_npz(path: &Path) -> Result<Frames, ReadProblem> {
+pub fn read_npz<T: Value>(path: &Path) -> Result<Frames<T>, ReadProblem> {
     let mut archive = ZipArchive::new(BufReader::new(File::open(path)?))?;
     let names: Vec<String> =
         archive.file_names().filter_map(npz::array_name_from_file_name).map(str::to_owned).collect();
@@ -73,7 +74,7 @@ fn pick(names: &[String], wanted: &[&str]) -> Option<String> {
 }
 
 /// The frames of one array: `[N,F]`, `[N,H,W]` or `[N,C,H,W]`.
-fn convert<R: Read>(name: &str, npy: NpyFile<R>) -> Result<Frames, ReadProblem> {
+fn convert<T: Value, R: Read>(name: &str, npy: NpyFile<R>) -> Result<Frames<T>, ReadProblem> {
     let sizes = npy.shape().to_vec();
     if npy.order() != npyz::Order::C {
         return Err(format!("{name} is in Fortran order; save it with numpy.ascontiguousarray").into());
@@ -89,20 +90,17 @@ fn convert<R: Read>(name: &str, npy: NpyFile<R>) -> Result<Frames, ReadProblem> 
     Ok(Frames { shape: FrameShape { channels, height, width }, values, labels: None })
 }
 
-/// The values of an array; bytes are divided by 255.
-fn floats<R: Read>(name: &str, npy: NpyFile<R>) -> Result<Vec<f32>, ReadProblem> {
+/// The values of an array, which is read as what it holds and becomes what is wanted.
+fn floats<T: Value, R: Read>(name: &str, npy: NpyFile<R>) -> Result<Vec<T>, ReadProblem> {
     let kind = match npy.dtype() {
         DType::Plain(t) => (t.type_char(), t.size_field()),
         other => return Err(wrong_type(name, &other.descr())),
     };
     let fault = |source| ReadProblem::Array { name: name.to_owned(), source };
     match kind {
-        (TypeChar::Uint, 1) => {
-            let bytes = npy.into_vec::<u8>().map_err(fault)?;
-            Ok(bytes.into_iter().map(|b| f32::from(b) / 255.0).collect())
-        }
-        (TypeChar::Float, 4) => npy.into_vec::<f32>().map_err(fault),
-        (TypeChar::Float, 8) => Ok(npy.into_vec::<f64>().map_err(fault)?.into_iter().map(|v| v as f32).collect()),
+        (TypeChar::Uint, 1) => Ok(npy.into_vec::<u8>().map_err(fault)?.into_iter().map(T::of_byte).collect()),
+        (TypeChar::Float, 4) => Ok(npy.into_vec::<f32>().map_err(fault)?.into_iter().map(T::of_f32).collect()),
+        (TypeChar::Float, 8) => Ok(npy.into_vec::<f64>().map_err(fault)?.into_iter().map(T::of_f64).collect()),
         _ => Err(wrong_type(name, &npy.dtype().descr())),
     }
 }

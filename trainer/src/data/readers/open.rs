@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use super::csv::Columns;
+use super::value::Value;
 use super::{ReadError, ReadProblem, csv, digits, idx, images, npy};
 use crate::data::Frames;
 use crate::error::Result;
@@ -49,17 +51,29 @@ pub fn open(path: Option<&Path>, role: Role) -> Result<Frames> {
     })
 }
 
-/// Opens one table of numbers, `.csv` or `.npy` `[N,F]`, for the `gmm` verb.
+/// A table of numbers in double precision.
+#[derive(Clone, Debug)]
+pub struct Table {
+    /// The rows as frames of any shape, with their classes; bytes are the numbers that they are.
+    pub rows: Frames<f64>,
+    /// Names of the columns, if the file has a header.
+    pub columns: Option<Vec<String>>,
+    /// Weights of the rows `[N]`, finite and not negative, if they were asked for.
+    pub weights: Option<Vec<f64>>,
+}
+
+/// Opens one table of numbers, a file that [`open`] takes, of which `columns` says what is no feature.
 ///
 /// # Errors
 /// [`crate::Error::Data`] with the file, the place and what was expected.
-pub fn open_table(path: &Path) -> Result<Frames> {
-    Ok(checked(path, read_file(path)?)?)
+pub fn open_table(path: &Path, columns: &Columns) -> Result<Table> {
+    let file = read_file(path, columns)?;
+    Ok(Table { rows: checked(path, file.frames)?, columns: file.names, weights: file.weights })
 }
 
 fn read(path: &Path, role: Role) -> Result<Frames, ReadError> {
     if !path.is_dir() {
-        return read_file(path);
+        return Ok(read_file(path, &Columns::default())?.frames);
     }
     match mnist_file(path, role, "images-idx3-ubyte") {
         Some(file) => read_idx(&file),
@@ -71,20 +85,26 @@ fn read(path: &Path, role: Role) -> Result<Frames, ReadError> {
     }
 }
 
-fn read_file(path: &Path) -> Result<Frames, ReadError> {
+fn read_file<T: Value>(path: &Path, columns: &Columns) -> Result<csv::Rows<T>, ReadError> {
+    let fault = |problem| ReadError::new(path, problem);
     let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("").to_ascii_lowercase();
+    if extension == "csv" {
+        return csv::read(path, columns).map_err(fault);
+    }
+    if let Some(name) = columns.label.as_ref().or(columns.weight.as_ref()) {
+        return Err(fault(format!("no column \"{name}\": only a .csv with a header line names its columns").into()));
+    }
     let frames = match extension.as_str() {
-        "npy" => npy::read_npy(path),
-        "npz" => npy::read_npz(path),
-        "csv" => csv::read(path),
-        _ => return read_idx(path),
+        "npy" => npy::read_npy(path).map_err(fault)?,
+        "npz" => npy::read_npz(path).map_err(fault)?,
+        _ => read_idx(path)?,
     };
-    frames.map_err(|problem| ReadError::new(path, problem))
+    Ok(csv::Rows { frames, names: None, weights: None })
 }
 
 /// An IDX file of images, with the labels file beside it if its name follows MNIST's.
-fn read_idx(path: &Path) -> Result<Frames, ReadError> {
-    let images = || -> Result<Frames, ReadProblem> {
+fn read_idx<T: Value>(path: &Path) -> Result<Frames<T>, ReadError> {
+    let images = || -> Result<Frames<T>, ReadProblem> {
         let bytes = std::fs::read(path)?;
         if !idx::looks_like_idx(&bytes) {
             return Err(
@@ -118,7 +138,7 @@ fn mnist_file(folder: &Path, role: Role, what: &str) -> Option<PathBuf> {
 }
 
 /// The frames, if there are any, every value is finite, and labels are as many as frames.
-fn checked(path: &Path, frames: Frames) -> Result<Frames, ReadError> {
+fn checked<T: Value>(path: &Path, frames: Frames<T>) -> Result<Frames<T>, ReadError> {
     if frames.shape.is_empty() || frames.is_empty() {
         return Err(ReadError::new(path, format!("no frames (shape of a frame: {})", frames.shape)));
     }

@@ -14,7 +14,7 @@ const ON_MAP: usize = 3000;
 
 /// Both figures: the map of the latent, and the histogram of novelty.
 pub fn section(findings: &Findings<'_>) -> Result<Section> {
-    let (means, _) = components(findings.fitted)?;
+    let (means, ..) = components(findings.fitted)?;
     let threshold = findings.fitted.calibration.novelty_threshold;
     let part = findings.last();
     let latents = &part.latents;
@@ -43,8 +43,14 @@ pub fn section(findings: &Findings<'_>) -> Result<Section> {
     let titles =
         Titles { spoken: "Histogram of the novelty of frames, with the threshold", x: "novelty, nats", y: "frames" };
     let rate = findings.fitted.config.novelty.false_alarm_rate;
+    let weight = findings.fitted.novelty.dispersion_weight;
     let caption = html! {
-        "Novelty \u{2212}log \u{3a3}" sub { "c" } " p(c) exp E log p(z|c) of the " (part.name()) ". Past the threshold of "
+        "Novelty \u{2212}log \u{3a3}" sub { "c" } " p(c) exp E log p(z|c)"
+        @if weight > 0.0 {
+            " + " (format!("{weight:.1}")) " \u{3c6}, \u{3c6} the squared error of the reconstruction over the one that \
+            the decoder expects,"
+        }
+        " of the " (part.name()) ". Past the threshold of "
         (format!("{threshold:.1}")) " nats a frame is called novel: " (percent(part.novel(threshold)))
         " are, where the threshold was set for " (percent(rate)) " of frames like those of training. What lies past the axis is \
         counted in the last bar."

@@ -4,6 +4,7 @@ pub mod about;
 pub mod calibration;
 pub mod changes;
 pub mod clusters;
+pub mod comparison;
 pub mod confusion;
 pub mod explanations;
 pub mod geometry;

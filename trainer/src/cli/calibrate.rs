@@ -1,0 +1,41 @@
+//! `trainer calibrate`.
+
+use std::path::PathBuf;
+
+use burn::tensor::Device;
+use trainer::data::{self, Role};
+use trainer::fit::recalibrate;
+use trainer::{Result, run};
+
+/// Calibrate novelty and confidence of a fitted model anew, from the frames that training kept aside
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Example:\n  trainer calibrate runs/mnist --data mnist/")]
+pub struct Args {
+    /// Run directory of a fit that has ended; its model.json is replaced, its weights are not
+    run: PathBuf,
+    /// The frames that the run was fitted to [default: the embedded digits]
+    #[arg(long, value_name = "PATH")]
+    data: Option<PathBuf>,
+}
+
+impl Args {
+    /// Calibrates the run, and prints what it is calibrated to.
+    pub fn run(self) -> Result<()> {
+        let device = Device::flex();
+        let fitted = run::load(&self.run, &device)?;
+        let fitted = recalibrate(&fitted, &data::open(self.data.as_deref(), Role::Fit)?, &device)?;
+        run::save_calibration(&self.run, &fitted)?;
+        let (calibration, novelty) = (fitted.calibration, fitted.novelty);
+        super::print_line(format!(
+            "novelty threshold      {} nats, from {} held-out frames\n\
+             weight of dispersion   {} nats\n\
+             threshold, latent alone {} nats\n\
+             temperature            {}",
+            calibration.novelty_threshold,
+            fitted.calibrated_on,
+            novelty.dispersion_weight,
+            novelty.latent_threshold,
+            calibration.temperature
+        ))
+    }
+}
