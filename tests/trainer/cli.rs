@@ -214,6 +214,14 @@ fn clusters_can_be_counted_and_latents_written() {
         "the latents form one cluster",
     );
     assert_eq!(counted("single")["clusters"], 1);
+    // A mixture may have one component, so there it is no error.
+    for (table, k) in [(&one, 1), (&data, 2)] {
+        let text = stdout(&["gmm", "--data", table, "--components", "auto", "--json"]);
+        let report: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!((&report["components"], &report["counted"]["clusters"]), (&k.into(), &k.into()));
+    }
+    let weighted = ["gmm", "--data", &data, "--components", "auto", "--weight", "x"];
+    fails(&weighted, 2, "auto counts rows, not weights");
 
     for stage in ["pretrain", "refine"] {
         let out = at(&format!("{stage}.npy"));

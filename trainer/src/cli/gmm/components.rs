@@ -1,9 +1,11 @@
-//! The fit, of one number of components or of several, of which the least BIC decides.
+//! The fit: of one number of components, of several, of which the least BIC decides, or of as many as are counted.
 
-use std::ops::RangeInclusive;
+use std::ops::{ControlFlow, RangeInclusive};
 use std::str::FromStr;
 
 use serde::Serialize;
+use trainer::config::MixtureConfig;
+use trainer::fit::{Counted, Counting, Space, count_clusters};
 use trainer::gmm::{
     self, ConjugatePrior, CovarianceType, Criteria, Estimator, GmmError, Points, Scale, Settings, TableMixture,
 };
@@ -14,16 +16,24 @@ use super::{Args, EstimatorChoice, named};
 
 /// Numbers of components to try.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Components(RangeInclusive<usize>);
+pub enum Components {
+    /// Every number of a range.
+    Among(RangeInclusive<usize>),
+    /// As many as there are clusters.
+    Auto,
+}
 
 impl FromStr for Components {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        if text == "auto" {
+            return Ok(Self::Auto);
+        }
         let number = |text: &str| match text.trim().parse::<usize>() {
             Ok(0) => Err("0, expected at least 1".to_owned()),
             Ok(k) => Ok(k),
-            Err(_) => Err(format!("\"{text}\", expected a number K, or A..B for every K from A to B")),
+            Err(_) => Err(format!("\"{text}\", expected a number K, A..B for every K from A to B, or auto")),
         };
         let (from, to) = match text.split_once("..") {
             Some((from, to)) => (number(from)?, number(to.trim_start_matches('='))?),
@@ -32,7 +42,7 @@ impl FromStr for Components {
         if from > to {
             return Err(format!("from {from} down to {to}, expected the smaller number first"));
         }
-        Ok(Self(from..=to))
+        Ok(Self::Among(from..=to))
     }
 }
 
@@ -59,13 +69,18 @@ pub struct Fitted {
     /// What was tried, if it was more than one number of components.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub candidates: Vec<Candidate>,
+    /// How they were counted, if they were.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub counted: Option<Counted>,
 }
 
 impl Args {
     /// Fits a mixture for every number of components that is asked for, and keeps that of the least BIC.
     pub(super) fn fit(&self, points: Points<'_>, columns: Option<Vec<String>>) -> Result<(TableMixture, Fitted)> {
-        let Some(Components(range)) = self.components.clone() else {
-            return Err(Error::config("--components", "missing, expected K or A..B"));
+        let range = match self.components.clone() {
+            Some(Components::Among(range)) => range,
+            Some(Components::Auto) => 1..=1,
+            None => return Err(Error::config("--components", "missing, expected K, A..B or auto")),
         };
         self.check(points, &range)?;
         let constant = constant(points);
@@ -76,6 +91,13 @@ impl Args {
         let scale = Scale::of(points, self.covariance);
         let scaled = scale.apply(points);
         let scaled = points.with_values(&scaled)?;
+        let (range, counted) = match self.components {
+            Some(Components::Auto) => {
+                let (k, counted) = self.count(scaled)?;
+                (k..=k, Some(counted))
+            }
+            _ => (range, None),
+        };
         let mut best: Option<(gmm::Fit, Criteria)> = None;
         let mut candidates = Vec::new();
         for k in range.clone() {
@@ -101,8 +123,30 @@ impl Args {
         if candidates.len() == 1 {
             candidates.clear();
         }
-        let fitted = Fitted { criteria, converged: fit.converged, iterations: fit.objective.len(), candidates };
+        let fitted =
+            Fitted { criteria, converged: fit.converged, iterations: fit.objective.len(), candidates, counted };
         Ok((TableMixture { columns, covariance: self.covariance, scale, mixture: fit.mixture }, fitted))
+    }
+
+    /// Counts the clusters of scaled points, and tells how; one is an answer here.
+    fn count(&self, scaled: Points<'_>) -> Result<(usize, Counted)> {
+        if self.weight.is_some() {
+            return Err(Error::config("--components", "auto counts rows, not weights; leave --weight out or say K"));
+        }
+        let counting = Counting {
+            on: Space::Values,
+            reg_covar: self.reg_covar,
+            pooling: MixtureConfig::default().pooling,
+            most: runtime::MAX_CLUSTERS,
+            seed: self.seed,
+        };
+        let rows: Vec<f64> = scaled.rows().flatten().copied().collect();
+        let mut goes_on = |_| ControlFlow::Continue(());
+        let counted = count_clusters(&rows, scaled.dim(), &counting, &mut goes_on)?
+            .ok_or_else(|| Error::resource("counting", "broke off"))?;
+        eprintln!("{counted}");
+        let k = if counted.clusters == Some(1) { 1 } else { counted.number(counting.most)? };
+        Ok((k, counted))
     }
 
     /// Whether the options are in their ranges and there are rows for so many components.

@@ -20,6 +20,7 @@ use trainer::{Error, Result};
 Example:
   trainer gmm --data iris.csv --components 3 --covariance full --estimator map --json
   trainer gmm --data iris.csv --components 1..10 --covariance tied     # K by BIC
+  trainer gmm --data iris.csv --components auto                        # K by valleys
   trainer gmm --data sold.csv --components 4 --weight pieces --label kind --out mixture.json
   trainer gmm --model mixture.json --data new.csv --assign clusters.csv
 
@@ -29,8 +30,9 @@ pub struct Args {
     /// Table of numbers: .csv, .npy or .npz `[N,D]`, kept in double precision
     #[arg(long, value_name = "FILE")]
     data: PathBuf,
-    /// Components: K, or A..B for every K from A to B, of which the one with the least BIC is taken
-    #[arg(long, value_name = "K|A..B", required_unless_present = "model")]
+    /// Components: K, or A..B for every K from A to B, of which the one with the least BIC is taken, or
+    /// auto: as many as there are clusters, counted as `fit --set clusters=auto` does
+    #[arg(long, value_name = "K|A..B|auto", required_unless_present = "model")]
     components: Option<Components>,
     /// Family of covariances
     #[arg(long, value_enum, default_value = "full")]
