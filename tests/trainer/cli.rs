@@ -296,6 +296,24 @@ fn a_table_needs_no_network_and_its_health_is_told() {
     fails(&["critic", &run, "--data", &data], 5, "gives every value back");
 }
 
+/// Rows of categories are all as novel as the threshold, or less, whatever an engine makes of the last bit.
+#[test]
+fn rows_that_are_alike_are_not_novel_by_rounding() {
+    let dir = TempDir::new().unwrap();
+    let at = |name: &str| dir.path().join(name).display().to_string();
+    let (data, run) = (at("data.csv"), at("run"));
+    let row = |n: usize| ["1,0,0", "0,1,0", "0,0,1"][n % 3];
+    let rows: Vec<&str> = ["a,b,c"].into_iter().chain((0..300).map(row)).collect();
+    std::fs::write(&data, rows.join("\n") + "\n").unwrap();
+    stdout(&["fit", "--data", &data, "--out", &run, "--device", "cpu", "--set", "clusters=3"]);
+    for precision in ["f32", "f16"] {
+        let (folder, onnx) = (at(precision), at(&format!("{precision}/model.onnx")));
+        stdout(&["export", &run, "--out", &folder, "--precision", precision]);
+        let labels = stdout(&["predict", &onnx, "--data", &data]);
+        assert!(!labels.contains("true") && labels.matches("false").count() == 300, "{precision}");
+    }
+}
+
 /// Where shares are uneven p(c) is learned, and stays with the run and its files.
 #[test]
 fn uneven_clusters_keep_their_weights_in_every_file() {
@@ -313,6 +331,8 @@ fn uneven_clusters_keep_their_weights_in_every_file() {
     let saved = std::fs::read_to_string(dir.path().join("run/model.json")).unwrap();
     assert!(saved.contains("\"weighted\": true"), "{saved}");
     stdout(&["export", &run, "--out", &at("export"), "--precision", "f32"]);
+    let card = std::fs::read_to_string(dir.path().join("export/MODEL_CARD.md")).unwrap();
+    assert!(card.contains("no views to fit a temperature to"), "{card}");
     let labels = stdout(&["predict", &at("export/model.onnx"), "--data", &data]);
     let mut reader = csv::Reader::from_reader(labels.as_bytes());
     let clusters: Vec<String> = reader.records().map(|row| row.unwrap()[1].to_owned()).collect();

@@ -1,6 +1,7 @@
 //! The model card: what the file is, what it was made from, what it can and cannot do.
 
 use super::{Folded, Precision, device_posterior};
+use crate::config::{AugmentKind, CheckedConfig, EncoderKind};
 use crate::error::Result;
 use crate::files::sha256;
 use crate::fit::percent;
@@ -24,7 +25,7 @@ pub fn text(fitted: &Fitted, precision: Precision, onnx: &[u8], figures: Option<
          | clusters K, latent D | {k}, {d} |\n\
          | q(c\\|x) on the device | {posterior} |\n\
          | novel if novelty > | {threshold} nats, which {rate} of frames like those of the training exceed{few}, by {n} that it did not see |\n\
-         {counts}| temperature of q(c\\|x) | {temperature}: a confidence is how often a random view of a held-out training frame goes to the same cluster |\n\
+         {counts}| temperature of q(c\\|x) | {temperature}: {means} |\n\
          | seed | {seed} |\n\
          | training data (values) | sha256 `{data}` |\n\n\
          ## Limits\n\n\
@@ -44,6 +45,7 @@ pub fn text(fitted: &Fitted, precision: Precision, onnx: &[u8], figures: Option<
         posterior = device_posterior(config.cluster_posterior),
         threshold = fitted.calibration.novelty_threshold,
         temperature = fitted.calibration.temperature,
+        means = meaning_of_confidence(config),
         rate = percent(config.novelty.expected_rate(fitted.calibrated_on)),
         few = if config.novelty.expected_rate(fitted.calibrated_on) > config.novelty.false_alarm_rate {
             format!(" (too few for {})", percent(config.novelty.false_alarm_rate))
@@ -81,4 +83,20 @@ pub fn figures(metrics: &serde_json::Value) -> Option<String> {
     let row = |(key, name)| Some(format!("\n| {name} | {:.4} |", epoch.get(key)?.as_f64()?));
     let rows: Option<String> = names.into_iter().map(row).collect();
     Some(format!("Means over the last epoch of training:\n\n| | |\n|---|---|{}", rows?))
+}
+
+/// What a confidence is the rate of, as the temperature was fitted.
+fn meaning_of_confidence(config: &CheckedConfig) -> String {
+    let views = match config.augment.kind {
+        AugmentKind::None => "the responsibility of the model, there being no views to fit a temperature to",
+        _ => "how often a random view of a held-out training frame goes to the same cluster",
+    };
+    let halves = match (config.encoder.kind, config.confidence.halves) {
+        (EncoderKind::Identity, _) | (_, 0) => String::new(),
+        (_, most) => format!(
+            "; of up to {most} training frames it is no more than how often a model of half of them, which has not seen a \
+             frame, puts it there"
+        ),
+    };
+    format!("a confidence is {views}{halves}")
 }

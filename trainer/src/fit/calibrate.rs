@@ -25,6 +25,8 @@ use crate::model::ClusterVae;
 use crate::ranking::argmax;
 use crate::rng::{Purpose, stream};
 
+/// What rounding may do to a novelty, as a share of it and of a nat.
+const ROUNDING: f32 = 1e-3;
 /// Index of the random stream that draws the views; the split of the frames has index 0.
 const VIEWS_STREAM: u64 = 1;
 
@@ -88,10 +90,14 @@ pub fn dispersion_weight(latent: &[f32], dispersion: &[f32]) -> f32 {
     if weight.is_finite() { weight } else { 0.0 }
 }
 
-/// The novelty, nats, that a share `rate` of the frames exceeds.
+/// The novelty, nats, that a share `rate` of the frames exceeds by more than rounding.
+///
+/// An engine rounds otherwise than training does. Where many frames are alike, as rows of categories are, they would all be
+/// as novel as the threshold here and past it there.
 fn threshold(mut novelty: Vec<f32>, rate: f64) -> f32 {
     novelty.sort_by(f32::total_cmp);
-    novelty[conformal_rank(novelty.len(), rate) - 1]
+    let value = novelty[conformal_rank(novelty.len(), rate) - 1];
+    value + ROUNDING * (1.0 + value.abs())
 }
 
 /// The temperature at which q(c|x) says best where a random view of x goes, the views being those of stage 3.
