@@ -109,5 +109,6 @@ fn random(settings: &[&str], shape: FrameShape) -> Result<Fitted, Error> {
         novelty: NoveltyScore::latent(20.0),
         calibrated_on: 1,
         data_sha256: String::new(),
+        columns: None,
     })
 }

@@ -40,6 +40,7 @@ pub fn random(likelihood: Likelihood, scaling: Option<Scaling>) -> Fitted {
         novelty: NoveltyScore::latent(0.0),
         calibrated_on: 99,
         data_sha256: String::new(),
+        columns: None,
     }
 }
 

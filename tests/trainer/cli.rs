@@ -226,7 +226,8 @@ fn clusters_can_be_counted_and_latents_written() {
     for stage in ["pretrain", "refine"] {
         let out = at(&format!("{stage}.npy"));
         stdout(&["latents", &run, "--data", &data, "--stage", stage, "--out", &out]);
-        let table = trainer::data::open_table(Path::new(&out), &Default::default()).unwrap().rows;
+        let table =
+            trainer::data::Input::of(Some(Path::new(&out))).open_table(None, &Default::default()).unwrap().frames;
         assert_eq!((table.len(), table.shape.width), (200, 2));
     }
     fails(&["latents", &at("nowhere"), "--out", &at("z.npy")], 5, "run of `trainer fit`");
@@ -250,8 +251,9 @@ fn frames_are_explained_in_pictures_and_numbers() {
 
     stdout(&[&explain[..], &["7,0", "--map", "trust,surprise"]].concat());
     for map in ["trust", "surprise"] {
-        let table = trainer::data::open(Some(Path::new(&at(&format!("why/{map}.npy")))), trainer::data::Role::Score);
-        let table = table.unwrap();
+        let mut input = trainer::data::Input::of(Some(Path::new(&at(&format!("why/{map}.npy")))));
+        input.layout = Some("nf".parse().unwrap());
+        let table = input.open(trainer::data::Role::Score).unwrap().frames;
         assert_eq!((table.len(), table.shape.width), (2, 2));
         assert_eq!(map == "trust", table.values.iter().all(|v| (0.0..=1.0).contains(v)), "{map}: {table:?}");
     }

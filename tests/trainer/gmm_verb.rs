@@ -130,7 +130,11 @@ fn a_weight_is_as_many_rows_and_labels_only_score() {
     std::fs::write(at("bare.csv"), "1,2\n3,4\n").unwrap();
     fails(&["gmm", "--components", "1", "--data", &at("bare.csv"), "--label", "a"], 3, "no header line");
     write_npy(Path::new(&at("bare.npy")), &[2, 1], &[1.0, 2.0]);
-    fails(&["gmm", "--components", "1", "--data", &at("bare.npy"), "--weight", "a"], 3, "only a .csv with a header");
+    fails(
+        &["gmm", "--components", "1", "--data", &at("bare.npy"), "--weight", "a"],
+        3,
+        "only a table names its columns",
+    );
 }
 
 #[test]
@@ -166,10 +170,18 @@ fn a_saved_mixture_assigns_other_rows() {
         assert!((p.iter().sum::<f64>() - 1.0).abs() < 1e-12 && p[number(row, 1) as usize] > 0.99, "{row:?}");
     }
 
-    std::fs::write(at("wide.csv"), "x,y,z\n1,2,3\n").unwrap();
-    fails(&["gmm", "--model", &model, "--data", &at("wide.csv")], 3, "3 columns, the mixture was fitted to 2: x, y");
-    std::fs::write(at("other.csv"), "y,x\n1,2\n").unwrap();
-    fails(&["gmm", "--model", &model, "--data", &at("other.csv")], 3, "columns y, x; the mixture was fitted to x, y");
+    // Columns are matched by name, whatever their order; what the mixture does not know is left out, and told.
+    std::fs::write(at("wide.csv"), "z,y,x\n1,2,3\n").unwrap();
+    std::fs::write(at("narrow.csv"), "x,y\n3,2\n").unwrap();
+    let [wide, narrow] =
+        ["wide.csv", "narrow.csv"].map(|name| trainer(&["gmm", "--model", &model, "--data", &at(name)]));
+    assert!(wide.status.success() && wide.stdout == narrow.stdout, "{wide:?} {narrow:?}");
+    let told = String::from_utf8_lossy(&wide.stderr);
+    assert!(told.contains("left out, not in the model: column \"z\""), "{told}");
+    std::fs::write(at("other.csv"), "x,z\n1,2\n").unwrap();
+    fails(&["gmm", "--model", &model, "--data", &at("other.csv")], 3, "not here: \"y\"; there are x, z");
+    std::fs::write(at("bare.csv"), "7.5,2.5,3\n").unwrap();
+    fails(&["gmm", "--model", &model, "--data", &at("bare.csv")], 3, "3 columns, the mixture was fitted to 2: x, y");
     fails(&["gmm", "--model", &data, "--data", &data, "--label", "kind", "--weight", "pieces"], 5, "no model of");
     fails(&["gmm", "--model", &at("none.json"), "--data", &at("other.csv")], 5, "none.json");
     fails(&["gmm", "--model", &model, "--data", &data, "--components", "3"], 2, "cannot be used with");

@@ -12,9 +12,8 @@ use burn::tensor::Device;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use trainer::config::Config;
-use trainer::data::{self, Frames, Role};
+use trainer::data::{Expected, Frames, Input, Role};
 use trainer::device::{self, Choice};
-use trainer::error::Subject;
 use trainer::eval::{Scores, predict, scores};
 use trainer::files::write_atomically;
 use trainer::run;
@@ -32,9 +31,8 @@ use super::fit::Base;
 pub struct Args {
     #[command(flatten)]
     base: Base,
-    /// As for fit, with labels for the part that scores [default: embedded digits]
-    #[arg(long, value_name = "PATH")]
-    data: Option<PathBuf>,
+    #[command(flatten)]
+    input: Input,
     /// Number of seeds, from 0
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
     seeds: u64,
@@ -81,10 +79,14 @@ struct BenchmarkReport {
 impl Args {
     /// Runs what is not yet done, and reports.
     pub fn run(self) -> Result<()> {
-        let held_out = data::open(self.data.as_deref(), Role::Score)?;
+        let config = self.base.config(&self.input)?.set(&self.settings)?;
+        let expected = Expected { kind: config.frames.said(), ..Expected::default() };
+        let held_out = super::read(&self.input, Role::Score, &expected)?.frames;
         if held_out.labels.is_none() {
-            let subject = self.data.as_deref().map_or(Subject::from("--data"), Subject::from);
-            return Err(Error::data(subject, "has no labels, and without them there is nothing to score against"));
+            return Err(Error::data(
+                &*self.input.name(),
+                "has no labels, and without them there is nothing to score against",
+            ));
         }
         if self.devices > 1 || self.device.first > 0 {
             device::choose_many(self.device, self.devices as usize)?;
@@ -145,7 +147,7 @@ impl Args {
 
     /// The settings of a seed, as `fit` makes them.
     fn settings(&self, seed: u64) -> Result<Config> {
-        let mut config = self.base.config(self.data.as_deref())?.set(&self.settings)?;
+        let mut config = self.base.config(&self.input)?.set(&self.settings)?;
         config.seed = seed;
         config.check_ranges()?;
         Ok(config)
@@ -171,9 +173,7 @@ impl Args {
         let mut command = Command::new(program);
         command.arg("fit").stdout(file.try_clone().map_err(|e| fault(e.to_string()))?).stderr(file);
         command.arg("--device").arg(device.to_string());
-        if let Some(data) = &self.data {
-            command.arg("--data").arg(data);
-        }
+        command.args(self.input.words());
         if folder.join("config.toml").exists() {
             command.arg("--resume").arg(folder);
         } else {

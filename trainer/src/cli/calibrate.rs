@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use burn::tensor::Device;
-use trainer::data::{self, Role};
+use trainer::data::{Input, Role};
 use trainer::fit::recalibrate;
 use trainer::{Result, run};
 
@@ -13,9 +13,8 @@ use trainer::{Result, run};
 pub struct Args {
     /// Run directory of a fit that has ended; its model.json is replaced, its weights are not
     run: PathBuf,
-    /// The frames that the run was fitted to [default: the embedded digits]
-    #[arg(long, value_name = "PATH")]
-    data: Option<PathBuf>,
+    #[command(flatten)]
+    input: Input,
 }
 
 impl Args {
@@ -23,7 +22,8 @@ impl Args {
     pub fn run(self) -> Result<()> {
         let device = Device::flex();
         let fitted = run::load(&self.run, &device)?;
-        let fitted = recalibrate(&fitted, &data::open(self.data.as_deref(), Role::Fit)?, &device)?;
+        let frames = super::read(&self.input, Role::Fit, &fitted.expected())?.frames;
+        let fitted = recalibrate(&fitted, &frames, &device)?;
         run::save_calibration(&self.run, &fitted)?;
         let (calibration, novelty) = (fitted.calibration, fitted.novelty);
         super::print_line(format!(

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use burn::tensor::Device;
 use trainer::compare::{MOST_FRAMES, Row, compare};
-use trainer::data::{self, Role};
+use trainer::data::{Input, Role};
 use trainer::{Result, run};
 
 /// Set a run beside k-means and mixtures on the values themselves
@@ -13,9 +13,8 @@ use trainer::{Result, run};
 pub struct Args {
     /// Run directory
     run: PathBuf,
-    /// Frames to compare on; a folder's t10k- files [default: the embedded digits held out]
-    #[arg(long, value_name = "PATH")]
-    data: Option<PathBuf>,
+    #[command(flatten)]
+    input: Input,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -24,9 +23,9 @@ pub struct Args {
 impl Args {
     /// Compares and prints a table.
     pub fn run(self) -> Result<()> {
-        let frames = data::open(self.data.as_deref(), Role::Score)?;
         let device = Device::flex();
         let fitted = run::load(&self.run, &device)?;
+        let frames = super::read(&self.input, Role::Score, &fitted.expected())?.frames;
         eprintln!("comparing on {} frames", frames.len().min(MOST_FRAMES));
         let comparison = compare(&fitted, &frames, &device)?;
         for reason in &comparison.left_out {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use burn::tensor::Device;
 use indicatif::ProgressBar;
 use trainer::critic::{STEPS, agreement, exact, native, train};
-use trainer::data::{self, Role};
+use trainer::data::{Input, Role};
 use trainer::export::encode_flash;
 use trainer::{Result, run};
 
@@ -15,10 +15,8 @@ use trainer::{Result, run};
 pub struct Args {
     /// Run directory of a fit that has ended; gets critic.bpk and critic.json
     run: PathBuf,
-    /// Frames to train on and to measure on, as `trainer fit` takes them [default: the embedded
-    /// digits]
-    #[arg(long, value_name = "PATH")]
-    data: Option<PathBuf>,
+    #[command(flatten)]
+    input: Input,
 }
 
 impl Args {
@@ -26,12 +24,12 @@ impl Args {
     pub fn run(self) -> Result<()> {
         let device = Device::flex();
         let fitted = run::load(&self.run, &device)?;
-        let frames = data::open(self.data.as_deref(), Role::Fit)?;
+        let frames = super::read(&self.input, Role::Fit, &fitted.expected())?.frames;
         let bar = ProgressBar::new(STEPS as u64);
         let critic = train(&fitted, &frames, &device, &mut |step| bar.set_position(step as u64))?;
         bar.finish_and_clear();
         run::save_critic(&self.run, &critic)?;
-        let frames = data::open(self.data.as_deref(), Role::Score)?;
+        let frames = super::read(&self.input, Role::Score, &fitted.expected())?.frames;
         let p = frames.shape.len();
         let exact = exact(&fitted, &frames, &device)?;
         let trained = agreement(&exact, &critic.maps(&fitted, &frames, &device)?, p);

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use trainer::Result;
 use trainer::config::Config;
-use trainer::data::{self, Role};
+use trainer::data::{Input, Role};
 use trainer::eval::{Predictions, assign, bound, predict, scores};
 use trainer::export::{Precision, export, figures};
 use trainer::run::metrics;
@@ -26,10 +26,10 @@ impl Args {
         let config = self.training.configure(Config::demo())?;
         let devices = self.training.devices()?;
         let device = &devices.0;
-        let frames = data::open(None, Role::Fit)?;
-        let held_out = data::open(None, Role::Score)?;
-        let config = config.check(frames.shape)?;
-        let (fitted, run) = self.training.train(&config, &frames, &devices, "demo")?;
+        let input = Input::default();
+        let (set, config) = super::fit::frames_for(&input, config)?;
+        let held_out = input.open(Role::Score)?.frames;
+        let (fitted, run) = self.training.train(&config, &set, &devices, "demo")?;
         let trained = started.elapsed();
 
         let figures = metrics(run.folder())?.as_ref().and_then(figures);
@@ -46,7 +46,7 @@ impl Args {
         let in_training = predict(&fitted, &held_out, &device.device)?;
         let (agreement, difference) = in_training.agreement(&on_device);
         let report = bound(&fitted, &held_out, 1, &device.device)?;
-        let page = super::report::write(&fitted, run.folder(), None, None, &device.device)?;
+        let page = super::report::write(&fitted, run.folder(), &input, None, &device.device)?;
         let novel = assignments.iter().filter(|a| a.is_novel).count();
 
         let labels = held_out.labels.as_deref().unwrap_or_default();

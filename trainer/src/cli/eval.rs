@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use burn::tensor::Device;
 use serde::Serialize;
-use trainer::data::{self, Role};
+use trainer::data::{Expected, Input, Role};
 use trainer::eval::{Evaluation, Predictions, Scores, assign, evaluate, scores};
 use trainer::fitted::BoundReport;
-use trainer::{Result, run};
+use trainer::{Error, Result, run};
 
 /// Score a model: against labels, and by its bound
 #[derive(clap::Args, Debug)]
@@ -17,9 +17,8 @@ use trainer::{Result, run};
 pub struct Args {
     /// Run directory, or ONNX file (which has no decoder, hence no bound)
     model: PathBuf,
-    /// Frames to score on; a folder's t10k- files [default: the embedded digits held out]
-    #[arg(long, value_name = "PATH")]
-    data: Option<PathBuf>,
+    #[command(flatten)]
+    input: Input,
     /// Samples of z a frame for the bounds; the estimate of log p(x) is the better the more there
     /// are
     #[arg(long, value_name = "S", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=100_000))]
@@ -41,18 +40,20 @@ struct Scored {
 impl Args {
     /// Scores the model and prints how good it is.
     pub fn run(self) -> Result<()> {
-        let frames = data::open(self.data.as_deref(), Role::Score)?;
-        let (scores, bound) = if self.model.is_dir() {
+        let read = |expected: &Expected| Ok::<_, Error>(super::read(&self.input, Role::Score, expected)?.frames);
+        let (n, scores, bound) = if self.model.is_dir() {
             let device = Device::flex();
             let fitted = run::load(&self.model, &device)?;
+            let frames = read(&fitted.expected())?;
             eprintln!("evaluating the bounds of {} frames with {} samples each", frames.len(), self.samples);
             let Evaluation { scores, bound, .. } = evaluate(&fitted, &frames, self.samples as usize, &device)?;
-            (scores, Some(bound))
+            (frames.len(), scores, Some(bound))
         } else {
+            let frames = read(&Expected::default())?;
             let predictions = Predictions::from(&assign(&self.model, &frames)?[..]);
-            (frames.labels.as_ref().map(|labels| scores(&predictions.clusters, labels)), None)
+            (frames.len(), frames.labels.as_ref().map(|labels| scores(&predictions.clusters, labels)), None)
         };
-        let scored = Scored { n: frames.len(), scores, bound };
+        let scored = Scored { n, scores, bound };
         if self.json { super::print_json(&scored) } else { print(&scored) }
     }
 }

@@ -4,8 +4,7 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use image::RgbImage;
-use trainer::data;
-use trainer::data::{Frames, Role, write_npy_frames};
+use trainer::data::{Frames, Input, Role, write_npy_frames};
 use trainer::explain::{Explanation, Map, explain, heatmap};
 use trainer::files::write_atomically;
 use trainer::frame::{FrameKind, FrameShape};
@@ -23,9 +22,8 @@ use trainer::{Error, Result};
 pub struct Args {
     /// Run directory of a fit that has ended
     model: PathBuf,
-    /// Frames [default: the embedded digits]
-    #[arg(long, value_name = "PATH")]
-    data: Option<PathBuf>,
+    #[command(flatten)]
+    input: Input,
     /// Which part of a data set that has two
     #[arg(long, value_enum, default_value = "score")]
     part: Role,
@@ -51,7 +49,7 @@ impl Args {
         }
         let device = Device::flex();
         let fitted = load(&self.model, &device)?;
-        let all = data::open(self.data.as_deref(), self.part)?;
+        let all = super::read(&self.input, self.part, &fitted.expected())?.frames;
         if let Some(index) = self.index.iter().find(|index| **index >= all.len()) {
             return Err(Error::config("--index", format!("{index}: the data hold the frames 0 to {}", all.len() - 1)));
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use burn::tensor::Device;
 use serde::Serialize;
 use trainer::config::{CheckedConfig, Config, Preset};
-use trainer::data::{self, Frames, Role};
+use trainer::data::{DataSet, Expected, Input, Role};
 use trainer::device::{self, Choice, Chosen};
 use trainer::fit;
 use trainer::fit::{Checkpoint, Health, Place};
@@ -22,10 +22,8 @@ use super::progress::Progress;
 pub struct Args {
     #[command(flatten)]
     base: Base,
-    /// MNIST-like folder, IDX, .npy, .npz, .csv, or folder of PNG or JPEG [default: embedded
-    /// digits]
-    #[arg(long, value_name = "PATH")]
-    data: Option<PathBuf>,
+    #[command(flatten)]
+    input: Input,
     /// Go on with an interrupted run, with its own settings; give the same --data
     #[arg(long, value_name = "RUN", conflicts_with_all = ["preset", "config", "out", "seed", "settings"])]
     resume: Option<PathBuf>,
@@ -46,8 +44,8 @@ pub struct Base {
 
 impl Base {
     /// The preset, or else the one for these data, with what the file changes.
-    pub fn config(&self, data: Option<&Path>) -> Result<Config> {
-        let base = self.preset.unwrap_or(if data.is_some() { Preset::Default } else { Preset::Demo }).config();
+    pub fn config(&self, input: &Input) -> Result<Config> {
+        let base = self.preset.unwrap_or(if input.is_embedded() { Preset::Demo } else { Preset::Default }).config();
         match &self.config {
             Some(file) => base.merge_file(file),
             None => Ok(base),
@@ -105,18 +103,18 @@ impl Training {
     pub fn train(
         &self,
         config: &CheckedConfig,
-        frames: &Frames,
+        set: &DataSet,
         devices: &(Chosen, Vec<Device>),
         name: &str,
     ) -> Result<(Fitted, Run)> {
         // A run directory that holds no run would stand in the way of the corrected command.
-        fit::check_count(config, frames.len())?;
+        fit::check_count(config, set.frames.len())?;
         let folder = match &self.out {
             Some(folder) => folder.clone(),
             None => next_free(Path::new("runs"), name)?,
         };
         let run = Run::create(&folder, config)?;
-        self.train_in(run, config, frames, devices, None)
+        self.train_in(run, config, set, devices, None)
     }
 
     /// Trains in a run directory, with progress.
@@ -124,10 +122,11 @@ impl Training {
         &self,
         run: Run,
         config: &CheckedConfig,
-        frames: &Frames,
+        set: &DataSet,
         (device, devices): &(Chosen, Vec<Device>),
         resume: Option<Checkpoint>,
     ) -> Result<(Fitted, Run)> {
+        let frames = &set.frames;
         eprintln!(
             "fitting {} frames of {}, taken as {}, on {}",
             frames.len(),
@@ -140,7 +139,7 @@ impl Training {
         }
         let mut progress = Progress::new(&run, Duration::from_secs(self.checkpoint_every))?;
         let fitted = fit::fit_on(config, frames, devices, resume, &mut |event| progress.observe(event));
-        let fitted = progress.finish(fitted)?;
+        let fitted = Fitted { columns: set.columns.clone(), ..progress.finish(fitted)? };
         let lines = run.lines()?;
         let health = Health::new(&fitted, &lines);
         eprintln!("{health}");
@@ -168,23 +167,29 @@ impl Args {
         if let Some(folder) = &self.resume {
             return self.go_on(folder);
         }
-        let config = self.training.configure(self.base.config(self.data.as_deref())?)?;
-        let frames = data::open(self.data.as_deref(), Role::Fit)?;
-        let config = config.check(frames.shape)?;
+        let config = self.training.configure(self.base.config(&self.input)?)?;
+        let (set, config) = frames_for(&self.input, config)?;
         let devices = self.training.devices()?;
-        let (_, run) = self.training.train(&config, &frames, &devices, "")?;
+        let (_, run) = self.training.train(&config, &set, &devices, "")?;
         tell(&run)
     }
 
     fn go_on(&self, folder: &Path) -> Result<()> {
         let (run, config, checkpoint) = Run::resume(folder)?;
         config.check_ranges()?;
-        let frames = data::open(self.data.as_deref(), Role::Fit)?;
-        let config = config.check(frames.shape)?;
+        let (set, config) = frames_for(&self.input, config)?;
         let devices = self.training.devices()?;
-        let (_, run) = self.training.train_in(run, &config, &frames, &devices, checkpoint)?;
+        let (_, run) = self.training.train_in(run, &config, &set, &devices, checkpoint)?;
         tell(&run)
     }
+}
+
+/// The frames to fit on, and the settings for them.
+pub fn frames_for(input: &Input, config: Config) -> Result<(DataSet, CheckedConfig)> {
+    let expected = Expected { kind: config.frames.said(), ..Expected::default() };
+    let set = super::read(input, Role::Fit, &expected)?;
+    let config = config.taken_as(set.taken.kind, set.frames.shape).check(set.frames.shape)?;
+    Ok((set, config))
 }
 
 fn tell(run: &Run) -> Result<()> {

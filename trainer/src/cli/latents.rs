@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use burn::tensor::Device;
-use trainer::data::{self, Role};
+use trainer::data::{Input, Role};
 use trainer::eval::latents;
 use trainer::files::write_atomically;
 use trainer::run::{load, load_stage};
@@ -16,9 +16,8 @@ use trainer::{Result, data::write_npy};
 pub struct Args {
     /// Run directory of a fit that has ended
     run: PathBuf,
-    /// Frames [default: the embedded digits]
-    #[arg(long, value_name = "PATH")]
-    data: Option<PathBuf>,
+    #[command(flatten)]
+    input: Input,
     /// Which part of a data set that has two
     #[arg(long, value_enum, default_value = "score")]
     part: Role,
@@ -33,12 +32,12 @@ pub struct Args {
 impl Args {
     /// Encodes the frames and writes their means.
     pub fn run(self) -> Result<()> {
-        let frames = data::open(self.data.as_deref(), self.part)?;
         let device = Device::flex();
         let fitted = match self.stage {
             Some(stage) => load_stage(&self.run, stage, &device)?,
             None => load(&self.run, &device)?,
         };
+        let frames = super::read(&self.input, self.part, &fitted.expected())?.frames;
         let means = latents(&fitted, &frames, &device)?;
         write_atomically(&self.out, &write_npy(&means, fitted.config.latent)?)
     }

@@ -20,6 +20,7 @@ mod throughput;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use trainer::Result;
+use trainer::data::{DataSet, Expected, Input, Role};
 
 /// Exit codes, shown by `--help`.
 const EXIT_CODES: &str = "\
@@ -109,6 +110,13 @@ impl Cli {
             }
         }
     }
+}
+
+/// Reads a part of the data, and says on stderr what was taken for what.
+fn read(input: &Input, role: Role, expected: &Expected) -> Result<DataSet> {
+    let set = input.open_for(role, expected)?;
+    eprintln!("{}", set.taken);
+    Ok(set)
 }
 
 /// Writes a line to stdout; a reader that closed the pipe early is no error.

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use runtime::Assignment;
-use trainer::data::{self, Role};
+use trainer::data::{Expected, Input, Role};
 use trainer::eval::assign;
 use trainer::files::write_atomically;
 use trainer::{Error, Result};
@@ -15,9 +15,8 @@ use trainer::{Error, Result};
 pub struct Args {
     /// ONNX file written by `trainer export`
     model: PathBuf,
-    /// Frames to label [default: the embedded digits held out]
-    #[arg(long, value_name = "PATH")]
-    data: Option<PathBuf>,
+    #[command(flatten)]
+    input: Input,
     /// CSV file to write [default: stdout]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -26,7 +25,8 @@ pub struct Args {
 impl Args {
     /// Labels the frames and writes the table.
     pub fn run(self) -> Result<()> {
-        let frames = data::open(self.data.as_deref(), Role::Score)?;
+        let set = super::read(&self.input, Role::Score, &Expected::default())?;
+        let frames = set.frames;
         let assignments = assign(&self.model, &frames)?;
         let table = table(&assignments).map_err(|e| Error::resource("table", e))?;
         match &self.out {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use burn::tensor::Device;
-use trainer::data::{self, Role};
+use trainer::data::{Input, Role};
 use trainer::quality::{Subject, gate, measure, table};
 use trainer::{Result, run};
 
@@ -13,9 +13,8 @@ use trainer::{Result, run};
 pub struct Args {
     /// Run directory of a fit that has ended
     run: PathBuf,
-    /// Frames to measure on; a folder's t10k- files [default: the embedded digits held out]
-    #[arg(long, value_name = "PATH")]
-    data: Option<PathBuf>,
+    #[command(flatten)]
+    input: Input,
     /// Frames of another kind, which should be called novel; may be given more than once
     #[arg(long, value_name = "PATH")]
     novel: Vec<PathBuf>,
@@ -33,14 +32,15 @@ pub struct Args {
 impl Args {
     /// Measures the claims and prints them.
     pub fn run(self) -> Result<()> {
-        let all = data::open(self.data.as_deref(), Role::Score)?;
         let device = Device::flex();
         let fitted = run::load(&self.run, &device)?;
+        let all = super::read(&self.input, Role::Score, &fitted.expected())?.frames;
         let critic = run::load_critic(&self.run, &fitted, &device)?;
         let frames = Subject::draw(&fitted, &all, usize::try_from(self.frames).unwrap_or(usize::MAX));
         let novel = self.novel.iter().map(|path| {
             let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
-            Ok((name, data::open(Some(path), Role::Score)?))
+            let input = Input { data: vec![path.clone()], ..self.input.clone() };
+            Ok((name, super::read(&input, Role::Score, &fitted.expected())?.frames))
         });
         let novel = novel.collect::<Result<Vec<_>>>()?;
         let subject = Subject {

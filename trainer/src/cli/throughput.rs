@@ -1,11 +1,9 @@
 //! `trainer throughput`: how many frames a second training steps on.
 
-use std::path::PathBuf;
-
 use clap::ValueEnum;
 use serde::Serialize;
 use trainer::config::{CheckedConfig, Config, Preset};
-use trainer::data::{self, Frames, Role};
+use trainer::data::{Expected, Frames, Input, Role};
 use trainer::device::{self, Choice};
 use trainer::fit::throughput;
 use trainer::frame::FrameShape;
@@ -36,9 +34,8 @@ pub struct Args {
     /// Steps a round
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=100_000))]
     steps: u64,
-    /// As for fit, images of 28x28 [default: embedded digits]
-    #[arg(long, value_name = "PATH")]
-    data: Option<PathBuf>,
+    #[command(flatten)]
+    input: Input,
     /// Where to train: auto, cpu, gpu, cuda, vulkan or wgpu; cuda:1 is the second GPU
     #[arg(long, value_name = "KIND[:N]", default_value_t)]
     device: Choice,
@@ -96,7 +93,7 @@ impl Args {
         if let Some(hint) = device::unused_gpu(self.device) {
             eprintln!("{hint}");
         }
-        let frames = data::open(self.data.as_deref(), Role::Fit)?;
+        let frames = super::read(&self.input, Role::Fit, &Expected::default())?.frames;
         let mut measurements = Vec::new();
         for &network in &self.network {
             for &stage in &self.stage {

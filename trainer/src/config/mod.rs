@@ -98,14 +98,19 @@ pub enum FrameChoice {
 }
 
 impl FrameChoice {
+    /// The kind that the settings name; None if they leave it to the frames.
+    pub fn said(self) -> Option<FrameKind> {
+        match self {
+            Self::Auto => None,
+            Self::Image => Some(FrameKind::Image),
+            Self::Window => Some(FrameKind::Window),
+            Self::Features => Some(FrameKind::Features),
+        }
+    }
+
     /// The kind of frames of this shape.
     pub fn of(self, shape: FrameShape) -> FrameKind {
-        match self {
-            Self::Auto => shape.kind(),
-            Self::Image => FrameKind::Image,
-            Self::Window => FrameKind::Window,
-            Self::Features => FrameKind::Features,
-        }
+        self.said().unwrap_or_else(|| shape.kind())
     }
 }
 
@@ -124,6 +129,18 @@ impl Config {
             Count::Of(k) => k,
             Count::Auto => 2,
         }
+    }
+
+    /// The settings for frames that were taken as `kind`, which they name where the shape would not give it.
+    pub fn taken_as(mut self, kind: FrameKind, shape: FrameShape) -> Self {
+        if self.frames.of(shape) != kind {
+            self.frames = match kind {
+                FrameKind::Image => FrameChoice::Image,
+                FrameKind::Window => FrameChoice::Window,
+                FrameKind::Features => FrameChoice::Features,
+            };
+        }
+        self
     }
 
     /// Checks every range, for who wants to know before there are frames.

@@ -1,13 +1,23 @@
-//! The frames: read from files, scaled, seen in random views, dealt out in batches.
+//! The frames: read from files, taken for what they are, scaled, seen in random views, dealt out in batches.
+//!
+//! Reading, meaning and scaling are apart: `readers` give values as they are stored, [`meaning`] says which axis is what
+//! and what a frame is, and only then are values widened; [`scaling`] standardises them for a model.
 
 pub mod batches;
+mod input;
+pub mod layout;
+pub mod meaning;
+mod missing;
 mod readers;
 pub mod scaling;
+mod set;
 pub mod views;
 
-pub use readers::{
-    Columns, ReadError, ReadProblem, Role, Table, digits, open, open_table, parts, write_npy, write_npy_frames,
-};
+pub use input::{Input, open};
+pub use meaning::Expected;
+pub use missing::Missing;
+pub use readers::{PictureOptions, ReadError, ReadProblem, Role, TableOptions, digits, write_npy, write_npy_frames};
+pub use set::{DataSet, Taken};
 
 use crate::frame::FrameShape;
 

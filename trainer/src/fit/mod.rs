@@ -118,7 +118,18 @@ pub fn fit_on(
         }
     };
     let (shape, calibrated_on) = (frames.shape, kept_from_training(frames.len()));
-    Ok(Some(Fitted { config, model, shape, scaling, likelihood, calibration, novelty, calibrated_on, data_sha256 }))
+    Ok(Some(Fitted {
+        config,
+        model,
+        shape,
+        scaling,
+        likelihood,
+        calibration,
+        novelty,
+        calibrated_on,
+        data_sha256,
+        columns: None,
+    }))
 }
 
 /// Whether there are two frames a cluster, and a batch of each stage as the settings say, among `count` frames of which

@@ -15,8 +15,8 @@ use burn::tensor::activation::log_softmax;
 use runtime::Calibration;
 
 use crate::config::CheckedConfig;
-use crate::data::Frames;
 use crate::data::scaling::Scaling;
+use crate::data::{Expected, Frames};
 use crate::frame::FrameShape;
 use crate::model::{ClusterVae, Likelihood, Posterior};
 
@@ -41,9 +41,16 @@ pub struct Fitted {
     pub calibrated_on: usize,
     /// SHA-256 of the values that the model was fitted to.
     pub data_sha256: String,
+    /// Names of the features `[F]` in the order of the model, if the data had any.
+    pub columns: Option<Vec<String>>,
 }
 
 impl Fitted {
+    /// What is to be known of other frames before they are read.
+    pub fn expected(&self) -> Expected {
+        Expected { kind: Some(self.config.kind()), shape: Some(self.shape), columns: self.columns.clone() }
+    }
+
     /// log q(c|x) as the device gives it: the model's own, at the calibrated temperature.
     ///
     /// # Shapes

@@ -18,7 +18,7 @@ use std::path::Path;
 use burn::tensor::Device;
 
 use crate::compare::compare;
-use crate::data;
+use crate::data::{Input, Taken};
 use crate::error::Result;
 use crate::fitted::Fitted;
 use crate::prototypes::{changes, nearly_sure, prototypes};
@@ -28,20 +28,28 @@ use pictures::Look;
 
 /// The report of a fitted model as the text of an HTML file.
 ///
-/// `run` is the run directory of the model, `data` the frames it is shown on (None: the embedded
-/// digits). Of a data set with two parts, prototypes come from the part that models are fitted on,
+/// `run` is the run directory of the model, `input` the frames that it is shown on; `tell` hears what they were taken
+/// for. Of a data set with two parts, prototypes come from the part that models are fitted on,
 /// scores, calibration, novelty and the comparison with plain methods from the other. The comparison is that of
 /// `trainer compare`, on at most 10,000 frames, and takes most of the time.
 ///
 /// # Errors
 /// [`crate::Error::Data`] if the frames cannot be read or have another shape than the model takes,
 /// [`crate::Error::Model`] if a file of the run is damaged.
-pub fn report(fitted: &Fitted, run: &Path, data: Option<&Path>, device: &Device) -> Result<String> {
-    let roles = data::parts(data);
+pub fn report(
+    fitted: &Fitted,
+    run: &Path,
+    input: &Input,
+    device: &Device,
+    tell: &mut dyn FnMut(&Taken),
+) -> Result<String> {
+    let roles = input.parts();
     let alone = roles.len() == 1;
     let (mut parts, mut comparison) = (Vec::new(), None);
     for (index, role) in roles.iter().enumerate() {
-        let frames = data::open(data, *role)?;
+        let set = input.open_for(*role, &fitted.expected())?;
+        tell(&set.taken);
+        let frames = set.frames;
         if index + 1 == roles.len() {
             comparison = Some(compare(fitted, &frames, device)?);
         }
@@ -52,7 +60,7 @@ pub fn report(fitted: &Fitted, run: &Path, data: Option<&Path>, device: &Device)
     let findings = Findings {
         fitted,
         run,
-        source: data.map_or_else(|| "the digits embedded in the program".to_owned(), |d| d.display().to_string()),
+        source: input.name(),
         look: Look::new(fitted),
         history: History::read(run)?,
         metrics: crate::run::metrics(run)?,

@@ -58,6 +58,7 @@ pub fn load(folder: &Path, device: &Device) -> Result<Fitted> {
         novelty: NoveltyScore { dispersion_weight, latent_threshold: saved.novelty_threshold },
         calibrated_on: saved.calibrated_on,
         data_sha256: saved.data_sha256,
+        columns: saved.columns,
     })
 }
 

@@ -61,6 +61,9 @@ struct Saved {
     /// Number of frames that the threshold is from.
     calibrated_on: usize,
     data_sha256: String,
+    /// Names of the features in the order of the model; absent where the data had none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    columns: Option<Vec<String>>,
     weights_sha256: String,
 }
 
@@ -250,6 +253,7 @@ impl Run {
             temperature: fitted.calibration.temperature,
             calibrated_on: fitted.calibrated_on,
             data_sha256: fitted.data_sha256.clone(),
+            columns: fitted.columns.clone(),
             weights_sha256: sha256(&bytes),
         };
         let text = serde_json::to_string_pretty(&saved).map_err(|e| Error::resource("model.json", e))?;

@@ -8,8 +8,9 @@ use std::path::PathBuf;
 
 use components::Components;
 use report::Report;
-use trainer::data::{Columns, Table, open_table};
+use trainer::data::{DataSet, Expected, Input};
 use trainer::files::write_atomically;
+use trainer::frame::FrameKind;
 use trainer::gmm::{CovarianceType, EStep, Points};
 use trainer::ranking::argmax;
 use trainer::{Error, Result};
@@ -27,9 +28,8 @@ Example:
 Columns are scaled to mean 0 and deviation 1 before EM and all that is printed is in their own units again, so that
 neither offsets nor units cost digits. --reg-covar is a share of a column's variance.")]
 pub struct Args {
-    /// Table of numbers: .csv, .npy or .npz `[N,D]`, kept in double precision
-    #[arg(long, value_name = "FILE")]
-    data: PathBuf,
+    #[command(flatten)]
+    input: Input,
     /// Components: K, or A..B for every K from A to B, of which the one with the least BIC is taken, or
     /// auto: as many as there are clusters, counted as `fit --set clusters=auto` does
     #[arg(long, value_name = "K|A..B|auto", required_unless_present = "model")]
@@ -55,10 +55,7 @@ pub struct Args {
     /// Seed of the starts
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
-    /// Column of a .csv that holds classes, which only score [default: one called label or class]
-    #[arg(long, value_name = "COLUMN")]
-    label: Option<String>,
-    /// Column of a .csv that holds weights: how often a row counts
+    /// Column of a table that holds weights: how often a row counts
     #[arg(long, value_name = "COLUMN")]
     weight: Option<String>,
     /// Model file to write
@@ -86,10 +83,20 @@ enum EstimatorChoice {
 impl Args {
     /// Fits the mixture or reads it, says what it makes of the rows, and prints it.
     pub fn run(self) -> Result<()> {
-        let table = open_table(&self.data, &Columns { label: self.label.clone(), weight: self.weight.clone() })?;
+        if self.input.is_embedded() {
+            return Err(Error::config("--data", "missing: give a table of numbers"));
+        }
+        let saved = self.model.as_deref().map(model::load).transpose()?;
+        let columns = saved.as_ref().and_then(|saved| saved.columns.clone());
+        let expected = Expected { kind: Some(FrameKind::Features), columns, ..Expected::default() };
+        let table = self.input.open_table(self.weight.as_deref(), &expected)?;
+        eprintln!("{}", table.taken);
         let points = points(&table)?;
-        let (mixture, fitted) = match &self.model {
-            Some(path) => (model::load(path, &self.data, &table)?, None),
+        let (mixture, fitted) = match saved {
+            Some(saved) => {
+                model::check(&saved, &self.input.name(), &table)?;
+                (saved, None)
+            }
             None => {
                 let (mixture, fitted) = self.fit(points, table.columns.clone())?;
                 (mixture, Some(fitted))
@@ -98,7 +105,7 @@ impl Args {
         let seen = mixture.e_step(points)?;
         let clusters: Vec<usize> =
             seen.responsibilities.chunks_exact(mixture.mixture.components()).map(argmax).collect();
-        let report = Report::new(points, &mixture, &seen, &clusters, table.rows.labels.as_deref(), fitted);
+        let report = Report::new(points, &mixture, &seen, &clusters, table.frames.labels.as_deref(), fitted);
         if let Some(path) = &self.out {
             model::save(path, &mixture)?;
         }
@@ -111,8 +118,8 @@ impl Args {
 }
 
 /// The rows of a table, with their weights.
-fn points(table: &Table) -> Result<Points<'_>> {
-    let points = Points::new(&table.rows.values, table.rows.shape.len())?;
+fn points(table: &DataSet<f64>) -> Result<Points<'_>> {
+    let points = Points::new(&table.frames.values, table.frames.shape.len())?;
     Ok(match &table.weights {
         Some(weights) => points.weighted(weights)?,
         None => points,

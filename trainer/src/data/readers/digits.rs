@@ -4,8 +4,9 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-use super::{ReadError, Role, idx};
-use crate::data::Frames;
+use super::{Raw, ReadError, Role, idx};
+use crate::data::meaning::{Expected, Said};
+use crate::data::{DataSet, Frames, Missing};
 
 static IMAGES: &[u8] = include_bytes!("../../../assets/mnist/t10k-images-idx3-ubyte.gz");
 static LABELS: &[u8] = include_bytes!("../../../assets/mnist/t10k-labels-idx1-ubyte.gz");
@@ -17,20 +18,32 @@ pub const FIT: usize = 8_000;
 const SPLIT_SEED: u64 = 0;
 
 /// The 8,000 digits to fit on or the 2,000 held out, split by a shuffle that sees no label.
-pub fn embedded(role: Role) -> Result<Frames, ReadError> {
-    let all = all()?;
-    let mut order: Vec<usize> = (0..all.len()).collect();
+pub fn set(role: Role) -> Result<DataSet, ReadError> {
+    let mut set = read()?;
+    let mut order: Vec<usize> = (0..set.frames.len()).collect();
     order.shuffle(&mut ChaCha8Rng::seed_from_u64(SPLIT_SEED));
-    Ok(match role {
-        Role::Fit => all.select(&order[..FIT]),
-        Role::Score => all.select(&order[FIT..]),
-    })
+    set.frames = set.frames.select(match role {
+        Role::Fit => &order[..FIT],
+        Role::Score => &order[FIT..],
+    });
+    set.taken.count = set.frames.len();
+    Ok(set)
+}
+
+/// The frames of [`set`].
+pub fn embedded(role: Role) -> Result<Frames, ReadError> {
+    Ok(set(role)?.frames)
 }
 
 /// All 10,000 digits in the order of the file.
 pub fn all() -> Result<Frames, ReadError> {
+    Ok(read()?.frames)
+}
+
+fn read() -> Result<DataSet, ReadError> {
     let fault = |problem| ReadError::new("embedded digits", problem);
-    let mut frames = idx::frames::<f32>(IMAGES).map_err(fault)?;
-    frames.labels = Some(idx::labels(LABELS).map_err(fault)?);
-    Ok(frames)
+    let mut raw = Raw::new("the digits in the program", idx::parse(IMAGES).map_err(fault)?);
+    raw.pixels = true;
+    raw.labels = Some(("their labels".to_owned(), idx::labels(LABELS).map_err(fault)?));
+    DataSet::of(raw, Said::default(), Missing::Error, &Expected::default()).map_err(|problem| fault(problem.into()))
 }

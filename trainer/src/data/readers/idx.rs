@@ -3,86 +3,89 @@
 //! | bytes | content |
 //! |---|---|
 //! | 0..2 | zero |
-//! | 2 | element type; 0x08 is u8, the only one read here |
+//! | 2 | element type: 08 u8, 09 i8, 0B i16, 0C i32, 0D f32, 0E f64, big-endian |
 //! | 3 | number of dimensions R |
 //! | 4..4+4R | sizes, big-endian u32 |
 //! | rest | values, row-major |
 
+use std::borrow::Cow;
 use std::io::Read;
 
 use super::ReadProblem;
-use super::value::Value;
-use crate::data::Frames;
-use crate::frame::FrameShape;
+use super::labels::RawLabels;
+use super::stored::{Array, Stored};
 
-const U8_ELEMENTS: u8 = 0x08;
-const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+/// How a gzip stream begins.
+pub const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
-/// An array of bytes, as an IDX file holds it.
-pub struct IdxArray {
-    /// Size of each dimension, the outermost first.
-    pub sizes: Vec<usize>,
-    /// The values, row-major.
-    pub values: Vec<u8>,
+/// True if `bytes` start like an IDX file.
+pub fn looks_like_idx(bytes: &[u8]) -> bool {
+    matches!(bytes, [0, 0, 0x08 | 0x09 | 0x0b | 0x0c | 0x0d | 0x0e, ..])
 }
 
-/// True if `bytes` start like a gzip or an IDX file.
-pub fn looks_like_idx(bytes: &[u8]) -> bool {
-    bytes.starts_with(&GZIP_MAGIC) || bytes.starts_with(&[0, 0, U8_ELEMENTS])
+/// What a gzip stream holds; other bytes are as they are.
+pub fn unzipped(bytes: &[u8]) -> Result<Cow<'_, [u8]>, ReadProblem> {
+    if !bytes.starts_with(&GZIP_MAGIC) {
+        return Ok(Cow::Borrowed(bytes));
+    }
+    let mut out = Vec::new();
+    flate2::read::MultiGzDecoder::new(bytes)
+        .read_to_end(&mut out)
+        .map_err(|source| ReadProblem::Gzip { bytes: out.len(), source })?;
+    Ok(Cow::Owned(out))
 }
 
 /// The array in the bytes of an IDX file.
-pub fn parse(bytes: &[u8]) -> Result<IdxArray, ReadProblem> {
-    let unzipped;
-    let bytes = if bytes.starts_with(&GZIP_MAGIC) {
-        let mut out = Vec::new();
-        flate2::read::MultiGzDecoder::new(bytes)
-            .read_to_end(&mut out)
-            .map_err(|source| ReadProblem::Gzip { bytes: out.len(), source })?;
-        unzipped = out;
-        &unzipped[..]
-    } else {
-        bytes
-    };
+pub fn parse(bytes: &[u8]) -> Result<Array, ReadProblem> {
+    let bytes = unzipped(bytes)?;
     let header =
         bytes.get(..4).ok_or_else(|| format!("{} bytes, expected an IDX header of at least 4", bytes.len()))?;
-    if header[..2] != [0, 0] || header[2] != U8_ELEMENTS {
-        return Err(format!("byte 0: magic {header:02x?}, expected [00, 00, 08, dimensions] (IDX of bytes)").into());
+    if !looks_like_idx(&bytes) {
+        return Err(format!("byte 0: magic {header:02x?}, expected [00, 00, type, dimensions] of IDX").into());
     }
     let rank = usize::from(header[3]);
     let sizes = bytes
         .get(4..4 + 4 * rank)
-        .ok_or_else(|| format!("file ends inside the {rank} sizes of its header"))?
+        .ok_or_else(|| format!("file ends inside the {rank} sizes of its IDX header"))?
         .chunks_exact(4)
         .map(|b| u32::from_be_bytes([b[0], b[1], b[2], b[3]]) as usize)
         .collect::<Vec<_>>();
-    let values = &bytes[4 + 4 * rank..];
+    let rest = &bytes[4 + 4 * rank..];
+    let width = match header[2] {
+        0x0b => 2,
+        0x0c | 0x0d => 4,
+        0x0e => 8,
+        _ => 1,
+    };
     let expected = sizes.iter().try_fold(1usize, |a, &b| a.checked_mul(b));
-    if expected != Some(values.len()) {
+    if expected.and_then(|count| count.checked_mul(width)) != Some(rest.len()) {
         let expected = expected.map_or("more than memory holds".into(), |e| e.to_string());
-        let (at, found) = (4 + 4 * rank, values.len());
+        let (at, found) = (4 + 4 * rank, rest.len() as f64 / width as f64);
         return Err(format!("byte {at}: {found} values, expected {expected} for sizes {sizes:?}").into());
     }
-    Ok(IdxArray { sizes, values: values.to_vec() })
+    Ok(Array { sizes, values: values(header[2], rest) })
 }
 
-/// Frames of an IDX file of images, `[N,H,W]` or `[N,C,H,W]`.
-pub fn frames<T: Value>(bytes: &[u8]) -> Result<Frames<T>, ReadProblem> {
-    let array = parse(bytes)?;
-    let (channels, height, width) = match array.sizes[..] {
-        [_, h, w] => (1, h, w),
-        [_, c, h, w] => (c, h, w),
-        _ => return Err(format!("sizes {:?}, expected images [N,H,W] or [N,C,H,W]", array.sizes).into()),
-    };
-    let values = array.values.iter().map(|&v| T::of_byte(v)).collect();
-    Ok(Frames { shape: FrameShape { channels, height, width }, values, labels: None })
+/// The values of an element type, from bytes that are whole values.
+fn values(element: u8, bytes: &[u8]) -> Stored {
+    fn each<const W: usize, T>(bytes: &[u8], of: impl Fn([u8; W]) -> T) -> Vec<T> {
+        bytes.as_chunks().0.iter().map(|&value| of(value)).collect()
+    }
+    match element {
+        0x09 => Stored::I8(each(bytes, i8::from_be_bytes)),
+        0x0b => Stored::I16(each(bytes, i16::from_be_bytes)),
+        0x0c => Stored::I32(each(bytes, i32::from_be_bytes)),
+        0x0d => Stored::F32(each(bytes, f32::from_be_bytes)),
+        0x0e => Stored::F64(each(bytes, f64::from_be_bytes)),
+        _ => Stored::U8(bytes.to_vec()),
+    }
 }
 
 /// The labels of an IDX file of one dimension `[N]`.
-pub fn labels(bytes: &[u8]) -> Result<Vec<u32>, ReadProblem> {
+pub fn labels(bytes: &[u8]) -> Result<RawLabels, ReadProblem> {
     let array = parse(bytes)?;
     match array.sizes[..] {
-        [_] => Ok(array.values.iter().map(|&v| u32::from(v)).collect()),
+        [_] => Ok(RawLabels::Numbers(array.values.wide())),
         _ => Err(format!("sizes {:?}, expected labels [N]", array.sizes).into()),
     }
 }

@@ -1,15 +1,22 @@
-//! Frames from files, a reader a format.
+//! Values from files as they are stored, a reader a format.
 
-mod csv;
 pub mod digits;
 mod error;
 mod idx;
-mod images;
+mod labels;
 mod npy;
 mod open;
+mod pictures;
+mod raw;
+mod stored;
+mod table;
 mod value;
 
-pub use csv::Columns;
 pub use error::{ReadError, ReadProblem};
 pub use npy::{write_npy, write_npy_frames};
-pub use open::{Role, Table, open, open_table, parts};
+pub use open::{Role, parts, read};
+pub use pictures::PictureOptions;
+pub use raw::Raw;
+pub use stored::Stored;
+pub use table::TableOptions;
+pub use value::Value;

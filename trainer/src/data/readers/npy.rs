@@ -1,43 +1,217 @@
-//! NumPy arrays: `.npy`, and `.npz` with the frames under `x` (or its only array) and labels under `y`.
+//! NumPy arrays: `.npy`, and `.npz` with frames and labels under the names that people give them.
 
-use std::fs::File;
-use std::io::{BufReader, Read, Seek};
-use std::path::Path;
+use std::io::{Read, Seek};
 
 use npyz::{DType, NpyFile, TypeChar, npz};
 use zip::ZipArchive;
 use zip::read::ZipFile;
 
-use super::ReadProblem;
-use super::value::Value;
-use crate::data::Frames;
+use super::labels::RawLabels;
+use super::stored::{Array, Stored};
+use super::{Raw, ReadProblem, Role};
 use crate::error::{Error, Result};
 use crate::frame::FrameShape;
 
+/// Names of frames, and how names begin or end that belong to one part of a data set.
+const FRAMES: [&str; 18] = [
+    "x", "data", "images", "image", "imgs", "img", "features", "feature", "frames", "frame", "windows", "window",
+    "samples", "signals", "inputs", "input", "arr_0", "values",
+];
+/// Names of labels.
+const LABELS: [&str; 11] =
+    ["y", "label", "labels", "target", "targets", "class", "classes", "species", "category", "categories", "arr_1"];
+
 /// Frames of an `.npy` file.
-pub fn read_npy<T: Value>(path: &Path) -> Result<Frames<T>, ReadProblem> {
-    let npy = NpyFile::new(BufReader::new(File::open(path)?))?;
-    convert("array", npy)
+pub fn read_npy(reader: impl Read) -> Result<Raw, ReadProblem> {
+    Ok(Raw::new(".npy", array("array", NpyFile::new(reader)?)?))
 }
 
 /// Frames, and labels if there are any, of an `.npz` file.
-pub fn read_npz<T: Value>(path: &Path) -> Result<Frames<T>, ReadProblem> {
-    let mut archive = ZipArchive::new(BufReader::new(File::open(path)?))?;
-    let names: Vec<String> =
-        archive.file_names().filter_map(npz::array_name_from_file_name).map(str::to_owned).collect();
-    let x = pick(&names, &["x", "X", "images", "data", "arr_0"])
-        .or_else(|| (names.len() == 1).then(|| names[0].clone()))
-        .ok_or_else(|| format!("arrays {names:?}, expected the frames under \"x\" (labels, if any, under \"y\")"))?;
-    let mut result = convert(&x, member(&mut archive, &x)?)?;
-    if let Some(y) = pick(&names, &["y", "Y", "labels"]) {
-        result.labels = Some(labels(&y, member(&mut archive, &y)?)?);
+pub fn read_npz(reader: impl Read + Seek, role: Role, wanted: &Wanted) -> Result<Raw, ReadProblem> {
+    let mut archive = ZipArchive::new(reader)?;
+    let names = array_names(&archive);
+    let x = frames_name(&names, role, wanted)?;
+    let y = labels_name(&names, &x, wanted)?;
+    let mut raw = Raw::new(".npz", array(&x, member(&mut archive, &x)?)?);
+    raw.format = format!(".npz \"{x}\"");
+    let left_out: Vec<String> = names
+        .iter()
+        .filter(|name| **name != x && Some(*name) != y.as_ref())
+        .map(|name| format!("\"{name}\""))
+        .collect();
+    if !left_out.is_empty() {
+        raw.notes.push(format!("arrays left out: {}", left_out.join(", ")));
     }
-    Ok(result)
+    if let Some(y) = y {
+        match member(&mut archive, &y).and_then(|npy| labels(&y, npy)) {
+            Ok(labels) => raw.labels = Some((format!("\"{y}\""), labels)),
+            Err(problem) if wanted.labels.is_some() => return Err(problem),
+            Err(problem) => raw.notes.push(format!("no labels, since {problem}")),
+        }
+    }
+    Ok(raw)
+}
+
+/// Names of arrays that were asked for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wanted<'a> {
+    /// The array of frames.
+    pub frames: Option<&'a str>,
+    /// The array of labels; `none` for none.
+    pub labels: Option<&'a str>,
+}
+
+/// The parts whose frames an archive names, as `x_train` and `x_test` do.
+pub fn parts(reader: impl Read + Seek) -> Vec<Role> {
+    let Ok(archive) = ZipArchive::new(reader) else { return Vec::new() };
+    let names = array_names(&archive);
+    [Role::Fit, Role::Score].into_iter().filter(|role| !in_part(&names, &FRAMES, Some(*role)).is_empty()).collect()
+}
+
+/// The words of a name, without those that say which part of a data set it is of, and that part.
+fn taken_apart(name: &str) -> (String, Option<Role>) {
+    let lower = name.to_ascii_lowercase();
+    let (mut part, mut rest) = (None, Vec::new());
+    for word in lower.split(['_', '-', '.', ' ']) {
+        match word {
+            "train" | "training" => part = Some(Role::Fit),
+            "test" | "testing" => part = Some(Role::Score),
+            other => rest.push(other),
+        }
+    }
+    (rest.join("_"), part)
+}
+
+/// The names that mean one of `usual`, of this part.
+fn in_part<'a>(names: &'a [String], usual: &[&str], part: Option<Role>) -> Vec<&'a String> {
+    let fits = |name: &&String| {
+        let (rest, of) = taken_apart(name);
+        of == part && usual.contains(&rest.as_str())
+    };
+    names.iter().filter(fits).collect()
+}
+
+/// The one array of frames, by request, by its name, or because there is no other.
+fn frames_name(names: &[String], role: Role, wanted: &Wanted) -> Result<String, ReadProblem> {
+    let listed = || names.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
+    if let Some(name) = wanted.frames {
+        return match names.iter().find(|n| *n == name) {
+            Some(name) => Ok(name.clone()),
+            None => Err(format!("no array \"{name}\"; there are {}", listed()).into()),
+        };
+    }
+    let other = if role == Role::Fit { Role::Score } else { Role::Fit };
+    for part in [Some(role), None, Some(other)] {
+        match in_part(names, &FRAMES, part)[..] {
+            [] => {}
+            [name] => return Ok(name.clone()),
+            _ => return Err(format!("arrays {}: which are the frames? Say --array NAME", listed()).into()),
+        }
+    }
+    match names {
+        [name] => Ok(name.clone()),
+        [] => Err("no array in this archive".into()),
+        _ => Err(format!(
+            "arrays {}, none with a name of frames (x, x_train, images, data, ...): say --array NAME",
+            listed()
+        )
+        .into()),
+    }
+}
+
+/// The array of labels beside the frames `x`, if there is one.
+fn labels_name(names: &[String], x: &str, wanted: &Wanted) -> Result<Option<String>, ReadProblem> {
+    match wanted.labels {
+        Some("none") => return Ok(None),
+        Some(name) if names.iter().any(|n| n == name) => return Ok(Some(name.to_owned())),
+        Some(name) => {
+            return Err(format!("no array \"{name}\" of labels; there are {}", names.join(", ")).into());
+        }
+        None => {}
+    }
+    let (stem, part) = taken_apart(x);
+    let found = in_part(names, &LABELS, part);
+    // `arr_1` means something only beside `arr_0`, and less than a name.
+    let (numbered, named): (Vec<&String>, Vec<&String>) = found.into_iter().partition(|name| *name == "arr_1");
+    match (&named[..], &numbered[..]) {
+        ([name], _) => Ok(Some((*name).clone())),
+        ([], [name]) if stem == "arr_0" => Ok(Some((*name).clone())),
+        ([], _) => Ok(None),
+        (several, _) => {
+            let listed = several.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
+            Err(format!("arrays {listed} may be labels: say --label NAME, or --label none").into())
+        }
+    }
+}
+
+/// The names of the arrays, in the alphabet's order: an archive gives them in any.
+fn array_names<R: Read + Seek>(archive: &ZipArchive<R>) -> Vec<String> {
+    let names = archive.file_names().filter_map(npz::array_name_from_file_name);
+    let mut names: Vec<String> = names.map(str::to_owned).collect();
+    names.sort_unstable();
+    names
 }
 
 /// An array of an archive by its name.
 fn member<'a, R: Read + Seek>(archive: &'a mut ZipArchive<R>, name: &str) -> Result<NpyFile<ZipFile<'a>>, ReadProblem> {
     Ok(NpyFile::new(archive.by_name(&npz::file_name_from_array_name(name))?)?)
+}
+
+/// The labels of an array of words or numbers.
+fn labels<R: Read>(name: &str, npy: NpyFile<R>) -> Result<RawLabels, ReadProblem> {
+    let words = matches!(npy.dtype(), DType::Plain(t)
+        if matches!(t.type_char(), TypeChar::ByteStr | TypeChar::UnicodeStr));
+    if !words {
+        return RawLabels::of_array(&array(name, npy)?).map_err(|problem| format!("{name}: {problem}").into());
+    }
+    let sizes = npy.shape().to_vec();
+    if !matches!(sizes[..], [_] | [_, 1]) {
+        return Err(format!("{name}: shape {sizes:?}, expected one label a frame").into());
+    }
+    let fault = |source| ReadProblem::Array { name: name.to_owned(), source };
+    Ok(RawLabels::Words(npy.into_vec::<String>().map_err(fault)?))
+}
+
+/// An array with its values as they are stored, row-major whatever the order in the file.
+fn array<R: Read>(name: &str, npy: NpyFile<R>) -> Result<Array, ReadProblem> {
+    let kind = match npy.dtype() {
+        DType::Plain(t) => (t.type_char(), t.size_field()),
+        other => {
+            let problem = format!("{name} has rows of named fields {}; save them as columns of a .csv", other.descr());
+            return Err(problem.into());
+        }
+    };
+    let sizes: Vec<usize> = npy.shape().iter().map(|&size| size as usize).collect();
+    let columns_first = npy.order() == npyz::Order::Fortran;
+    let descr = npy.dtype().descr();
+    let fault = |source| ReadProblem::Array { name: name.to_owned(), source };
+    macro_rules! read {
+        ($variant:ident) => {
+            Stored::$variant(npy.into_vec().map_err(fault)?)
+        };
+    }
+    let values = match kind {
+        (TypeChar::Bool, _) => read!(Bool),
+        (TypeChar::Uint, 1) => read!(U8),
+        (TypeChar::Uint, 2) => read!(U16),
+        (TypeChar::Uint, 4) => read!(U32),
+        (TypeChar::Uint, 8) => read!(U64),
+        (TypeChar::Int, 1) => read!(I8),
+        (TypeChar::Int, 2) => read!(I16),
+        (TypeChar::Int, 4) => read!(I32),
+        (TypeChar::Int, 8) => read!(I64),
+        (TypeChar::Float, 2) => read!(F16),
+        (TypeChar::Float, 4) => read!(F32),
+        (TypeChar::Float, 8) => read!(F64),
+        _ => {
+            let hint = if descr.contains('O') { " (Python objects)" } else { "" };
+            let problem = format!(
+                "{name} has element type {descr}{hint}, expected integers, floats or bool: save it with .astype(\"float32\")"
+            );
+            return Err(problem.into());
+        }
+    };
+    Ok(if columns_first { Array::of_columns(sizes, values) } else { Array { sizes, values } })
 }
 
 /// The bytes of an `.npy` file of f32 `[N,columns]`, from row-major values.
@@ -67,63 +241,4 @@ fn write_rows(values: &[f32], row: &[usize]) -> Result<Vec<u8>> {
     writer.extend(values).map_err(fault)?;
     writer.finish().map_err(fault)?;
     Ok(bytes)
-}
-
-fn pick(names: &[String], wanted: &[&str]) -> Option<String> {
-    wanted.iter().find_map(|w| names.iter().find(|n| n == w)).cloned()
-}
-
-/// The frames of one array: `[N,F]`, `[N,H,W]` or `[N,C,H,W]`.
-fn convert<T: Value, R: Read>(name: &str, npy: NpyFile<R>) -> Result<Frames<T>, ReadProblem> {
-    let sizes = npy.shape().to_vec();
-    if npy.order() != npyz::Order::C {
-        return Err(format!("{name} is in Fortran order; save it with numpy.ascontiguousarray").into());
-    }
-    let values = floats(name, npy)?;
-    let dims: Vec<usize> = sizes.iter().map(|&s| s as usize).collect();
-    let (channels, height, width) = match dims[..] {
-        [_, f] => (1, 1, f),
-        [_, h, w] => (1, h, w),
-        [_, c, h, w] => (c, h, w),
-        _ => return Err(format!("{name} has shape {dims:?}, expected [N,F], [N,H,W] or [N,C,H,W]").into()),
-    };
-    Ok(Frames { shape: FrameShape { channels, height, width }, values, labels: None })
-}
-
-/// The values of an array, which is read as what it holds and becomes what is wanted.
-fn floats<T: Value, R: Read>(name: &str, npy: NpyFile<R>) -> Result<Vec<T>, ReadProblem> {
-    let kind = match npy.dtype() {
-        DType::Plain(t) => (t.type_char(), t.size_field()),
-        other => return Err(wrong_type(name, &other.descr())),
-    };
-    let fault = |source| ReadProblem::Array { name: name.to_owned(), source };
-    match kind {
-        (TypeChar::Uint, 1) => Ok(npy.into_vec::<u8>().map_err(fault)?.into_iter().map(T::of_byte).collect()),
-        (TypeChar::Float, 4) => Ok(npy.into_vec::<f32>().map_err(fault)?.into_iter().map(T::of_f32).collect()),
-        (TypeChar::Float, 8) => Ok(npy.into_vec::<f64>().map_err(fault)?.into_iter().map(T::of_f64).collect()),
-        _ => Err(wrong_type(name, &npy.dtype().descr())),
-    }
-}
-
-/// The classes of an array of whole numbers.
-fn labels<R: Read>(name: &str, npy: NpyFile<R>) -> Result<Vec<u32>, ReadProblem> {
-    let kind = match npy.dtype() {
-        DType::Plain(t) => (t.type_char(), t.size_field()),
-        other => return Err(wrong_type(name, &other.descr())),
-    };
-    let fault = |source| ReadProblem::Array { name: name.to_owned(), source };
-    let wide: Vec<i64> = match kind {
-        (TypeChar::Uint, 1) => npy.into_vec::<u8>().map_err(fault)?.into_iter().map(i64::from).collect(),
-        (TypeChar::Int, 4) => npy.into_vec::<i32>().map_err(fault)?.into_iter().map(i64::from).collect(),
-        (TypeChar::Int, 8) => npy.into_vec::<i64>().map_err(fault)?,
-        _ => return Err(wrong_type(name, &npy.dtype().descr())),
-    };
-    wide.into_iter()
-        .enumerate()
-        .map(|(n, v)| u32::try_from(v).map_err(|_| format!("{name}[{n}] = {v}, expected a class of 0 or more").into()))
-        .collect()
-}
-
-fn wrong_type(name: &str, found: &str) -> ReadProblem {
-    format!("{name} has element type {found}, expected u8, f32 or f64").into()
 }

@@ -1,12 +1,16 @@
-//! Opens a data set: picks the reader by the path, and checks what frames of every reader must hold.
+//! Opens a data set: finds the files, and picks the reader by what they begin with, then by their names.
 
+use std::fs::File;
+use std::io::{BufReader, Cursor, Read};
 use std::path::{Path, PathBuf};
 
-use super::csv::Columns;
-use super::value::Value;
-use super::{ReadError, ReadProblem, csv, digits, idx, images, npy};
-use crate::data::Frames;
-use crate::error::Result;
+use super::idx::{GZIP_MAGIC, looks_like_idx, unzipped};
+use super::pictures::{self, is_picture, natural};
+use super::raw::Raw;
+use super::table::{self, TableRequest};
+use super::{ReadError, ReadProblem, idx, npy};
+use crate::data::{Expected, Input};
+use crate::error::Subject;
 
 /// One of the two parts of a data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -27,100 +31,271 @@ impl Role {
     }
 }
 
-/// The parts of a data set: both of the embedded digits and of an MNIST folder that has both, else the one that holds
-/// everything there is.
-pub fn parts(path: Option<&Path>) -> Vec<Role> {
+/// The parts of the data: both of the embedded digits, an MNIST folder, or an archive that has both, else the one that
+/// holds everything there is.
+pub fn parts(input: &Input) -> Vec<Role> {
     let both = [Role::Fit, Role::Score];
-    let Some(path) = path else { return both.to_vec() };
-    let found: Vec<Role> =
+    let path = match &input.data[..] {
+        [] => return both.to_vec(),
+        [path] => path,
+        _ => return vec![Role::Score],
+    };
+    let mut found: Vec<Role> =
         both.into_iter().filter(|role| mnist_file(path, *role, "images-idx3-ubyte").is_some()).collect();
+    if let (true, None, Ok(file)) = (extension(path) == "npz", &input.array, File::open(path)) {
+        found = npy::parts(BufReader::new(file));
+    }
     if found.is_empty() { vec![Role::Score] } else { found }
 }
 
-/// Opens a data set; without a path, the digits embedded in the program.
-///
-/// Takes a folder with MNIST-named IDX files (gzipped or not), one IDX file, `.npy`, `.npz`, `.csv`,
-/// or a folder of PNG or JPEG files.
-///
-/// # Errors
-/// [`crate::Error::Data`] with the file, the place and what was expected.
-pub fn open(path: Option<&Path>, role: Role) -> Result<Frames> {
-    Ok(match path {
-        None => digits::embedded(role)?,
-        Some(path) => checked(path, read(path, role)?)?,
-    })
-}
-
-/// A table of numbers in double precision.
-#[derive(Clone, Debug)]
-pub struct Table {
-    /// The rows as frames of any shape, with their classes; bytes are the numbers that they are.
-    pub rows: Frames<f64>,
-    /// Names of the columns, if the file has a header.
-    pub columns: Option<Vec<String>>,
-    /// Weights of the rows `[N]`, finite and not negative, if they were asked for.
-    pub weights: Option<Vec<f64>>,
-}
-
-/// Opens one table of numbers, a file that [`open`] takes, of which `columns` says what is no feature.
-///
-/// # Errors
-/// [`crate::Error::Data`] with the file, the place and what was expected.
-pub fn open_table(path: &Path, columns: &Columns) -> Result<Table> {
-    let file = read_file(path, columns)?;
-    Ok(Table { rows: checked(path, file.frames)?, columns: file.names, weights: file.weights })
-}
-
-fn read(path: &Path, role: Role) -> Result<Frames, ReadError> {
-    if !path.is_dir() {
-        return Ok(read_file(path, &Columns::default())?.frames);
-    }
-    match mnist_file(path, role, "images-idx3-ubyte") {
-        Some(file) => read_idx(&file),
-        None if images::holds_images(path)? => images::read(path),
-        None => Err(ReadError::new(
-            path,
-            format!("neither {}-images-idx3-ubyte[.gz] nor PNG or JPEG files in this folder", role.prefix()),
-        )),
-    }
-}
-
-fn read_file<T: Value>(path: &Path, columns: &Columns) -> Result<csv::Rows<T>, ReadError> {
-    let fault = |problem| ReadError::new(path, problem);
-    let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("").to_ascii_lowercase();
-    if extension == "csv" {
-        return csv::read(path, columns).map_err(fault);
-    }
-    if let Some(name) = columns.label.as_ref().or(columns.weight.as_ref()) {
-        return Err(fault(format!("no column \"{name}\": only a .csv with a header line names its columns").into()));
-    }
-    let frames = match extension.as_str() {
-        "npy" => npy::read_npy(path).map_err(fault)?,
-        "npz" => npy::read_npz(path).map_err(fault)?,
-        _ => read_idx(path)?,
-    };
-    Ok(csv::Rows { frames, names: None, weights: None })
-}
-
-/// An IDX file of images, with the labels file beside it if its name follows MNIST's.
-fn read_idx<T: Value>(path: &Path) -> Result<Frames<T>, ReadError> {
-    let images = || -> Result<Frames<T>, ReadProblem> {
-        let bytes = std::fs::read(path)?;
-        if !idx::looks_like_idx(&bytes) {
-            return Err(
-                "not an IDX file (magic 00 00 08, gzipped or not); other inputs are .npy, .npz, .csv and folders \
-                        of PNG or JPEG"
-                    .into(),
-            );
+/// What a part of the data holds, and what the data are called.
+pub fn read(input: &Input, role: Role, expected: &Expected, weight: Option<&str>) -> Result<(Subject, Raw), ReadError> {
+    let request = Request { input, role, expected, weight };
+    let (mut raws, mut sources, mut others) = (Vec::new(), Vec::new(), Vec::new());
+    for path in expanded(&input.data)? {
+        if path.is_dir() && mnist_file(&path, role, "images-idx3-ubyte").is_none() {
+            let (pictures, left_out) = pictures::of_folder(&path)?;
+            if pictures.is_empty() {
+                return Err(ReadError::new(&path, nothing_in(role, &left_out)));
+            }
+            sources.extend(pictures);
+            others.extend(left_out);
+        } else if is_picture(&path) && path.exists() {
+            let name = path.display().to_string();
+            sources.push(pictures::Source { path, name, class: None, bytes: None });
+        } else {
+            let file = if path.is_dir() { mnist_file(&path, role, "images-idx3-ubyte").unwrap_or(path) } else { path };
+            match request.file(&file)? {
+                Found::Raw(raw) => raws.push((file, *raw)),
+                Found::Picture(source) => sources.push(source),
+            }
         }
-        idx::frames(&bytes)
-    };
-    let mut frames = images().map_err(|problem| ReadError::new(path, problem))?;
-    if let Some(beside) = labels_beside(path) {
-        let labels = std::fs::read(&beside).map_err(ReadProblem::from).and_then(|bytes| idx::labels(&bytes));
-        frames.labels = Some(labels.map_err(|problem| ReadError::new(&beside, problem))?);
     }
-    Ok(frames)
+    let subject = match &input.data[..] {
+        [path] => Subject::from(path),
+        _ => Subject::from(&*input.name()),
+    };
+    if !sources.is_empty() {
+        if let Some((file, _)) = raws.first() {
+            return Err(ReadError::new(file, "is no picture, as the others are"));
+        }
+        if input.label.as_deref().is_some_and(|label| label != "none") {
+            return Err(ReadError::new(
+                subject,
+                "pictures have classes by their sub-folders: --label takes none but none",
+            ));
+        }
+        let colours = expected.shape.is_some_and(|shape| shape.channels == 3);
+        let mut raw = pictures::read(&sources, &input.pictures, colours)?;
+        if !others.is_empty() {
+            raw.notes.push(left_out(&others));
+        }
+        return Ok((subject, raw));
+    }
+    let mut raws = raws.into_iter();
+    let Some((_, mut all)) = raws.next() else { return Err(ReadError::new(subject, "no file")) };
+    if !all.table {
+        request.check_names(&all).map_err(|problem| ReadError::new(subject.clone(), problem))?;
+    }
+    let more = raws.len();
+    for (file, raw) in raws {
+        all = all.followed_by(raw).map_err(|problem| ReadError::new(&file, problem))?;
+    }
+    if more > 0 {
+        all.format = format!("{} files, {}", more + 1, all.format);
+    }
+    Ok((subject, all))
+}
+
+/// The files that a folder without frames holds, in words.
+fn nothing_in(role: Role, others: &[String]) -> String {
+    let held = match others {
+        [] => String::new(),
+        _ => format!(
+            "; it holds {}: give a file, or a pattern such as 'folder/*.csv'",
+            others[..others.len().min(6)].join(", ")
+        ),
+    };
+    format!("neither {}-images-idx3-ubyte[.gz] nor a picture in this folder{held}", role.prefix())
+}
+
+/// Files that were left out, the first few by name.
+fn left_out(others: &[String]) -> String {
+    const SHOWN: usize = 10;
+    let more = if others.len() > SHOWN { ", ..." } else { "" };
+    format!("{} files left out, no pictures: {}{more}", others.len(), others[..others.len().min(SHOWN)].join(", "))
+}
+
+/// The paths with patterns replaced by what they match, in natural order.
+fn expanded(paths: &[PathBuf]) -> Result<Vec<PathBuf>, ReadError> {
+    let mut out = Vec::new();
+    for path in paths {
+        let text = path.to_string_lossy();
+        if path.exists() || !text.contains(['*', '?', '[']) {
+            out.push(path.clone());
+            continue;
+        }
+        let matches = glob::glob(&text).map_err(|e| ReadError::new(path, e.to_string()))?;
+        let mut found: Vec<PathBuf> =
+            matches.collect::<Result<_, _>>().map_err(|e| ReadError::new(path, e.to_string()))?;
+        if found.is_empty() {
+            return Err(ReadError::new(path, "no file has a name of this pattern"));
+        }
+        found.sort_by(|a, b| natural(&a.to_string_lossy(), &b.to_string_lossy()));
+        out.extend(found);
+    }
+    Ok(out)
+}
+
+impl Request<'_> {
+    /// Refuses options that name columns where there are none, so that none is passed over in silence.
+    fn check_names(&self, raw: &Raw) -> Result<(), ReadProblem> {
+        let table = &self.input.table;
+        let label = self.input.label.as_deref().filter(|label| *label != "none" && raw.labels.is_none());
+        let asked = [self.weight, label].into_iter().flatten();
+        let column = asked.chain(table.columns.iter().chain(&table.ignore).map(String::as_str)).next();
+        match column {
+            Some(name) => {
+                Err(format!("no column \"{name}\": only a table names its columns, and an .npz its arrays").into())
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+/// What a file turned out to be.
+enum Found {
+    Raw(Box<Raw>),
+    Picture(pictures::Source),
+}
+
+/// What is read, and for whom.
+struct Request<'a> {
+    input: &'a Input,
+    role: Role,
+    expected: &'a Expected,
+    weight: Option<&'a str>,
+}
+
+impl Request<'_> {
+    /// What a file, or standard input for `-`, holds.
+    fn file(&self, path: &Path) -> Result<Found, ReadError> {
+        let fault = |problem| ReadError::new(path, problem);
+        if path == Path::new("-") {
+            let mut bytes = Vec::new();
+            let stdin = |e| ReadError::new("standard input", e);
+            std::io::stdin().read_to_end(&mut bytes).map_err(|e: std::io::Error| stdin(ReadProblem::from(e)))?;
+            return self.bytes(path, bytes).map_err(stdin);
+        }
+        let mut start = Vec::new();
+        let mut file = File::open(path).map_err(|e| fault(e.into()))?;
+        file.by_ref().take(16).read_to_end(&mut start).map_err(|e| fault(e.into()))?;
+        let reopened = || File::open(path).map(BufReader::new).map_err(|e| fault(e.into()));
+        if is_npy(&start, path) {
+            return Ok(Found::Raw(Box::new(npy::read_npy(reopened()?).map_err(fault)?)));
+        }
+        if is_npz(&start, path) {
+            return Ok(Found::Raw(Box::new(npy::read_npz(reopened()?, self.role, &self.wanted()).map_err(fault)?)));
+        }
+        let found = self.bytes(path, std::fs::read(path).map_err(|e| fault(e.into()))?).map_err(fault)?;
+        let Found::Raw(mut raw) = found else { return Ok(found) };
+        if let Some(beside) = labels_beside(path).filter(|_| raw.format == IDX) {
+            let labels = std::fs::read(&beside).map_err(ReadProblem::from).and_then(|bytes| idx::labels(&bytes));
+            let labels = labels.map_err(|problem| ReadError::new(&beside, problem))?;
+            let name = beside.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            raw.labels = Some((name, labels));
+        }
+        Ok(Found::Raw(raw))
+    }
+
+    fn wanted(&self) -> npy::Wanted<'_> {
+        npy::Wanted { frames: self.input.array.as_deref(), labels: self.input.label.as_deref() }
+    }
+
+    /// What bytes hold, by how they begin; `path` says more where that leaves a choice.
+    fn bytes(&self, path: &Path, bytes: Vec<u8>) -> Result<Found, ReadProblem> {
+        let bytes = if bytes.starts_with(&GZIP_MAGIC) { unzipped(&bytes)?.into_owned() } else { bytes };
+        if is_npy(&bytes, path) {
+            return Ok(Found::Raw(Box::new(npy::read_npy(&bytes[..])?)));
+        }
+        if is_npz(&bytes, path) {
+            return Ok(Found::Raw(Box::new(npy::read_npz(Cursor::new(bytes), self.role, &self.wanted())?)));
+        }
+        if looks_like_idx(&bytes) {
+            return Ok(Found::Raw(Box::new(of_idx(&bytes)?)));
+        }
+        if image::guess_format(&bytes).is_ok() {
+            let name = path.display().to_string();
+            return Ok(Found::Picture(pictures::Source {
+                path: path.to_owned(),
+                name,
+                class: None,
+                bytes: Some(bytes),
+            }));
+        }
+        if let Some(format) = known_but_not_read(&bytes) {
+            return Err(format!("{format} is not read; inputs are tables, IDX, .npy, .npz and pictures").into());
+        }
+        if bytes.starts_with(&[0, 0]) {
+            return Err(format!(
+                "byte 0: {:02x?}, no IDX file (magic 00 00 type dimensions); inputs are tables, IDX, .npy, .npz and pictures",
+                &bytes[..bytes.len().min(4)]
+            )
+            .into());
+        }
+        let request = TableRequest {
+            options: &self.input.table,
+            label: self.input.label.as_deref(),
+            weight: self.weight,
+            model: self.expected.columns.as_deref(),
+            missing: self.input.missing,
+        };
+        Ok(Found::Raw(Box::new(table::read(&bytes, request)?)))
+    }
+}
+
+/// The name of the format IDX.
+const IDX: &str = "IDX";
+
+/// The frames of an IDX file, of bytes rather pictures than not.
+fn of_idx(bytes: &[u8]) -> Result<Raw, ReadProblem> {
+    let array = idx::parse(bytes)?;
+    let letters = match array.sizes.len() {
+        3 => Some("nhw"),
+        4 => Some("nchw"),
+        2 => None,
+        _ => return Err(format!("sizes {:?}, expected images [N,H,W] or [N,C,H,W], or rows [N,F]", array.sizes).into()),
+    };
+    let layout = letters.filter(|_| array.values.white().is_some()).and_then(|letters| letters.parse().ok());
+    Ok(Raw { layout, pixels: true, ..Raw::new(IDX, array) })
+}
+
+/// The name of a format that is known by its first bytes, but not read.
+fn known_but_not_read(bytes: &[u8]) -> Option<&'static str> {
+    let known: [(&[u8], &str); 7] = [
+        (b"\x89HDF", "HDF5"),
+        (b"PAR1", "Parquet"),
+        (b"ARROW1", "Arrow IPC"),
+        (b"MATLAB", "a MATLAB file"),
+        (b"\xd0\xcf\x11\xe0", "an old spreadsheet (save it as .csv)"),
+        (b"%PDF", "PDF"),
+        (b"\x80\x04", "a pickle"),
+    ];
+    known.iter().find(|(magic, _)| bytes.starts_with(magic)).map(|(_, name)| *name)
+}
+
+fn extension(path: &Path) -> String {
+    path.extension().and_then(|e| e.to_str()).unwrap_or("").to_ascii_lowercase()
+}
+
+/// By the first bytes; an empty or damaged file by its name.
+fn is_npy(start: &[u8], path: &Path) -> bool {
+    start.starts_with(b"\x93NUMPY") || extension(path) == "npy"
+}
+
+/// By the first bytes; an empty or damaged file by its name.
+fn is_npz(start: &[u8], path: &Path) -> bool {
+    start.starts_with(b"PK\x03\x04") || extension(path) == "npz"
 }
 
 /// The labels file beside an images file of MNIST's name, if there is one.
@@ -135,24 +310,4 @@ fn mnist_file(folder: &Path, role: Role, what: &str) -> Option<PathBuf> {
     let plain = folder.join(format!("{}-{what}", role.prefix()));
     let zipped = folder.join(format!("{}-{what}.gz", role.prefix()));
     [plain, zipped].into_iter().find(|p| p.is_file())
-}
-
-/// The frames, if there are any, every value is finite, and labels are as many as frames.
-fn checked<T: Value>(path: &Path, frames: Frames<T>) -> Result<Frames<T>, ReadError> {
-    if frames.shape.is_empty() || frames.is_empty() {
-        return Err(ReadError::new(path, format!("no frames (shape of a frame: {})", frames.shape)));
-    }
-    if let Some(at) = frames.values.iter().position(|v| !v.is_finite()) {
-        let p = frames.shape.len();
-        return Err(ReadError::new(
-            path,
-            format!("frame {}, value {}: {}, expected a finite number", at / p, at % p, frames.values[at]),
-        ));
-    }
-    if let Some(labels) = &frames.labels
-        && labels.len() != frames.len()
-    {
-        return Err(ReadError::new(path, format!("{} labels for {} frames", labels.len(), frames.len())));
-    }
-    Ok(frames)
 }

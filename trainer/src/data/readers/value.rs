@@ -1,31 +1,29 @@
 //! The numbers that readers give: f32 for frames, f64 for tables.
 
 use std::fmt::Display;
-use std::str::FromStr;
 
 /// A number that a reader makes of what stands in a file.
-pub trait Value: Copy + Display + FromStr {
-    /// A byte: a pixel of a frame is a share of 255, in a table a byte is the number that it is.
-    fn of_byte(byte: u8) -> Self;
-    /// A number of single precision.
-    fn of_f32(value: f32) -> Self;
-    /// A number of double precision, rounded where this type has less.
-    fn of_f64(value: f64) -> Self;
+pub trait Value: Copy + Display + Into<f64> {
+    /// Name of this precision, in words.
+    const PRECISION: &'static str;
+
+    /// A number, given in single precision and in double; this type takes the one that it holds.
+    fn of(single: f32, double: f64) -> Self;
+    /// A pixel as a share of white.
+    fn share(pixel: f32, white: f64) -> Self;
     /// True if the number is neither NaN nor infinite.
     fn is_finite(self) -> bool;
 }
 
 impl Value for f32 {
-    fn of_byte(byte: u8) -> Self {
-        Self::from(byte) / 255.0
+    const PRECISION: &'static str = "single precision (3.4e38)";
+
+    fn of(single: f32, _: f64) -> Self {
+        single
     }
 
-    fn of_f32(value: f32) -> Self {
-        value
-    }
-
-    fn of_f64(value: f64) -> Self {
-        value as Self
+    fn share(pixel: f32, white: f64) -> Self {
+        pixel / white as Self
     }
 
     fn is_finite(self) -> bool {
@@ -34,16 +32,14 @@ impl Value for f32 {
 }
 
 impl Value for f64 {
-    fn of_byte(byte: u8) -> Self {
-        Self::from(byte)
+    const PRECISION: &'static str = "double precision (1.8e308)";
+
+    fn of(_: f32, double: f64) -> Self {
+        double
     }
 
-    fn of_f32(value: f32) -> Self {
-        Self::from(value)
-    }
-
-    fn of_f64(value: f64) -> Self {
-        value
+    fn share(pixel: f32, white: f64) -> Self {
+        Self::from(pixel) / white
     }
 
     fn is_finite(self) -> bool {

@@ -1,0 +1,151 @@
+//! The options by which data are read, the same for every verb.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use super::layout::Layout;
+use super::meaning::{Expected, Said};
+use super::missing::Missing;
+use super::readers::{self, PictureOptions, Role, TableOptions, Value};
+use super::{DataSet, Frames};
+use crate::error::Result;
+
+/// Where frames are read from, and what is said of them.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub struct Input {
+    /// Frames: files (IDX, .npy, .npz, tables, pictures), folders, patterns such as 'a/*.csv', or - for standard input
+    /// [default: the embedded digits]
+    #[arg(long, value_name = "PATH", num_args = 1..)]
+    pub data: Vec<PathBuf>,
+    /// Axes of an array: nf, nt, nct, ntc, nhw, nchw, nhwc, or their letters in another order [default: by the sizes]
+    #[arg(long, value_name = "AXES", help_heading = READING)]
+    pub layout: Option<Layout>,
+    /// Array of an .npz that holds the frames [default: one with a usual name]
+    #[arg(long, value_name = "NAME", help_heading = READING)]
+    pub array: Option<String>,
+    /// Column or array of classes, which only score; none for none [default: one with a usual name]
+    #[arg(long, value_name = "NAME|INDEX", help_heading = READING, allow_hyphen_values = true)]
+    pub label: Option<String>,
+    /// What becomes of frames in which a value is missing
+    #[arg(long, value_enum, default_value_t, help_heading = READING)]
+    pub missing: Missing,
+    /// Stored value of pictures that counts as 1 [default: 255 for u8, 65535 for u16]
+    #[arg(long, value_name = "VALUE", help_heading = READING)]
+    pub white: Option<f64>,
+    /// How tables are written.
+    #[command(flatten)]
+    pub table: TableOptions,
+    /// What is done to pictures.
+    #[command(flatten)]
+    pub pictures: PictureOptions,
+}
+
+/// Heading of the options in the help of a verb.
+pub(super) const READING: &str = "Reading data";
+
+impl Input {
+    /// The options of a path, everything else by default; without a path, the embedded digits.
+    pub fn of(path: Option<&Path>) -> Self {
+        Self { data: path.map(Path::to_owned).into_iter().collect(), ..Self::default() }
+    }
+
+    /// True if nothing is to be read, which stands for the digits in the program.
+    pub fn is_embedded(&self) -> bool {
+        self.data.is_empty()
+    }
+
+    /// The parts that the data have: two for the embedded digits, a folder with MNIST's files, and an archive that names
+    /// both; else one.
+    pub fn parts(&self) -> Vec<Role> {
+        readers::parts(self)
+    }
+
+    /// Reads a part of the data.
+    ///
+    /// # Errors
+    /// [`crate::Error::Data`] with the file, the place and what was expected.
+    pub fn open(&self, role: Role) -> Result<DataSet> {
+        self.open_for(role, &Expected::default())
+    }
+
+    /// Reads a part of the data for a model or settings that know something of them.
+    ///
+    /// # Errors
+    /// As for [`Input::open`].
+    pub fn open_for(&self, role: Role, expected: &Expected) -> Result<DataSet> {
+        if self.is_embedded() {
+            let mut set = readers::digits::set(role)?;
+            set.taken.kind = expected.kind.unwrap_or(set.taken.kind);
+            return Ok(set);
+        }
+        self.read(role, expected, None)
+    }
+
+    /// Reads a table in double precision, a row a frame; `weight` is the column of weights.
+    ///
+    /// # Errors
+    /// As for [`Input::open`].
+    pub fn open_table(&self, weight: Option<&str>, expected: &Expected) -> Result<DataSet<f64>> {
+        let rows = self.layout.is_none().then(|| "nf".parse().ok()).flatten();
+        Self { layout: rows.or(self.layout.clone()), ..self.clone() }.read(Role::Score, expected, weight)
+    }
+
+    fn read<T: Value>(&self, role: Role, expected: &Expected, weight: Option<&str>) -> Result<DataSet<T>> {
+        let (subject, raw) = readers::read(self, role, expected, weight)?;
+        let said = Said { layout: self.layout.as_ref(), white: self.white, pixels: false };
+        let set = DataSet::of(raw, said, self.missing, expected);
+        Ok(set.map_err(|problem| readers::ReadError::new(subject, problem))?)
+    }
+
+    /// The words of a command line that say the same.
+    pub fn words(&self) -> Vec<OsString> {
+        let mut words: Vec<OsString> = Vec::new();
+        let mut say = |name: &str, value: Option<String>| {
+            // In one word, since values may begin with a dash.
+            words.extend(value.map(|value| format!("--{name}={value}").into()));
+        };
+        let joined = |names: &[String]| (!names.is_empty()).then(|| names.join(","));
+        let (table, pictures) = (&self.table, &self.pictures);
+        say("layout", self.layout.as_ref().map(Layout::to_string));
+        say("array", self.array.clone());
+        say("label", self.label.clone());
+        say("missing", name(&self.missing));
+        say("white", self.white.map(|white| white.to_string()));
+        say("delimiter", table.delimiter.map(|delimiter| delimiter.word()));
+        say("decimal", table.decimal.as_ref().and_then(name));
+        say("header", name(&table.header));
+        say("encoding", table.encoding.clone());
+        say("columns", joined(&table.columns));
+        say("ignore", joined(&table.ignore));
+        say("crop", pictures.crop.map(|size| size.to_string()));
+        say("resize", pictures.resize.map(|size| size.to_string()));
+        say("background", name(&pictures.background));
+        words.extend(pictures.gray.then(|| "--gray".into()));
+        if !self.is_embedded() {
+            words.push("--data".into());
+            words.extend(self.data.iter().map(OsString::from));
+        }
+        words
+    }
+
+    /// What the data are called in an error about all of them.
+    pub fn name(&self) -> String {
+        match &self.data[..] {
+            [] => "the digits embedded in the program".to_owned(),
+            paths => paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", "),
+        }
+    }
+}
+
+/// The word for a value of an option.
+fn name(value: &impl clap::ValueEnum) -> Option<String> {
+    value.to_possible_value().map(|value| value.get_name().to_owned())
+}
+
+/// Reads a part of a data set, everything as by default; without a path, the digits embedded in the program.
+///
+/// # Errors
+/// As for [`Input::open`].
+pub fn open(path: Option<&Path>, role: Role) -> Result<Frames> {
+    Ok(Input::of(path).open(role)?.frames)
+}

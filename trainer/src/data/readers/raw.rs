@@ -1,0 +1,78 @@
+//! What a reader finds in a file, before it is said what the values mean.
+
+use super::ReadProblem;
+use super::labels::RawLabels;
+use super::stored::Array;
+use crate::data::layout::Layout;
+
+/// The content of a file as it is stored.
+#[derive(Clone, Debug)]
+pub struct Raw {
+    /// The format, as it is told to the user.
+    pub format: String,
+    /// The values; one axis is that of the frames.
+    pub array: Array,
+    /// The meaning of the axes, where the format has one.
+    pub layout: Option<Layout>,
+    /// Whether values are those of pixels because the format is one of pictures.
+    pub pixels: bool,
+    /// Whether rows have columns that can be asked for: by number where they have no names.
+    pub table: bool,
+    /// Where labels are from, and the labels.
+    pub labels: Option<(String, RawLabels)>,
+    /// Names of the features, if the file has any.
+    pub columns: Option<Vec<String>>,
+    /// Name of the file that each frame is from, where each has its own.
+    pub files: Option<Vec<String>>,
+    /// Weights of the rows `[N]`, finite and not negative, if they were asked for.
+    pub weights: Option<Vec<f64>>,
+    /// What the user should know: what was left out, and why.
+    pub notes: Vec<String>,
+}
+
+impl Raw {
+    /// Values of which the format says no more.
+    pub fn new(format: &str, array: Array) -> Self {
+        Self {
+            format: format.to_owned(),
+            array,
+            layout: None,
+            pixels: false,
+            table: false,
+            labels: None,
+            columns: None,
+            files: None,
+            weights: None,
+            notes: Vec::new(),
+        }
+    }
+
+    /// These frames, then those of another file of the same kind.
+    ///
+    /// # Errors
+    /// If the two differ in the type or number of their values, their columns, or in whether they have labels.
+    pub fn followed_by(mut self, other: Self) -> Result<Self, ReadProblem> {
+        let (sizes, more) = (&self.array.sizes, &other.array.sizes);
+        if sizes.len() != more.len() || sizes[1..] != more[1..] {
+            return Err(format!("shape {more:?}, expected {sizes:?} of another count, as in the file before").into());
+        }
+        if self.columns != other.columns {
+            let [before, now] = [&self.columns, &other.columns].map(|names| match names {
+                Some(names) => names.join(", "),
+                None => "no header".to_owned(),
+            });
+            return Err(format!("columns {now}; in the file before {before}").into());
+        }
+        if self.labels.is_some() != other.labels.is_some() {
+            return Err("labels in some of the files only; say --label NAME, or --label none".into());
+        }
+        self.array.sizes[0] += more[0];
+        self.array.values = self.array.values.followed_by(other.array.values)?;
+        self.labels = self.labels.zip(other.labels).map(|((name, a), (_, b))| (name, a.followed_by(b)));
+        self.files = self.files.zip(other.files).map(|(a, b)| [a, b].concat());
+        self.weights = self.weights.zip(other.weights).map(|(a, b)| [a, b].concat());
+        self.notes.extend(other.notes);
+        self.notes.dedup();
+        Ok(self)
+    }
+}

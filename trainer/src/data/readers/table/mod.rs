@@ -1,0 +1,175 @@
+//! Tables as text, one frame a row: what stands between fields, encodings, headers, and what each column is.
+
+mod column;
+mod dialect;
+mod fields;
+mod header;
+mod options;
+mod roles;
+mod text;
+
+pub use options::TableOptions;
+
+use options::{Decimal, Header};
+
+use self::column::Column;
+use self::dialect::Row;
+use self::roles::{Asked, roles};
+use super::ReadProblem;
+use super::labels::RawLabels;
+use super::raw::Raw;
+use super::stored::{Array, Stored};
+use crate::data::Missing;
+use crate::data::layout::Layout;
+
+/// What a table is read for.
+#[derive(Clone, Copy, Debug)]
+pub struct TableRequest<'a> {
+    /// How it is written, and what its columns are.
+    pub options: &'a TableOptions,
+    /// Column of classes; `none` for none.
+    pub label: Option<&'a str>,
+    /// Column of weights.
+    pub weight: Option<&'a str>,
+    /// Names of the features that the model takes, in its order.
+    pub model: Option<&'a [String]>,
+    /// What becomes of missing values.
+    pub missing: Missing,
+}
+
+/// The features, classes and weights in the bytes of a table.
+pub fn read(bytes: &[u8], request: TableRequest) -> Result<Raw, ReadProblem> {
+    let options = request.options;
+    let (text, encoding) = text::decoded(bytes, options.encoding.as_deref())?;
+    let (stated, text) = dialect::stated(&text);
+    let delimiter = options.delimiter.or(stated).unwrap_or_else(|| dialect::delimiter(text));
+    let mut rows = dialect::rows(text, delimiter)?;
+    let decimal = options.decimal.map_or_else(|| dialect::decimal(&rows), Ok)?;
+    let mut names: Option<Vec<String>> = None;
+    if header::is_header(&rows, options.header, decimal, request.model)? && !rows.is_empty() {
+        names = Some(rows.remove(0).1.iter().map(str::to_owned).collect());
+    }
+    if rows.is_empty() {
+        return Err("no frames: the table has no rows".into());
+    }
+    let width = aligned(&mut rows, &mut names)?;
+    if names.is_none() && options.header == Header::Auto {
+        names = dialect::names_in_comment(text, delimiter, width).map(|n| n.iter().map(str::to_owned).collect());
+    }
+    let names = names.map(unique);
+    let columns: Vec<Column> = (0..width).map(|at| Column::of(&rows, at, decimal)).collect();
+    let asked = Asked { options, label: request.label, weight: request.weight, model: request.model };
+    let roles = roles(&columns, names.as_deref(), asked)?;
+    for &at in &roles.features {
+        check(&rows, at, &columns[at], request.missing)?;
+    }
+    let mut values = Vec::with_capacity(rows.len() * roles.features.len());
+    for n in 0..rows.len() {
+        values.extend(roles.features.iter().map(|&at| columns[at].numbers[n]));
+    }
+    let array = Array { sizes: vec![rows.len(), roles.features.len()], values: Stored::F64(values) };
+    let called = |at: usize| names.as_ref().map_or_else(|| format!("column {}", at + 1), |n| format!("\"{}\"", n[at]));
+    let class = |text: &str| if matches!(text, "NA" | "NaN" | "nan") { String::new() } else { text.to_owned() };
+    let words = |at: usize| rows.iter().map(|(_, row)| class(&row[at])).collect();
+    let format = [
+        Some(format!("a table of {delimiter}")),
+        (decimal == Decimal::Comma).then(|| "decimal commas".to_owned()),
+        encoding.map(str::to_owned),
+        Some(if names.is_some() { "a header" } else { "no header" }.to_owned()),
+    ];
+    Ok(Raw {
+        format: format.into_iter().flatten().collect::<Vec<_>>().join(", "),
+        table: true,
+        layout: "nf".parse::<Layout>().ok(),
+        labels: roles.label.map(|at| (called(at), RawLabels::Words(words(at)))),
+        columns: names.as_ref().map(|names| roles.features.iter().map(|&at| names[at].clone()).collect()),
+        weights: roles.weight.map(|at| weights(&rows, at, &columns[at])).transpose()?,
+        notes: roles.notes,
+        ..Raw::new("", array)
+    })
+}
+
+/// The number of columns; what only looks like one at the end of rows is cut off.
+///
+/// # Errors
+/// If rows differ in their number of fields.
+fn aligned(rows: &mut [Row], names: &mut Option<Vec<String>>) -> Result<usize, ReadProblem> {
+    let Some(expected) = rows.first().map(|(_, row)| row.len()) else { return Ok(names.as_ref().map_or(0, Vec::len)) };
+    if let Some((line, row)) = rows.iter().find(|(_, row)| row.len() != expected) {
+        return Err(format!("line {line}: {} fields, expected {expected}", row.len()).into());
+    }
+    let mut width = expected;
+    // A delimiter at the end of every line.
+    let ends_empty = |width: usize| width > 1 && rows.iter().all(|(_, row)| row[width - 1].is_empty());
+    let unnamed = |names: &Option<Vec<String>>, width: usize| match names {
+        Some(names) => names.get(width - 1).is_none_or(String::is_empty),
+        None => true,
+    };
+    while ends_empty(width) && unnamed(names, width) {
+        width -= 1;
+    }
+    if width < expected {
+        rows.iter_mut().for_each(|(_, row)| row.truncate(width));
+    }
+    if let Some(names) = names {
+        // R leaves out the name of the row names.
+        if names.len() + 1 == width {
+            names.insert(0, String::new());
+        }
+        while names.len() > width && names.last().is_some_and(String::is_empty) {
+            names.pop();
+        }
+        if names.len() != width {
+            let line = rows.first().map_or(0, |(line, _)| *line);
+            return Err(format!("line {line}: {width} fields, expected {} as in the header", names.len()).into());
+        }
+    }
+    Ok(width)
+}
+
+/// Names that differ from one another: the second `x` becomes `x.1`.
+fn unique(names: Vec<String>) -> Vec<String> {
+    let mut out: Vec<String> = Vec::with_capacity(names.len());
+    for name in names {
+        let others = (1..).map(|n| format!("{name}.{n}"));
+        let free = std::iter::once(name.clone()).chain(others).find(|candidate| !out.contains(candidate));
+        out.push(free.unwrap_or(name));
+    }
+    out
+}
+
+/// Refuses what no feature may hold, by its place.
+fn check(rows: &[Row], at: usize, column: &Column, missing: Missing) -> Result<(), ReadProblem> {
+    let place = |n: usize| format!("line {}, field {}", rows[n].0, at + 1);
+    if let Some((line, text)) = &column.first_word {
+        return Err(format!("line {line}, field {}: \"{text}\", expected a number", at + 1).into());
+    }
+    if let Some(n) = column.numbers.iter().position(|v| v.is_infinite()) {
+        return Err(format!("{}: {}, expected a finite number", place(n), column.numbers[n]).into());
+    }
+    match column.numbers.iter().position(|v| v.is_nan()) {
+        Some(n) if missing == Missing::Error => Err(format!(
+            "{}: \"{}\", expected a finite number; --missing drop leaves such rows out ({} in this column), --missing mean \
+             puts the column's mean there",
+            place(n),
+            &rows[n].1[at],
+            column.missing
+        )
+        .into()),
+        _ => Ok(()),
+    }
+}
+
+/// The weights in a column.
+fn weights(rows: &[Row], at: usize, column: &Column) -> Result<Vec<f64>, ReadProblem> {
+    for ((line, row), &weight) in rows.iter().zip(&column.numbers) {
+        let place = format!("line {line}, field {}", at + 1);
+        if !weight.is_finite() {
+            return Err(format!("{place}: \"{}\", expected a number", &row[at]).into());
+        }
+        if weight < 0.0 {
+            return Err(format!("{place}: weight {weight}, expected 0 or more").into());
+        }
+    }
+    Ok(column.numbers.clone())
+}
