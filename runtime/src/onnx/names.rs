@@ -78,6 +78,10 @@ pub const THRESHOLD_KEY: &str = "cluster_vae.novelty_threshold";
 pub const DECODER_THRESHOLD_KEY: &str = "cluster_vae.decoder_novelty_threshold";
 /// Key of the temperature of q(c|x), a decimal number; the graph divides by it too.
 pub const TEMPERATURE_KEY: &str = "cluster_vae.temperature";
+/// Key of what a frame is, `image`, `window` or `features`; absent where its shape says so.
+pub const KIND_KEY: &str = "cluster_vae.kind";
+/// Key of the names of the features in the order of the frame, a list in JSON; absent where they have none.
+pub const COLUMNS_KEY: &str = "cluster_vae.columns";
 /// Key of the checksum: CRC-32C of the whole file with the checksum's own digits read as `0`.
 pub const CHECKSUM_KEY: &str = "cluster_vae.crc32c";
 /// Digits of the checksum, hexadecimal.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use burn::tensor::Device;
 use serde::Serialize;
 use trainer::data::{Expected, Input, Role};
-use trainer::eval::{Evaluation, Predictions, Scores, assign, evaluate, scores};
+use trainer::eval::{Evaluation, Exported, Predictions, Scores, evaluate, scores};
 use trainer::fitted::BoundReport;
 use trainer::{Error, Result, run};
 
@@ -15,7 +15,7 @@ use trainer::{Error, Result, run};
     after_help = "Example:\n  trainer eval runs/1 --data mnist/ --json\n  trainer eval models/digits.onnx --data mnist/"
 )]
 pub struct Args {
-    /// Run directory, or ONNX file (which has no decoder, hence no bound)
+    /// Run directory, or ONNX file or flash image (which have no decoder, hence no bound)
     model: PathBuf,
     #[command(flatten)]
     input: Input,
@@ -49,8 +49,9 @@ impl Args {
             let Evaluation { scores, bound, .. } = evaluate(&fitted, &frames, self.samples as usize, &device)?;
             (frames.len(), scores, Some(bound))
         } else {
-            let frames = read(&Expected::default())?;
-            let predictions = Predictions::from(&assign(&self.model, &frames)?[..]);
+            let model = Exported::open(&self.model)?;
+            let frames = read(model.expected())?;
+            let predictions = Predictions::from(&model.assign(&frames, &*self.input.name())?[..]);
             (frames.len(), frames.labels.as_ref().map(|labels| scores(&predictions.clusters, labels)), None)
         };
         let scored = Scored { n, scores, bound };

@@ -10,6 +10,7 @@ mod explain;
 mod export;
 mod fit;
 mod gmm;
+mod inspect;
 mod latents;
 pub mod memory;
 mod predict;
@@ -48,6 +49,8 @@ pub struct Cli {
 
 #[derive(Subcommand, Debug)]
 enum Verb {
+    /// Say what data are taken for, before anything is fitted
+    Inspect(inspect::Args),
     /// Fit a model to unlabelled frames
     Fit(fit::Args),
     /// Write the files of a fitted model for the device
@@ -89,6 +92,7 @@ impl Cli {
     /// Runs the verb that was asked for.
     pub fn run(self) -> Result<()> {
         match self.verb {
+            Verb::Inspect(args) => args.run(),
             Verb::Fit(args) => args.run(),
             Verb::Export(args) => args.run(),
             Verb::Eval(args) => args.run(),

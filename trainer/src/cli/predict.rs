@@ -1,19 +1,24 @@
 //! `trainer predict`.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use burn::tensor::Device;
 use runtime::Assignment;
-use trainer::data::{Expected, Input, Role};
-use trainer::eval::assign;
+use trainer::data::{DataSet, Input, Role};
+use trainer::eval::{Exported, assignments};
 use trainer::files::write_atomically;
-use trainer::{Error, Result};
+use trainer::{Error, Result, run};
 
-/// Label frames with an exported model
+/// Label frames with a model: an ONNX file, a flash image, or a run
+///
+/// Writes a row a frame: its number, the file it is from if each has its own, cluster, confidence, novelty in nats,
+/// whether that is past the threshold, the second cluster, and the probability of every cluster. The novelty of a run
+/// counts the decoder, as that of what is exported with `--novelty decoder` does.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Example:\n  trainer predict models/digits.onnx --data frames.npy --out labels.csv")]
 pub struct Args {
-    /// ONNX file written by `trainer export`
+    /// ONNX file or flash image (.cvi) of `trainer export`, or a run directory
     model: PathBuf,
     #[command(flatten)]
     input: Input,
@@ -25,10 +30,8 @@ pub struct Args {
 impl Args {
     /// Labels the frames and writes the table.
     pub fn run(self) -> Result<()> {
-        let set = super::read(&self.input, Role::Score, &Expected::default())?;
-        let frames = set.frames;
-        let assignments = assign(&self.model, &frames)?;
-        let table = table(&assignments).map_err(|e| Error::resource("table", e))?;
+        let (set, assignments) = self.assign()?;
+        let table = table(&set, &assignments).map_err(|e| Error::resource("table", e))?;
         match &self.out {
             Some(path) => write_atomically(path, &table),
             None => match std::io::stdout().write_all(&table) {
@@ -37,23 +40,60 @@ impl Args {
             },
         }
     }
+
+    fn assign(&self) -> Result<(DataSet, Vec<Assignment>)> {
+        let name = self.input.name();
+        match in_folder(&self.model) {
+            Some(run) => {
+                let device = Device::flex();
+                let fitted = run::load(&run, &device)?;
+                let set = super::read(&self.input, Role::Score, &fitted.expected())?;
+                if set.frames.shape != fitted.shape {
+                    let (found, expected) = (set.frames.shape, fitted.shape);
+                    let problem = format!("frames of shape {found}, the model takes {expected} ({})", run.display());
+                    return Err(Error::data(&*name, problem));
+                }
+                let assignments = assignments(&fitted, &set.frames, &device)?;
+                Ok((set, assignments))
+            }
+            None => {
+                let model = Exported::open(&exported(&self.model))?;
+                let set = super::read(&self.input, Role::Score, model.expected())?;
+                let assignments = model.assign(&set.frames, &*name)?;
+                Ok((set, assignments))
+            }
+        }
+    }
 }
 
-fn table(assignments: &[Assignment]) -> Result<Vec<u8>, csv::Error> {
+/// The run directory, if `model` is a folder that is not one of exported files.
+fn in_folder(model: &Path) -> Option<PathBuf> {
+    (model.is_dir() && (model.join("model.json").exists() || !exported(model).is_file())).then(|| model.to_owned())
+}
+
+/// The file of the model, in a folder of exported ones the ONNX file.
+fn exported(model: &Path) -> PathBuf {
+    if model.is_dir() { model.join("model.onnx") } else { model.to_owned() }
+}
+
+fn table(set: &DataSet, assignments: &[Assignment]) -> Result<Vec<u8>, csv::Error> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     let clusters = assignments.first().map_or(0, |a| a.log_responsibilities.len());
-    let fixed = ["index", "cluster", "confidence", "novelty", "is_novel", "runner_up"].map(str::to_owned);
-    writer.write_record(fixed.into_iter().chain((0..clusters).map(|c| format!("p_{c}"))))?;
+    let file = set.files.as_ref().map(|_| "file");
+    let fixed = ["cluster", "confidence", "novelty", "is_novel", "runner_up"];
+    let head = ["index"].into_iter().chain(file).chain(fixed).map(str::to_owned);
+    writer.write_record(head.chain((0..clusters).map(|c| format!("p_{c}"))))?;
     for (index, a) in assignments.iter().enumerate() {
-        let head = [
-            index.to_string(),
+        let file = set.files.as_ref().map(|files| files[index].clone());
+        let answer = [
             a.cluster.to_string(),
             a.confidence.to_string(),
             a.novelty.to_string(),
             a.is_novel.to_string(),
             a.runner_up.map(|c| c.to_string()).unwrap_or_default(),
         ];
-        writer.write_record(head.into_iter().chain(a.responsibilities().map(|p| p.to_string())))?;
+        let head = [index.to_string()].into_iter().chain(file).chain(answer);
+        writer.write_record(head.chain(a.responsibilities().map(|p| p.to_string())))?;
     }
     writer.into_inner().map_err(|e| e.into_error().into())
 }

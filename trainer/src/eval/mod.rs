@@ -1,14 +1,15 @@
 //! How good a model is: against labels (which only score), and by its own bound.
 
 pub mod calibration;
+mod exported;
 mod scores;
 
 pub use calibration::{Reliability, against_labels, against_views, auroc, calibration};
+pub use exported::{Exported, assign};
 pub use scores::{Scores, matching, scores};
 
 use burn::tensor::Device;
-use rayon::prelude::*;
-use runtime::{Assignment, Engine};
+use runtime::Assignment;
 
 use crate::data::Frames;
 use crate::error::{Error, Result};
@@ -113,31 +114,27 @@ pub fn latents(fitted: &Fitted, frames: &Frames, device: &Device) -> Result<Vec<
     Ok(means)
 }
 
-/// Assignments of an exported model, made in parallel; each thread has an engine of its own.
+/// Assignments of the model as it was trained, as an engine would give them.
 ///
 /// # Errors
-/// [`Error::Data`] if the frames do not fit the model, [`Error::Model`] if it cannot be loaded.
-pub fn assign(onnx: &std::path::Path, frames: &Frames) -> Result<Vec<Assignment>> {
-    const BATCH: usize = 256;
-    let bytes = std::fs::read(onnx).map_err(|e| Error::model(onnx, e))?;
-    let load = || Engine::from_bytes(&bytes, runtime::Precision::F32).map_err(|e| Error::model(onnx, e));
-    let shape = load()?.shape();
-    let found = frames.shape;
-    if (shape.channels, shape.height, shape.width) != (found.channels, found.height, found.width) {
-        return Err(Error::data(
-            onnx,
-            format!("frames of shape {found}, the model takes {}x{}x{}", shape.channels, shape.height, shape.width),
-        ));
-    }
-    let batches: Vec<Vec<Assignment>> = frames
-        .values
-        .par_chunks(BATCH * found.len())
-        .map_init(load, |engine, values| match engine {
-            Ok(engine) => engine.assign_batch(values).map_err(|e| Error::data(onnx, e)),
-            Err(e) => Err(Error::model(onnx, &*e)),
+/// [`Error::Data`] if the frames have another shape than the model takes.
+pub fn assignments(fitted: &Fitted, frames: &Frames, device: &Device) -> Result<Vec<Assignment>> {
+    let found = predict(fitted, frames, device)?;
+    let rows = found.log_responsibilities.chunks_exact(found.width().max(1));
+    let assignment = |((row, &cluster), &novelty): ((&[f32], &usize), &f32)| {
+        let others = (0..row.len()).filter(|c| *c != cluster);
+        let log_responsibilities = heapless::Vec::from_slice(row)
+            .map_err(|_| Error::data("frames", format!("{} clusters, at most {}", row.len(), runtime::MAX_CLUSTERS)))?;
+        Ok(Assignment {
+            cluster,
+            confidence: row[cluster].exp(),
+            runner_up: others.max_by(|&a, &b| row[a].total_cmp(&row[b])),
+            novelty,
+            is_novel: novelty > fitted.calibration.novelty_threshold,
+            log_responsibilities,
         })
-        .collect::<Result<_>>()?;
-    Ok(batches.into_iter().flatten().collect())
+    };
+    rows.zip(&found.clusters).zip(&found.novelty).map(assignment).collect()
 }
 
 impl From<&[Assignment]> for Predictions {

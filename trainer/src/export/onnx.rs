@@ -23,6 +23,7 @@ use crate::error::{Error, Result};
 use crate::explain::trust;
 use crate::files::sha256;
 use crate::fitted::{Fitted, LEAST_VARIANCE};
+use crate::frame::FrameKind;
 use crate::model::{LOG_VAR_RANGE, Likelihood};
 
 /// Version of the ONNX operators that the graph uses.
@@ -292,8 +293,18 @@ fn metadata(fitted: &Fitted, precision: Precision, more: &[(&str, String)]) -> R
         ("cluster_vae.config_sha256", sha256(config.to_toml()?.as_bytes())),
         ("cluster_vae.data_sha256", fitted.data_sha256.clone()),
     ];
+    let kind = (config.kind() != fitted.shape.kind()).then(|| {
+        let kind = match config.kind() {
+            FrameKind::Image => "image",
+            FrameKind::Window => "window",
+            FrameKind::Features => "features",
+        };
+        (names::KIND_KEY, kind.to_owned())
+    });
+    let columns = fitted.columns.as_ref().map(serde_json::to_string).transpose();
+    let columns = columns.map_err(|e| Error::model("model.onnx", e))?.map(|text| (names::COLUMNS_KEY, text));
     // The last entry, so that its digits are found from the end of the file.
     let checksum = (names::CHECKSUM_KEY, "0".repeat(names::CHECKSUM_DIGITS));
-    let entries = entries.into_iter().chain(more.iter().cloned()).chain([checksum]);
+    let entries = entries.into_iter().chain(kind).chain(columns).chain(more.iter().cloned()).chain([checksum]);
     Ok(entries.map(|(key, value)| StringStringEntryProto { key: key.into(), value }).collect())
 }

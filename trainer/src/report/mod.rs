@@ -6,12 +6,15 @@
 
 mod chart;
 mod history;
+mod inspection;
 mod material;
 mod page;
 mod parts;
 mod pictures;
 mod projection;
 mod sections;
+
+pub use inspection::{Spread, inspection, spreads};
 
 use std::path::Path;
 

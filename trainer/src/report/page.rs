@@ -7,7 +7,7 @@ use super::sections;
 use crate::error::Result;
 
 /// The only style there is, in the page itself.
-const STYLE: &str = include_str!("style.css");
+pub(super) const STYLE: &str = include_str!("style.css");
 /// The browser refuses whatever is not in the page, should anything ask for it.
 const POLICY: &str = "default-src 'none'; img-src data:; style-src 'unsafe-inline'";
 

@@ -30,6 +30,9 @@ pub fn decode(bytes: &[u8], options: &PictureOptions) -> Result<Picture, ReadPro
     let orientation = decoder.orientation()?;
     let mut pixels = DynamicImage::from_decoder(decoder)?;
     pixels.apply_orientation(orientation);
+    if has_palette(bytes, format) {
+        pixels = without_colour(pixels);
+    }
     let turned = orientation != image::metadata::Orientation::NoTransforms;
     let (mut pixels, transparent) = opaque(pixels, options.background)?;
     if let Some(Size { width, height }) = options.crop {
@@ -43,6 +46,26 @@ pub fn decode(bytes: &[u8], options: &PictureOptions) -> Result<Picture, ReadPro
         pixels = pixels.resize_exact(width, height, FilterType::Triangle);
     }
     Ok(Picture { pixels, format, transparent, turned })
+}
+
+/// Whether colours come from a palette, in which grey levels look like any others: colour type 3 of PNG, 8 bits a pixel
+/// or fewer of BMP.
+fn has_palette(bytes: &[u8], format: ImageFormat) -> bool {
+    match format {
+        ImageFormat::Png => bytes.get(25) == Some(&3),
+        ImageFormat::Bmp => bytes.get(28).is_some_and(|bits| *bits <= 8),
+        _ => false,
+    }
+}
+
+/// The picture as a grey one, if all of its colours are grey levels.
+fn without_colour(pixels: DynamicImage) -> DynamicImage {
+    let grey = pixels.to_rgba8().pixels().all(|pixel| pixel[0] == pixel[1] && pixel[1] == pixel[2]);
+    match (grey, pixels.color().has_alpha()) {
+        (false, _) => pixels,
+        (true, true) => pixels.into_luma_alpha8().into(),
+        (true, false) => pixels.into_luma8().into(),
+    }
 }
 
 /// Whether the pixel data of a JPEG have an end; decoders fill up what is cut off with grey.

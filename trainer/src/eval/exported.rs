@@ -1,0 +1,114 @@
+//! What a model in a file says of frames: an ONNX file through tract, a flash image through the native engine.
+
+use std::path::{Path, PathBuf};
+
+use prost::Message;
+use rayon::prelude::*;
+use runtime::flash::{Buffer, DecoderModel, FlashModel, MAGIC};
+use runtime::native::{Batch, DecoderEngine, decoder_scratch_len};
+use runtime::onnx::names;
+use runtime::{Assignment, Engine};
+use tract_onnx::pb::ModelProto;
+
+use crate::data::{Expected, Frames};
+use crate::error::{Error, Result, Subject};
+use crate::frame::{FrameKind, FrameShape};
+
+/// Frames that go through an engine together.
+const BATCH: usize = 256;
+
+/// A model in a file.
+pub struct Exported {
+    path: PathBuf,
+    bytes: Buffer,
+    expected: Expected,
+    shape: FrameShape,
+}
+
+impl Exported {
+    /// Reads a model.
+    ///
+    /// # Errors
+    /// [`Error::Model`] if it cannot be read, or is neither an ONNX file of `trainer export` nor a flash image.
+    pub fn open(path: &Path) -> Result<Self> {
+        let bytes = Buffer::read(path).map_err(|e| Error::model(path, e))?;
+        let (shape, expected) = match bytes.starts_with(&MAGIC) {
+            true => (flash_shape(&bytes).map_err(|e| Error::model(path, e))?, Expected::default()),
+            false => {
+                let engine = Engine::from_bytes(&bytes, runtime::Precision::F32).map_err(|e| Error::model(path, e))?;
+                (engine.shape(), described(&bytes))
+            }
+        };
+        let shape = FrameShape { channels: shape.channels, height: shape.height, width: shape.width };
+        let kind = expected.kind.unwrap_or_else(|| shape.kind());
+        let expected = Expected { kind: Some(kind), shape: Some(shape), ..expected };
+        Ok(Self { path: path.to_owned(), bytes, expected, shape })
+    }
+
+    /// What is to be known of frames before they are read: their shape, and as far as the file says, what they are and the
+    /// names of their features.
+    pub fn expected(&self) -> &Expected {
+        &self.expected
+    }
+
+    /// Assignments of frames, made in parallel; `subject` is what the frames are called in an error.
+    ///
+    /// # Errors
+    /// [`Error::Data`] if the frames do not fit the model, [`Error::Model`] if it cannot be loaded.
+    pub fn assign(&self, frames: &Frames, subject: impl Into<Subject>) -> Result<Vec<Assignment>> {
+        let subject = subject.into();
+        if frames.shape != self.shape {
+            let model = self.path.display();
+            let problem = format!("frames of shape {}, the model takes {} ({model})", frames.shape, self.shape);
+            return Err(Error::data(subject, problem));
+        }
+        let fault = |e: &dyn std::fmt::Display| Error::data(subject.clone(), e);
+        if !self.bytes.starts_with(&MAGIC) {
+            let load = || Engine::from_bytes(&self.bytes, runtime::Precision::F32);
+            let parts =
+                frames.values.par_chunks(BATCH * self.shape.len()).map_init(load, |engine, part| match engine {
+                    Ok(engine) => engine.assign_batch(part).map_err(|e| fault(&e)),
+                    Err(e) => Err(Error::model(&self.path, &*e)),
+                });
+            return Ok(parts.collect::<Result<Vec<_>>>()?.concat());
+        }
+        if let Ok(model) = FlashModel::new(&self.bytes) {
+            return Batch::new(model).assign(&frames.values).map_err(|e| fault(&e));
+        }
+        let model = DecoderModel::new(&self.bytes).map_err(|e| Error::model(&self.path, e))?;
+        let mut scratch = vec![0.0; decoder_scratch_len(&model)];
+        let mut engine = DecoderEngine::new(model, &mut scratch).map_err(|e| Error::model(&self.path, e))?;
+        frames.values.chunks_exact(self.shape.len()).map(|frame| engine.assign(frame).map_err(|e| fault(&e))).collect()
+    }
+}
+
+/// Shape of a frame of a flash image, with a decoder or without.
+fn flash_shape(bytes: &[u8]) -> Result<runtime::FrameShape, runtime::flash::FlashError> {
+    match (FlashModel::new(bytes), DecoderModel::new(bytes)) {
+        (Ok(model), _) => Ok(model.shape()),
+        (_, Ok(model)) => Ok(model.shape()),
+        (Err(e), _) => Err(e),
+    }
+}
+
+/// What the metadata of an ONNX file say of frames.
+fn described(bytes: &[u8]) -> Expected {
+    let model = ModelProto::decode(bytes).unwrap_or_default();
+    let entry =
+        |key: &str| model.metadata_props.iter().find(|entry| entry.key == key).map(|entry| entry.value.as_str());
+    let kind = match entry(names::KIND_KEY) {
+        Some("image") => Some(FrameKind::Image),
+        Some("window") => Some(FrameKind::Window),
+        Some("features") => Some(FrameKind::Features),
+        _ => None,
+    };
+    Expected { kind, shape: None, columns: entry(names::COLUMNS_KEY).and_then(|text| serde_json::from_str(text).ok()) }
+}
+
+/// Assignments of an exported model, made in parallel; each thread has an engine of its own.
+///
+/// # Errors
+/// [`Error::Data`] if the frames do not fit the model, [`Error::Model`] if it cannot be loaded.
+pub fn assign(model: &Path, frames: &Frames) -> Result<Vec<Assignment>> {
+    Exported::open(model)?.assign(frames, "frames")
+}
