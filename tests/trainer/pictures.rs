@@ -173,6 +173,14 @@ fn folders_are_read_in_the_order_that_people_count_in() {
     let set = open(classes.path());
     assert_eq!(set.classes, Some(vec!["cat".into(), "dog".into()]));
     assert_eq!(set.frames.labels, Some(vec![0, 0, 0, 1]));
+    // Two parts, each with its classes.
+    let parts = TempDir::new().unwrap();
+    for (name, level) in [("train/cat/0.png", 0), ("train/dog/1.png", 1), ("test/dog/2.png", 2)] {
+        save(GrayImage::from_pixel(1, 1, Luma([level])), parts.path(), name);
+    }
+    assert_eq!(input(parts.path()).parts(), [Role::Fit, Role::Score]);
+    assert_eq!((open(parts.path()).frames.labels), Some(vec![0, 1]));
+    assert_eq!(input(parts.path()).open(Role::Score).unwrap().frames.values, [2.0 / 255.0]);
     save(grey(1), classes.path(), "beside.png");
     assert!(refused(&input(classes.path())).contains("sub-folders (classes) and beside them"));
 }

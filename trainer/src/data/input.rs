@@ -54,8 +54,8 @@ impl Input {
         self.data.is_empty()
     }
 
-    /// The parts that the data have: two for the embedded digits, a folder with MNIST's files, and an archive that names
-    /// both; else one.
+    /// The parts that the data have: two for the embedded digits, a folder of MNIST's files or with `train` and `test` in
+    /// it, and an archive that names both; else one.
     pub fn parts(&self) -> Vec<Role> {
         readers::parts(self)
     }
@@ -114,6 +114,7 @@ impl Input {
         say("delimiter", table.delimiter.map(|delimiter| delimiter.word()));
         say("decimal", table.decimal.as_ref().and_then(name));
         say("header", name(&table.header));
+        say("skip", (table.skip > 0).then(|| table.skip.to_string()));
         say("encoding", table.encoding.clone());
         say("columns", joined(&table.columns));
         say("ignore", joined(&table.ignore));

@@ -155,6 +155,7 @@ impl fmt::Display for Taken {
         }
         match &self.labels {
             Some((name, classes)) => write!(f, "; labels from {name}, {classes} classes, only score")?,
+            None if self.notes.iter().any(|note| note.starts_with("no labels")) => {}
             None => write!(f, "; no labels")?,
         }
         self.notes.iter().try_for_each(|note| write!(f, "; {note}"))

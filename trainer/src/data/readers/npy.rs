@@ -110,7 +110,7 @@ fn frames_name(names: &[String], role: Role, wanted: &Wanted) -> Result<String, 
     }
     match names {
         [name] => Ok(name.clone()),
-        [] => Err("no array in this archive".into()),
+        [] => Err("no array in this archive; of a spreadsheet (.xlsx) save a .csv".into()),
         _ => Err(format!(
             "arrays {}, none with a name of frames (x, x_train, images, data, ...): say --array NAME",
             listed()

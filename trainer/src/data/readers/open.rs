@@ -31,8 +31,8 @@ impl Role {
     }
 }
 
-/// The parts of the data: both of the embedded digits, an MNIST folder, or an archive that has both, else the one that
-/// holds everything there is.
+/// The parts of the data: both of the embedded digits, a folder of MNIST's files or with `train` and `test` in it, or an
+/// archive that has both, else the one that holds everything there is.
 pub fn parts(input: &Input) -> Vec<Role> {
     let both = [Role::Fit, Role::Score];
     let path = match &input.data[..] {
@@ -42,6 +42,9 @@ pub fn parts(input: &Input) -> Vec<Role> {
     };
     let mut found: Vec<Role> =
         both.into_iter().filter(|role| mnist_file(path, *role, "images-idx3-ubyte").is_some()).collect();
+    if both.into_iter().all(|role| part_folder(path, role).is_some()) {
+        found = both.to_vec();
+    }
     if let (true, None, Ok(file)) = (extension(path) == "npz", &input.array, File::open(path)) {
         found = npy::parts(BufReader::new(file));
     }
@@ -54,6 +57,7 @@ pub fn read(input: &Input, role: Role, expected: &Expected, weight: Option<&str>
     let (mut raws, mut sources, mut others) = (Vec::new(), Vec::new(), Vec::new());
     for path in expanded(&input.data)? {
         if path.is_dir() && mnist_file(&path, role, "images-idx3-ubyte").is_none() {
+            let path = part_folder(&path, role).unwrap_or(path);
             let (pictures, left_out) = pictures::of_folder(&path)?;
             if pictures.is_empty() {
                 return Err(ReadError::new(&path, nothing_in(role, &left_out)));
@@ -272,7 +276,11 @@ fn of_idx(bytes: &[u8]) -> Result<Raw, ReadProblem> {
 
 /// The name of a format that is known by its first bytes, but not read.
 fn known_but_not_read(bytes: &[u8]) -> Option<&'static str> {
-    let known: [(&[u8], &str); 7] = [
+    let known: [(&[u8], &str); 11] = [
+        (b"{", "JSON"),
+        (b"[", "JSON"),
+        (b"@relation", "ARFF"),
+        (b"GIF8", "GIF"),
         (b"\x89HDF", "HDF5"),
         (b"PAR1", "Parquet"),
         (b"ARROW1", "Arrow IPC"),
@@ -303,6 +311,13 @@ fn labels_beside(images: &Path) -> Option<PathBuf> {
     let name = images.file_name()?.to_str()?;
     let labels = images.with_file_name(name.replace("images-idx3", "labels-idx1"));
     (labels != images && labels.is_file()).then_some(labels)
+}
+
+/// The sub-folder of a part, if a folder has one for both, `train` and `test`.
+fn part_folder(folder: &Path, role: Role) -> Option<PathBuf> {
+    let [train, test] = ["train", "test"].map(|name| folder.join(name));
+    let both = train.is_dir() && test.is_dir();
+    both.then_some(if role == Role::Fit { train } else { test })
 }
 
 /// The file of a part in an MNIST folder, plain or gzipped, if there is one.

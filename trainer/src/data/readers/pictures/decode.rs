@@ -17,6 +17,8 @@ pub struct Picture {
     pub transparent: bool,
     /// True if it was turned as its EXIF data say.
     pub turned: bool,
+    /// True if the file has more pictures, of which this is the first.
+    pub more: bool,
 }
 
 /// Decodes the bytes of a file.
@@ -45,7 +47,19 @@ pub fn decode(bytes: &[u8], options: &PictureOptions) -> Result<Picture, ReadPro
     if let Some(Size { width, height }) = options.resize {
         pixels = pixels.resize_exact(width, height, FilterType::Triangle);
     }
-    Ok(Picture { pixels, format, transparent, turned })
+    Ok(Picture { pixels, format, transparent, turned, more: format == ImageFormat::Tiff && has_pages(bytes) })
+}
+
+/// Whether a TIFF has a second directory, which is that of a second page.
+fn has_pages(bytes: &[u8]) -> bool {
+    let big = bytes.starts_with(b"MM");
+    let number = |at: usize, width: usize| -> Option<usize> {
+        let digits = bytes.get(at..at + width)?.iter().map(|byte| usize::from(*byte));
+        let join = |number: usize, digit: usize| (number << 8) | digit;
+        Some(if big { digits.fold(0, join) } else { digits.rev().fold(0, join) })
+    };
+    let next = number(4, 4).and_then(|first| number(first + 2 + 12 * number(first, 2)?, 4));
+    next.is_some_and(|next| next != 0)
 }
 
 /// Whether colours come from a palette, in which grey levels look like any others: colour type 3 of PNG, 8 bits a pixel

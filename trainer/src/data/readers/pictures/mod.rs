@@ -143,6 +143,10 @@ fn notes(pictures: &[Picture], coloured: usize, colour: bool) -> Vec<String> {
     if transparent > 0 {
         notes.push(format!("{transparent} transparent pictures laid on their --background"));
     }
+    let more = count(|picture| picture.more);
+    if more > 0 {
+        notes.push(format!("{more} files have several pages, of which the first is taken"));
+    }
     if turned > 0 {
         notes.push(format!("{turned} pictures turned as their EXIF data say"));
     }

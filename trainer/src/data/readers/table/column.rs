@@ -62,6 +62,11 @@ impl Column {
         self.times > 0 && self.times + self.missing == self.numbers.len()
     }
 
+    /// True if most of what is there are words.
+    pub fn is_mostly_words(&self) -> bool {
+        2 * self.words > self.numbers.len() - self.missing
+    }
+
     /// True if the fields can be classes: words, or whole numbers.
     pub fn is_classes(&self) -> bool {
         !self.is_empty() && self.times == 0 && self.fraction().is_none()

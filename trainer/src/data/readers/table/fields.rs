@@ -20,6 +20,9 @@ const NOTHING: [&str; 13] = ["", "na", "n/a", "#n/a", "nan", "-nan", "null", "no
 
 /// What a field holds, without the space around it.
 pub fn field(text: &str, decimal: Decimal) -> Field {
+    if text.starts_with('\u{2212}') {
+        return field(&text.replacen('\u{2212}', "-", 1), decimal);
+    }
     // The most frequent case first.
     if let Some(number) = number(text, decimal).filter(|number| !number.is_nan()) {
         return Field::Number(number);
@@ -59,15 +62,35 @@ fn without_groups(whole: &str) -> Option<String> {
 
 /// True for dates and times in digits, as `2024-01-31`, `31.01.2024 12:00`, `2024-01-31T12:00:00.5Z`, `12:30`.
 fn is_time(lower: &str) -> bool {
-    let mut numbers = lower.split(|c: char| !c.is_ascii_digit()).filter(|part| !part.is_empty());
-    let separated = |mark: char, count: usize| lower.matches(mark).count() == count;
-    let shaped = separated('-', 2) || lower.contains(':') || separated('/', 2) || separated('.', 2);
-    let allowed = |c: char| c.is_ascii_digit() || "-/.:+ tzamp,".contains(c);
-    shaped
-        && lower.starts_with(|c: char| c.is_ascii_digit())
-        && lower.chars().all(allowed)
-        && (2..=8).contains(&numbers.clone().count())
-        && numbers.all(|part| part.len() <= 9)
+    let text = lower.trim_end_matches(['z', 'm', 'a', 'p', ' ']);
+    let (first, rest) = text.split_once(['t', ' ']).unwrap_or((text, ""));
+    match (is_date(first), is_clock(first)) {
+        (true, _) => rest.is_empty() || is_clock(rest.trim()),
+        (false, clock) => clock && rest.is_empty(),
+    }
+}
+
+/// Three numbers of at most four digits between two marks of one kind, as `2024-01-31`, `31.1.2024` or `1/31/24`.
+fn is_date(text: &str) -> bool {
+    let number = |part: &str| (1..=4).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit());
+    let of = |mark: char| text.split(mark).count() == 3 && text.split(mark).all(number);
+    ['-', '/', '.'].into_iter().any(of)
+}
+
+/// Hours, minutes, and maybe seconds with a fraction and a zone, as `12:30`, `7:05:59.25` or `12:00:00+01:00`.
+fn is_clock(text: &str) -> bool {
+    let time = text.split(['+', '-']).next().unwrap_or(text);
+    let mut parts = time.split(':');
+    let digits =
+        |part: &str, least: usize| (least..=2).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit());
+    let second = |part: &str| {
+        let (whole, fraction) = part.split_once(['.', ',']).unwrap_or((part, "0"));
+        digits(whole, 2) && fraction.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    let hour = parts.next().is_some_and(|part| digits(part, 1));
+    hour && parts.next().is_some_and(|part| digits(part, 2))
+        && parts.next().is_none_or(second)
+        && parts.next().is_none()
 }
 
 #[cfg(test)]
@@ -96,6 +119,11 @@ mod tests {
             ("31.01.2024 12:00", Point, Field::Time),
             ("12:30", Point, Field::Time),
             ("1/31/2024", Point, Field::Time),
+            ("2024-01-31 12:00:00+01:00", Point, Field::Time),
+            ("1/31/2024 7:05:59 PM", Point, Field::Time),
+            ("1:0.5", Point, Field::Word),
+            ("1.2.3.4", Point, Field::Word),
+            ("−1.5", Point, Field::Number(-1.5)),
             ("Iris-setosa", Point, Field::Word),
             ("a:b", Point, Field::Word),
             ("1-2", Point, Field::Word),

@@ -42,6 +42,10 @@ pub fn read(bytes: &[u8], request: TableRequest) -> Result<Raw, ReadProblem> {
     let options = request.options;
     let (text, encoding) = text::decoded(bytes, options.encoding.as_deref())?;
     let (stated, text) = dialect::stated(&text);
+    // Left out, but counted, so that an error names the line of the file.
+    let above = text.split_inclusive('\n').take(options.skip).map(str::len).sum();
+    let blank = format!("{}{}", "\n".repeat(options.skip), &text[above..]);
+    let text = if options.skip > 0 { &*blank } else { text };
     let delimiter = options.delimiter.or(stated).unwrap_or_else(|| dialect::delimiter(text));
     let mut rows = dialect::rows(text, delimiter)?;
     let decimal = options.decimal.map_or_else(|| dialect::decimal(&rows), Ok)?;
@@ -96,7 +100,9 @@ pub fn read(bytes: &[u8], request: TableRequest) -> Result<Raw, ReadProblem> {
 fn aligned(rows: &mut [Row], names: &mut Option<Vec<String>>) -> Result<usize, ReadProblem> {
     let Some(expected) = rows.first().map(|(_, row)| row.len()) else { return Ok(names.as_ref().map_or(0, Vec::len)) };
     if let Some((line, row)) = rows.iter().find(|(_, row)| row.len() != expected) {
-        return Err(format!("line {line}: {} fields, expected {expected}", row.len()).into());
+        // A few words above the table are a row of fewer fields.
+        let hint = if row.len() > expected && *line <= 20 { "; --skip N leaves N lines above a table out" } else { "" };
+        return Err(format!("line {line}: {} fields, expected {expected}{hint}", row.len()).into());
     }
     let mut width = expected;
     // A delimiter at the end of every line.

@@ -16,6 +16,9 @@ pub struct TableOptions {
     /// Whether the first row of a table names its columns
     #[arg(long, value_enum, default_value_t, help_heading = READING)]
     pub header: Header,
+    /// Lines of a table that are left out at its begin
+    #[arg(long, value_name = "N", default_value_t = 0, help_heading = READING)]
+    pub skip: usize,
     /// Encoding of a table, as utf-8, utf-16le or windows-1252 [default: found]
     #[arg(long, value_name = "NAME", help_heading = READING)]
     pub encoding: Option<String>,

@@ -104,7 +104,9 @@ pub fn roles(columns: &[Column], names: Option<&[String]>, asked: Asked) -> Resu
         }
     }
     if roles.features.is_empty() {
-        return Err(format!("no column of features is left; {}", roles.notes.join("; ")));
+        let label = roles.label.map(|label| format!("{} holds classes", table.called(label)));
+        let why: Vec<String> = label.into_iter().chain(roles.notes).collect();
+        return Err(format!("no column of features is left: {}", why.join("; ")));
     }
     Ok(roles)
 }
@@ -219,9 +221,10 @@ impl Table<'_> {
         if let Some((line, text)) = &values.first_word {
             let at = column + 1;
             let by = self.name(column).map_or_else(|| at.to_string(), str::to_owned);
+            let classes = format!("--label {by} if these are classes, ");
+            let hint = if values.is_mostly_words() { &*classes } else { "" };
             return Err(format!(
-                "line {line}, field {at}: \"{text}\", expected a number; --label {by} if these are classes, --ignore {by} \
-                 leaves them out"
+                "line {line}, field {at}: \"{text}\", expected a number; {hint}--ignore {by} leaves the column out"
             ));
         }
         if name.is_none() && column == 0 && self.columns.len() > 1 && values.counts_rows(COUNTED) {
