@@ -155,7 +155,6 @@ fn without_units(sizes: &[usize], surplus: usize) -> Option<Vec<usize>> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a layout that is none is the test's own message")]
     use super::*;
 
     fn guessed(sizes: &[usize], pixels: bool) -> String {

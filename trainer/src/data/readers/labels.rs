@@ -131,7 +131,6 @@ impl From<Vec<u8>> for RawLabels {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "labels that are none are the test's own message")]
     use super::*;
 
     #[test]
