@@ -31,7 +31,7 @@ fn input(folder: &Path) -> Input {
 }
 
 fn open(folder: &Path) -> DataSet {
-    input(folder).open(Role::Fit).unwrap_or_else(|error| panic!("{error}"))
+    input(folder).open(Role::Fit).unwrap()
 }
 
 fn refused(input: &Input) -> String {

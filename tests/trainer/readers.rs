@@ -41,7 +41,7 @@ fn npz(dir: &TempDir, name: &str, arrays: &[(&str, Vec<u8>)]) -> PathBuf {
 }
 
 fn open(path: &Path) -> DataSet {
-    Input::of(Some(path)).open(Role::Fit).unwrap_or_else(|error| panic!("{error}"))
+    Input::of(Some(path)).open(Role::Fit).unwrap()
 }
 
 fn refused(input: &Input) -> String {

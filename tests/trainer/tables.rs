@@ -23,7 +23,7 @@ impl Table {
     }
 
     fn open(&self) -> DataSet {
-        self.input.open(Role::Fit).unwrap_or_else(|error| panic!("{error}"))
+        self.input.open(Role::Fit).unwrap()
     }
 
     fn refused(&self) -> String {
