@@ -239,6 +239,30 @@ fn labels_of_any_type_are_classes_or_told_to_be_none() {
     assert!(pickled.taken.to_string().contains("no labels, since y has element type"), "{}", pickled.taken);
 }
 
+#[test]
+fn labels_may_lie_in_a_file_of_their_own() {
+    let dir = TempDir::new().unwrap();
+    let x = write(&dir, "x.npy", &npy("|u1", false, &[3, 2], &[7; 6]));
+    let csv = write(&dir, "x.csv", b"a,b\n1.5,2\n2.5,3\n3.5,4\n");
+    for (name, bytes) in [
+        ("y.npy", npy("|u1", false, &[3], &[4, 5, 4])),
+        ("y.txt", b"4\n5\n4\n".to_vec()),
+        ("y.csv", b"label\n4\n5\n4\n".to_vec()),
+        ("y-idx1", vec![0, 0, 8, 1, 0, 0, 0, 3, 4, 5, 4]),
+    ] {
+        let y = write(&dir, name, &bytes);
+        for data in [&x, &csv] {
+            let input = Input { label: Some(y.display().to_string()), ..Input::of(Some(data)) };
+            assert_eq!(input.open(Role::Fit).unwrap().frames.labels, Some(vec![4, 5, 4]), "{name}");
+        }
+    }
+    let short = write(&dir, "short.npy", &npy("|u1", false, &[2], &[4, 5]));
+    let input = Input { label: Some(short.display().to_string()), ..Input::of(Some(&x)) };
+    assert!(refused(&input).contains("2 labels for 3 frames"));
+    let input = Input { label: Some("kind".into()), ..Input::of(Some(&x)) };
+    assert!(refused(&input).contains("no column \"kind\""));
+}
+
 /// U18 and F16: IDX of every element type.
 #[test]
 fn idx_of_every_type_is_read() {

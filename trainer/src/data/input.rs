@@ -23,8 +23,8 @@ pub struct Input {
     /// Array of an .npz that holds the frames [default: one with a usual name]
     #[arg(long, value_name = "NAME", help_heading = READING)]
     pub array: Option<String>,
-    /// Column or array of classes, which only score; none for none [default: one with a usual name]
-    #[arg(long, value_name = "NAME|INDEX", help_heading = READING, allow_hyphen_values = true)]
+    /// Column, array or file of classes, which only score; none for none [default: one with a usual name]
+    #[arg(long, value_name = "NAME|INDEX|FILE", help_heading = READING, allow_hyphen_values = true)]
     pub label: Option<String>,
     /// What becomes of frames in which a value is missing
     #[arg(long, value_enum, default_value_t, help_heading = READING)]

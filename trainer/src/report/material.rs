@@ -69,6 +69,8 @@ pub struct Labelled {
     pub scores: Scores,
     /// All classes, ascending.
     pub classes: Vec<u32>,
+    /// Name of each class by its number, where the data have names.
+    pub names: Option<Vec<String>>,
     /// Rank of the class matched to each cluster.
     pub matched: Vec<Option<usize>>,
 }
@@ -153,11 +155,18 @@ impl Part {
 
 impl Labelled {
     /// Scores clusters against the labels of the same frames.
-    pub fn new(latents: &Latents, labels: &[u32]) -> Self {
+    pub fn new(latents: &Latents, labels: &[u32], names: Option<Vec<String>>) -> Self {
         let mut classes = labels.to_vec();
         classes.sort_unstable();
         classes.dedup();
-        Self { scores: scores(&latents.clusters, labels), matched: matching(&latents.clusters, labels), classes }
+        let (scores, matched) = (scores(&latents.clusters, labels), matching(&latents.clusters, labels));
+        Self { scores, matched, classes, names }
+    }
+
+    /// Name of a class; its number where it has none.
+    pub fn name(&self, class: u32) -> String {
+        let name = self.names.as_ref().and_then(|names| names.get(class as usize));
+        name.cloned().unwrap_or_else(|| class.to_string())
     }
 
     /// The class matched to a cluster, if one is.

@@ -48,18 +48,19 @@ pub fn report(
 ) -> Result<String> {
     let roles = input.parts();
     let alone = roles.len() == 1;
-    let (mut parts, mut comparison) = (Vec::new(), None);
+    let (mut parts, mut comparison, mut classes) = (Vec::new(), None, None);
     for (index, role) in roles.iter().enumerate() {
         let set = input.open_for(*role, &fitted.expected())?;
         tell(&set.taken);
         let frames = set.frames;
+        classes = set.classes;
         if index + 1 == roles.len() {
             comparison = Some(compare(fitted, &frames, device)?);
         }
         parts.push(Part::new(fitted, (!alone).then_some(*role), frames, device)?);
     }
     let (first, last) = (&parts[0], &parts[parts.len() - 1]);
-    let labelled = last.frames.labels.as_deref().map(|labels| Labelled::new(&last.latents, labels));
+    let labelled = last.frames.labels.as_deref().map(|labels| Labelled::new(&last.latents, labels, classes));
     let findings = Findings {
         fitted,
         run,

@@ -26,6 +26,11 @@ pub fn read_npy(reader: impl Read) -> Result<Raw, ReadProblem> {
     Ok(Raw::new(".npy", array("array", NpyFile::new(reader)?)?))
 }
 
+/// Labels of an `.npy` file.
+pub fn read_labels(reader: impl Read) -> Result<RawLabels, ReadProblem> {
+    labels("array", NpyFile::new(reader)?)
+}
+
 /// Frames, and labels if there are any, of an `.npz` file.
 pub fn read_npz(reader: impl Read + Seek, role: Role, wanted: &Wanted) -> Result<Raw, ReadProblem> {
     let mut archive = ZipArchive::new(reader)?;
@@ -124,6 +129,8 @@ fn labels_name(names: &[String], x: &str, wanted: &Wanted) -> Result<Option<Stri
     match wanted.labels {
         Some("none") => return Ok(None),
         Some(name) if names.iter().any(|n| n == name) => return Ok(Some(name.to_owned())),
+        // A file of their own.
+        Some(name) if std::path::Path::new(name).is_file() => return Ok(None),
         Some(name) => {
             return Err(format!("no array \"{name}\" of labels; there are {}", names.join(", ")).into());
         }

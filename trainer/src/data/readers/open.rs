@@ -5,6 +5,7 @@ use std::io::{BufReader, Cursor, Read};
 use std::path::{Path, PathBuf};
 
 use super::idx::{GZIP_MAGIC, looks_like_idx, unzipped};
+use super::labels::RawLabels;
 use super::pictures::{self, is_picture, natural};
 use super::raw::Raw;
 use super::table::{self, TableRequest};
@@ -98,7 +99,9 @@ pub fn read(input: &Input, role: Role, expected: &Expected, weight: Option<&str>
     }
     let mut raws = raws.into_iter();
     let Some((_, mut all)) = raws.next() else { return Err(ReadError::new(subject, "no file")) };
-    if !all.table {
+    if let Some((name, labels)) = request.labels_file(&all)? {
+        all.labels = Some((name, labels));
+    } else if !all.table {
         request.check_names(&all).map_err(|problem| ReadError::new(subject.clone(), problem))?;
     }
     let more = raws.len();
@@ -152,6 +155,27 @@ fn expanded(paths: &[PathBuf]) -> Result<Vec<PathBuf>, ReadError> {
 }
 
 impl Request<'_> {
+    /// The labels of a file of their own that `--label` names, if the data have no column or array of that name.
+    fn labels_file(&self, raw: &Raw) -> Result<Option<(String, RawLabels)>, ReadError> {
+        let Some(path) = self.input.label.as_deref().map(Path::new).filter(|path| path.is_file()) else {
+            return Ok(None);
+        };
+        if raw.labels.is_some() {
+            return Ok(None);
+        }
+        let read = || -> Result<RawLabels, ReadProblem> {
+            let bytes = std::fs::read(path)?;
+            let bytes = unzipped(&bytes)?;
+            match () {
+                () if is_npy(&bytes, path) => npy::read_labels(&bytes[..]),
+                () if looks_like_idx(&bytes) => idx::labels(&bytes),
+                () => table::read_labels(&bytes, &self.input.table),
+            }
+        };
+        let labels = read().map_err(|problem| ReadError::new(path, problem))?;
+        Ok(Some((path.display().to_string(), labels)))
+    }
+
     /// Refuses options that name columns where there are none, so that none is passed over in silence.
     fn check_names(&self, raw: &Raw) -> Result<(), ReadProblem> {
         let table = &self.input.table;

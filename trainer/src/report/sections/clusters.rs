@@ -79,7 +79,7 @@ fn card(findings: &Findings<'_>, part: &Part, p: &Prototype) -> Result<Markup> {
             h3 {
                 span class={ "swatch " (crate::report::chart::colour(p.cluster)) } {}
                 "Cluster " (p.cluster)
-                @if let Some(class) = findings.labelled.as_ref().and_then(|l| l.class(p.cluster)) {
+                @if let Some(class) = findings.labelled.as_ref().and_then(|l| l.class(p.cluster).map(|class| l.name(class))) {
                     span class="aside" { "class " (class) }
                 }
             }

@@ -21,7 +21,7 @@ pub fn section(findings: &Findings<'_>) -> Section {
                             thead {
                                 tr {
                                     th scope="col" { "cluster" }
-                                    @for class in &labelled.classes { th scope="col" { (class) } }
+                                    @for class in &labelled.classes { th scope="col" { (labelled.name(*class)) } }
                                     th scope="col" class="sum" { "all" }
                                 }
                             }

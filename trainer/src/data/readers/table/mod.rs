@@ -10,7 +10,7 @@ mod text;
 
 pub use options::TableOptions;
 
-use options::{Decimal, Header};
+use options::{Decimal, Delimiter, Header};
 
 use self::column::Column;
 use self::dialect::Row;
@@ -91,6 +91,20 @@ pub fn read(bytes: &[u8], request: TableRequest) -> Result<Raw, ReadProblem> {
         notes: roles.notes,
         ..Raw::new("", array)
     })
+}
+
+/// The labels in a text of one column, with a header or without.
+pub fn read_labels(bytes: &[u8], options: &TableOptions) -> Result<RawLabels, ReadProblem> {
+    let (text, _) = text::decoded(bytes, options.encoding.as_deref())?;
+    let mut rows = dialect::rows(&text, Delimiter::Byte(b','))?;
+    if let Some((line, row)) = rows.iter().find(|(_, row)| row.len() != 1) {
+        return Err(format!("line {line}: {} fields, expected one label a line", row.len()).into());
+    }
+    let named = rows.first().is_some_and(|(_, row)| !row[0].is_empty() && roles::is_usual(&row[0]));
+    if options.header == Header::Yes || (options.header == Header::Auto && named) {
+        rows.remove(0);
+    }
+    Ok(RawLabels::Words(rows.into_iter().map(|(_, row)| row[0].to_owned()).collect()))
 }
 
 /// The number of columns; what only looks like one at the end of rows is cut off.

@@ -1,5 +1,7 @@
 //! What the columns of a table are: features, classes, weights, or left out.
 
+use std::path::Path;
+
 use super::column::Column;
 use super::options::TableOptions;
 
@@ -76,7 +78,11 @@ pub fn roles(columns: &[Column], names: Option<&[String]>, asked: Asked) -> Resu
     };
     roles.label = match asked.label {
         Some(name) if name.eq_ignore_ascii_case("none") => None,
-        Some(name) => Some(table.find(name)?),
+        Some(name) => match table.find(name) {
+            // A file of their own.
+            Err(_) if Path::new(name).is_file() => None,
+            found => Some(found?),
+        },
         None => table.label(|column| free(column, &roles))?,
     };
     if roles.label.is_some() && roles.label == roles.weight {
