@@ -63,7 +63,7 @@ enum Verb {
     Calibrate(calibrate::Args),
     /// Train the amortised critic of a fitted model, and measure it
     Critic(critic::Args),
-    /// Label frames with an exported model
+    /// Label frames with a model: an ONNX file, a flash image, or a run
     Predict(predict::Args),
     /// Show why frames went to their clusters, as pictures and numbers
     Explain(explain::Args),

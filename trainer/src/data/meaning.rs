@@ -43,6 +43,9 @@ impl Meaning {
     /// # Errors
     /// If it may mean several things, with the options that decide, or nothing that is known.
     pub fn of(sizes: &[usize], values: &Stored, said: Said, expected: &Expected) -> Result<Self, String> {
+        if let Some(white) = said.white.filter(|white| !(white.is_finite() && *white > 0.0)) {
+            return Err(format!("--white {white}, expected a number above 0"));
+        }
         let reading = match said.layout {
             Some(layout) => Reading::of(layout, sizes)?,
             None => guess(sizes, values, said.pixels, expected)?,

@@ -6,6 +6,9 @@ use super::dialect::Row;
 use super::fields::{Field, field};
 use super::options::Decimal;
 
+/// So many characters of a word are shown.
+const SHOWN: usize = 40;
+
 /// A column: its numbers, and what else stands in it.
 #[derive(Clone, Debug, Default)]
 pub struct Column {
@@ -42,7 +45,7 @@ impl Column {
                 }
                 Field::Word => {
                     column.words += 1;
-                    column.first_word.get_or_insert_with(|| (*line, text.to_owned()));
+                    column.first_word.get_or_insert_with(|| (*line, text.chars().take(SHOWN).collect()));
                     f64::NAN
                 }
             };
