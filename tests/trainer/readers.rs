@@ -312,6 +312,8 @@ fn several_files_and_patterns_are_read_in_natural_order() {
     let set = open(&dir.path().join("part-*.npy"));
     assert_eq!(set.frames.values, [1.0, 1.0, 9.0, 9.0, 10.0, 10.0]);
     assert!(set.taken.to_string().contains("3 files, .npy"), "{}", set.taken);
+    let turned = Input { layout: Some("fn".parse().unwrap()), ..Input::of(Some(&dir.path().join("part-*.npy"))) };
+    assert!(refused(&turned).contains("several files of --layout fn"));
     write(&dir, "part-2.npy", &npy("|u1", false, &[1, 3], &[1, 2, 3]));
     assert!(refused(&Input::of(Some(&dir.path().join("part-*.npy")))).contains("part-2.npy"));
     assert!(refused(&Input::of(Some(&dir.path().join("nothing-*.npy")))).contains("no file"));

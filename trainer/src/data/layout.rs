@@ -31,6 +31,13 @@ impl FromStr for Layout {
     }
 }
 
+impl Layout {
+    /// True if an array holds one frame after the other, so that those of another may follow.
+    pub fn is_by_frame(&self) -> bool {
+        self.0.starts_with('n')
+    }
+}
+
 impl fmt::Display for Layout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

@@ -105,6 +105,9 @@ pub fn read(input: &Input, role: Role, expected: &Expected, weight: Option<&str>
         request.check_names(&all).map_err(|problem| ReadError::new(subject.clone(), problem))?;
     }
     let more = raws.len();
+    if let Some(layout) = input.layout.as_ref().filter(|layout| more > 0 && !layout.is_by_frame()) {
+        return Err(ReadError::new(subject, format!("several files of --layout {layout}, expected n first")));
+    }
     for (file, raw) in raws {
         all = all.followed_by(raw).map_err(|problem| ReadError::new(&file, problem))?;
     }
