@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use trainer::config::Weights;
 use trainer::fit::{Checkpoint, Epoch, Event, Space};
 use trainer::fitted::Fitted;
 use trainer::run::Run;
@@ -132,8 +133,11 @@ impl<'a> Progress<'a> {
             }
             Event::Mixture(report) => {
                 self.line(&format!(
-                    "mixture: {} components, log-likelihood {:.3} nats a frame, balance {:.3}",
-                    report.components, report.log_likelihood, report.clusters.balance
+                    "mixture: {} components{}, log-likelihood {:.3} nats a frame, balance {:.3}",
+                    report.components,
+                    if report.weights == Weights::Learned { " of learned shares" } else { "" },
+                    report.log_likelihood,
+                    report.clusters.balance
                 ));
                 return self.log(report);
             }

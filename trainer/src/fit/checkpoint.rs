@@ -11,8 +11,10 @@ use burn::tensor::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::metrics::Totals;
+use super::mixture::Started;
 use crate::error::{Error, Result};
 use crate::files::sha256;
+use crate::fitted::settled;
 use crate::model::ClusterVae;
 use crate::stage::StageName;
 
@@ -69,13 +71,16 @@ pub struct Told {
     pub count: usize,
     /// Why training should begin again from other weights, if it should.
     pub fault: Option<String>,
+    /// KL(p(c) || uniform) of the shares that its mixture would have, where they may be learned, nats.
+    pub unevenness: Option<f64>,
 }
 
 impl Start {
-    /// The start that ended with `model`, whose mixture put the training frames into `clusters`.
-    pub fn new(model: &ClusterVae, clusters: Vec<u8>, fault: Option<String>) -> Result<Self> {
-        let told = Told { count: model.prior.clusters(), fault };
-        Ok(Self { weights: weights_of(model)?, clusters, told })
+    /// The start that ended so.
+    pub fn new(ended: &Started) -> Result<Self> {
+        let Started { model, clusters, fault, unevenness } = ended;
+        let told = Told { count: model.prior.clusters(), fault: fault.clone(), unevenness: *unevenness };
+        Ok(Self { weights: weights_of(model)?, clusters: clusters.clone(), told })
     }
 
     /// The model, its weights read into `empty`, a model of the same form.
@@ -92,9 +97,10 @@ fn weights_of(model: &ClusterVae) -> Result<Vec<u8>> {
 }
 
 fn read_weights(weights: &[u8], empty: ClusterVae) -> Result<ClusterVae> {
-    ModuleRecord::from_bytes(Bytes::from_bytes_vec(weights.to_vec()))
+    let model = ModuleRecord::from_bytes(Bytes::from_bytes_vec(weights.to_vec()))
         .and_then(|record| empty.try_load_record(record))
-        .map_err(|e| Error::model("checkpoint", e))
+        .map_err(|e| Error::model("checkpoint", e))?;
+    settled(model)
 }
 
 #[derive(Serialize, Deserialize)]

@@ -6,6 +6,7 @@ use burn::tensor::Tensor;
 use serde::Serialize;
 
 use super::balance::Balance;
+use crate::config::Weights;
 use crate::error::{Error, Result};
 use crate::fitted::{BoundReport, to_host};
 use crate::stage::StageName;
@@ -47,6 +48,8 @@ pub struct MixtureReport {
     pub iterations: usize,
     /// What split-and-merge moves added to the mean log-likelihood, nats.
     pub gain_of_moves: f64,
+    /// What EM took for the shares of the components.
+    pub weights: Weights,
     /// How the components share the latents.
     #[serde(flatten)]
     pub clusters: Balance,
