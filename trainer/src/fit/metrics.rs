@@ -39,8 +39,11 @@ pub struct MixtureReport {
     pub stage: StageName,
     /// Number of components K.
     pub components: usize,
-    /// Mean log-likelihood of a latent mean, nats.
+    /// Mean log-likelihood of a latent mean, nats. With pooled covariances, as in stage 2, it is what starts are compared
+    /// by, and not what EM climbs.
     pub log_likelihood: f64,
+    /// Its largest fall from an iteration to the next, nats a latent mean; 0 where it never fell.
+    pub largest_fall: f64,
     /// Whether the mixture that was kept had converged.
     pub converged: bool,
     /// Number of iterations of the mixture that was kept.
