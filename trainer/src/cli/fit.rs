@@ -154,7 +154,7 @@ impl Training {
             novelty_threshold: fitted.calibration.novelty_threshold,
             temperature: fitted.calibration.temperature,
             health: health.clone(),
-            last_epoch: lines.into_iter().rev().find(|line| line["epoch"].is_u64()),
+            last_epoch: fit::epoch_of_model(&fit::of_model(lines).0).cloned(),
         })?;
         // Last: the model's description is what says that a run has ended.
         run.save(&fitted)?;
@@ -212,6 +212,7 @@ struct Summary {
     novelty_threshold: f32,
     temperature: f32,
     health: Health,
+    /// The epoch whose weights the model has: the last one, unless stage 3 kept another's.
     last_epoch: Option<serde_json::Value>,
 }
 

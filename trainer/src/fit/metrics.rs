@@ -30,6 +30,10 @@ pub struct Epoch {
     /// The bounds of the paper on frames that training does not see, where the stage has clusters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub held_out: Option<BoundReport>,
+    /// What the stage maximises, mean over frames that training does not see, nats; views and noise are the same for every
+    /// epoch of a stage. By it the epoch is found whose weights are kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held_out_objective: Option<f64>,
 }
 
 /// How EM went.
