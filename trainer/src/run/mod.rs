@@ -4,9 +4,9 @@
 //! |---|---|
 //! | `config.toml` | every setting, defaults written out |
 //! | `data.json` | where the frames were read from, an absolute path, and their hash; to go on from |
-//! | `metrics.jsonl` | one line an epoch, one for EM, one for a restart |
-//! | `metrics.json` | the end of training: the last epoch; the same bytes for the same seed on the same CPU |
-//! | `checkpoints/` | the last state of each stage, to go on from |
+//! | `metrics.jsonl` | one line an epoch, one for EM, one for a restart, one where an earlier epoch was kept |
+//! | `metrics.json` | the end of training: the epoch whose weights were kept, as `last_epoch`; the same bytes for the same seed on the same CPU |
+//! | `checkpoints/` | the last state of each stage, to go on from, with the weights of its best epoch so far |
 //! | `weights.bpk` | all learned weights, Burn's own format |
 //! | `model.json` | shape, scaling, likelihood, novelty and its threshold, temperature, hash of the weights |
 //! | `report.html` | the page of `trainer report` and of `trainer demo` |

@@ -34,7 +34,7 @@ impl Source {
         Ok(Self { path: path.map(absolute).transpose()?, sha256: fit::sha256_of(frames) })
     }
 
-    /// The source that a run directory tells; None for runs of before 2026-11-27.
+    /// The source that a run directory tells; None for a run from before there was such a file.
     ///
     /// # Errors
     /// [`Error::Model`] if the file is damaged.
