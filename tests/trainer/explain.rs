@@ -64,7 +64,7 @@ fn mean_field(model: &Fitted, data: &Frames) -> (Vec<f32>, Vec<f32>) {
 }
 
 /// q(c|x) of mean field is the best one for its expectations over q(z|x). Taken from the samples that the bound is then
-/// estimated from, it would be fitted to their chance, and the estimate above the bound: by 2 nats here, of one sample.
+/// estimated from, it would be fitted to their chance, and the estimate above the bound: by 0.2 nats here, of one sample.
 #[test]
 fn few_samples_do_not_lift_the_mean_field_bound() {
     let mut fitted = random(Likelihood::Bernoulli, None);
