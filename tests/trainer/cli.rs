@@ -22,7 +22,8 @@ fn fit_export_eval_predict() {
     assert!(config.contains("seed = 3") && config.contains("clusters = 2") && config.contains("false_alarm_rate"));
     let metrics = std::fs::read_to_string(dir.path().join("run/metrics.jsonl")).unwrap();
     let lines: Vec<serde_json::Value> = metrics.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
-    let [.., last, halves] = &lines[..] else { panic!("{metrics}") };
+    let [.., halves] = &lines[..] else { panic!("{metrics}") };
+    let last = lines.iter().rfind(|line| line["epoch"].is_u64()).unwrap();
     assert_eq!(last["stage"], "refine");
     assert_eq!(halves["halves"]["models"], 2);
     for term in ["reconstruction", "alignment", "cluster_kl", "latent_entropy", "elbo", "mutual_information"] {
@@ -156,6 +157,86 @@ fn ctrl_c_saves_and_resume_ends_where_the_uninterrupted_run_does() {
     let onnx = |run: &str| std::fs::read(stdout(&["export", run]).trim()).unwrap();
     assert!(onnx(&cut) == onnx(&whole));
     fails(&["fit", "--resume", &cut, "--data", &data], 5, "has ended");
+}
+
+/// A run knows its frames; where they moved, `--data` says where they are, and other frames are refused.
+#[cfg(unix)]
+#[test]
+fn a_run_is_resumed_from_the_frames_that_it_was_begun_with() {
+    let dir = TempDir::new().unwrap();
+    let at = |name: &str| dir.path().join(name).display().to_string();
+    let (data, whole, cut) = (at("data.csv"), at("whole"), at("cut"));
+    write_csv(Path::new(&data));
+    // By a relative path, which the run keeps as an absolute one.
+    let fit = |out: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_trainer"));
+        command.current_dir(dir.path()).args(["fit", "--data", "data.csv", "--out", out]);
+        command.args(SMALL).args(["--set", "refine.steps=1500"]);
+        command
+    };
+    assert!(fit("whole").output().unwrap().status.success());
+    let mut child = fit("cut").stderr(std::process::Stdio::piped()).spawn().unwrap();
+    while !Path::new(&cut).join("checkpoints/mixture.ckpt").exists() {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    let mut told = String::new();
+    std::io::Read::read_to_string(&mut child.stderr.take().unwrap(), &mut told).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{told}");
+    let hint = told.lines().find_map(|line| line.split_once("go on with: trainer ")).unwrap().1;
+    assert_eq!(hint, "fit --resume cut");
+
+    let moved = at("moved.csv");
+    std::fs::rename(&data, &moved).unwrap();
+    fails(&["fit", "--resume", &cut], 3, "data.csv: the run was fitted to frames from here, and there is nothing now");
+    std::fs::write(&data, std::fs::read_to_string(&moved).unwrap().replacen("0,0,", "0,1,", 1)).unwrap();
+    fails(&["fit", "--resume", &cut], 3, "no longer those that the interrupted run was fitted to");
+    fails(&["fit", "--resume", &cut, "--data", &data], 3, "data.csv: not the frames that the interrupted run");
+    std::fs::rename(&moved, &data).unwrap();
+    // The hint as it stands, from where it was given.
+    let resumed =
+        Command::new(env!("CARGO_BIN_EXE_trainer")).current_dir(dir.path()).args(hint.split(' ')).output().unwrap();
+    let told = String::from_utf8_lossy(&resumed.stderr);
+    assert!(resumed.status.success() && told.contains(&format!("frames from {data}")), "{told}");
+    for name in ["metrics.json", "metrics.jsonl", "weights.bpk", "data.json"] {
+        let read = |run: &str| std::fs::read(Path::new(run).join(name)).unwrap();
+        assert!(read(&cut) == read(&whole), "{name}");
+    }
+}
+
+#[test]
+fn frames_that_cannot_be_told_apart_are_refused_before_a_run_is_made() {
+    let dir = TempDir::new().unwrap();
+    let at = |name: &str| dir.path().join(name).display().to_string();
+    let (data, run) = (at("data.csv"), at("run"));
+    let fit = |rows: String| {
+        std::fs::write(&data, format!("x,y\n{rows}")).unwrap();
+        trainer(&["fit", "--data", &data, "--out", &run, "--device", "cpu", "--set", "clusters=3"])
+    };
+    let told = |output: std::process::Output| (output.status.code(), String::from_utf8(output.stderr).unwrap());
+    let (code, same) = told(fit("1.5,2\n".repeat(200)));
+    assert!(code == Some(3) && same.contains("all 200 frames are the same"), "{same}");
+    let (code, two) = told(fit("1.5,2\n1.5,3\n".repeat(100)));
+    assert!(code == Some(2) && two.contains("3 clusters, but only 2 of 200 frames are different"), "{two}");
+    assert!(!Path::new(&run).exists());
+
+    let ordinary: String = (0..599).map(|i| format!("{},{}\n", 5 * (i % 3), i % 7)).collect();
+    let (_, squashed) = told(fit(ordinary + "1,1e30\n"));
+    assert!(squashed.contains("column 2 of frame 600 is 1e30"), "{squashed}");
+}
+
+#[test]
+fn a_strength_does_not_take_a_range_past_its_end() {
+    let dir = TempDir::new().unwrap();
+    let data = dir.path().join("data.csv").display().to_string();
+    write_csv(Path::new(&data));
+    for (stage, key, value, strength) in
+        [("pretrain", "scale", "0.4", "2.5"), ("refine", "scale", "0.9", "1.2"), ("pretrain", "dropout", "0.5", "2")]
+    {
+        let settings = [format!("augment.{key}={value}"), format!("{stage}.strength={strength}")];
+        let fit = ["fit", "--data", &data, "--device", "cpu", "--set", &settings[0], "--set", &settings[1]];
+        fails(&fit, 2, &format!("augment.{key}: {value} times {stage}.strength = {strength}"));
+    }
 }
 
 #[test]

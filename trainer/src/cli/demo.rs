@@ -29,7 +29,7 @@ impl Args {
         let frames = data::open(None, Role::Fit)?;
         let held_out = data::open(None, Role::Score)?;
         let config = config.check(frames.shape)?;
-        let (fitted, run) = self.training.train(&config, &frames, &devices, "demo")?;
+        let (fitted, run) = self.training.train(&config, (&frames, None), &devices, "demo")?;
         let trained = started.elapsed();
 
         let figures = metrics(run.folder())?.as_ref().and_then(figures);

@@ -11,7 +11,7 @@ use trainer::device::{self, Choice, Chosen};
 use trainer::fit;
 use trainer::fit::{Checkpoint, Health, Place};
 use trainer::fitted::Fitted;
-use trainer::run::Run;
+use trainer::run::{Run, Source};
 use trainer::{Error, Result};
 
 use super::progress::Progress;
@@ -26,7 +26,7 @@ pub struct Args {
     /// digits]
     #[arg(long, value_name = "PATH")]
     data: Option<PathBuf>,
-    /// Go on with an interrupted run, with its own settings; give the same --data
+    /// Go on with an interrupted run, with its own settings and frames; --data says where those are now if they moved
     #[arg(long, value_name = "RUN", conflicts_with_all = ["preset", "config", "out", "seed", "settings"])]
     resume: Option<PathBuf>,
     #[command(flatten)]
@@ -101,21 +101,24 @@ impl Training {
         Ok(chosen)
     }
 
-    /// Trains into `--out`, or else the next free `runs/{name}N`, with progress.
+    /// Trains into `--out`, or else the next free `runs/{name}N`, with progress; `frames` come with where they are from.
     pub fn train(
         &self,
         config: &CheckedConfig,
-        frames: &Frames,
+        (frames, data): (&Frames, Option<&Path>),
         devices: &(Chosen, Vec<Device>),
         name: &str,
     ) -> Result<(Fitted, Run)> {
         // A run directory that holds no run would stand in the way of the corrected command.
-        fit::check_count(config, frames.len())?;
+        fit::check_frames(config, frames)?;
+        for told in fit::squashed_columns(config, frames) {
+            eprintln!("look at the frames: {told}");
+        }
         let folder = match &self.out {
             Some(folder) => folder.clone(),
             None => next_free(Path::new("runs"), name)?,
         };
-        let run = Run::create(&folder, config)?;
+        let run = Run::create(&folder, config, &Source::new(data, frames)?)?;
         self.train_in(run, config, frames, devices, None)
     }
 
@@ -151,7 +154,7 @@ impl Training {
             novelty_threshold: fitted.calibration.novelty_threshold,
             temperature: fitted.calibration.temperature,
             health: health.clone(),
-            last_epoch: lines.into_iter().rev().find(|line| line["epoch"].is_u64()),
+            last_epoch: fit::epoch_of_model(&fit::of_model(lines).0).cloned(),
         })?;
         // Last: the model's description is what says that a run has ended.
         run.save(&fitted)?;
@@ -172,14 +175,22 @@ impl Args {
         let frames = data::open(self.data.as_deref(), Role::Fit)?;
         let config = config.check(frames.shape)?;
         let devices = self.training.devices()?;
-        let (_, run) = self.training.train(&config, &frames, &devices, "")?;
+        let (_, run) = self.training.train(&config, (&frames, self.data.as_deref()), &devices, "")?;
         tell(&run)
     }
 
     fn go_on(&self, folder: &Path) -> Result<()> {
         let (run, config, checkpoint) = Run::resume(folder)?;
         config.check_ranges()?;
-        let frames = data::open(self.data.as_deref(), Role::Fit)?;
+        let frames = match Source::of_run(folder)? {
+            Some(source) => {
+                if let (None, Some(path)) = (&self.data, &source.path) {
+                    eprintln!("frames from {}, where the run was begun with", path.display());
+                }
+                source.open(self.data.as_deref())?
+            }
+            None => data::open(self.data.as_deref(), Role::Fit)?,
+        };
         let config = config.check(frames.shape)?;
         let devices = self.training.devices()?;
         let (_, run) = self.training.train_in(run, &config, &frames, &devices, checkpoint)?;
@@ -201,6 +212,7 @@ struct Summary {
     novelty_threshold: f32,
     temperature: f32,
     health: Health,
+    /// The epoch whose weights the model has: the last one, unless stage 3 kept another's.
     last_epoch: Option<serde_json::Value>,
 }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use trainer::config::Weights;
-use trainer::fit::{Checkpoint, Epoch, Event, Space};
+use trainer::fit::{Checkpoint, Epoch, Event, Kept, Space};
 use trainer::fitted::Fitted;
 use trainer::run::Run;
 use trainer::stage::StageName;
@@ -130,6 +130,14 @@ impl<'a> Progress<'a> {
                 self.bar.set_message(self.last_epoch.clone());
                 // The step that ends the epoch follows, and is where a stop leaves off.
                 return self.log(epoch);
+            }
+            Event::Kept(kept) => {
+                let Kept { stage, kept_epoch, epochs, gain, .. } = kept;
+                self.line(&format!(
+                    "{stage}: kept the weights of epoch {kept_epoch} of {epochs}, whose held-out objective was best, by \
+                     {gain:.2} nats a frame"
+                ));
+                return self.log(kept);
             }
             Event::Mixture(report) => {
                 self.line(&format!(

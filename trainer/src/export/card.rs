@@ -82,7 +82,7 @@ pub fn figures(metrics: &serde_json::Value) -> Option<String> {
     ];
     let row = |(key, name)| Some(format!("\n| {name} | {:.4} |", epoch.get(key)?.as_f64()?));
     let rows: Option<String> = names.into_iter().map(row).collect();
-    Some(format!("Means over the last epoch of training:\n\n| | |\n|---|---|{}", rows?))
+    Some(format!("Means over the epoch of training that the weights are from:\n\n| | |\n|---|---|{}", rows?))
 }
 
 /// What a confidence is the rate of, as the temperature was fitted.

@@ -14,8 +14,8 @@
 use burn::tensor::Device;
 use runtime::Calibration;
 
-use super::hash_of;
 use super::health::conformal_rank;
+use super::sha256_of;
 use super::training_data::{MAX_CALIBRATION, TrainingData};
 use crate::config::{CheckedConfig, EncoderKind};
 use crate::data::Frames;
@@ -54,7 +54,7 @@ pub fn calibrate(
 /// # Errors
 /// [`Error::Data`] if they are other frames.
 pub fn recalibrate(fitted: &Fitted, frames: &Frames, device: &Device) -> Result<Fitted> {
-    if hash_of(frames) != fitted.data_sha256 {
+    if sha256_of(frames) != fitted.data_sha256 {
         return Err(Error::data("--data", "not the frames that the model was fitted to"));
     }
     let data = TrainingData::new(&fitted.config, frames, fitted.scaling.as_ref(), std::slice::from_ref(device))?;

@@ -225,6 +225,7 @@ fn model(config: &CheckedConfig, frames: &Frames, device: &Device) -> Result<(Cl
         stage: StageName::Mixture,
         components: k,
         log_likelihood: fit.best() / points.len() as f64,
+        largest_fall: fit.largest_fall() / points.len() as f64,
         converged: fit.converged,
         iterations: fit.objective.len(),
         gain_of_moves: 0.0,

@@ -24,6 +24,15 @@ pub fn of_model(mut lines: Vec<Value>) -> (Vec<Value>, u64) {
     (lines, restarts)
 }
 
+/// Of `lines` of [`of_model`] that of the epoch whose weights the model has: the last one, unless stage 3 kept another's.
+pub fn epoch_of_model(lines: &[Value]) -> Option<&Value> {
+    let last = lines.iter().rfind(|line| line["epoch"].is_u64())?;
+    let of_stage = |line: &&Value| line["stage"] == last["stage"];
+    let kept = lines.iter().filter(of_stage).find_map(|line| line["kept_epoch"].as_u64());
+    let at_epoch = |line: &&Value| line["epoch"].as_u64() == kept;
+    kept.map_or(Some(last), |_| lines.iter().filter(of_stage).find(at_epoch))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -46,5 +55,20 @@ mod tests {
         let (left, restarts) = of_model(lines.clone());
         assert_eq!((left, restarts), (lines[6..].to_vec(), 1));
         assert_eq!(of_model(lines[..2].to_vec()), (lines[..2].to_vec(), 0));
+    }
+
+    #[test]
+    fn the_epoch_of_the_model_is_the_last_or_the_one_that_was_kept() {
+        let text = r#"{"stage":"pretrain","epoch":1}
+{"stage":"pretrain","epoch":2}
+{"stage":"pretrain","kept_epoch":1}
+{"stage":"mixture"}
+{"stage":"refine","epoch":1}
+{"stage":"refine","epoch":2}
+{"stage":"refine","kept_epoch":1}"#;
+        let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(epoch_of_model(&lines[..6]), Some(&lines[5]));
+        assert_eq!(epoch_of_model(&lines), Some(&lines[4]));
+        assert_eq!(epoch_of_model(&[]), None);
     }
 }

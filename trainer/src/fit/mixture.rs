@@ -146,6 +146,7 @@ pub fn latent_mixture(config: &CheckedConfig, means: &[f64]) -> Result<(Fit, Mix
         stage: StageName::Mixture,
         components: config.clusters(),
         log_likelihood: fit.best() / n,
+        largest_fall: fit.largest_fall() / n,
         converged: fit.converged,
         iterations: fit.objective.len(),
         gain_of_moves: (fit.best() - before) / n,

@@ -8,8 +8,10 @@ mod calibrate;
 mod checkpoint;
 mod count;
 mod event;
+mod frames;
 mod health;
 mod identity;
+mod kept;
 mod log;
 mod metrics;
 mod mixture;
@@ -28,9 +30,11 @@ pub use calibrate::{dispersion_weight, recalibrate, temperature};
 pub use checkpoint::{Checkpoint, Place};
 pub use count::{Candidate, Counted, Counting, Space, count_clusters};
 pub use event::{Event, Observer};
+pub use frames::squashed_columns;
 pub use health::{Health, percent};
 pub use identity::Stability;
-pub use log::of_model;
+pub use kept::Kept;
+pub use log::{epoch_of_model, of_model};
 pub use metrics::{Epoch, MixtureReport};
 pub use mixture::latent_mixture;
 pub use starts::Choice;
@@ -52,9 +56,9 @@ use witness::Witnessed;
 /// Fits the model to unlabelled frames, from the beginning or from a checkpoint of the same settings.
 ///
 /// # Errors
-/// [`Error::Config`] if there are too few frames for the batch, [`Error::Data`] if the checkpoint is of other
-/// frames, [`Error::Diverged`] if a value is not finite, [`Error::Collapsed`] if the clusters are below the
-/// bounds after every restart, [`Error::Uncounted`] if their number was to be found and there is none; None as the result if the observer broke off.
+/// What [`check_frames`] says; [`Error::Data`] if the checkpoint is of other frames, [`Error::Diverged`] if a value is not
+/// finite, [`Error::Collapsed`] if the clusters are below the bounds after every restart, [`Error::Uncounted`] if their
+/// number was to be found and there is none; None as the result if the observer broke off.
 pub fn fit(
     config: &CheckedConfig,
     frames: &Frames,
@@ -81,8 +85,8 @@ pub fn fit_on(
     resume: Option<Checkpoint>,
     observer: &mut Observer<'_>,
 ) -> Result<Option<Fitted>> {
-    check_count(config, frames.len())?;
-    let data_sha256 = hash_of(frames);
+    check_frames(config, frames)?;
+    let data_sha256 = sha256_of(frames);
     if resume.as_ref().is_some_and(|checkpoint| checkpoint.data_sha256 != data_sha256) {
         return Err(Error::data("--data", "not the frames that the interrupted run was fitted to"));
     }
@@ -121,6 +125,15 @@ pub fn fit_on(
     Ok(Some(Fitted { config, model, shape, scaling, likelihood, calibration, novelty, calibrated_on, data_sha256 }))
 }
 
+/// Whether frames can be fitted: as many as [`check_count`] asks for, and as many different ones as clusters.
+///
+/// # Errors
+/// [`Error::Config`] if there are too few, [`Error::Data`] if all are the same.
+pub fn check_frames(config: &CheckedConfig, frames: &Frames) -> Result<()> {
+    check_count(config, frames.len())?;
+    frames::check_distinct(config, frames)
+}
+
 /// Whether there are two frames a cluster, and a batch of each stage as the settings say, among `count` frames of which
 /// some are kept to calibrate.
 ///
@@ -145,8 +158,8 @@ pub fn check_count(config: &CheckedConfig, count: usize) -> Result<()> {
     Ok(())
 }
 
-/// SHA-256 of the values, f32 little-endian.
-fn hash_of(frames: &Frames) -> String {
+/// SHA-256 of the values of frames, f32 little-endian.
+pub fn sha256_of(frames: &Frames) -> String {
     let bytes: Vec<u8> = frames.values.iter().flat_map(|v| v.to_le_bytes()).collect();
     sha256(&bytes)
 }
