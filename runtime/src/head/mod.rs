@@ -260,6 +260,7 @@ impl<'a> Head<'a> {
             runner_up,
             novelty,
             is_novel: novelty > self.novelty_threshold,
+            is_outside: false,
             log_responsibilities: log_q,
         })
     }
