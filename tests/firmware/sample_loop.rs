@@ -19,6 +19,7 @@ fn assignment(cluster: usize, is_novel: bool) -> Assignment {
         runner_up: None,
         novelty: 0.0,
         is_novel,
+        is_outside: false,
         log_responsibilities: Default::default(),
     }
 }

@@ -56,7 +56,10 @@ fn fit_export_eval_predict() {
     stdout(&["predict", &onnx, "--data", &data, "--out", &table]);
     let mut reader = csv::Reader::from_path(&table).unwrap();
     let header: Vec<String> = reader.headers().unwrap().iter().map(str::to_owned).collect();
-    assert_eq!(header, ["index", "cluster", "confidence", "novelty", "is_novel", "runner_up", "p_0", "p_1"]);
+    assert_eq!(
+        header,
+        ["index", "cluster", "confidence", "novelty", "is_novel", "is_outside", "runner_up", "p_0", "p_1"]
+    );
     let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
     assert_eq!(rows.len(), 200);
     for row in rows {
