@@ -25,7 +25,7 @@ pub struct Assignment {
     /// True if `novelty` is past the threshold calibrated at training.
     pub is_novel: bool,
     /// True if a value of the frame lies outside the range of values seen in training ([`crate::ValueRange`]), so that
-    /// none of the rest means anything; false where the model does not say what it was, and from a [`crate::Head`]
+    /// the rest is not to be trusted; false where the model does not say what that was, and from a [`crate::Head`]
     /// alone, which sees no frame.
     pub is_outside: bool,
     /// log q(c|x) of every cluster `[K]`, nats.

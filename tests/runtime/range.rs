@@ -50,7 +50,7 @@ fn seen() -> Option<[Vec<f32>; 2]> {
 /// [`ValueRange`]'s definition, in f64 by hand.
 fn lies_outside(value: f32, least: f32, most: f32) -> bool {
     let [value, least, most] = [value, least, most].map(f64::from);
-    let width = (most - least).max(1e-6 * most.abs()).max(1e-37);
+    let width = (most - least).max(1e-6 * most.abs()).max(f64::from(f32::MIN_POSITIVE));
     !(value > least - width && value < most + width)
 }
 

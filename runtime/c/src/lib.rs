@@ -65,8 +65,8 @@ pub struct cvr_assignment {
     pub novelty: f32,
     /// True if novelty is past the model's threshold.
     pub is_novel: bool,
-    /// True if a value lies outside the range seen in training, so that the rest means nothing; false if the image does
-    /// not say what it was. cvr_first_outside tells which.
+    /// True if a value lies outside the range seen in training, so that the rest is not to be trusted; false if the
+    /// image does not say what that was. cvr_first_outside tells which.
     pub is_outside: bool,
     /// Number of clusters K.
     pub clusters: u32,

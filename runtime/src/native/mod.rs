@@ -68,9 +68,7 @@ impl Latent<'_> {
     /// # Errors
     /// As [`Head::assign`].
     pub fn assign(&self, head: &Head<'_>) -> Result<Assignment, FrameError> {
-        let mut assignment = head.assign(self.mu, self.log_var, self.logits)?;
-        assignment.is_outside = self.is_outside;
-        Ok(assignment)
+        head.assign_frame([self.mu, self.log_var], self.logits, self.is_outside)
     }
 }
 

@@ -34,7 +34,7 @@ impl Args {
     pub fn run(self) -> Result<()> {
         let frames = data::open(self.data.as_deref(), Role::Score)?;
         let Labelled { assignments, seen } = assign(&self.model, &frames)?;
-        let odd = range::tell(seen.as_ref(), &frames, self.data.as_deref());
+        let as_in_training = range::tell(seen.as_ref(), &frames, self.data.as_deref());
         let table = table(&assignments).map_err(|e| Error::resource("table", e))?;
         match &self.out {
             Some(path) => write_atomically(path, &table)?,
@@ -43,8 +43,8 @@ impl Args {
                 _ => {}
             },
         }
-        if self.strict && !odd.is_empty() {
-            return Err(Error::data("--data", odd.join("; ")));
+        if self.strict && !as_in_training {
+            return Err(Error::data("--data", "the frames are not in the range of values seen in training, see above"));
         }
         Ok(())
     }

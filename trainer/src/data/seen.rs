@@ -94,8 +94,8 @@ impl Comparison {
                 _ => format!("value {index}"),
             };
             lines.push(format!(
-                "{} of {} frames lie outside the range seen in training, so what is said of them means nothing: \
-                 first frame {frame}, {place}: {value}, in training {least} to {most}",
+                "{} of {} frames lie outside the range of values seen in training, so the answers to them are not to be \
+                 trusted; the first is frame {frame}, {place}: {value}, in training {least} to {most}",
                 self.outside, self.frames
             ));
         }

@@ -81,7 +81,7 @@ fn range(seen: Option<&SeenValues>) -> String {
         count @ 0..=MOST_LISTED => ends.take(count).collect::<Vec<_>>().join("; "),
         count => format!("of each of {count} columns or channels, in the file's metadata"),
     };
-    what + "; a frame with a value a whole width past it is said to lie outside, and its answer means nothing"
+    what + "; a frame with a value a whole width past it is said to lie outside, and its answer is not to be trusted"
 }
 
 /// The last epoch of a run's `metrics.json` as Markdown; None if it has none.
