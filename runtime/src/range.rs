@@ -53,10 +53,16 @@ impl<'a> ValueRange<'a> {
     /// # Shapes
     /// - `least`, `most`: `[G]`
     pub fn new(least: &'a [f32], most: &'a [f32], length: usize) -> Option<Self> {
+        let finite = least.iter().chain(most).all(|value| value.is_finite());
+        if finite { Self::of_finite(least, most, length) } else { None }
+    }
+
+    /// [`ValueRange::new`] of values that are known to be finite.
+    pub(crate) fn of_finite(least: &'a [f32], most: &'a [f32], length: usize) -> Option<Self> {
         let values = length.checked_div(least.len())?;
         let whole = values > 0 && values * least.len() == length && most.len() == least.len();
-        let good = |(least, most): (&f32, &f32)| least.is_finite() && most.is_finite() && least <= most;
-        (whole && least.iter().zip(most).all(good)).then_some(Self { least, most, values })
+        let ordered = least.iter().zip(most).all(|(least, most)| least <= most);
+        (whole && ordered).then_some(Self { least, most, values })
     }
 
     /// The least value that training saw `[G]`, of every channel or column.
@@ -76,26 +82,33 @@ impl<'a> ValueRange<'a> {
 
     /// Whether no value of a frame lies outside; a NaN does. Of a frame of another length it looks at what there is.
     pub fn holds(&self, frame: &[f32]) -> bool {
-        let ends = self.least.iter().zip(self.most);
+        // Both loops look at every value, which a compiler makes vectors of; a microcontroller has none.
+        #[cfg(feature = "std")]
         if self.values == 1 {
-            // Both loops look at every value, which a compiler makes vectors of.
+            let ends = self.least.iter().zip(self.most);
             return frame.iter().zip(ends).fold(true, |holds, (value, ends)| holds & inside(*value, limits(ends)));
         }
-        let mut channels = frame.chunks_exact(self.values.max(1)).zip(ends);
-        channels.all(|(channel, ends)| {
-            let limits = limits(ends);
-            channel.iter().fold(true, |holds, value| holds & inside(*value, limits))
-        })
+        self.channels(frame)
+            .all(|(channel, limits)| channel.iter().fold(true, |holds, value| holds & inside(*value, limits)))
     }
 
     /// [`ValueRange::holds`] for bytes, each divided by 255.
     pub fn holds_bytes(&self, frame: &[u8]) -> bool {
-        let mut channels = frame.chunks_exact(self.values.max(1)).zip(self.least.iter().zip(self.most));
-        channels.all(|(channel, ends)| {
-            let limits = limits(ends);
+        self.channels(frame).all(|(channel, limits)| {
             // Most models that take bytes were fitted to bytes, and hold them all.
             (inside(0.0, limits) && inside(1.0, limits))
                 || channel.iter().all(|byte| inside(f32::from(*byte) / 255.0, limits))
+        })
+    }
+
+    /// The parts of a frame that share a range, each with its limits.
+    fn channels<'f, T>(&self, frame: &'f [T]) -> impl Iterator<Item = (&'f [T], [f32; 2])> + use<'a, 'f, T> {
+        // By split and not by chunks, whose division by their length a compiler takes for one that may panic.
+        let (values, mut rest) = (self.values, frame);
+        self.least.iter().zip(self.most).map_while(move |ends| {
+            let (channel, next) = rest.split_at_checked(values)?;
+            rest = next;
+            Some((channel, limits(ends)))
         })
     }
 
@@ -109,10 +122,13 @@ impl<'a> ValueRange<'a> {
 }
 
 /// What lies a whole width past either end, of which it is all that counts as inside.
-#[inline(always)]
+#[cfg_attr(feature = "std", inline(always))]
+#[cfg_attr(not(feature = "std"), inline(never))]
 fn limits((least, most): (&f32, &f32)) -> [f32; 2] {
     // A width past what f32 holds is infinite, and so are then the limits.
-    let width = (most - least).max(ROUNDING * most.abs()).max(f32::MIN_POSITIVE);
+    let width = most - least;
+    let rounding = ROUNDING * most.abs() + f32::MIN_POSITIVE;
+    let width = if width > rounding { width } else { rounding };
     [least - width, most + width]
 }
 

@@ -13,7 +13,6 @@ use crate::{Calibration, FrameShape, Head, MAX_CLUSTERS, ValueRange};
 
 const OUT_OF_PLACE: FlashError = FlashError::Inconsistent("a section is not where it belongs");
 const WRONG_LENGTH: FlashError = FlashError::Inconsistent("a section has another length than its shape asks for");
-const WRONG_RANGE: FlashError = FlashError::Inconsistent("the range of values does not fit the frame");
 const WRONG_LAYER: FlashError = FlashError::Inconsistent("a layer does not fit its shape, or the layer before it");
 const NO_DECODER: FlashError =
     FlashError::Inconsistent("it has no decoder; `trainer export --novelty decoder` gives one");
@@ -395,13 +394,21 @@ impl<'a, const DECODER: bool> File<'a, DECODER> {
 
     /// Shift and factor of `length` values each, if they are standardised, and their range, if it is known.
     fn values(&self, scaled: bool, length: usize) -> Result<Values<'a>, FlashError> {
-        let (scaling, range) = split(self.all_floats(section::VALUES)?, if scaled { 2 * length } else { 0 })?;
-        let scaling = if scaled { Some(split(scaling, length)?.into()) } else { None };
+        let values = self.all_floats(section::VALUES)?;
+        let scaling = match scaled {
+            true => Some([values.get(..length), values.get(length..2 * length)]),
+            false => None,
+        };
+        let range = values.get(if scaled { 2 * length } else { 0 }..).ok_or(WRONG_LENGTH)?;
+        let scaling = scaling.map(|parts| parts.map(Option::unwrap_or_default));
         if range.is_empty() {
             return Ok((scaling, None));
         }
-        let (least, most) = split(range, range.len() / 2)?;
-        Ok((scaling, Some(ValueRange::new(least, most, length).ok_or(WRONG_RANGE)?)))
+        let (least, most) = range.split_at(range.len() / 2);
+        match ValueRange::of_finite(least, most, length) {
+            None => Err(WRONG_LENGTH),
+            range => Ok((scaling, range)),
+        }
     }
 
     /// The golden frame of `length` values, and its answer.
