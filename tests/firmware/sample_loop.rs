@@ -55,6 +55,24 @@ fn novel_and_refused_frames_do_not_vote() {
 }
 
 #[test]
+fn a_frame_outside_the_range_of_training_does_not_vote_and_counts_for_the_alarm() {
+    let mut device = tracker(Settings { alarm_frames: 4, alarm_at: 3, alarm_end: 0, ..Settings::default() });
+    let outside = |is_novel| Assignment { is_outside: true, ..assignment(2, is_novel) };
+    assert_eq!(device.observe(0, Ok(&assignment(2, false))), Event::Nothing);
+    assert_eq!(device.observe(1, Ok(&outside(false))), Event::Outside { at: 1 });
+    assert_eq!(device.observe(2, Ok(&outside(true))), Event::Outside { at: 2 });
+    assert_eq!(device.observe(3, Ok(&assignment(2, true))), Event::Alarm { at: 3 });
+    assert_eq!(device.observe(4, Ok(&assignment(2, false))), Event::Decided { cluster: 2, at: 4 });
+    let counters = device.summary();
+    assert_eq!((counters.frames, counters.novel, counters.outside, counters.alarms), (5, 2, 2, 1));
+    let mut sum = counters.clone();
+    sum.merge(counters).unwrap();
+    assert_eq!(sum.outside, 4);
+    let mut buffer = [0; Summary::MAX_BYTES];
+    assert_eq!(Summary::decode(counters.encode(&mut buffer).unwrap()).unwrap(), *counters);
+}
+
+#[test]
 fn a_decision_stays_until_it_has_fewer_votes_than_it_must_keep() {
     let mut device = tracker(Settings { votes: 5, needed: 4, keep: 2, ..Settings::default() });
     let mut step = |now, cluster| device.observe(now, Ok(&assignment(cluster, false)));
