@@ -36,7 +36,7 @@ fn a_channel_or_a_column_has_its_own_range() {
 #[test]
 fn narrow_is_half_the_variance_less_for_few_frames_and_never_a_few_values() {
     let seen = SeenValues::of(&even(400, [1, 4, 4], -1.0, 1.0, 1), FrameKind::Image);
-    let narrow = |n, half| seen.compare(&even(n, [1, 4, 4], -half, half, 2)).unwrap().narrow;
+    let narrow = |n, half: f32| seen.compare(&even(n, [1, 4, 4], -half, half, 2)).unwrap().narrow;
     // As in training, and somewhat less: a share of 0.64 of the variance.
     assert_eq!((narrow(400, 1.0), narrow(400, 0.8)), (None, None));
     // The change of units from -1..1 to 0..1 leaves a quarter, less than 1/2 · 100/150.
