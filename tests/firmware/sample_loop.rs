@@ -333,14 +333,11 @@ fn summaries_are_small_and_survive_their_encoding() {
         assert_eq!(Summary::decode(bytes), Ok(summary));
     }
     let mut largest = Summary::new(u32::MAX, 64);
-    for count in
-        [&mut largest.frames, &mut largest.dropped, &mut largest.refused, &mut largest.novel, &mut largest.alarms]
-    {
-        *count = u64::MAX;
-    }
+    let Summary { frames, dropped, refused, novel, outside, alarms, .. } = &mut largest;
+    [frames, dropped, refused, novel, outside, alarms].into_iter().for_each(|count| *count = u64::MAX);
     largest.assigned.iter_mut().chain(&mut largest.decided).for_each(|count| *count = u64::MAX);
     assert_eq!(largest.encode(&mut buffer).unwrap().len(), Summary::MAX_BYTES);
-    assert_eq!(Summary::new(7, 10).encode(&mut buffer).unwrap().len(), 1 + 5 + 2 + 20);
+    assert_eq!(Summary::new(7, 10).encode(&mut buffer).unwrap().len(), 1 + 6 + 2 + 20);
     assert!(largest.encode(&mut buffer[1..]).is_err());
 }
 
