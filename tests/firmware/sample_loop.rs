@@ -292,11 +292,8 @@ fn a_window_begins_again_after_a_gap() {
 fn random_summary(rng: &mut ChaCha8Rng) -> Summary {
     let mut summary = Summary::new(7, 10);
     let mut any = || rng.random::<u64>() >> rng.random_range(0..64);
-    for count in
-        [&mut summary.frames, &mut summary.dropped, &mut summary.refused, &mut summary.novel, &mut summary.alarms]
-    {
-        *count = any();
-    }
+    let Summary { frames, dropped, refused, novel, outside, alarms, .. } = &mut summary;
+    [frames, dropped, refused, novel, outside, alarms].into_iter().for_each(|count| *count = any());
     summary.assigned.iter_mut().chain(&mut summary.decided).for_each(|count| *count = any());
     summary
 }
