@@ -1,5 +1,4 @@
 //! The range of values seen in training: what lies outside of it, and that every engine says so.
-#![expect(clippy::unwrap_used, reason = "a helper that fails is the test's own message")]
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;

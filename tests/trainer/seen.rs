@@ -1,5 +1,4 @@
 //! The values that training saw, and which frames are not like them, against closed forms.
-#![expect(clippy::unwrap_used, reason = "a helper that fails is the test's own message")]
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
