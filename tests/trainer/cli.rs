@@ -57,11 +57,14 @@ fn fit_export_eval_predict() {
     stdout(&["predict", &onnx, "--data", &data, "--out", &table]);
     let mut reader = csv::Reader::from_path(&table).unwrap();
     let header: Vec<String> = reader.headers().unwrap().iter().map(str::to_owned).collect();
-    assert_eq!(header, ["index", "cluster", "confidence", "novelty", "is_novel", "runner_up", "p_0", "p_1"]);
+    assert_eq!(
+        header,
+        ["index", "cluster", "confidence", "novelty", "is_novel", "is_outside", "runner_up", "p_0", "p_1"]
+    );
     let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
     assert_eq!(rows.len(), 200);
     for row in rows {
-        let p: Vec<f64> = [6, 7].map(|i| row[i].parse().unwrap()).to_vec();
+        let p: Vec<f64> = [7, 8].map(|i| row[i].parse().unwrap()).to_vec();
         assert!((p[0] + p[1] - 1.0).abs() < 1e-5);
         let cluster: usize = row[1].parse().unwrap();
         assert!((row[2].parse::<f64>().unwrap() - p[cluster]).abs() < 1e-6 && p[cluster] >= p[1 - cluster]);
@@ -594,4 +597,105 @@ fn every_verb_has_an_example() {
         assert!(stdout(&[verb, "--help"]).contains("Example:\n  trainer "), "{verb}");
     }
     assert!(stdout(&["completions", "bash"]).contains("trainer"));
+}
+
+/// 200 pictures of 8x8 in grey levels of bytes: two kinds, a bright half left or right.
+fn pictures() -> Vec<u8> {
+    let level = |n: usize, at: usize| if (at % 8 < 4) == (n % 2 == 0) { 200 + (n * 7 + at * 13) % 56 } else { at % 3 };
+    let frame = |n| (0..64).map(move |at| level(n, at) as u8);
+    let mut values: Vec<u8> = (0..200).flat_map(frame).collect();
+    (values[0], values[63]) = (255, 0);
+    values
+}
+
+fn write_npy(path: &Path, kind: &str, values: &[u8]) {
+    let mut header = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': (200, 8, 8), }}");
+    header.push_str(&" ".repeat(63 - (10 + header.len()) % 64));
+    header.push('\n');
+    let length = (header.len() as u16).to_le_bytes();
+    let bytes = [b"\x93NUMPY\x01\x00", &length[..], header.as_bytes(), values].concat();
+    std::fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn frames_in_other_units_than_those_of_training_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let bytes = pictures();
+    let units: [(&str, fn(u8) -> f32); 2] = [("255", |v| f32::from(v)), ("signed", |v| f32::from(v) / 127.5 - 1.0)];
+    write_npy(Path::new(&at("bytes.npy")), "|u1", &bytes);
+    for (name, value) in units {
+        let values: Vec<u8> = bytes.iter().flat_map(|v| value(*v).to_le_bytes()).collect();
+        write_npy(Path::new(&at(&format!("{name}.npy"))), "<f4", &values);
+    }
+    let (outside, narrow) = ("200 of 200 frames lie outside the range of values", "times as much as in training");
+    let cases = [
+        ("bytes", [("bytes", None), ("255", Some(outside)), ("signed", Some(outside))]),
+        ("255", [("bytes", Some(narrow)), ("255", None), ("signed", Some(narrow))]),
+        ("signed", [("bytes", Some(narrow)), ("255", Some(outside)), ("signed", None)]),
+    ];
+    for (fitted, frames) in cases {
+        let (run, data) = (at(&format!("run-{fitted}")), at(&format!("{fitted}.npy")));
+        let fit = ["fit", "--data", &data, "--out", &run, "--set", "collapse.information=0"];
+        stdout(&[&fit[..], &["--set", "confidence.halves=0"], &SMALL[..]].concat());
+        let model = stdout(&["export", &run]).trim().to_owned();
+        let card = std::fs::read_to_string(Path::new(&run).join("export/MODEL_CARD.md")).unwrap();
+        assert!(card.contains("| range of values in training | "), "{card}");
+        for (frames, told) in frames {
+            let data = at(&format!("{frames}.npy"));
+            let output = trainer(&["predict", &model, "--data", &data]);
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert_eq!(output.status.code(), Some(0), "{said}");
+            assert_eq!(told.is_some(), said.contains("range: "), "{fitted} {frames}: {said}");
+            assert!(said.contains(told.unwrap_or_default()), "{fitted} {frames}: {said}");
+            let rows = String::from_utf8(output.stdout).unwrap();
+            let flags = rows.lines().skip(1).filter(|row| row.split(',').nth(5) == Some("true")).count();
+            assert_eq!(flags, if told == Some(outside) { 200 } else { 0 });
+            // The same of the run, and of the file when it is scored.
+            for arguments in [["eval", &run], ["eval", &model]] {
+                let output = trainer(&[&arguments[..], &["--data", &data, "--samples", "1"]].concat());
+                let again = String::from_utf8_lossy(&output.stderr).into_owned();
+                assert!(again.contains(told.unwrap_or_default()), "{arguments:?}: {again}");
+                assert_eq!(told.is_some(), again.contains("range: "), "{arguments:?}: {again}");
+            }
+            let strict = ["predict", &model, "--data", &data, "--strict", "--out", &at("out.csv")];
+            match told {
+                Some(_) => fails(&strict, 3, "not in the range of values seen in training"),
+                None => drop(stdout(&strict)),
+            }
+            assert_eq!(std::fs::read_to_string(at("out.csv")).unwrap(), rows);
+        }
+    }
+    // A run of before the range was kept says so, and calibrating it anew adds it.
+    let (run, data) = (at("run-255"), at("255.npy"));
+    let description = Path::new(&run).join("model.json");
+    let whole = std::fs::read_to_string(&description).unwrap();
+    let mut old: serde_json::Value = serde_json::from_str(&whole).unwrap();
+    assert_eq!(old["seen"]["most"][0], 255.0);
+    let seen = old.as_object_mut().unwrap().remove("seen").unwrap();
+    std::fs::write(&description, serde_json::to_string(&old).unwrap()).unwrap();
+    let model = stdout(&["export", &run]).trim().to_owned();
+    let output = trainer(&["predict", &model, "--data", &at("bytes.npy"), "--strict"]);
+    assert!(output.status.success() && String::from_utf8_lossy(&output.stderr).contains("does not say which values"));
+    stdout(&["calibrate", &run, "--data", &data]);
+    let again: serde_json::Value = serde_json::from_slice(&std::fs::read(&description).unwrap()).unwrap();
+    assert_eq!(again["seen"], seen);
+    // One that fits no frame is refused.
+    old["seen"] = serde_json::json!({"least": [0.0, 0.0, 0.0], "most": [1.0, 1.0, 1.0], "deviation": [1.0, 1.0, 1.0]});
+    std::fs::write(&description, serde_json::to_string(&old).unwrap()).unwrap();
+    fails(&["export", &run], 5, "its range of values does not fit its frames");
+}
+
+#[test]
+fn a_column_outside_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    write_csv(Path::new(&at("data.csv")));
+    stdout(&[&["fit", "--data", &at("data.csv"), "--out", &at("run")][..], &SMALL[..]].concat());
+    let model = stdout(&["export", &at("run")]).trim().to_owned();
+    std::fs::write(at("other.csv"), "x,y,label\n1,0.5,0\n2,-90,1\n3,70,1\n").unwrap();
+    let output = trainer(&["predict", &model, "--data", &at("other.csv")]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let expected = "2 of 3 frames lie outside the range of values seen in training";
+    assert!(said.contains(expected) && said.contains("frame 1, column 1, \"y\": -90, in training -8"), "{said}");
 }

@@ -41,7 +41,7 @@ impl Args {
             figures.as_deref(),
         )?;
         eprintln!("labelling {} held-out digits with {}", held_out.len(), exported.onnx.display());
-        let assignments = assign(&exported.onnx, &held_out)?;
+        let assignments = assign(&exported.onnx, &held_out)?.assignments;
         let on_device = Predictions::from(&assignments[..]);
         let in_training = predict(&fitted, &held_out, &device.device)?;
         let (agreement, difference) = in_training.agreement(&on_device);

@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use burn::tensor::Device;
 use serde::Serialize;
 use trainer::data::{self, Role};
-use trainer::eval::{Evaluation, Predictions, Scores, assign, evaluate, scores};
+use trainer::eval::{Evaluation, Labelled, Predictions, Scores, assign, evaluate, scores};
 use trainer::fitted::BoundReport;
 use trainer::{Result, run};
+
+use super::range;
 
 /// Score a model: against labels, and by its bound
 #[derive(clap::Args, Debug)]
@@ -45,11 +47,14 @@ impl Args {
         let (scores, bound) = if self.model.is_dir() {
             let device = Device::flex();
             let fitted = run::load(&self.model, &device)?;
+            range::tell(fitted.seen.as_ref(), &frames, self.data.as_deref());
             eprintln!("evaluating the bounds of {} frames with {} samples each", frames.len(), self.samples);
             let Evaluation { scores, bound, .. } = evaluate(&fitted, &frames, self.samples as usize, &device)?;
             (scores, Some(bound))
         } else {
-            let predictions = Predictions::from(&assign(&self.model, &frames)?[..]);
+            let Labelled { assignments, seen } = assign(&self.model, &frames)?;
+            range::tell(seen.as_ref(), &frames, self.data.as_deref());
+            let predictions = Predictions::from(&assignments[..]);
             (frames.labels.as_ref().map(|labels| scores(&predictions.clusters, labels)), None)
         };
         let scored = Scored { n: frames.len(), scores, bound };

@@ -55,6 +55,7 @@ impl Args {
         if let Some(index) = self.index.iter().find(|index| **index >= all.len()) {
             return Err(Error::config("--index", format!("{index}: the data hold the frames 0 to {}", all.len() - 1)));
         }
+        super::range::tell(fitted.seen.as_ref(), &all, self.data.as_deref());
         let frames = all.select(&self.index);
         let explanations = explain(&fitted, &frames, &device)?;
         std::fs::create_dir_all(&self.out).map_err(|e| Error::resource(self.out.display(), e))?;

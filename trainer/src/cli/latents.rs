@@ -39,6 +39,7 @@ impl Args {
             Some(stage) => load_stage(&self.run, stage, &device)?,
             None => load(&self.run, &device)?,
         };
+        super::range::tell(fitted.seen.as_ref(), &frames, self.data.as_deref());
         let means = latents(&fitted, &frames, &device)?;
         write_atomically(&self.out, &write_npy(&means, fitted.config.latent)?)
     }

@@ -3,11 +3,13 @@
 pub mod batches;
 mod readers;
 pub mod scaling;
+mod seen;
 pub mod views;
 
 pub use readers::{
     Columns, ReadError, ReadProblem, Role, Table, digits, open, open_table, parts, write_npy, write_npy_frames,
 };
+pub use seen::{Comparison, SeenValues};
 
 use crate::frame::FrameShape;
 

@@ -10,7 +10,7 @@ use burn::tensor::Device;
 use rayon::prelude::*;
 use runtime::{Assignment, Engine};
 
-use crate::data::Frames;
+use crate::data::{Frames, SeenValues};
 use crate::error::{Error, Result};
 use crate::fitted::{BoundReport, Fitted, encode, to_host};
 use crate::ranking::argmax;
@@ -113,15 +113,30 @@ pub fn latents(fitted: &Fitted, frames: &Frames, device: &Device) -> Result<Vec<
     Ok(means)
 }
 
+/// What an exported model says of frames.
+#[derive(Clone, Debug)]
+pub struct Labelled {
+    /// The assignment of every frame `[N]`.
+    pub assignments: Vec<Assignment>,
+    /// The values that the model was fitted to; None if the file does not say.
+    pub seen: Option<SeenValues>,
+}
+
 /// Assignments of an exported model, made in parallel; each thread has an engine of its own.
 ///
 /// # Errors
 /// [`Error::Data`] if the frames do not fit the model, [`Error::Model`] if it cannot be loaded.
-pub fn assign(onnx: &std::path::Path, frames: &Frames) -> Result<Vec<Assignment>> {
+pub fn assign(onnx: &std::path::Path, frames: &Frames) -> Result<Labelled> {
     const BATCH: usize = 256;
     let bytes = std::fs::read(onnx).map_err(|e| Error::model(onnx, e))?;
     let load = || Engine::from_bytes(&bytes, runtime::Precision::F32).map_err(|e| Error::model(onnx, e));
-    let shape = load()?.shape();
+    let engine = load()?;
+    let (shape, deviation) = (engine.shape(), engine.deviation().map(<[f32]>::to_vec));
+    let seen = engine.range().zip(deviation).map(|(range, deviation)| SeenValues {
+        least: range.least().to_vec(),
+        most: range.most().to_vec(),
+        deviation,
+    });
     let found = frames.shape;
     if (shape.channels, shape.height, shape.width) != (found.channels, found.height, found.width) {
         return Err(Error::data(
@@ -137,7 +152,7 @@ pub fn assign(onnx: &std::path::Path, frames: &Frames) -> Result<Vec<Assignment>
             Err(e) => Err(Error::model(onnx, &*e)),
         })
         .collect::<Result<_>>()?;
-    Ok(batches.into_iter().flatten().collect())
+    Ok(Labelled { assignments: batches.into_iter().flatten().collect(), seen })
 }
 
 impl From<&[Assignment]> for Predictions {

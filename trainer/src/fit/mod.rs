@@ -44,7 +44,7 @@ pub use witness::Halves;
 use burn::tensor::Device;
 
 use crate::config::{AugmentKind, CheckedConfig, Count};
-use crate::data::Frames;
+use crate::data::{Frames, SeenValues};
 use crate::error::{Error, Result};
 use crate::files::sha256;
 use crate::fitted::Fitted;
@@ -122,7 +122,19 @@ pub fn fit_on(
         }
     };
     let (shape, calibrated_on) = (frames.shape, kept_from_training(frames.len()));
-    Ok(Some(Fitted { config, model, shape, scaling, likelihood, calibration, novelty, calibrated_on, data_sha256 }))
+    let seen = Some(SeenValues::of(frames, config.kind()));
+    Ok(Some(Fitted {
+        config,
+        model,
+        shape,
+        scaling,
+        seen,
+        likelihood,
+        calibration,
+        novelty,
+        calibrated_on,
+        data_sha256,
+    }))
 }
 
 /// Whether frames can be fitted: as many as [`check_count`] asks for, and as many different ones as clusters.

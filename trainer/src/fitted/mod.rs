@@ -15,8 +15,8 @@ use burn::tensor::activation::log_softmax;
 use runtime::Calibration;
 
 use crate::config::CheckedConfig;
-use crate::data::Frames;
 use crate::data::scaling::Scaling;
+use crate::data::{Frames, SeenValues};
 use crate::frame::FrameShape;
 use crate::model::{ClusterVae, Likelihood, Posterior};
 
@@ -31,6 +31,8 @@ pub struct Fitted {
     pub shape: FrameShape,
     /// Standardisation of the input, if any.
     pub scaling: Option<Scaling>,
+    /// The values that it was fitted to; None of a run of before 2026-11-27, which did not keep them.
+    pub seen: Option<SeenValues>,
     /// Distribution of a value.
     pub likelihood: Likelihood,
     /// Novelty threshold and temperature.

@@ -40,6 +40,9 @@ pub fn load(folder: &Path, device: &Device) -> Result<Fitted> {
         Config::default().merge_file(&folder.join("config.toml"))?.check(saved.shape)?.with_clusters(saved.clusters);
     let config = if saved.identity { config.with_identity(saved.shape.len()) } else { config };
     let config = config.with_weights(if saved.weighted { Weights::Learned } else { Weights::Uniform });
+    if saved.seen.as_ref().is_some_and(|seen| seen.range(saved.shape).is_none()) {
+        return Err(Error::model(&description, "its range of values does not fit its frames"));
+    }
     // Random weights of the right shapes, all replaced by the file's.
     let mut init = Init { rng: ChaCha8Rng::seed_from_u64(0), device };
     let model = ClusterVae::new(&config, saved.shape, saved.likelihood, &mut init);
@@ -54,6 +57,7 @@ pub fn load(folder: &Path, device: &Device) -> Result<Fitted> {
         model,
         shape: saved.shape,
         scaling: saved.scaling,
+        seen: saved.seen,
         likelihood: saved.likelihood,
         calibration: Calibration { novelty_threshold, temperature: saved.temperature },
         novelty: NoveltyScore { dispersion_weight, latent_threshold: saved.novelty_threshold },

@@ -8,7 +8,7 @@
 //! | `metrics.json` | the end of training: the epoch whose weights were kept, as `last_epoch`; the same bytes for the same seed on the same CPU |
 //! | `checkpoints/` | the last state of each stage, to go on from, with the weights of its best epoch so far |
 //! | `weights.bpk` | all learned weights, Burn's own format |
-//! | `model.json` | shape, scaling, likelihood, novelty and its threshold, temperature, hash of the weights |
+//! | `model.json` | shape, scaling, range of values, likelihood, novelty and its threshold, temperature, hash of the weights |
 //! | `report.html` | the page of `trainer report` and of `trainer demo` |
 //! | `critic.bpk`, `critic.json` | the amortised critic of `trainer critic`; whose it is, and its hash |
 
@@ -30,6 +30,7 @@ use burn::module::Module;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{CheckedConfig, Config, EncoderKind};
+use crate::data::SeenValues;
 use crate::data::scaling::Scaling;
 use crate::error::{Error, Result};
 use crate::files::{UNFINISHED, sha256, write_atomically};
@@ -54,6 +55,9 @@ struct Saved {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     weighted: bool,
     scaling: Option<Scaling>,
+    /// The values that it was fitted to; absent in runs of before 2026-11-27.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    seen: Option<SeenValues>,
     likelihood: Likelihood,
     /// Threshold of the novelty of the latent alone.
     novelty_threshold: f32,
@@ -249,6 +253,7 @@ impl Run {
             identity: fitted.config.encoder.kind == EncoderKind::Identity,
             weighted: fitted.model.prior.log_weights.is_some(),
             scaling: fitted.scaling.clone(),
+            seen: fitted.seen.clone(),
             likelihood: fitted.likelihood,
             novelty_threshold: fitted.novelty.latent_threshold,
             decoder_novelty: DecoderNovelty::of(fitted),
