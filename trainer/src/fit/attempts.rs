@@ -139,7 +139,9 @@ impl Attempts<'_> {
             let Some(started) = last else { return Ok(Ended::Stopped) };
             (started.model, started.fault, 0, started.unevenness)
         };
-        let (model, fault) = if unevenness.is_some_and(|nats| nats > mixture::UNEVEN) {
+        // Where learned shares let a cluster go, even ones may hold it: the next attempt keeps to them.
+        let learns = attempt == 0 && unevenness.is_some_and(|nats| nats > mixture::UNEVEN);
+        let (model, fault) = if learns {
             let learned = config.start(chosen).with_clusters(model.prior.clusters()).with_weights(Weights::Learned);
             let Some(started) = mixture::run(&learned, model, self.data.training(), observer)? else {
                 return Ok(Ended::Stopped);
