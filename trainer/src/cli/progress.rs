@@ -140,12 +140,14 @@ impl<'a> Progress<'a> {
                 return self.log(kept);
             }
             Event::Mixture(report) => {
+                let shares = match report.unevenness {
+                    Some(nats) => format!(" (shares {nats:.3} nats from even)"),
+                    None if report.weights == Weights::Learned => " of learned shares".into(),
+                    None => String::new(),
+                };
                 self.line(&format!(
-                    "mixture: {} components{}, log-likelihood {:.3} nats a frame, balance {:.3}",
-                    report.components,
-                    if report.weights == Weights::Learned { " of learned shares" } else { "" },
-                    report.log_likelihood,
-                    report.clusters.balance
+                    "mixture: {} components{shares}, log-likelihood {:.3} nats a frame, balance {:.3}",
+                    report.components, report.log_likelihood, report.clusters.balance
                 ));
                 return self.log(report);
             }

@@ -130,10 +130,10 @@ impl Attempts<'_> {
                 return Ok(Ended::Stopped);
             }
             let start = &ended[choice.chosen];
-            // A start that lays two kinds of frames together finds shares uneven that are not; all would have to do so.
-            let least =
-                |least: Option<f64>, start: &Start| start.told.unevenness.map(|u| least.map_or(u, |l| l.min(u)));
-            let unevenness = ended.iter().fold(None, least);
+            // A start that lays two kinds of frames together finds shares uneven that are not: most would have to do so.
+            let mut found: Vec<f64> = ended.iter().filter_map(|start| start.told.unevenness).collect();
+            found.sort_by(f64::total_cmp);
+            let unevenness = found.get(found.len() / 2).copied();
             (start.model(self.fresh(config))?, start.told.fault.clone(), choice.chosen, unevenness)
         } else {
             let Some(started) = last else { return Ok(Ended::Stopped) };

@@ -57,6 +57,8 @@ pub struct MixtureReport {
     pub gain_of_moves: f64,
     /// What EM took for the shares of the components.
     pub weights: Weights,
+    /// KL(p(c) || uniform) once even shares are free, where that decides whether they are learned, nats.
+    pub unevenness: Option<f64>,
     /// How the components share the latents.
     #[serde(flatten)]
     pub clusters: Balance,

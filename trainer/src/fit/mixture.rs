@@ -29,7 +29,7 @@ const SUBSET: u64 = u32::MAX as u64;
 /// Variance of a latent mean over the frames above which its dimension counts as in use.
 const ACTIVE_VARIANCE: f64 = 0.01;
 
-/// KL(p(c) || uniform) above which, by every start, shares of clusters count as uneven, nats.
+/// KL(p(c) || uniform) above which, by the middle one of the starts, shares of clusters count as uneven, nats.
 ///
 /// Of latents of stage 1 it is 0.006 for MNIST, 0.007, 0.011 and 0.024 for three starts on 1,400 digits of 8x8 pixels, whose
 /// classes are about as frequent; 0.054 where a twentieth of the digits are eights among threes, 0.18 where every class
@@ -71,11 +71,11 @@ pub fn run(
     };
     let config = &config.with_clusters(k);
     model = model.keep_clusters(k);
-    let (fit, report) = latent_mixture(config, &means)?;
-    let unevenness = match config.mixture.weights {
-        Weights::Auto => Some(unevenness(config, &means, &fit)?),
-        Weights::Uniform | Weights::Learned => None,
-    };
+    let (fit, mut report) = latent_mixture(config, &means)?;
+    if config.mixture.weights == Weights::Auto {
+        report.unevenness = Some(unevenness(config, &means, &fit)?);
+    }
+    let unevenness = report.unevenness;
     if config.mixture.weights == Weights::Learned {
         model.prior = model.prior.with_weights(&fit.mixture.weights);
     }
@@ -151,6 +151,7 @@ pub fn latent_mixture(config: &CheckedConfig, means: &[f64]) -> Result<(Fit, Mix
         iterations: fit.objective.len(),
         gain_of_moves: (fit.best() - before) / n,
         weights: config.mixture.weights,
+        unevenness: None,
         clusters: Balance::of_responsibilities(&fit.expectation.responsibilities, config.clusters()),
         active_units: active_units(points),
     };
