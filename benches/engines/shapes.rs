@@ -104,6 +104,7 @@ fn random(settings: &[&str], shape: FrameShape) -> Result<Fitted, Error> {
         model,
         shape,
         scaling: None,
+        seen: None,
         likelihood: Likelihood::Bernoulli,
         calibration: Calibration::threshold(20.0),
         novelty: NoveltyScore::latent(20.0),

@@ -11,7 +11,7 @@ import subprocess
 import sys
 
 # Bytes, bytes, instructions a multiply-accumulate on inputs without zeros, and on digits.
-CODE, RAM, DENSE, DIGIT = 8192, 8192, 2.6, 0.9
+CODE, RAM, DENSE, DIGIT = 9216, 8192, 2.6, 0.9
 
 
 def run(*command, **options):

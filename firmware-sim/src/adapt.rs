@@ -158,8 +158,10 @@ impl<'a> Adaptation<'a> {
         let head = self.head().map_err(|_| FrameError::Engine)?;
         // A learned head would hide what the mixture says of the frame; r_c is the mixture's.
         let by_mixture = head.assign(latent.mu, latent.log_var, None)?;
-        let assignment = if latent.logits.is_some() { latent.assign(&head)? } else { by_mixture.clone() };
-        if !by_mixture.is_novel && by_mixture.confidence >= self.settings.confidence {
+        let mut assignment = if latent.logits.is_some() { latent.assign(&head)? } else { by_mixture.clone() };
+        assignment.is_outside = latent.is_outside;
+        let ordinary = !by_mixture.is_novel && !latent.is_outside;
+        if ordinary && by_mixture.confidence >= self.settings.confidence {
             self.learn(latent.mu, &by_mixture);
         }
         Ok(assignment)

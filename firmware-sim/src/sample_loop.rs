@@ -30,7 +30,14 @@ pub enum Event {
         /// Time of the frame, milliseconds.
         at: u64,
     },
-    /// The frame is novel, and with it so many of the last ones are that the alarm is raised.
+    /// Values of the frame lie outside the range seen in training, as of a sensor in other units; it does not vote.
+    ///
+    /// [`runtime::ValueRange::first_outside`] says which: `engine().model().range()`.
+    Outside {
+        /// Time of the frame, milliseconds.
+        at: u64,
+    },
+    /// The frame is novel or outside, and with it so many of the last ones are that the alarm is raised.
     Alarm {
         /// Time of the frame, milliseconds.
         at: u64,

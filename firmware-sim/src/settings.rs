@@ -7,7 +7,7 @@ pub const MAX_HISTORY: usize = 64;
 /// sense.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// Ordinary frames (neither novel nor refused) that vote: the last so many, 1 to 64.
+    /// Ordinary frames (neither novel, nor outside, nor refused) that vote: the last so many, 1 to 64.
     pub votes: usize,
     /// Votes that make a cluster the decision: more than half of `votes`, so that one cluster at
     /// most has them.
@@ -15,11 +15,11 @@ pub struct Settings {
     /// Votes that the decision must keep, at most `needed`; with fewer it lapses. 0: it lasts until
     /// another is made.
     pub keep: usize,
-    /// Accepted frames (ordinary or novel) that an alarm looks back on, 1 to 64.
+    /// Accepted frames (all but the refused) that an alarm looks back on, 1 to 64.
     pub alarm_frames: usize,
-    /// Novel frames among them that raise the alarm; at most `alarm_frames`.
+    /// Novel frames, or outside the range of training, among them that raise the alarm; at most `alarm_frames`.
     pub alarm_at: usize,
-    /// The alarm ends when no more than so many are novel; below `alarm_at`.
+    /// The alarm ends when no more than so many are; below `alarm_at`.
     pub alarm_end: usize,
 }
 

@@ -19,6 +19,8 @@ pub struct Summary {
     pub refused: u64,
     /// Frames past the novelty threshold.
     pub novel: u64,
+    /// Frames outside the range of values seen in training, which may be novel, too.
+    pub outside: u64,
     /// Times that the alarm was raised.
     pub alarms: u64,
     /// Ordinary frames of each cluster `[K]`.
@@ -40,7 +42,7 @@ pub struct OtherModel {
 impl Summary {
     /// Bytes that hold any encoded summary: 5 for the model, 10 for each other number, 1 for each
     /// length.
-    pub const MAX_BYTES: usize = 5 + 10 * (5 + 2 * MAX_CLUSTERS) + 2;
+    pub const MAX_BYTES: usize = 5 + 10 * (6 + 2 * MAX_CLUSTERS) + 2;
 
     /// A summary of a model and its clusters in which nothing is counted yet.
     pub fn new(model: u32, clusters: usize) -> Self {
@@ -57,6 +59,7 @@ impl Summary {
             dropped: 0,
             refused: 0,
             novel: 0,
+            outside: 0,
             alarms: 0,
             assigned: Vec::new(),
             decided: Vec::new(),
@@ -66,7 +69,8 @@ impl Summary {
     /// Begins at 0 in place, as [`Summary::new`] does.
     pub(crate) fn init(&mut self, model: u32, clusters: usize) {
         self.model = model;
-        (self.frames, self.dropped, self.refused, self.novel, self.alarms) = (0, 0, 0, 0, 0);
+        (self.frames, self.dropped, self.refused) = (0, 0, 0);
+        (self.novel, self.outside, self.alarms) = (0, 0, 0);
         for counts in [&mut self.assigned, &mut self.decided] {
             counts.clear();
             // K is at most MAX_CLUSTERS for every model that can be loaded.
@@ -97,6 +101,7 @@ impl Summary {
         self.dropped = self.dropped.saturating_add(other.dropped);
         self.refused = self.refused.saturating_add(other.refused);
         self.novel = self.novel.saturating_add(other.novel);
+        self.outside = self.outside.saturating_add(other.outside);
         self.alarms = self.alarms.saturating_add(other.alarms);
         let clusters = self.assigned.iter_mut().chain(&mut self.decided);
         for (count, added) in clusters.zip(other.assigned.iter().chain(&other.decided)) {

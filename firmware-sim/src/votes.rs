@@ -12,8 +12,8 @@ pub struct Tracker {
     settings: Settings,
     /// Clusters of the last ordinary frames.
     votes: Deque<u8, MAX_HISTORY>,
-    /// Whether the last accepted frames were novel, the last one in bit 0.
-    novel: u64,
+    /// Whether the last accepted frames were novel or outside, the last one in bit 0.
+    odd: u64,
     decision: Option<usize>,
     alarmed: bool,
     summary: Summary,
@@ -37,7 +37,7 @@ impl Tracker {
         Self {
             settings: Settings::DEFAULT,
             votes: Deque::new(),
-            novel: 0,
+            odd: 0,
             decision: None,
             alarmed: false,
             summary: Summary::empty(),
@@ -49,7 +49,7 @@ impl Tracker {
         settings.check()?;
         self.settings = settings;
         self.votes.clear();
-        (self.novel, self.decision, self.alarmed) = (0, None, false);
+        (self.odd, self.decision, self.alarmed) = (0, None, false);
         self.summary.init(model, clusters);
         Ok(())
     }
@@ -68,20 +68,25 @@ impl Tracker {
                 return Event::Refused(error);
             }
         };
-        let raised = self.alarm(assignment.is_novel);
-        if assignment.is_novel {
-            self.summary.novel += 1;
-            return if raised { Event::Alarm { at: now } } else { Event::Novel { at: now } };
+        let Assignment { is_novel, is_outside, .. } = *assignment;
+        let raised = self.alarm(is_novel || is_outside);
+        self.summary.novel += u64::from(is_novel);
+        self.summary.outside += u64::from(is_outside);
+        match (is_novel, is_outside) {
+            (false, false) => {}
+            _ if raised => return Event::Alarm { at: now },
+            (_, true) => return Event::Outside { at: now },
+            (true, false) => return Event::Novel { at: now },
         }
         self.summary.assigned(assignment.cluster);
         self.vote(now, assignment.cluster)
     }
 
     /// Whether this frame raises the alarm.
-    fn alarm(&mut self, is_novel: bool) -> bool {
-        self.novel = self.novel << 1 | u64::from(is_novel);
+    fn alarm(&mut self, is_odd: bool) -> bool {
+        self.odd = self.odd << 1 | u64::from(is_odd);
         let looked_at = u64::MAX >> (MAX_HISTORY - self.settings.alarm_frames);
-        let count = (self.novel & looked_at).count_ones() as usize;
+        let count = (self.odd & looked_at).count_ones() as usize;
         let was = self.alarmed;
         self.alarmed = if was { count > self.settings.alarm_end } else { count >= self.settings.alarm_at };
         let raised = self.alarmed && !was;

@@ -24,6 +24,10 @@ pub struct Assignment {
     pub novelty: f32,
     /// True if `novelty` is past the threshold calibrated at training.
     pub is_novel: bool,
+    /// True if a value of the frame lies outside the range of values seen in training ([`crate::ValueRange`]), so that
+    /// the rest is not to be trusted; false where the model does not say what that was, and from a [`crate::Head`]
+    /// alone, which sees no frame.
+    pub is_outside: bool,
     /// log q(c|x) of every cluster `[K]`, nats.
     pub log_responsibilities: Vec<f32, MAX_CLUSTERS>,
 }

@@ -21,6 +21,7 @@ pub mod layer;
 pub mod native;
 #[cfg(feature = "tract")]
 pub mod onnx;
+mod range;
 
 pub use assignment::{Assignment, MAX_CLUSTERS};
 pub use dispersion::Dispersion;
@@ -28,3 +29,4 @@ pub use frame::{FrameError, FrameShape, check_frame};
 pub use head::{Calibration, Head, HeadError};
 #[cfg(feature = "tract")]
 pub use onnx::{Engine, ExplainError, Explanation, LoadError, Precision};
+pub use range::{Outside, ValueRange};

@@ -21,6 +21,7 @@ pub fn model(seed: u64) -> Vec<u8> {
     let mut spec = ModelSpec {
         shape: FrameShape { channels: 1, height: 8, width: 8 },
         scaling: None,
+        range: None,
         convs: Vec::new(),
         dense: vec![dense(64, 32, random(64 * 32), random(32)), dense(32, 4, random(32 * 4), random(4))],
         learned_head: false,

@@ -35,6 +35,7 @@ pub fn random(likelihood: Likelihood, scaling: Option<Scaling>) -> Fitted {
         model,
         shape: SHAPE,
         scaling,
+        seen: None,
         likelihood,
         calibration,
         novelty: NoveltyScore::latent(0.0),

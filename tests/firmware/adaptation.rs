@@ -23,7 +23,7 @@ fn head() -> Head<'static> {
 }
 
 fn latent<'a>(mu: &'a [f32; D], log_var: &'a [f32; D]) -> Latent<'a> {
-    Latent { mu, log_var, logits: None }
+    Latent { mu, log_var, logits: None, is_outside: false }
 }
 
 /// Nothing is clipped or gated.

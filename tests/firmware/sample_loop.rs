@@ -19,6 +19,7 @@ fn assignment(cluster: usize, is_novel: bool) -> Assignment {
         runner_up: None,
         novelty: 0.0,
         is_novel,
+        is_outside: false,
         log_responsibilities: Default::default(),
     }
 }
@@ -51,6 +52,24 @@ fn novel_and_refused_frames_do_not_vote() {
     assert_eq!(device.observe(3, Ok(&assignment(2, false))), Event::Decided { cluster: 2, at: 3 });
     let counters = device.summary();
     assert_eq!((counters.frames, counters.novel, counters.refused), (4, 1, 1));
+}
+
+#[test]
+fn a_frame_outside_the_range_of_training_does_not_vote_and_counts_for_the_alarm() {
+    let mut device = tracker(Settings { alarm_frames: 4, alarm_at: 3, alarm_end: 0, ..Settings::default() });
+    let outside = |is_novel| Assignment { is_outside: true, ..assignment(2, is_novel) };
+    assert_eq!(device.observe(0, Ok(&assignment(2, false))), Event::Nothing);
+    assert_eq!(device.observe(1, Ok(&outside(false))), Event::Outside { at: 1 });
+    assert_eq!(device.observe(2, Ok(&outside(true))), Event::Outside { at: 2 });
+    assert_eq!(device.observe(3, Ok(&assignment(2, true))), Event::Alarm { at: 3 });
+    assert_eq!(device.observe(4, Ok(&assignment(2, false))), Event::Decided { cluster: 2, at: 4 });
+    let counters = device.summary();
+    assert_eq!((counters.frames, counters.novel, counters.outside, counters.alarms), (5, 2, 2, 1));
+    let mut sum = counters.clone();
+    sum.merge(counters).unwrap();
+    assert_eq!(sum.outside, 4);
+    let mut buffer = [0; Summary::MAX_BYTES];
+    assert_eq!(Summary::decode(counters.encode(&mut buffer).unwrap()).unwrap(), *counters);
 }
 
 #[test]
@@ -273,11 +292,8 @@ fn a_window_begins_again_after_a_gap() {
 fn random_summary(rng: &mut ChaCha8Rng) -> Summary {
     let mut summary = Summary::new(7, 10);
     let mut any = || rng.random::<u64>() >> rng.random_range(0..64);
-    for count in
-        [&mut summary.frames, &mut summary.dropped, &mut summary.refused, &mut summary.novel, &mut summary.alarms]
-    {
-        *count = any();
-    }
+    let Summary { frames, dropped, refused, novel, outside, alarms, .. } = &mut summary;
+    [frames, dropped, refused, novel, outside, alarms].into_iter().for_each(|count| *count = any());
     summary.assigned.iter_mut().chain(&mut summary.decided).for_each(|count| *count = any());
     summary
 }
@@ -314,14 +330,11 @@ fn summaries_are_small_and_survive_their_encoding() {
         assert_eq!(Summary::decode(bytes), Ok(summary));
     }
     let mut largest = Summary::new(u32::MAX, 64);
-    for count in
-        [&mut largest.frames, &mut largest.dropped, &mut largest.refused, &mut largest.novel, &mut largest.alarms]
-    {
-        *count = u64::MAX;
-    }
+    let Summary { frames, dropped, refused, novel, outside, alarms, .. } = &mut largest;
+    [frames, dropped, refused, novel, outside, alarms].into_iter().for_each(|count| *count = u64::MAX);
     largest.assigned.iter_mut().chain(&mut largest.decided).for_each(|count| *count = u64::MAX);
     assert_eq!(largest.encode(&mut buffer).unwrap().len(), Summary::MAX_BYTES);
-    assert_eq!(Summary::new(7, 10).encode(&mut buffer).unwrap().len(), 1 + 5 + 2 + 20);
+    assert_eq!(Summary::new(7, 10).encode(&mut buffer).unwrap().len(), 1 + 6 + 2 + 20);
     assert!(largest.encode(&mut buffer[1..]).is_err());
 }
 

@@ -34,6 +34,7 @@ fn spec(bernoulli: bool, hidden: &[usize]) -> ModelSpec {
     let decoder = decoder.collect();
     let mut spec = ModelSpec {
         shape: FrameShape { channels: 1, height: 2, width: 3 },
+        range: Some([vec![-1.0], vec![1.0]]),
         scaling: (!bernoulli).then(|| [floats(P), floats(P)]),
         convs: vec![],
         dense: vec![encoder],

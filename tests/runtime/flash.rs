@@ -20,6 +20,7 @@ fn spec() -> ModelSpec {
     ModelSpec {
         shape: FrameShape { channels: 2, height: 4, width: 3 },
         scaling: Some([floats(&mut rng, 24), floats(&mut rng, 24)]),
+        range: Some([vec![-0.5, -0.4], vec![0.5, 0.6]]),
         convs: vec![ConvSpec { shape: [5, 2, 3], stride: 2, weight: floats(&mut rng, 90), bias: floats(&mut rng, 5) }],
         dense: vec![
             DenseSpec { shape: [20, 70], weight: floats(&mut rng, 1400), bias: floats(&mut rng, 70) },
@@ -65,6 +66,7 @@ fn small() -> Vec<u8> {
     encode(&ModelSpec {
         shape: FrameShape { channels: 1, height: 1, width: 3 },
         scaling: None,
+        range: None,
         convs: vec![],
         dense: vec![DenseSpec { shape: [3, 2], weight: floats(&mut rng, 6), bias: floats(&mut rng, 2) }],
         mu_c: vec![0.0, 1.0],
@@ -87,6 +89,7 @@ fn small_with_critic() -> Vec<u8> {
     encode(&ModelSpec {
         shape: FrameShape { channels: 1, height: 1, width: 3 },
         scaling: None,
+        range: None,
         convs: vec![],
         dense: vec![dense([3, 2])],
         mu_c: vec![0.0, 1.0],

@@ -18,6 +18,7 @@ fn identity(rng: &mut ChaCha8Rng, [k, d]: [usize; 2], learned_head: bool) -> Mod
         decoder: None,
         shape: FrameShape { channels: 1, height: 1, width },
         scaling: None,
+        range: None,
         convs: vec![],
         dense: vec![DenseSpec { shape: [width, width], weight, bias: vec![0.0; width] }],
         learned_head,

@@ -67,6 +67,7 @@ fn check_engines(model: &Fitted, frames: &Frames) {
     if model.novelty.dispersion_weight > 0.0 {
         check_decoder(model, frames, &burn);
     }
+    check_range(model, frames);
     let latent = model.with_latent_novelty();
     check_native(&latent, frames, &predict(&latent, frames, &Device::flex()).unwrap());
 }
@@ -75,6 +76,35 @@ fn close(found: &[f32], expected: &[f32], tolerance: f32, what: &str) {
     for (a, b) in found.iter().zip(expected) {
         assert!((a - b).abs() < tolerance * (1.0 + b.abs()), "{what}: {a} {b}");
     }
+}
+
+/// Frames as in training, in other units, and with one value far out: every engine calls the same ones outside.
+fn check_range(model: &Fitted, frames: &Frames) {
+    let mut values = frames.values[..frames.shape.len() * 20].to_vec();
+    let wide: Vec<f32> = values.iter().map(|v| v * 255.0 + 300.0).collect();
+    let p = frames.shape.len();
+    values.extend(&wide);
+    values[p + 1] = 1e6;
+    let all = Frames { shape: frames.shape, values, labels: None };
+    let range = model.seen.as_ref().unwrap().range(frames.shape).unwrap();
+    let expected: Vec<bool> = (0..all.len()).map(|n| range.first_outside(all.frame(n)).is_some()).collect();
+    assert!(!expected[0] && expected[1] && expected[20..].iter().all(|outside| *outside));
+    let mut engine = Engine::from_bytes(&encode(model, export::Precision::F16).unwrap(), Precision::F32).unwrap();
+    assert_eq!(engine.range(), Some(range));
+    let by_tract: Vec<bool> = engine.assign_batch(&all.values).unwrap().iter().map(|a| a.is_outside).collect();
+    assert_eq!(by_tract, expected);
+    assert!(engine.assign(all.frame(1)).unwrap().is_outside);
+    let bytes = Buffer::copy_of(&encode_flash(&model.with_latent_novelty(), None).unwrap());
+    let image = FlashModel::new(&bytes).unwrap();
+    assert_eq!(image.range(), Some(range));
+    let by_native: Vec<bool> =
+        native::Batch::new(image).assign(&all.values).unwrap().iter().map(|a| a.is_outside).collect();
+    assert_eq!(by_native, expected);
+    // A model that does not say what it saw, as those of before.
+    let old = Fitted { seen: None, ..model.clone() };
+    let mut engine = Engine::from_bytes(&encode(&old, export::Precision::F16).unwrap(), Precision::F32).unwrap();
+    assert!(engine.range().is_none() && engine.deviation().is_none());
+    assert!(engine.assign_batch(&all.values).unwrap().iter().all(|a| !a.is_outside));
 }
 
 /// The flash image of a model whose novelty counts the decoder, on every kernel of this machine, and through tract: both

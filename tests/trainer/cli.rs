@@ -22,7 +22,8 @@ fn fit_export_eval_predict() {
     assert!(config.contains("seed = 3") && config.contains("clusters = 2") && config.contains("false_alarm_rate"));
     let metrics = std::fs::read_to_string(dir.path().join("run/metrics.jsonl")).unwrap();
     let lines: Vec<serde_json::Value> = metrics.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
-    let [.., last, halves] = &lines[..] else { panic!("{metrics}") };
+    let [.., halves] = &lines[..] else { panic!("{metrics}") };
+    let last = lines.iter().rfind(|line| line["epoch"].is_u64()).unwrap();
     assert_eq!(last["stage"], "refine");
     assert_eq!(halves["halves"]["models"], 2);
     for term in ["reconstruction", "alignment", "cluster_kl", "latent_entropy", "elbo", "mutual_information"] {
@@ -56,11 +57,14 @@ fn fit_export_eval_predict() {
     stdout(&["predict", &onnx, "--data", &data, "--out", &table]);
     let mut reader = csv::Reader::from_path(&table).unwrap();
     let header: Vec<String> = reader.headers().unwrap().iter().map(str::to_owned).collect();
-    assert_eq!(header, ["index", "cluster", "confidence", "novelty", "is_novel", "runner_up", "p_0", "p_1"]);
+    assert_eq!(
+        header,
+        ["index", "cluster", "confidence", "novelty", "is_novel", "is_outside", "runner_up", "p_0", "p_1"]
+    );
     let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
     assert_eq!(rows.len(), 200);
     for row in rows {
-        let p: Vec<f64> = [6, 7].map(|i| row[i].parse().unwrap()).to_vec();
+        let p: Vec<f64> = [7, 8].map(|i| row[i].parse().unwrap()).to_vec();
         assert!((p[0] + p[1] - 1.0).abs() < 1e-5);
         let cluster: usize = row[1].parse().unwrap();
         assert!((row[2].parse::<f64>().unwrap() - p[cluster]).abs() < 1e-6 && p[cluster] >= p[1 - cluster]);
@@ -156,6 +160,86 @@ fn ctrl_c_saves_and_resume_ends_where_the_uninterrupted_run_does() {
     let onnx = |run: &str| std::fs::read(stdout(&["export", run]).trim()).unwrap();
     assert!(onnx(&cut) == onnx(&whole));
     fails(&["fit", "--resume", &cut, "--data", &data], 5, "has ended");
+}
+
+/// A run knows its frames; where they moved, `--data` says where they are, and other frames are refused.
+#[cfg(unix)]
+#[test]
+fn a_run_is_resumed_from_the_frames_that_it_was_begun_with() {
+    let dir = TempDir::new().unwrap();
+    let at = |name: &str| dir.path().join(name).display().to_string();
+    let (data, whole, cut) = (at("data.csv"), at("whole"), at("cut"));
+    write_csv(Path::new(&data));
+    // By a relative path, which the run keeps as an absolute one.
+    let fit = |out: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_trainer"));
+        command.current_dir(dir.path()).args(["fit", "--data", "data.csv", "--out", out]);
+        command.args(SMALL).args(["--set", "refine.steps=1500"]);
+        command
+    };
+    assert!(fit("whole").output().unwrap().status.success());
+    let mut child = fit("cut").stderr(std::process::Stdio::piped()).spawn().unwrap();
+    while !Path::new(&cut).join("checkpoints/mixture.ckpt").exists() {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    let mut told = String::new();
+    std::io::Read::read_to_string(&mut child.stderr.take().unwrap(), &mut told).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{told}");
+    let hint = told.lines().find_map(|line| line.split_once("go on with: trainer ")).unwrap().1;
+    assert_eq!(hint, "fit --resume cut");
+
+    let moved = at("moved.csv");
+    std::fs::rename(&data, &moved).unwrap();
+    fails(&["fit", "--resume", &cut], 3, "data.csv: the run was fitted to frames from here, and there is nothing now");
+    std::fs::write(&data, std::fs::read_to_string(&moved).unwrap().replacen("0,0,", "0,1,", 1)).unwrap();
+    fails(&["fit", "--resume", &cut], 3, "no longer those that the interrupted run was fitted to");
+    fails(&["fit", "--resume", &cut, "--data", &data], 3, "data.csv: not the frames that the interrupted run");
+    std::fs::rename(&moved, &data).unwrap();
+    // The hint as it stands, from where it was given.
+    let resumed =
+        Command::new(env!("CARGO_BIN_EXE_trainer")).current_dir(dir.path()).args(hint.split(' ')).output().unwrap();
+    let told = String::from_utf8_lossy(&resumed.stderr);
+    assert!(resumed.status.success() && told.contains(&format!("frames from {data}")), "{told}");
+    for name in ["metrics.json", "metrics.jsonl", "weights.bpk", "data.json"] {
+        let read = |run: &str| std::fs::read(Path::new(run).join(name)).unwrap();
+        assert!(read(&cut) == read(&whole), "{name}");
+    }
+}
+
+#[test]
+fn frames_that_cannot_be_told_apart_are_refused_before_a_run_is_made() {
+    let dir = TempDir::new().unwrap();
+    let at = |name: &str| dir.path().join(name).display().to_string();
+    let (data, run) = (at("data.csv"), at("run"));
+    let fit = |rows: String| {
+        std::fs::write(&data, format!("x,y\n{rows}")).unwrap();
+        trainer(&["fit", "--data", &data, "--out", &run, "--device", "cpu", "--set", "clusters=3"])
+    };
+    let told = |output: std::process::Output| (output.status.code(), String::from_utf8(output.stderr).unwrap());
+    let (code, same) = told(fit("1.5,2\n".repeat(200)));
+    assert!(code == Some(3) && same.contains("all 200 frames are the same"), "{same}");
+    let (code, two) = told(fit("1.5,2\n1.5,3\n".repeat(100)));
+    assert!(code == Some(2) && two.contains("3 clusters, but only 2 of 200 frames are different"), "{two}");
+    assert!(!Path::new(&run).exists());
+
+    let ordinary: String = (0..599).map(|i| format!("{},{}\n", 5 * (i % 3), i % 7)).collect();
+    let (_, squashed) = told(fit(ordinary + "1,1e30\n"));
+    assert!(squashed.contains("column 2 of frame 600 is 1e30"), "{squashed}");
+}
+
+#[test]
+fn a_strength_does_not_take_a_range_past_its_end() {
+    let dir = TempDir::new().unwrap();
+    let data = dir.path().join("data.csv").display().to_string();
+    write_csv(Path::new(&data));
+    for (stage, key, value, strength) in
+        [("pretrain", "scale", "0.4", "2.5"), ("refine", "scale", "0.9", "1.2"), ("pretrain", "dropout", "0.5", "2")]
+    {
+        let settings = [format!("augment.{key}={value}"), format!("{stage}.strength={strength}")];
+        let fit = ["fit", "--data", &data, "--device", "cpu", "--set", &settings[0], "--set", &settings[1]];
+        fails(&fit, 2, &format!("augment.{key}: {value} times {stage}.strength = {strength}"));
+    }
 }
 
 #[test]
@@ -312,7 +396,8 @@ fn rows_that_are_alike_are_not_novel_by_rounding() {
         let (folder, onnx) = (at(precision), at(&format!("{precision}/model.onnx")));
         stdout(&["export", &run, "--out", &folder, "--precision", precision]);
         let labels = stdout(&["predict", &onnx, "--data", &data]);
-        assert!(!labels.contains("true") && labels.matches("false").count() == 300, "{precision}");
+        // Neither novel nor outside the range of training.
+        assert!(!labels.contains("true") && labels.matches("false").count() == 600, "{precision}");
     }
 }
 
@@ -515,4 +600,105 @@ fn every_verb_has_an_example() {
         assert!(stdout(&[verb, "--help"]).contains("Example:\n  trainer "), "{verb}");
     }
     assert!(stdout(&["completions", "bash"]).contains("trainer"));
+}
+
+/// 200 pictures of 8x8 in grey levels of bytes: two kinds, a bright half left or right.
+fn pictures() -> Vec<u8> {
+    let level = |n: usize, at: usize| if (at % 8 < 4) == (n % 2 == 0) { 200 + (n * 7 + at * 13) % 56 } else { at % 3 };
+    let frame = |n| (0..64).map(move |at| level(n, at) as u8);
+    let mut values: Vec<u8> = (0..200).flat_map(frame).collect();
+    (values[0], values[63]) = (255, 0);
+    values
+}
+
+fn write_npy(path: &Path, kind: &str, values: &[u8]) {
+    let mut header = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': (200, 8, 8), }}");
+    header.push_str(&" ".repeat(63 - (10 + header.len()) % 64));
+    header.push('\n');
+    let length = (header.len() as u16).to_le_bytes();
+    let bytes = [b"\x93NUMPY\x01\x00", &length[..], header.as_bytes(), values].concat();
+    std::fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn frames_in_other_units_than_those_of_training_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let bytes = pictures();
+    let units: [(&str, fn(u8) -> f32); 2] = [("255", |v| f32::from(v)), ("signed", |v| f32::from(v) / 127.5 - 1.0)];
+    write_npy(Path::new(&at("bytes.npy")), "|u1", &bytes);
+    for (name, value) in units {
+        let values: Vec<u8> = bytes.iter().flat_map(|v| value(*v).to_le_bytes()).collect();
+        write_npy(Path::new(&at(&format!("{name}.npy"))), "<f4", &values);
+    }
+    let (outside, narrow) = ("200 of 200 frames lie outside the range of values", "times as much as in training");
+    let cases = [
+        ("bytes", [("bytes", None), ("255", Some(outside)), ("signed", Some(outside))]),
+        ("255", [("bytes", Some(narrow)), ("255", None), ("signed", Some(narrow))]),
+        ("signed", [("bytes", Some(narrow)), ("255", Some(outside)), ("signed", None)]),
+    ];
+    for (fitted, frames) in cases {
+        let (run, data) = (at(&format!("run-{fitted}")), at(&format!("{fitted}.npy")));
+        let fit = ["fit", "--data", &data, "--out", &run, "--set", "collapse.information=0"];
+        stdout(&[&fit[..], &["--set", "confidence.halves=0"], &SMALL[..]].concat());
+        let model = stdout(&["export", &run]).trim().to_owned();
+        let card = std::fs::read_to_string(Path::new(&run).join("export/MODEL_CARD.md")).unwrap();
+        assert!(card.contains("| range of values in training | "), "{card}");
+        for (frames, told) in frames {
+            let data = at(&format!("{frames}.npy"));
+            let output = trainer(&["predict", &model, "--data", &data]);
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert_eq!(output.status.code(), Some(0), "{said}");
+            assert_eq!(told.is_some(), said.contains("range: "), "{fitted} {frames}: {said}");
+            assert!(said.contains(told.unwrap_or_default()), "{fitted} {frames}: {said}");
+            let rows = String::from_utf8(output.stdout).unwrap();
+            let flags = rows.lines().skip(1).filter(|row| row.split(',').nth(5) == Some("true")).count();
+            assert_eq!(flags, if told == Some(outside) { 200 } else { 0 });
+            // The same of the run, and of the file when it is scored.
+            for arguments in [["eval", &run], ["eval", &model]] {
+                let output = trainer(&[&arguments[..], &["--data", &data, "--samples", "1"]].concat());
+                let again = String::from_utf8_lossy(&output.stderr).into_owned();
+                assert!(again.contains(told.unwrap_or_default()), "{arguments:?}: {again}");
+                assert_eq!(told.is_some(), again.contains("range: "), "{arguments:?}: {again}");
+            }
+            let strict = ["predict", &model, "--data", &data, "--strict", "--out", &at("out.csv")];
+            match told {
+                Some(_) => fails(&strict, 3, "not in the range of values seen in training"),
+                None => drop(stdout(&strict)),
+            }
+            assert_eq!(std::fs::read_to_string(at("out.csv")).unwrap(), rows);
+        }
+    }
+    // A run of before the range was kept says so, and calibrating it anew adds it.
+    let (run, data) = (at("run-255"), at("255.npy"));
+    let description = Path::new(&run).join("model.json");
+    let whole = std::fs::read_to_string(&description).unwrap();
+    let mut old: serde_json::Value = serde_json::from_str(&whole).unwrap();
+    assert_eq!(old["seen"]["most"][0], 255.0);
+    let seen = old.as_object_mut().unwrap().remove("seen").unwrap();
+    std::fs::write(&description, serde_json::to_string(&old).unwrap()).unwrap();
+    let model = stdout(&["export", &run]).trim().to_owned();
+    let output = trainer(&["predict", &model, "--data", &at("bytes.npy"), "--strict"]);
+    assert!(output.status.success() && String::from_utf8_lossy(&output.stderr).contains("does not say which values"));
+    stdout(&["calibrate", &run, "--data", &data]);
+    let again: serde_json::Value = serde_json::from_slice(&std::fs::read(&description).unwrap()).unwrap();
+    assert_eq!(again["seen"], seen);
+    // One that fits no frame is refused.
+    old["seen"] = serde_json::json!({"least": [0.0, 0.0, 0.0], "most": [1.0, 1.0, 1.0], "deviation": [1.0, 1.0, 1.0]});
+    std::fs::write(&description, serde_json::to_string(&old).unwrap()).unwrap();
+    fails(&["export", &run], 5, "its range of values does not fit its frames");
+}
+
+#[test]
+fn a_column_outside_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    write_csv(Path::new(&at("data.csv")));
+    stdout(&[&["fit", "--data", &at("data.csv"), "--out", &at("run")][..], &SMALL[..]].concat());
+    let model = stdout(&["export", &at("run")]).trim().to_owned();
+    std::fs::write(at("other.csv"), "x,y,label\n1,0.5,0\n2,-90,1\n3,70,1\n").unwrap();
+    let output = trainer(&["predict", &model, "--data", &at("other.csv")]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let expected = "2 of 3 frames lie outside the range of values seen in training";
+    assert!(said.contains(expected) && said.contains("frame 1, column 1, \"y\": -90, in training -8"), "{said}");
 }

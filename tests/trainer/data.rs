@@ -286,6 +286,45 @@ fn time_warp_moves_samples_but_never_backwards() {
     assert!(largest > 3.0 && largest < 1.5 * 0.3 * 16.0, "{largest}");
 }
 
+/// In pixels, lengths and angles stay under a turn, and rows keep their distance under a shear.
+#[test]
+fn a_turn_is_a_turn_of_pixels_whatever_the_sides_of_the_image() {
+    let still =
+        AugmentConfig { rotation: 0.0, scale: 0.0, shear: 0.0, shift: 0.0, elastic: 0.0, ..AugmentConfig::default() };
+    let mut rng = ChaCha8Rng::seed_from_u64(11);
+    for (height, width) in [(16, 16), (8, 32), (30, 10)] {
+        let shape = FrameShape { channels: 1, height, width };
+        // Rows of the matrix from pixels to pixels.
+        let mut in_pixels = |ranges: &AugmentConfig| {
+            let [a, b, c, d] = ImageMap::draw(&Augmentation::new(ranges, shape, shape.kind(), 1.0), &mut rng).matrix;
+            let aspect = width as f32 / height as f32;
+            [a, b * aspect, c / aspect, d]
+        };
+        let (mut turned, mut sheared) = (0.0f32, 0.0f32);
+        for _ in 0..50 {
+            let [a, b, c, d] = in_pixels(&AugmentConfig { rotation: 90.0, ..still.clone() });
+            let apart = [a * a + b * b - 1.0, c * c + d * d - 1.0, a * c + b * d, a * d - b * c - 1.0];
+            assert!(apart.iter().all(|v| v.abs() < 1e-5), "{shape}: {apart:?}");
+            turned = turned.max(b.abs());
+            let [a, b, c, d] = in_pixels(&AugmentConfig { shear: 0.3, ..still.clone() });
+            assert!([a, c, d] == [1.0, 0.0, 1.0] && b.abs() <= 0.3 + 1e-6, "{shape}: {b} columns a row");
+            sheared = sheared.max(b.abs());
+        }
+        assert!(turned > 0.7 && sheared > 0.2, "{shape}: {turned} {sheared}");
+    }
+
+    // With such a matrix a bar along one diagonal lies along the other, pixel by pixel.
+    let shape = FrameShape { channels: 1, height: 8, width: 16 };
+    let on = |row: usize, column: usize| f32::from(column == row + 4);
+    let bar: Vec<f32> = (0..128).map(|i| on(i / 16, i % 16)).collect();
+    let right_angle = ImageMap { matrix: [0.0, -0.5, 2.0, 0.0], shift: [0.0; 2], elastic: None, thickness: 0.0 };
+    let mut view = vec![0.0; 128];
+    right_angle.apply(shape, &bar, &mut view);
+    for (row, column) in (0..8).flat_map(|row| (4..12).map(move |column| (row, column))) {
+        assert!((view[row * 16 + column] - on(7 - row, column)).abs() < 1e-4, "{row} {column}");
+    }
+}
+
 #[test]
 fn elastic_displacement_keeps_to_its_range_and_thickness_widens_or_thins_a_stroke() {
     let shape = FrameShape { channels: 1, height: 16, width: 16 };

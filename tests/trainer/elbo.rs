@@ -417,6 +417,18 @@ fn inconsistency_is_the_mean_of_both_divergences() {
 }
 
 #[test]
+fn what_each_frame_adds_has_the_value_of_the_batch_as_its_mean() {
+    let mean = |values: Vec<f64>| vec![values.iter().sum::<f64>() / values.len() as f64];
+    for seed in 0..20 {
+        let [a, b] = [20 + seed, 50 + seed].map(|seed| matrix(&case(seed).log_q, K));
+        let each = host(information::between_views_of_each(a.clone(), b.clone()));
+        close(&mean(each), &host(information::between_views(a.clone(), b.clone())), 1e-4);
+        let each = host(information::inconsistency_of_each(a.clone(), b.clone()));
+        close(&mean(each), &host(information::inconsistency(a, b)), 1e-4);
+    }
+}
+
+#[test]
 fn log_sum_exp_survives_values_that_overflow_exp() {
     let found = host(log_sum_exp(matrix(&[1000.0, 1000.0, -1000.0, -1000.0], 2)));
     close(&found, &[1000.0 + 2f64.ln(), -1000.0 + 2f64.ln()], 1e-6);

@@ -356,6 +356,39 @@ fn pooled_covariances_run_from_each_ones_own_to_one_for_all() {
     }
 }
 
+/// Pooling draws the covariances away from the likeliest ones, so EM with it is a fixed-point iteration: it climbs nothing,
+/// and says by how much the likelihood fell on its way. Without a share of pooling, it does climb.
+#[test]
+fn pooled_em_comes_to_rest_and_tells_how_far_the_likelihood_fell() {
+    let values = blobs(&[[0.0, 0.0], [1.0, 0.5], [-5.0, 2.0]], 60, 3);
+    let points = Points::new(&values, 2).unwrap();
+    let mut fell = 0;
+    for seed in 0..20 {
+        let start = random_responsibilities(points.len(), 3, seed);
+        let of = |share: f64, reg_covar: f64| {
+            let estimator = Estimator::Pooled { reg_covar, share };
+            let settings = Settings { max_iter: 2000, tol: 1e-9, ..settings(3, CovarianceType::Full, estimator) };
+            fit_from(points, &start, &settings).unwrap()
+        };
+        assert!(of(0.0, 0.0).largest_fall() < 1e-9 * points.len() as f64);
+        let pooled = of(0.5, 1e-3);
+        let falls = pooled.objective.windows(2).map(|pair| pair[0] - pair[1]).fold(0.0, f64::max);
+        assert_eq!(pooled.largest_fall(), falls);
+        fell += usize::from(falls > 1e-3);
+        // At rest: another step changes nothing.
+        assert!(pooled.converged);
+        let again = m_step(
+            points,
+            &pooled.expectation.responsibilities,
+            3,
+            CovarianceType::Full,
+            &Estimator::Pooled { reg_covar: 1e-3, share: 0.5 },
+        );
+        assert!(apart(&again, &pooled.mixture) < 1e-2, "{}", apart(&again, &pooled.mixture));
+    }
+    assert!(fell > 0, "no likelihood fell");
+}
+
 #[test]
 fn no_pooled_component_gathers_what_is_rare_in_the_others() {
     // Two narrow blobs and strays of each, far out on its own side.

@@ -17,7 +17,7 @@ use trainer::config::{AugmentKind, CollapseConfig, Config, Count, DecoderPasses,
 use trainer::data::Frames;
 use trainer::data::views::Neighbours;
 use trainer::export::{Precision, encode};
-use trainer::fit::{Balance, Checkpoint, Event, Place, fit, fit_on};
+use trainer::fit::{Balance, Checkpoint, Event, Place, epoch_of_model, fit, fit_on};
 use trainer::fitted::Fitted;
 use trainer::frame::FrameShape;
 use trainer::model::Likelihood;
@@ -62,18 +62,25 @@ fn run(
 /// What a run writes down.
 #[derive(Clone, Debug, PartialEq)]
 struct Written {
+    /// Epochs, and those that were kept in place of the last.
     epochs: Vec<String>,
     model: Vec<u8>,
 }
 
 /// Runs to the end and takes a checkpoint, as bytes, at each of `places`, with the epochs that were told by then.
-fn written(resume: Option<Checkpoint>, places: &[Place]) -> (Written, Vec<(Place, Vec<u8>, usize)>) {
+fn written(
+    config: &Config,
+    frames: &Frames,
+    resume: Option<Checkpoint>,
+    places: &[Place],
+) -> (Written, Vec<(Place, Vec<u8>, usize)>) {
     let mut epochs = Vec::new();
     let mut taken = Vec::new();
-    let config = short().check(IMAGE).unwrap();
-    let fitted = fit(&config, &patterns(304, IMAGE, 1), &Device::flex(), resume, &mut |event| {
+    let config = config.clone().check(frames.shape).unwrap();
+    let fitted = fit(&config, frames, &Device::flex(), resume, &mut |event| {
         match event {
             Event::Epoch(epoch) => epochs.push(serde_json::to_string(epoch).unwrap()),
+            Event::Kept(kept) => epochs.push(serde_json::to_string(kept).unwrap()),
             Event::Step { checkpoint, .. } => {
                 let checkpoint = checkpoint().unwrap();
                 if places.contains(&checkpoint.place) {
@@ -99,10 +106,69 @@ fn a_resumed_run_is_the_uninterrupted_one_byte_for_byte() {
     all.shuffle(&mut ChaCha8Rng::seed_from_u64(20));
     places.extend(&all[..20]);
 
-    let (whole, taken) = written(None, &places);
+    let (config, frames) = (short(), patterns(304, IMAGE, 1));
+    let (whole, taken) = written(&config, &frames, None, &places);
     assert_eq!(taken.len(), 24);
     for (place, bytes, told) in taken {
-        let (rest, _) = written(Some(Checkpoint::decode(&bytes).unwrap()), &[]);
+        let (rest, _) = written(&config, &frames, Some(Checkpoint::decode(&bytes).unwrap()), &[]);
+        assert_eq!(rest.epochs, whole.epochs[told..], "{place:?}");
+        assert!(rest.model == whole.model, "{place:?}");
+    }
+}
+
+/// Steps of each gradient stage in [`by_heart`].
+const LONG: [usize; 2] = [450, 1200];
+
+/// Few rows that depend on two numbers and noise, and a network that learns them by heart.
+fn by_heart() -> (Config, Frames) {
+    let shape = FrameShape { channels: 1, height: 1, width: 12 };
+    let mut rng = ChaCha8Rng::seed_from_u64(3);
+    let mut normal = || rng.sample::<f32, _>(StandardNormal);
+    let mix: Vec<f32> = (0..2 * 12).map(|_| normal()).collect();
+    let row = |_| {
+        let hidden = [normal(), normal()];
+        (0..12).map(|i| (0..2).map(|j| hidden[j] * mix[j * 12 + i]).sum::<f32>() + normal()).collect::<Vec<_>>()
+    };
+    let frames = Frames { shape, values: (0..120).flat_map(row).collect(), labels: None };
+    let settings = [
+        "frames=features",
+        "encoder.kind=network",
+        "encoder.hidden=[64]",
+        "decoder.hidden=[128]",
+        "augment.kind=none",
+        "pretrain.learning_rate=1e-2",
+        "pretrain.schedule=constant",
+        "refine.learning_rate=2e-2",
+    ];
+    let mut config = small().set(&settings.map(str::to_owned)).unwrap();
+    (config.pretrain.steps, config.refine.steps) = (LONG[0].into(), LONG[1].into());
+    (config, frames)
+}
+
+/// In both stages, and resumed before the epoch that is kept, after it, and after it was chosen.
+#[test]
+fn rows_learned_by_heart_leave_the_weights_of_the_epoch_that_held_out_frames_liked_best() {
+    let (config, frames) = by_heart();
+    let places: Vec<Place> = [StageName::Pretrain, StageName::Refine]
+        .into_iter()
+        .zip(LONG)
+        .flat_map(|(stage, steps)| [9, steps / 2, steps - 1, steps].map(|step| (stage, step)))
+        .map(|(stage, step)| Place { attempt: 0, start: usize::from(stage > StageName::Pretrain), stage, step })
+        .collect();
+    let (whole, taken) = written(&config, &frames, None, &places);
+    assert_eq!(taken.len(), places.len());
+    let lines: Vec<serde_json::Value> = whole.epochs.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    for stage in ["pretrain", "refine"] {
+        let kept = lines.iter().find(|line| line["stage"] == stage && line["kept_epoch"].is_u64()).unwrap();
+        let (epoch, epochs) = (kept["kept_epoch"].as_u64().unwrap(), kept["epochs"].as_u64().unwrap());
+        assert!(epoch < epochs && kept["gain"].as_f64().unwrap() > 0.0, "{kept}");
+    }
+    let elbo = |line: &serde_json::Value| line["held_out"]["elbo"].as_f64().unwrap();
+    let last = lines.iter().rfind(|line| line["epoch"].is_u64()).unwrap();
+    let kept = epoch_of_model(&lines).unwrap();
+    assert!(elbo(kept) > elbo(last), "{kept} {last}");
+    for (place, bytes, told) in taken {
+        let (rest, _) = written(&config, &frames, Some(Checkpoint::decode(&bytes).unwrap()), &[]);
         assert_eq!(rest.epochs, whole.epochs[told..], "{place:?}");
         assert!(rest.model == whole.model, "{place:?}");
     }

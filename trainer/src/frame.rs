@@ -48,6 +48,17 @@ impl FrameShape {
     }
 }
 
+impl FrameKind {
+    /// Values of a frame that are of one channel, and lie side by side: a row's feature is a channel of its own.
+    pub fn channel_len(self, shape: FrameShape) -> usize {
+        match self {
+            Self::Features => 1,
+            Self::Window => shape.width,
+            Self::Image => shape.height * shape.width,
+        }
+    }
+}
+
 impl std::fmt::Display for FrameShape {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}x{}x{}", self.channels, self.height, self.width)

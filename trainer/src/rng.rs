@@ -38,6 +38,8 @@ pub enum Purpose {
     Reach,
     /// Frames and starts of what a run is set beside.
     Compare,
+    /// Views and latent samples of the held-out frames that a stage's epochs are judged by; index 0.
+    Judge,
 }
 
 /// The stream of random numbers for `purpose` and `index` of a run with this seed.

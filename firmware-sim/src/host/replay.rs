@@ -181,7 +181,7 @@ struct World<'w> {
     shown: usize,
     /// Index of the digit in front of the sensor.
     digit: usize,
-    /// Classes and clusters of undamaged frames that are not novel.
+    /// Classes and clusters of undamaged frames that are neither novel nor outside.
     frames: Counts,
     /// Classes and clusters of decisions.
     decisions: Counts,
@@ -262,7 +262,7 @@ impl<'w> World<'w> {
         let (Some(event), Some(shown)) = (event, waiting.pop_front()) else { return false };
         self.host += started.elapsed();
         self.steps += 1;
-        if let Some(assignment) = device.last().filter(|last| !last.is_novel && !shown.damaged) {
+        if let Some(assignment) = device.last().filter(|last| !last.is_novel && !last.is_outside && !shown.damaged) {
             self.frames.add(assignment.cluster, shown.label);
         }
         if let Event::Decided { cluster, .. } = event {

@@ -59,6 +59,7 @@ impl fmt::Display for Report {
         row("  dropped, the queue being full", &summary.dropped)?;
         row("  refused", &summary.refused)?;
         row("  novel", &summary.novel)?;
+        row("  outside the range of training", &summary.outside)?;
         row("alarms", &summary.alarms)?;
         row("decisions", &summary.decided.iter().sum::<u64>())?;
         row("frames that agree with labels", &percent(self.frames_agree))?;

@@ -52,9 +52,9 @@ int main(int count, char **arguments) {
     if (status != CVR_STATUS_OK) {
         return fails(arguments[2], status);
     }
-    printf("cluster %u of %u, confidence %.4f, runner-up %d, novelty %.3f%s\n", (unsigned)found.cluster,
+    printf("cluster %u of %u, confidence %.4f, runner-up %d, novelty %.3f%s%s\n", (unsigned)found.cluster,
            (unsigned)found.clusters, found.confidence, (int)found.runner_up, found.novelty,
-           found.is_novel ? " (novel)" : "");
+           found.is_novel ? " (novel)" : "", found.is_outside ? " (outside the range of training)" : "");
     free(scratch);
     free(frame);
     free(image);

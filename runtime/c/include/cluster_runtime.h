@@ -91,6 +91,11 @@ typedef struct cvr_assignment {
    */
   bool is_novel;
   /*
+   True if a value lies outside the range seen in training, so that the rest is not to be trusted; false if the
+   image does not say what that was. cvr_first_outside tells which.
+   */
+  bool is_outside;
+  /*
    Number of clusters K.
    */
   uint32_t clusters;
@@ -99,6 +104,32 @@ typedef struct cvr_assignment {
    */
   float responsibilities[CVR_MAX_CLUSTERS];
 } cvr_assignment;
+
+/*
+ A value of a frame that lies outside the range seen in training.
+ */
+typedef struct cvr_outside {
+  /*
+   True if there is one; the rest is 0 otherwise.
+   */
+  bool found;
+  /*
+   Its index in the frame.
+   */
+  uint32_t index;
+  /*
+   The value.
+   */
+  float value;
+  /*
+   The least value that training saw of its channel or column.
+   */
+  float least;
+  /*
+   The largest.
+   */
+  float most;
+} cvr_outside;
 
 #ifdef __cplusplus
 extern "C" {
@@ -147,6 +178,17 @@ enum cvr_status cvr_assign_u8(struct cvr_engine *engine,
                               const uint8_t *frame,
                               size_t frame_len,
                               struct cvr_assignment *assignment);
+
+/*
+ Tells the first value of a frame, as cvr_assign takes it, that lies outside the range seen in training.
+
+ # Safety
+ As cvr_assign; `outside` is writable.
+ */
+enum cvr_status cvr_first_outside(const struct cvr_engine *engine,
+                                  const float *frame,
+                                  size_t frame_len,
+                                  struct cvr_outside *outside);
 
 /*
  What a status means, in English; never null.

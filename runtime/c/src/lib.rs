@@ -10,7 +10,7 @@ use core::slice;
 
 use runtime::flash::FlashModel;
 use runtime::native::{Engine, scratch_len};
-use runtime::{Assignment, FrameError, MAX_CLUSTERS};
+use runtime::{Assignment, FrameError, MAX_CLUSTERS, Outside};
 
 /// Most clusters of a model.
 pub const CVR_MAX_CLUSTERS: usize = 64;
@@ -65,10 +65,29 @@ pub struct cvr_assignment {
     pub novelty: f32,
     /// True if novelty is past the model's threshold.
     pub is_novel: bool,
+    /// True if a value lies outside the range seen in training, so that the rest is not to be trusted; false if the
+    /// image does not say what that was. cvr_first_outside tells which.
+    pub is_outside: bool,
     /// Number of clusters K.
     pub clusters: u32,
     /// q(c|x) of the first K.
     pub responsibilities: [f32; CVR_MAX_CLUSTERS],
+}
+
+/// A value of a frame that lies outside the range seen in training.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct cvr_outside {
+    /// True if there is one; the rest is 0 otherwise.
+    pub found: bool,
+    /// Its index in the frame.
+    pub index: u32,
+    /// The value.
+    pub value: f32,
+    /// The least value that training saw of its channel or column.
+    pub least: f32,
+    /// The largest.
+    pub most: f32,
 }
 
 /// Writes the floats of scratch memory that an engine for this image needs.
@@ -166,6 +185,37 @@ pub unsafe extern "C" fn cvr_assign_u8(
     unsafe { tell(engine.assign_u8(frame), assignment) }
 }
 
+/// Tells the first value of a frame, as cvr_assign takes it, that lies outside the range seen in training.
+///
+/// # Safety
+/// As cvr_assign; `outside` is writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cvr_first_outside(
+    engine: *const cvr_engine,
+    frame: *const f32,
+    frame_len: usize,
+    outside: *mut cvr_outside,
+) -> cvr_status {
+    if engine.is_null() || frame.is_null() || outside.is_null() {
+        return cvr_status::Null;
+    }
+    // SAFETY: neither is null; the engine was opened, and `frame` holds `frame_len` values, as this function asks for.
+    let (engine, frame) = unsafe { (&*engine.cast::<Engine<'static>>(), slice::from_raw_parts(frame, frame_len)) };
+    let model = engine.model();
+    if frame_len != model.shape().len() {
+        return cvr_status::FrameLength;
+    }
+    let told = match model.range().and_then(|range| range.first_outside(frame)) {
+        None => cvr_outside { found: false, index: 0, value: 0.0, least: 0.0, most: 0.0 },
+        Some(Outside { index, value, least, most }) => {
+            cvr_outside { found: true, index: index as u32, value, least, most }
+        }
+    };
+    // SAFETY: `outside` is not null and writable, as this function asks for.
+    unsafe { outside.write(told) };
+    cvr_status::Ok
+}
+
 /// What a status means, in English; never null.
 #[unsafe(no_mangle)]
 pub extern "C" fn cvr_status_text(status: cvr_status) -> *const c_char {
@@ -203,6 +253,7 @@ unsafe fn tell(found: Result<Assignment, FrameError>, to: *mut cvr_assignment) -
         runner_up: found.runner_up.map_or(-1, |c| c as i32),
         novelty: found.novelty,
         is_novel: found.is_novel,
+        is_outside: found.is_outside,
         clusters: found.log_responsibilities.len() as u32,
         responsibilities,
     };

@@ -8,7 +8,7 @@ use super::rest::Rest;
 use super::{CriticNetwork, DECODER_HEADER, FIXED_SECTIONS, FlashError, FlashModel};
 use crate::dispersion::Dispersion;
 use crate::layer::{Dense, Layer, Layout, MAX_UNITS, padded};
-use crate::{FrameShape, Head};
+use crate::{FrameShape, Head, ValueRange};
 
 /// Words of the header before the widths of the layers.
 const FIXED_WORDS: usize = 4;
@@ -54,6 +54,11 @@ impl<'a> DecoderModel<'a> {
     /// The encoder, first layer first.
     pub fn layers(&self) -> &[Layer<'a>] {
         self.model.layers()
+    }
+
+    /// The range of values seen in training, as [`FlashModel::range`].
+    pub fn range(&self) -> Option<ValueRange<'a>> {
+        self.model.range()
     }
 
     /// The critic, if there is one.

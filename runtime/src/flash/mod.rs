@@ -65,7 +65,7 @@ mod word {
 mod section {
     pub const LAYERS: usize = 0;
     pub const HEAD: usize = 1;
-    pub const SCALING: usize = 2;
+    pub const VALUES: usize = 2;
     pub const GOLDEN: usize = 3;
 }
 

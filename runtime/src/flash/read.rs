@@ -9,7 +9,7 @@ use super::{
     word,
 };
 use crate::layer::{Conv, Dense, LANES, Layer, Layout, MAX_UNITS, padded};
-use crate::{Calibration, FrameShape, Head, MAX_CLUSTERS};
+use crate::{Calibration, FrameShape, Head, MAX_CLUSTERS, ValueRange};
 
 const OUT_OF_PLACE: FlashError = FlashError::Inconsistent("a section is not where it belongs");
 const WRONG_LENGTH: FlashError = FlashError::Inconsistent("a section has another length than its shape asks for");
@@ -32,6 +32,7 @@ pub struct FlashModel<'a> {
     log_var_range: [f32; 2],
     head: Head<'a>,
     scaling: Option<[&'a [f32]; 2]>,
+    range: Option<ValueRange<'a>>,
     golden: Golden<'a>,
     layers: Vec<Layer<'a>, MAX_LAYERS>,
     critic: Option<&'a [u8]>,
@@ -68,6 +69,7 @@ impl<'a> FlashModel<'a> {
             log_var_range: [0.0; 2],
             head: Head::empty(),
             scaling: None,
+            range: None,
             golden: Golden { frame: &[], log_responsibilities: &[], novelty: 0.0 },
             layers: Vec::new(),
             critic: None,
@@ -92,7 +94,7 @@ impl<'a> FlashModel<'a> {
         self.head
             .init(mu_c, log_var_c, log_weights, header.calibration)
             .map_err(|_| FlashError::Inconsistent("the head does not fit its shape"))?;
-        let scaling = file.scaling(header.scaled, shape.len())?;
+        let (scaling, range) = file.values(header.scaled, shape.len())?;
         let golden = file.golden(shape.len(), k)?;
         let critic = file.critic()?;
         read_layers(&mut self.layers, file, shape, header.outputs())?;
@@ -101,7 +103,7 @@ impl<'a> FlashModel<'a> {
         self.shape = shape;
         self.learned_head = header.learned_head;
         self.log_var_range = header.log_var_range;
-        self.scaling = scaling;
+        (self.scaling, self.range) = (scaling, range);
         self.golden = golden;
         self.critic = critic;
         Ok(())
@@ -142,6 +144,11 @@ impl<'a> FlashModel<'a> {
     /// Shift and factor of every value `[P]`, if values are standardised.
     pub fn scaling(&self) -> Option<[&'a [f32]; 2]> {
         self.scaling
+    }
+
+    /// The range of values seen in training; None in images that do not say, as those of before 2026-11-27.
+    pub fn range(&self) -> Option<ValueRange<'a>> {
+        self.range
     }
 
     /// The golden frame and its answer, for the self-test after an update.
@@ -260,6 +267,9 @@ fn read_layers<'a, const DECODER: bool>(
     }
 }
 
+/// Scaling and range of a frame's values.
+type Values<'a> = (Option<[&'a [f32]; 2]>, Option<ValueRange<'a>>);
+
 /// Bytes whose header, checksums and paddings hold; with a decoder or without, so that a program that never runs one
 /// carries no code for it.
 pub(super) struct File<'a, const DECODER: bool> {
@@ -367,26 +377,38 @@ impl<'a, const DECODER: bool> File<'a, DECODER> {
         self.bytes.get(offset..offset + length).ok_or(OUT_OF_PLACE)
     }
 
-    /// A section of `count` finite f32 values.
-    fn floats(&self, index: usize, count: usize) -> Result<&'a [f32], FlashError> {
+    /// A section of finite f32 values.
+    fn all_floats(&self, index: usize) -> Result<&'a [f32], FlashError> {
         let values: &[f32] = bytemuck::try_cast_slice(self.section(index)?).map_err(|_| WRONG_LENGTH)?;
-        if values.len() != count {
-            return Err(WRONG_LENGTH);
-        }
         if values.iter().any(|v| !v.is_finite()) {
             return Err(FlashError::NotFinite(Part::Section(index)));
         }
         Ok(values)
     }
 
-    /// Shift and factor of `length` values each, if they are standardised.
-    fn scaling(&self, scaled: bool, length: usize) -> Result<Option<[&'a [f32]; 2]>, FlashError> {
-        let values = self.floats(section::SCALING, if scaled { 2 * length } else { 0 })?;
-        if !scaled {
-            return Ok(None);
+    /// A section of `count` finite f32 values.
+    fn floats(&self, index: usize, count: usize) -> Result<&'a [f32], FlashError> {
+        let values = self.all_floats(index)?;
+        if values.len() == count { Ok(values) } else { Err(WRONG_LENGTH) }
+    }
+
+    /// Shift and factor of `length` values each, if they are standardised, and their range, if it is known.
+    fn values(&self, scaled: bool, length: usize) -> Result<Values<'a>, FlashError> {
+        let values = self.all_floats(section::VALUES)?;
+        let scaling = match scaled {
+            true => Some([values.get(..length), values.get(length..2 * length)]),
+            false => None,
+        };
+        let range = values.get(if scaled { 2 * length } else { 0 }..).ok_or(WRONG_LENGTH)?;
+        let scaling = scaling.map(|parts| parts.map(Option::unwrap_or_default));
+        if range.is_empty() {
+            return Ok((scaling, None));
         }
-        let (shift, factor) = split(values, length)?;
-        Ok(Some([shift, factor]))
+        let (least, most) = range.split_at(range.len() / 2);
+        match ValueRange::of_finite(least, most, length) {
+            None => Err(WRONG_LENGTH),
+            range => Ok((scaling, range)),
+        }
     }
 
     /// The golden frame of `length` values, and its answer.

@@ -18,6 +18,8 @@ pub struct ModelSpec {
     pub shape: FrameShape,
     /// Shift and factor of every value, if values are standardised.
     pub scaling: Option<[Vec<f32>; 2]>,
+    /// The least and the largest value that training saw `[G]`, of every channel or column; None if that is not known.
+    pub range: Option<[Vec<f32>; 2]>,
     /// Convolutions, first one first, each with ReLU.
     pub convs: Vec<ConvSpec>,
     /// Dense layers, first one first; each but the last with ReLU. The last gives m, log v and, with a learned head,
@@ -122,10 +124,10 @@ pub fn encode(spec: &ModelSpec) -> Vec<u8> {
         table.extend(entry([0, relu, u8::from(layout == Layout::Panels), 0], [inputs, outputs, 0, 0, 0, 0, 0]));
         sections.push(section(&dense.bias, &weights));
     }
-    let [shift, factor] = spec.scaling.clone().unwrap_or_default();
+    let values = [&spec.scaling, &spec.range].map(|pair| pair.iter().flatten().flatten().copied().collect::<Vec<_>>());
     let golden = [&spec.golden_frame[..], &spec.golden_log_responsibilities, &[spec.golden_novelty]].concat();
     let head = [&spec.mu_c[..], &spec.log_var_c, spec.log_weights.as_deref().unwrap_or_default()].concat();
-    let fixed = [table, floats(&head), floats(&[shift, factor].concat()), floats(&golden)];
+    let fixed = [table, floats(&head), floats(&values.concat()), floats(&golden)];
     let critic = spec.critic.as_ref().map(critic);
     let decoder = spec.decoder.as_ref().map(decoder);
     assemble(spec, fixed.into_iter().chain(sections).chain(critic).chain(decoder).collect())

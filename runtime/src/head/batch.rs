@@ -115,6 +115,7 @@ impl Work for HeadWork<'_, '_> {
                     runner_up: (k > 1).then_some(found.runner_up[lane] as usize),
                     novelty,
                     is_novel: novelty > head.novelty_threshold,
+                    is_outside: false,
                     log_responsibilities,
                 });
             }

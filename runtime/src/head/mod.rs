@@ -226,6 +226,17 @@ impl<'a> Head<'a> {
     /// # Errors
     /// [`FrameError::Length`] if a length is not D (or K), [`FrameError::Overflow`] if a result is not finite.
     pub fn assign(&self, mu_z: &[f32], log_var_z: &[f32], logits: Option<&[f32]>) -> Result<Assignment, FrameError> {
+        self.assign_frame([mu_z, log_var_z], logits, false)
+    }
+
+    /// [`Head::assign`] of a frame of which is known whether it lies outside the range seen in training: an assignment is
+    /// large, and one that is changed later is moved on the stack.
+    pub(crate) fn assign_frame(
+        &self,
+        [mu_z, log_var_z]: [&[f32]; 2],
+        logits: Option<&[f32]>,
+        is_outside: bool,
+    ) -> Result<Assignment, FrameError> {
         let d = self.latent();
         for found in [mu_z.len(), log_var_z.len()] {
             if found != d {
@@ -260,6 +271,7 @@ impl<'a> Head<'a> {
             runner_up,
             novelty,
             is_novel: novelty > self.novelty_threshold,
+            is_outside,
             log_responsibilities: log_q,
         })
     }

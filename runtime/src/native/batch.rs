@@ -125,7 +125,14 @@ impl<'a> Batch<'a> {
             log_var_range: self.model.log_var_range(),
             learned_head: self.model.learned_head(),
         };
-        self.model.head().assign_batch(self.kernel, outputs, assignments)
+        let first = assignments.len();
+        self.model.head().assign_batch(self.kernel, outputs, assignments)?;
+        if let Some(range) = self.model.range() {
+            for (frame, assignment) in frames.chunks_exact(length).zip(assignments.iter_mut().skip(first)) {
+                assignment.is_outside = !range.holds(frame);
+            }
+        }
+        Ok(())
     }
 }
 

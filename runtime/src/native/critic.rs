@@ -174,8 +174,8 @@ impl Engine<'_> {
         if found != expected {
             return Err(FrameError::Length { expected, found });
         }
-        self.write_input(frame)?;
-        let latent = super::run(&self.model, self.kernel, self.values, self.scratch)?;
+        let is_outside = self.write_input(frame)?;
+        let latent = super::run(&self.model, self.kernel, self.values, self.scratch, is_outside)?;
         let assignment = latent.assign(self.model.head())?;
         critic.draw(&self.model, frame, latent.mu, trust)?;
         Ok(assignment)

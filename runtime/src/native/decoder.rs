@@ -6,7 +6,7 @@ use super::{Critic, CriticError, Engine, EngineError, agrees, ends, run, scratch
 use crate::flash::{DecoderModel, DecoderNetwork};
 use crate::kernels::Kernel;
 use crate::layer::{Layer, padded};
-use crate::{Assignment, FrameError};
+use crate::{Assignment, FrameError, ValueRange};
 
 /// A model with a decoder in a flash image, ready to assign frames; it takes no memory but the scratch memory it is given.
 ///
@@ -64,8 +64,8 @@ impl<'a> DecoderEngine<'a> {
     /// # Errors
     /// [`FrameError`]; never panics, whatever the values.
     pub fn assign(&mut self, frame: &[f32]) -> Result<Assignment, FrameError> {
-        self.engine.write_input(frame)?;
-        self.judge(frame.iter().copied())
+        let is_outside = self.engine.write_input(frame)?;
+        self.judge(frame.iter().copied(), is_outside)
     }
 
     /// Assigns a frame of bytes, each divided by 255, as images are.
@@ -73,8 +73,13 @@ impl<'a> DecoderEngine<'a> {
     /// # Errors
     /// [`FrameError`]; never panics.
     pub fn assign_u8(&mut self, frame: &[u8]) -> Result<Assignment, FrameError> {
-        self.engine.write_input_u8(frame)?;
-        self.judge(frame.iter().map(|byte| f32::from(*byte) / 255.0))
+        let is_outside = self.engine.write_input_u8(frame)?;
+        self.judge(frame.iter().map(|byte| f32::from(*byte) / 255.0), is_outside)
+    }
+
+    /// The range of values seen in training; None in images that do not say.
+    pub fn range(&self) -> Option<ValueRange<'a>> {
+        self.engine.model.range()
     }
 
     /// The critic of the image on the fastest kernel of this machine, for [`DecoderEngine::explain`].
@@ -118,11 +123,11 @@ impl<'a> DecoderEngine<'a> {
     }
 
     /// Assigns the frame that is written already; `frame` are its values before they were scaled.
-    fn judge(&mut self, frame: impl Iterator<Item = f32>) -> Result<Assignment, FrameError> {
+    fn judge(&mut self, frame: impl Iterator<Item = f32>, is_outside: bool) -> Result<Assignment, FrameError> {
         let Engine { model, kernel, values, scratch } = &mut self.engine;
         let latent_from = scratch.len().checked_sub(padded(model.head().latent())).ok_or(FrameError::Engine)?;
         let (work, mu) = scratch.split_at_mut_checked(latent_from).ok_or(FrameError::Engine)?;
-        let latent = run(model, *kernel, *values, work)?;
+        let latent = run(model, *kernel, *values, work, is_outside)?;
         let mut assignment = latent.assign(model.head())?;
         mu.fill(0.0);
         mu.iter_mut().zip(latent.mu).for_each(|(slot, value)| *slot = *value);

@@ -58,6 +58,8 @@ pub struct Latent<'a> {
     pub log_var: &'a [f32],
     /// Logits of q(c|x) `[K]`, where the model has a learned cluster head.
     pub logits: Option<&'a [f32]>,
+    /// Whether the frame lies outside the range of values seen in training, as an [`Assignment`] says it.
+    pub is_outside: bool,
 }
 
 impl Latent<'_> {
@@ -66,7 +68,7 @@ impl Latent<'_> {
     /// # Errors
     /// As [`Head::assign`].
     pub fn assign(&self, head: &Head<'_>) -> Result<Assignment, FrameError> {
-        head.assign(self.mu, self.log_var, self.logits)
+        head.assign_frame([self.mu, self.log_var], self.logits, self.is_outside)
     }
 }
 
@@ -205,8 +207,8 @@ impl<'a> Engine<'a> {
     /// # Errors
     /// [`FrameError`]; never panics, whatever the values.
     pub fn assign(&mut self, frame: &[f32]) -> Result<Assignment, FrameError> {
-        self.write_input(frame)?;
-        run(&self.model, self.kernel, self.values, self.scratch)?.assign(self.model.head())
+        let is_outside = self.write_input(frame)?;
+        run(&self.model, self.kernel, self.values, self.scratch, is_outside)?.assign(self.model.head())
     }
 
     /// Assigns a frame of bytes, each divided by 255, as images are.
@@ -214,8 +216,8 @@ impl<'a> Engine<'a> {
     /// # Errors
     /// [`FrameError`]; never panics.
     pub fn assign_u8(&mut self, frame: &[u8]) -> Result<Assignment, FrameError> {
-        self.write_input_u8(frame)?;
-        run(&self.model, self.kernel, self.values, self.scratch)?.assign(self.model.head())
+        let is_outside = self.write_input_u8(frame)?;
+        run(&self.model, self.kernel, self.values, self.scratch, is_outside)?.assign(self.model.head())
     }
 
     /// Encodes a frame as [`Engine::assign`] takes it, for a head other than the model's.
@@ -223,8 +225,8 @@ impl<'a> Engine<'a> {
     /// # Errors
     /// As [`Engine::assign`].
     pub fn encode(&mut self, frame: &[f32]) -> Result<Latent<'_>, FrameError> {
-        self.write_input(frame)?;
-        run(&self.model, self.kernel, self.values, self.scratch)
+        let is_outside = self.write_input(frame)?;
+        run(&self.model, self.kernel, self.values, self.scratch, is_outside)
     }
 
     /// Encodes a frame as [`Engine::assign_u8`] takes it.
@@ -232,25 +234,25 @@ impl<'a> Engine<'a> {
     /// # Errors
     /// As [`Engine::assign_u8`].
     pub fn encode_u8(&mut self, frame: &[u8]) -> Result<Latent<'_>, FrameError> {
-        self.write_input_u8(frame)?;
-        run(&self.model, self.kernel, self.values, self.scratch)
+        let is_outside = self.write_input_u8(frame)?;
+        run(&self.model, self.kernel, self.values, self.scratch, is_outside)
     }
 
-    /// Checks a frame and writes it where the first layer finds it.
-    fn write_input(&mut self, frame: &[f32]) -> Result<(), FrameError> {
+    /// Checks a frame and writes it where the first layer finds it; true if it lies outside the range seen in training.
+    fn write_input(&mut self, frame: &[f32]) -> Result<bool, FrameError> {
         check_frame(frame, self.model.shape().len())?;
         input::write(&self.model, self.scratch, frame.iter().copied());
-        Ok(())
+        Ok(self.model.range().is_some_and(|range| !range.holds(frame)))
     }
 
     /// [`Engine::write_input`] for bytes, each divided by 255; any byte is a finite value.
-    fn write_input_u8(&mut self, frame: &[u8]) -> Result<(), FrameError> {
+    fn write_input_u8(&mut self, frame: &[u8]) -> Result<bool, FrameError> {
         let (expected, found) = (self.model.shape().len(), frame.len());
         if found != expected {
             return Err(FrameError::Length { expected, found });
         }
         input::write(&self.model, self.scratch, frame.iter().map(|byte| f32::from(*byte) / 255.0));
-        Ok(())
+        Ok(self.model.range().is_some_and(|range| !range.holds_bytes(frame)))
     }
 
     /// Compares the golden frame's assignment with the golden answer.
@@ -277,12 +279,14 @@ fn agrees(assignment: &Assignment, golden: Golden<'_>) -> bool {
     close && novelty
 }
 
-/// All layers, on the frame at the start of `scratch`, of which `values` hold inputs and outputs.
+/// All layers, on the frame at the start of `scratch`, of which `values` hold inputs and outputs; `is_outside` is passed
+/// on.
 fn run<'s>(
     model: &FlashModel<'_>,
     kernel: Kernel,
     values: usize,
     scratch: &'s mut [f32],
+    is_outside: bool,
 ) -> Result<Latent<'s>, FrameError> {
     let (values, list) = scratch.split_at_mut_checked(values).ok_or(FrameError::Engine)?;
     let list: &mut [u32] = cast_slice_mut(list);
@@ -299,7 +303,7 @@ fn run<'s>(
         }
     }
     let (last, _) = ends(values, model.layers().len(), outputs, 0).ok_or(FrameError::Engine)?;
-    latent(model, last)
+    latent(model, last, is_outside)
 }
 
 /// The inputs of layer `index`, and the place of its outputs: at either end of the memory, in turn.
@@ -312,7 +316,7 @@ fn ends(values: &mut [f32], index: usize, inputs: usize, outputs: usize) -> Opti
 }
 
 /// m, log v and logits among the outputs of the last layer.
-fn latent<'s>(model: &FlashModel<'_>, outputs: &'s mut [f32]) -> Result<Latent<'s>, FrameError> {
+fn latent<'s>(model: &FlashModel<'_>, outputs: &'s mut [f32], is_outside: bool) -> Result<Latent<'s>, FrameError> {
     let (d, k) = (model.head().latent(), model.head().clusters());
     let [low, high] = model.log_var_range();
     let (mu, rest) = outputs.split_at_mut_checked(d).ok_or(FrameError::Engine)?;
@@ -328,5 +332,5 @@ fn latent<'s>(model: &FlashModel<'_>, outputs: &'s mut [f32]) -> Result<Latent<'
         }
     });
     let logits = if model.learned_head() { Some(logits.get(..k).ok_or(FrameError::Engine)?) } else { None };
-    Ok(Latent { mu, log_var, logits })
+    Ok(Latent { mu, log_var, logits, is_outside })
 }

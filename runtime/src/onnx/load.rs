@@ -9,7 +9,7 @@ use tract_onnx::tract_core::transform::get_transform;
 
 use super::decoder::NoveltyDecoder;
 use super::{Engine, LoadError, Plan, Precision, checksum, fused, names};
-use crate::{Calibration, FrameShape, Head};
+use crate::{Calibration, FrameShape, Head, ValueRange};
 
 /// Loads a model; see [`Engine::from_bytes`].
 pub fn load(bytes: &[u8], precision: Precision) -> Result<Engine, LoadError> {
@@ -42,12 +42,13 @@ fn load_checked(bytes: &[u8], precision: Precision) -> Result<Engine, LoadError>
     let mut model = opened(bytes)?;
     let shape = frame_shape(&model)?;
     let head = read_head(&model)?;
+    let seen = seen(&model, shape)?;
     let novelty = NoveltyDecoder::load(&model, shape, &head, precision)?;
     let has_logits = keep_encoder(&mut model);
     let clusters = head.clusters();
     let single = plan(&model, shape, Some(1), precision)?;
     let batch = plan(&model, shape, None, precision)?;
-    let mut engine = Engine { shape, head, has_logits, single, batch, novelty, decoder: None };
+    let mut engine = Engine { shape, head, has_logits, seen, single, batch, novelty, decoder: None };
     // A trial run: outputs of another size than the head expects are found now, not on the first frame.
     let zeros = vec![0.0; shape.len()];
     match engine.assign(&zeros) {
@@ -89,6 +90,35 @@ fn frame_shape(model: &ModelProto) -> Result<FrameShape, LoadError> {
         }
         _ => Err(LoadError::Incompatible(format!("no input \"{}\" of shape [N,C,H,W]", names::INPUT))),
     }
+}
+
+/// The values that training saw `[G]`, of every channel or column.
+pub(super) struct Seen {
+    /// The least and the largest.
+    pub least: Vec<f32>,
+    pub most: Vec<f32>,
+    /// The standard deviation, not below 0.
+    pub deviation: Vec<f32>,
+}
+
+/// What the metadata say of the values that training saw; None if they say nothing.
+fn seen(model: &ModelProto, shape: FrameShape) -> Result<Option<Seen>, LoadError> {
+    let keys = [names::LEAST_KEY, names::MOST_KEY, names::DEVIATION_KEY];
+    let texts = keys.map(|key| metadata(model, key));
+    if texts == [None; 3] {
+        return Ok(None);
+    }
+    let numbers = |text: Option<&str>| text?.split(',').map(|number| number.parse().ok()).collect::<Option<Vec<f32>>>();
+    let seen = match texts.map(numbers) {
+        [Some(least), Some(most), Some(deviation)] => Some(Seen { least, most, deviation }),
+        _ => None,
+    };
+    let seen = seen.filter(|Seen { least, most, deviation }| {
+        ValueRange::new(least, most, shape.len()).is_some()
+            && deviation.len() == least.len()
+            && deviation.iter().all(|v| *v >= 0.0 && v.is_finite())
+    });
+    seen.map(Some).ok_or_else(|| LoadError::Incompatible("its range of values does not fit its frames".into()))
 }
 
 /// Largest frame that is believed, values.

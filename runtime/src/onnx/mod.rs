@@ -13,7 +13,7 @@ use tract_onnx::prelude::*;
 
 pub use explain::{ExplainError, Explanation};
 
-use crate::{Assignment, FrameError, FrameShape, Head, check_frame};
+use crate::{Assignment, FrameError, FrameShape, Head, ValueRange, check_frame};
 
 /// Arithmetic of the encoder; the head is f32 in all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -69,6 +69,8 @@ pub struct Engine {
     head: Head<'static>,
     /// Whether the encoder gives logits of q(c|x) besides m and log v.
     has_logits: bool,
+    /// The range of values seen in training, if the model says.
+    seen: Option<load::Seen>,
     /// The encoder for one frame, which tract runs faster.
     single: Plan,
     /// The encoder for any number of frames.
@@ -121,6 +123,17 @@ impl Engine {
         self.head.novelty_threshold()
     }
 
+    /// The range of values seen in training; None in files that do not say, as those of before 2026-11-27.
+    pub fn range(&self) -> Option<ValueRange<'_>> {
+        self.seen.as_ref().and_then(|seen| ValueRange::new(&seen.least, &seen.most, self.shape.len()))
+    }
+
+    /// The standard deviation of the values that training saw of every channel or column `[G]`, in the units of the
+    /// training data; None where [`Engine::range`] is.
+    pub fn deviation(&self) -> Option<&[f32]> {
+        self.seen.as_ref().map(|seen| &seen.deviation[..])
+    }
+
     /// Names of the operators that tract runs for one frame.
     pub fn operators(&self) -> impl Iterator<Item = String> {
         self.single.model().nodes.iter().map(|node| node.op.name().into_owned())
@@ -171,6 +184,10 @@ impl Engine {
         if let Some(decoder) = &mut self.novelty {
             let mu = outputs.first().and_then(|mu| mu.get(..count * self.head.latent())).ok_or(FrameError::Engine)?;
             decoder.judge(frames, mu, &self.head, &mut assignments)?;
+        }
+        if let Some(range) = self.range() {
+            let frames = frames.chunks_exact(self.shape.len());
+            frames.zip(&mut assignments).for_each(|(frame, found)| found.is_outside = !range.holds(frame));
         }
         Ok(assignments)
     }

@@ -82,6 +82,13 @@ pub const TEMPERATURE_KEY: &str = "cluster_vae.temperature";
 pub const KIND_KEY: &str = "cluster_vae.kind";
 /// Key of the names of the features in the order of the frame, a list in JSON; absent where they have none.
 pub const COLUMNS_KEY: &str = "cluster_vae.columns";
+/// Key of the least value that training saw of every channel or column `[G]`, decimal numbers between commas, in the units
+/// of the training data; a model without it, as those of before 2026-11-27, does not say.
+pub const LEAST_KEY: &str = "cluster_vae.range_least";
+/// Key of the largest value that training saw, as [`LEAST_KEY`].
+pub const MOST_KEY: &str = "cluster_vae.range_most";
+/// Key of the standard deviation of the values that training saw, as [`LEAST_KEY`]; no engine needs it.
+pub const DEVIATION_KEY: &str = "cluster_vae.range_deviation";
 /// Key of the checksum: CRC-32C of the whole file with the checksum's own digits read as `0`.
 pub const CHECKSUM_KEY: &str = "cluster_vae.crc32c";
 /// Digits of the checksum, hexadecimal.

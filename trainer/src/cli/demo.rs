@@ -29,7 +29,7 @@ impl Args {
         let input = Input::default();
         let (set, config) = super::fit::frames_for(&input, config)?;
         let held_out = input.open(Role::Score)?.frames;
-        let (fitted, run) = self.training.train(&config, &set, &devices, "demo")?;
+        let (fitted, run) = self.training.train(&config, &set, &input, &devices, "demo")?;
         let trained = started.elapsed();
 
         let figures = metrics(run.folder())?.as_ref().and_then(figures);

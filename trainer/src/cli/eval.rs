@@ -7,7 +7,9 @@ use serde::Serialize;
 use trainer::data::{Expected, Input, Role};
 use trainer::eval::{Evaluation, Exported, Predictions, Scores, evaluate, scores};
 use trainer::fitted::BoundReport;
-use trainer::{Error, Result, run};
+use trainer::{Result, run};
+
+use super::range;
 
 /// Score a model: against labels, and by its bound
 #[derive(clap::Args, Debug)]
@@ -40,17 +42,21 @@ struct Scored {
 impl Args {
     /// Scores the model and prints how good it is.
     pub fn run(self) -> Result<()> {
-        let read = |expected: &Expected| Ok::<_, Error>(super::read(&self.input, Role::Score, expected)?.frames);
+        let read = |expected: &Expected| super::read(&self.input, Role::Score, expected);
         let (n, scores, bound) = if self.model.is_dir() {
             let device = Device::flex();
             let fitted = run::load(&self.model, &device)?;
-            let frames = read(&fitted.expected())?;
+            let set = read(&fitted.expected())?;
+            range::tell(fitted.seen.as_ref(), &set);
+            let frames = set.frames;
             eprintln!("evaluating the bounds of {} frames with {} samples each", frames.len(), self.samples);
             let Evaluation { scores, bound, .. } = evaluate(&fitted, &frames, self.samples as usize, &device)?;
             (frames.len(), scores, Some(bound))
         } else {
             let model = Exported::open(&self.model)?;
-            let frames = read(model.expected())?;
+            let set = read(model.expected())?;
+            range::tell(model.seen(), &set);
+            let frames = set.frames;
             let predictions = Predictions::from(&model.assign(&frames, &*self.input.name())?[..]);
             (frames.len(), frames.labels.as_ref().map(|labels| scores(&predictions.clusters, labels)), None)
         };

@@ -49,10 +49,12 @@ impl Args {
         }
         let device = Device::flex();
         let fitted = load(&self.model, &device)?;
-        let all = super::read(&self.input, self.part, &fitted.expected())?.frames;
+        let set = super::read(&self.input, self.part, &fitted.expected())?;
+        let all = &set.frames;
         if let Some(index) = self.index.iter().find(|index| **index >= all.len()) {
             return Err(Error::config("--index", format!("{index}: the data hold the frames 0 to {}", all.len() - 1)));
         }
+        super::range::tell(fitted.seen.as_ref(), &set);
         let frames = all.select(&self.index);
         let explanations = explain(&fitted, &frames, &device)?;
         std::fs::create_dir_all(&self.out).map_err(|e| Error::resource(self.out.display(), e))?;

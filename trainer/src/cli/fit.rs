@@ -11,7 +11,7 @@ use trainer::device::{self, Choice, Chosen};
 use trainer::fit;
 use trainer::fit::{Checkpoint, Health, Place};
 use trainer::fitted::Fitted;
-use trainer::run::Run;
+use trainer::run::{Run, Source};
 use trainer::{Error, Result};
 
 use super::progress::Progress;
@@ -24,7 +24,7 @@ pub struct Args {
     base: Base,
     #[command(flatten)]
     input: Input,
-    /// Go on with an interrupted run, with its own settings; give the same --data
+    /// Go on with an interrupted run, with its own settings and frames; --data says where those are now if they moved
     #[arg(long, value_name = "RUN", conflicts_with_all = ["preset", "config", "out", "seed", "settings"])]
     resume: Option<PathBuf>,
     #[command(flatten)]
@@ -99,21 +99,25 @@ impl Training {
         Ok(chosen)
     }
 
-    /// Trains into `--out`, or else the next free `runs/{name}N`, with progress.
+    /// Trains into `--out`, or else the next free `runs/{name}N`, with progress; `frames` come with where they are from.
     pub fn train(
         &self,
         config: &CheckedConfig,
         set: &DataSet,
+        input: &Input,
         devices: &(Chosen, Vec<Device>),
         name: &str,
     ) -> Result<(Fitted, Run)> {
         // A run directory that holds no run would stand in the way of the corrected command.
-        fit::check_count(config, set.frames.len())?;
+        fit::check_frames(config, &set.frames)?;
+        for told in fit::squashed_columns(config, &set.frames) {
+            eprintln!("look at the frames: {told}");
+        }
         let folder = match &self.out {
             Some(folder) => folder.clone(),
             None => next_free(Path::new("runs"), name)?,
         };
-        let run = Run::create(&folder, config)?;
+        let run = Run::create(&folder, config, &Source::new(input, &set.frames)?)?;
         self.train_in(run, config, set, devices, None)
     }
 
@@ -150,7 +154,7 @@ impl Training {
             novelty_threshold: fitted.calibration.novelty_threshold,
             temperature: fitted.calibration.temperature,
             health: health.clone(),
-            last_epoch: lines.into_iter().rev().find(|line| line["epoch"].is_u64()),
+            last_epoch: fit::epoch_of_model(&fit::of_model(lines).0).cloned(),
         })?;
         // Last: the model's description is what says that a run has ended.
         run.save(&fitted)?;
@@ -170,14 +174,22 @@ impl Args {
         let config = self.training.configure(self.base.config(&self.input)?)?;
         let (set, config) = frames_for(&self.input, config)?;
         let devices = self.training.devices()?;
-        let (_, run) = self.training.train(&config, &set, &devices, "")?;
+        let (_, run) = self.training.train(&config, &set, &self.input, &devices, "")?;
         tell(&run)
     }
 
     fn go_on(&self, folder: &Path) -> Result<()> {
         let (run, config, checkpoint) = Run::resume(folder)?;
         config.check_ranges()?;
-        let (set, config) = frames_for(&self.input, config)?;
+        let source = Source::of_run(folder)?;
+        let input = match &source {
+            Some(source) => source.input(&self.input)?,
+            None => self.input.clone(),
+        };
+        let (set, config) = frames_for(&input, config)?;
+        if let Some(source) = &source {
+            source.check(&set.frames, &input, !self.input.is_embedded())?;
+        }
         let devices = self.training.devices()?;
         let (_, run) = self.training.train_in(run, &config, &set, &devices, checkpoint)?;
         tell(&run)
@@ -206,6 +218,7 @@ struct Summary {
     novelty_threshold: f32,
     temperature: f32,
     health: Health,
+    /// The epoch whose weights the model has: the last one, unless stage 3 kept another's.
     last_epoch: Option<serde_json::Value>,
 }
 

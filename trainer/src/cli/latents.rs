@@ -37,7 +37,9 @@ impl Args {
             Some(stage) => load_stage(&self.run, stage, &device)?,
             None => load(&self.run, &device)?,
         };
-        let frames = super::read(&self.input, self.part, &fitted.expected())?.frames;
+        let set = super::read(&self.input, self.part, &fitted.expected())?;
+        super::range::tell(fitted.seen.as_ref(), &set);
+        let frames = set.frames;
         let means = latents(&fitted, &frames, &device)?;
         write_atomically(&self.out, &write_npy(&means, fitted.config.latent)?)
     }

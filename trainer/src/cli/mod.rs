@@ -16,6 +16,7 @@ pub mod memory;
 mod predict;
 mod progress;
 mod quality;
+mod range;
 mod report;
 mod throughput;
 

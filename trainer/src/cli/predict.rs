@@ -5,16 +5,19 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use runtime::Assignment;
-use trainer::data::{DataSet, Input, Role};
+use trainer::data::{DataSet, Input, Role, SeenValues};
 use trainer::eval::{Exported, assignments};
 use trainer::files::write_atomically;
 use trainer::{Error, Result, run};
 
+use super::range;
+
 /// Label frames with a model: an ONNX file, a flash image, or a run
 ///
 /// Writes a row a frame: its number, the file it is from if each has its own, cluster, confidence, novelty in nats,
-/// whether that is past the threshold, the second cluster, and the probability of every cluster. The novelty of a run
-/// counts the decoder, as that of what is exported with `--novelty decoder` does.
+/// whether that is past the threshold, whether a value is outside the range of training, the second cluster, and the
+/// probability of every cluster. The novelty of a run counts the decoder, as that of what is exported with
+/// `--novelty decoder` does.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Example:\n  trainer predict models/digits.onnx --data frames.npy --out labels.csv")]
 pub struct Args {
@@ -25,23 +28,32 @@ pub struct Args {
     /// CSV file to write [default: stdout]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// End with exit code 3 if frames are not in the range of values that the model was fitted to; the
+    /// table is written all the same
+    #[arg(long)]
+    strict: bool,
 }
 
 impl Args {
     /// Labels the frames and writes the table.
     pub fn run(self) -> Result<()> {
-        let (set, assignments) = self.assign()?;
+        let (set, seen, assignments) = self.assign()?;
+        let as_in_training = range::tell(seen.as_ref(), &set);
         let table = table(&set, &assignments).map_err(|e| Error::resource("table", e))?;
         match &self.out {
-            Some(path) => write_atomically(path, &table),
+            Some(path) => write_atomically(path, &table)?,
             None => match std::io::stdout().write_all(&table) {
-                Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(Error::resource("stdout", e)),
-                _ => Ok(()),
+                Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => return Err(Error::resource("stdout", e)),
+                _ => {}
             },
         }
+        if self.strict && !as_in_training {
+            return Err(Error::data("--data", "the frames are not in the range of values seen in training, see above"));
+        }
+        Ok(())
     }
 
-    fn assign(&self) -> Result<(DataSet, Vec<Assignment>)> {
+    fn assign(&self) -> Result<(DataSet, Option<SeenValues>, Vec<Assignment>)> {
         let name = self.input.name();
         match in_folder(&self.model) {
             Some(run) => {
@@ -54,13 +66,13 @@ impl Args {
                     return Err(Error::data(&*name, problem));
                 }
                 let assignments = assignments(&fitted, &set.frames, &device)?;
-                Ok((set, assignments))
+                Ok((set, fitted.seen, assignments))
             }
             None => {
                 let model = Exported::open(&exported(&self.model))?;
                 let set = super::read(&self.input, Role::Score, model.expected())?;
                 let assignments = model.assign(&set.frames, &*name)?;
-                Ok((set, assignments))
+                Ok((set, model.seen().cloned(), assignments))
             }
         }
     }
@@ -80,7 +92,7 @@ fn table(set: &DataSet, assignments: &[Assignment]) -> Result<Vec<u8>, csv::Erro
     let mut writer = csv::Writer::from_writer(Vec::new());
     let clusters = assignments.first().map_or(0, |a| a.log_responsibilities.len());
     let file = set.files.as_ref().map(|_| "file");
-    let fixed = ["cluster", "confidence", "novelty", "is_novel", "runner_up"];
+    let fixed = ["cluster", "confidence", "novelty", "is_novel", "is_outside", "runner_up"];
     let head = ["index"].into_iter().chain(file).chain(fixed).map(str::to_owned);
     writer.write_record(head.chain((0..clusters).map(|c| format!("p_{c}"))))?;
     for (index, a) in assignments.iter().enumerate() {
@@ -90,6 +102,7 @@ fn table(set: &DataSet, assignments: &[Assignment]) -> Result<Vec<u8>, csv::Erro
             a.confidence.to_string(),
             a.novelty.to_string(),
             a.is_novel.to_string(),
+            a.is_outside.to_string(),
             a.runner_up.map(|c| c.to_string()).unwrap_or_default(),
         ];
         let head = [index.to_string()].into_iter().chain(file).chain(answer);

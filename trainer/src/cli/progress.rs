@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use trainer::fit::{Checkpoint, Epoch, Event, Space};
+use trainer::config::Weights;
+use trainer::fit::{Checkpoint, Epoch, Event, Kept, Space};
 use trainer::fitted::Fitted;
 use trainer::run::Run;
 use trainer::stage::StageName;
@@ -130,9 +131,22 @@ impl<'a> Progress<'a> {
                 // The step that ends the epoch follows, and is where a stop leaves off.
                 return self.log(epoch);
             }
-            Event::Mixture(report) => {
+            Event::Kept(kept) => {
+                let Kept { stage, kept_epoch, epochs, gain, .. } = kept;
                 self.line(&format!(
-                    "mixture: {} components, log-likelihood {:.3} nats a frame, balance {:.3}",
+                    "{stage}: kept the weights of epoch {kept_epoch} of {epochs}, whose held-out objective was best, by \
+                     {gain:.2} nats a frame"
+                ));
+                return self.log(kept);
+            }
+            Event::Mixture(report) => {
+                let shares = match report.unevenness {
+                    Some(nats) => format!(" (shares {nats:.3} nats from even)"),
+                    None if report.weights == Weights::Learned => " of learned shares".into(),
+                    None => String::new(),
+                };
+                self.line(&format!(
+                    "mixture: {} components{shares}, log-likelihood {:.3} nats a frame, balance {:.3}",
                     report.components, report.log_likelihood, report.clusters.balance
                 ));
                 return self.log(report);

@@ -161,6 +161,8 @@ impl Config {
         self.pretrain.check()?;
         self.mixture.check(self.clusters())?;
         self.refine.check()?;
+        self.augment.check_strength("pretrain", self.pretrain.strength)?;
+        self.augment.check_strength("refine", self.refine.strength)?;
         self.collapse.check()?;
         self.novelty.check()
     }

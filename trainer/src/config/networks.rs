@@ -11,7 +11,9 @@ use crate::error::{Error, Result};
 pub enum ClusterPosterior {
     /// Responsibilities of the latent mixture: softmax over c of E_q(z|x) log N(z; μ_c, σ_c² I).
     Gmm,
-    /// The best q(c|x) given the rest (E7): the decoder's reconstruction of x takes part.
+    /// Near the best q(c|x) given the rest (E7): the decoder's reconstruction of x takes part. Its expectation over q(z|x)
+    /// is one sample of z in training and as many as are asked for in evaluation, apart from those that the bound is
+    /// estimated from.
     MeanField,
     /// A learned softmax on the encoder's last hidden layer.
     Amortised,

@@ -126,7 +126,7 @@ pub struct MixtureConfig {
     /// frequent, where a partition that puts two classes into one cluster shows in its balance.
     pub balance: f64,
     /// What EM takes for the shares of the clusters, and stage 3 for the marginal that information is measured against;
-    /// default `uniform`.
+    /// default `auto`.
     pub weights: Weights,
     /// Most frames that EM looks at, at least K; default 20,000.
     pub max_frames: usize,
@@ -144,7 +144,7 @@ impl Default for MixtureConfig {
             pooling: 0.3,
             moves: 10,
             balance: 0.0,
-            weights: Weights::Uniform,
+            weights: Weights::Auto,
             max_frames: 20_000,
             most_clusters: runtime::MAX_CLUSTERS,
         }
@@ -170,6 +170,8 @@ impl MixtureConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Weights {
+    /// Learned where the frames show them to be uneven, else uniform; `fit` tells which.
+    Auto,
     /// 1/K each, as p(c) of the paper.
     Uniform,
     /// Those that EM finds.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::ranges::{at_least, at_most, within};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Which family of random maps makes the views.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,7 +31,8 @@ pub struct AugmentConfig {
     pub kind: AugmentKind,
     /// Rotation of an image, degrees, 0 to 180; default 20.
     pub rotation: f64,
-    /// Relative change of size of an image, or of the gain of a window, 0 to 0.9; default 0.15.
+    /// Relative change of size of an image, or of the gain of a window, 0 to 0.9, also times the
+    /// strength of a stage; default 0.15.
     pub scale: f64,
     /// Shear of an image, columns a row, 0 to 2; default 0.3.
     pub shear: f64,
@@ -48,7 +49,7 @@ pub struct AugmentConfig {
     /// Standard deviation of additive noise on windows and features, which are standardised, 0 to 10;
     /// default 0.1.
     pub noise: f64,
-    /// Share of the features that are set to their mean, 0 to 0.99; default 0.1.
+    /// Share of the features that are set to their mean, 0 to 0.99, also times the strength of a stage; default 0.1.
     pub dropout: f64,
     /// How many of the nearest frames may stand for a view, 1 to 1000; default 10.
     pub neighbours: usize,
@@ -57,6 +58,11 @@ pub struct AugmentConfig {
     /// training tells.
     pub reach: f64,
 }
+
+/// Largest relative change of size or gain: at 1 a size can be 0.
+const MOST_SCALE: f64 = 0.9;
+/// Largest share of features that a view leaves out.
+const MOST_DROPOUT: f64 = 0.99;
 
 impl Default for AugmentConfig {
     fn default() -> Self {
@@ -80,16 +86,32 @@ impl Default for AugmentConfig {
 impl AugmentConfig {
     pub(super) fn check(&self) -> Result<()> {
         within("augment.rotation", self.rotation, 0.0, 180.0)?;
-        within("augment.scale", self.scale, 0.0, 0.9)?;
+        within("augment.scale", self.scale, 0.0, MOST_SCALE)?;
         within("augment.shear", self.shear, 0.0, 2.0)?;
         within("augment.shift", self.shift, 0.0, 1.0)?;
         within("augment.elastic", self.elastic, 0.0, 0.5)?;
         within("augment.thickness", self.thickness, 0.0, 1.0)?;
         within("augment.warp", self.warp, 0.0, 0.3)?;
         within("augment.noise", self.noise, 0.0, 10.0)?;
-        within("augment.dropout", self.dropout, 0.0, 0.99)?;
+        within("augment.dropout", self.dropout, 0.0, MOST_DROPOUT)?;
         within("augment.reach", self.reach, 0.01, 1e6)?;
         at_least("augment.neighbours", self.neighbours, 1)?;
         at_most("augment.neighbours", self.neighbours, 1000)
+    }
+
+    /// Whether the ranges that have an end keep to it at the `strength` of a stage: an image shrunk by all of its size is
+    /// none, nor is a row without its features a view.
+    pub(super) fn check_strength(&self, stage: &str, strength: f64) -> Result<()> {
+        for (key, value, most) in
+            [("augment.scale", self.scale, MOST_SCALE), ("augment.dropout", self.dropout, MOST_DROPOUT)]
+        {
+            // What rounding adds to a product must not refuse the largest value.
+            if value * strength > most + 1e-9 {
+                let problem =
+                    format!("{value} times {stage}.strength = {strength}, expected at most {most}; lower either");
+                return Err(Error::config(key, problem));
+            }
+        }
+        Ok(())
     }
 }

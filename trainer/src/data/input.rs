@@ -3,12 +3,14 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use clap::{Args, FromArgMatches};
+
 use super::layout::Layout;
 use super::meaning::{Expected, Said};
 use super::missing::Missing;
 use super::readers::{self, PictureOptions, Role, TableOptions, Value};
 use super::{DataSet, Frames};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Where frames are read from, and what is said of them.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -95,6 +97,41 @@ impl Input {
         let said = Said { layout: self.layout.as_ref(), white: self.white, pixels: false };
         let set = DataSet::of(raw, said, self.missing, expected);
         Ok(set.map_err(|problem| readers::ReadError::new(subject, problem))?)
+    }
+
+    /// True if frames come from standard input, which can be read once.
+    pub fn is_standard(&self) -> bool {
+        self.data.iter().any(|path| path.as_os_str() == "-")
+    }
+
+    /// The same with absolute paths.
+    ///
+    /// # Errors
+    /// [`crate::Error::Resource`] if there is no working directory.
+    pub fn absolute(&self) -> Result<Self> {
+        let absolute = |path: &PathBuf| match path.as_os_str() == "-" {
+            true => Ok(path.clone()),
+            false => std::path::absolute(path).map_err(|e| Error::resource(path.display(), e)),
+        };
+        let data = self.data.iter().map(absolute).collect::<Result<_>>()?;
+        // A file of labels is one only if it is there; else it is a name.
+        let label = match &self.label {
+            Some(name) if Path::new(name).is_file() => {
+                Some(absolute(&PathBuf::from(name))?.to_string_lossy().into_owned())
+            }
+            label => label.clone(),
+        };
+        Ok(Self { data, label, ..self.clone() })
+    }
+
+    /// What [`Input::words`] gave.
+    ///
+    /// # Errors
+    /// [`crate::Error::Data`] if they are none of these words.
+    pub fn of_words(words: &[String]) -> Result<Self> {
+        let command = Self::augment_args(clap::Command::new("data").no_binary_name(true));
+        let read = || Self::from_arg_matches(&command.try_get_matches_from(words)?);
+        read().map_err(|e: clap::Error| Error::data("data", e.kind()))
     }
 
     /// The words of a command line that say the same.

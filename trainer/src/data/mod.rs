@@ -10,6 +10,7 @@ pub mod meaning;
 mod missing;
 mod readers;
 pub mod scaling;
+mod seen;
 mod set;
 pub mod views;
 
@@ -17,6 +18,7 @@ pub use input::{Input, open};
 pub use meaning::Expected;
 pub use missing::Missing;
 pub use readers::{PictureOptions, ReadError, ReadProblem, Role, TableOptions, digits, write_npy, write_npy_frames};
+pub use seen::{Comparison, SeenValues};
 pub use set::{DataSet, Taken};
 
 use crate::frame::FrameShape;

@@ -13,7 +13,7 @@ pub struct Scaling {
 }
 
 /// A standard deviation of this share of the mean, or less, is rounding: the value counts as constant.
-const ROUNDING: f64 = 1e-6;
+pub(super) const ROUNDING: f64 = 1e-6;
 
 impl Scaling {
     /// The standardisation for `frames`, the same whatever their units.
@@ -23,11 +23,7 @@ impl Scaling {
     /// 0 and keeps its units, since no deviation says how much a change of it means.
     pub fn fit(frames: &Frames, kind: FrameKind) -> Scaling {
         let p = frames.shape.len();
-        let group = match kind {
-            FrameKind::Features => 1,
-            FrameKind::Window => frames.shape.width,
-            FrameKind::Image => frames.shape.height * frames.shape.width,
-        };
+        let group = kind.channel_len(frames.shape);
         let count = (frames.len() * group) as f64;
         let mut sum = vec![0.0f64; p / group];
         let mut square = vec![0.0f64; p / group];

@@ -9,8 +9,8 @@
 //! exists to give, and eq. (6.1) charges for it: that is one of the ways into collapse. Stage 3
 //! gives it back.
 //!
-//! All functions take log q(c|x) of a batch and return one number for it. Over a batch of B frames
-//! that number is an estimate: q̄ is the mean of the batch, so H(q̄) is a little low on average.
+//! All functions take log q(c|x) of a batch and return one number for it, or what each frame adds to it. Over a batch of B
+//! frames that number is an estimate: q̄ is the mean of the batch, so H(q̄) is a little low on average.
 
 use burn::tensor::Tensor;
 
@@ -63,12 +63,32 @@ pub fn mutual_information(log_q: Tensor<2>) -> Tensor<1> {
 /// - `log_q`, `log_q_view`: `[B,K]`
 /// - output: `[1]`, nats in `[0, log K]`
 pub fn between_views(log_q: Tensor<2>, log_q_view: Tensor<2>) -> Tensor<1> {
-    let b = log_q.dims()[0] as f64;
-    let joint = log_q.exp().transpose().matmul(log_q_view.exp()) / b;
+    let (joint, pointwise) = joint_and_pointwise(log_q.exp(), log_q_view.exp());
+    (joint * pointwise).sum()
+}
+
+/// What each frame adds to [`between_views`], whose value is the mean of these, but for what is floored.
+///
+/// Σ q(c|x) q(c'|Tx) (log P(c,c') - log P(c) - log P(c')), with P of the batch.
+///
+/// # Shapes
+/// - `log_q`, `log_q_view`: `[B,K]`
+/// - output: `[B]`, nats
+pub fn between_views_of_each(log_q: Tensor<2>, log_q_view: Tensor<2>) -> Tensor<1> {
+    let (q, q_view) = (log_q.exp(), log_q_view.exp());
+    let (_, pointwise) = joint_and_pointwise(q.clone(), q_view.clone());
+    (q.matmul(pointwise) * q_view).sum_dim(1).squeeze_dim::<1>(1)
+}
+
+/// The joint P(c,c') of a frame's cluster and its view's, and log P(c,c') - log P(c) - log P(c'); both `[K,K]`, from `q` and
+/// `q_view` `[B,K]`.
+fn joint_and_pointwise(q: Tensor<2>, q_view: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
+    let b = q.dims()[0] as f64;
+    let joint = q.transpose().matmul(q_view) / b;
     let joint = ((joint.clone() + joint.transpose()) * 0.5).clamp_min(FLOOR);
     let marginal = joint.clone().sum_dim(0);
     let independent = marginal.clone().log() + marginal.transpose().log();
-    (joint.clone() * (joint.log() - independent)).sum()
+    (joint.clone(), joint.log() - independent)
 }
 
 /// Disagreement of frame and view, ½ (KL(q ‖ q') + KL(q' ‖ q)) averaged over the batch.
@@ -82,8 +102,22 @@ pub fn between_views(log_q: Tensor<2>, log_q_view: Tensor<2>) -> Tensor<1> {
 /// - output: `[1]`, nats
 pub fn inconsistency(log_q: Tensor<2>, log_q_view: Tensor<2>) -> Tensor<1> {
     let b = log_q.dims()[0] as f64;
+    divergences(log_q, log_q_view).sum() * (0.5 / b)
+}
+
+/// What each frame adds to [`inconsistency`], whose value is the mean of these.
+///
+/// # Shapes
+/// - `log_q`, `log_q_view`: `[B,K]`
+/// - output: `[B]`, nats
+pub fn inconsistency_of_each(log_q: Tensor<2>, log_q_view: Tensor<2>) -> Tensor<1> {
+    divergences(log_q, log_q_view).sum_dim(1).squeeze_dim::<1>(1) * 0.5
+}
+
+/// The terms of KL(q ‖ q') + KL(q' ‖ q), first arguments held fixed `[B,K]`.
+fn divergences(log_q: Tensor<2>, log_q_view: Tensor<2>) -> Tensor<2> {
     let (target, target_view) = (log_q.clone().detach(), log_q_view.clone().detach());
     let forward = target.clone().exp() * (target - log_q_view);
     let backward = target_view.clone().exp() * (target_view - log_q);
-    (forward + backward).sum() * (0.5 / b)
+    forward + backward
 }

@@ -7,10 +7,10 @@ use rayon::prelude::*;
 use runtime::flash::{Buffer, DecoderModel, FlashModel, MAGIC};
 use runtime::native::{Batch, DecoderEngine, decoder_scratch_len};
 use runtime::onnx::names;
-use runtime::{Assignment, Engine};
+use runtime::{Assignment, Engine, ValueRange};
 use tract_onnx::pb::ModelProto;
 
-use crate::data::{Expected, Frames};
+use crate::data::{Expected, Frames, SeenValues};
 use crate::error::{Error, Result, Subject};
 use crate::frame::{FrameKind, FrameShape};
 
@@ -23,6 +23,7 @@ pub struct Exported {
     bytes: Buffer,
     expected: Expected,
     shape: FrameShape,
+    seen: Option<SeenValues>,
 }
 
 impl Exported {
@@ -32,23 +33,35 @@ impl Exported {
     /// [`Error::Model`] if it cannot be read, or is neither an ONNX file of `trainer export` nor a flash image.
     pub fn open(path: &Path) -> Result<Self> {
         let bytes = Buffer::read(path).map_err(|e| Error::model(path, e))?;
-        let (shape, expected) = match bytes.starts_with(&MAGIC) {
-            true => (flash_shape(&bytes).map_err(|e| Error::model(path, e))?, Expected::default()),
-            false => {
-                let engine = Engine::from_bytes(&bytes, runtime::Precision::F32).map_err(|e| Error::model(path, e))?;
-                (engine.shape(), described(&bytes))
-            }
+        let seen = |range: Option<ValueRange<'_>>, deviation: Option<&[f32]>| {
+            let range = range?;
+            let (least, most) = (range.least().to_vec(), range.most().to_vec());
+            // A flash image does not say how values vary between the two.
+            let deviation = deviation.map_or_else(|| vec![0.0; least.len()], <[f32]>::to_vec);
+            Some(SeenValues { least, most, deviation })
+        };
+        let (shape, expected, seen) = if bytes.starts_with(&MAGIC) {
+            let (shape, range) = of_flash(&bytes).map_err(|e| Error::model(path, e))?;
+            (shape, Expected::default(), seen(range, None))
+        } else {
+            let engine = Engine::from_bytes(&bytes, runtime::Precision::F32).map_err(|e| Error::model(path, e))?;
+            (engine.shape(), described(&bytes), seen(engine.range(), engine.deviation()))
         };
         let shape = FrameShape { channels: shape.channels, height: shape.height, width: shape.width };
         let kind = expected.kind.unwrap_or_else(|| shape.kind());
         let expected = Expected { kind: Some(kind), shape: Some(shape), ..expected };
-        Ok(Self { path: path.to_owned(), bytes, expected, shape })
+        Ok(Self { path: path.to_owned(), bytes, expected, shape, seen })
     }
 
     /// What is to be known of frames before they are read: their shape, and as far as the file says, what they are and the
     /// names of their features.
     pub fn expected(&self) -> &Expected {
         &self.expected
+    }
+
+    /// The values that the model was fitted to; None if the file does not say.
+    pub fn seen(&self) -> Option<&SeenValues> {
+        self.seen.as_ref()
     }
 
     /// Assignments of frames, made in parallel; `subject` is what the frames are called in an error.
@@ -82,11 +95,11 @@ impl Exported {
     }
 }
 
-/// Shape of a frame of a flash image, with a decoder or without.
-fn flash_shape(bytes: &[u8]) -> Result<runtime::FrameShape, runtime::flash::FlashError> {
+/// Shape of a frame of a flash image, with a decoder or without, and the range of values that training saw.
+fn of_flash(bytes: &[u8]) -> Result<(runtime::FrameShape, Option<ValueRange<'_>>), runtime::flash::FlashError> {
     match (FlashModel::new(bytes), DecoderModel::new(bytes)) {
-        (Ok(model), _) => Ok(model.shape()),
-        (_, Ok(model)) => Ok(model.shape()),
+        (Ok(model), _) => Ok((model.shape(), model.range())),
+        (_, Ok(model)) => Ok((model.shape(), model.range())),
         (Err(e), _) => Err(e),
     }
 }

@@ -121,7 +121,9 @@ pub fn latents(fitted: &Fitted, frames: &Frames, device: &Device) -> Result<Vec<
 pub fn assignments(fitted: &Fitted, frames: &Frames, device: &Device) -> Result<Vec<Assignment>> {
     let found = predict(fitted, frames, device)?;
     let rows = found.log_responsibilities.chunks_exact(found.width().max(1));
-    let assignment = |((row, &cluster), &novelty): ((&[f32], &usize), &f32)| {
+    let range = fitted.seen.as_ref().and_then(|seen| seen.range(fitted.shape));
+    let values = frames.values.chunks_exact(frames.shape.len());
+    let assignment = |(((row, &cluster), &novelty), values): (((&[f32], &usize), &f32), &[f32])| {
         let others = (0..row.len()).filter(|c| *c != cluster);
         let log_responsibilities = heapless::Vec::from_slice(row)
             .map_err(|_| Error::data("frames", format!("{} clusters, at most {}", row.len(), runtime::MAX_CLUSTERS)))?;
@@ -131,10 +133,11 @@ pub fn assignments(fitted: &Fitted, frames: &Frames, device: &Device) -> Result<
             runner_up: others.max_by(|&a, &b| row[a].total_cmp(&row[b])),
             novelty,
             is_novel: novelty > fitted.calibration.novelty_threshold,
+            is_outside: range.is_some_and(|range| !range.holds(values)),
             log_responsibilities,
         })
     };
-    rows.zip(&found.clusters).zip(&found.novelty).map(assignment).collect()
+    rows.zip(&found.clusters).zip(&found.novelty).zip(values).map(assignment).collect()
 }
 
 impl From<&[Assignment]> for Predictions {

@@ -2,6 +2,7 @@
 
 use super::{Folded, Precision, device_posterior};
 use crate::config::{AugmentKind, CheckedConfig, EncoderKind};
+use crate::data::SeenValues;
 use crate::error::Result;
 use crate::files::sha256;
 use crate::fit::percent;
@@ -21,6 +22,7 @@ pub fn text(fitted: &Fitted, precision: Precision, onnx: &[u8], figures: Option<
          | file | `model.onnx`, {bytes} bytes, sha256 `{sha}` |\n\
          | weights | {precision:?}, {parameters} in encoder and heads |\n\
          | input | `frame` [N,{c},{h},{w}] f32, {scaling} |\n\
+         | range of values in training | {range} |\n\
          | outputs | `responsibilities` and `log_responsibilities` [N,{k}], `novelty` [N], `mu` and `log_var` [N,{d}] |\n\
          | clusters K, latent D | {k}, {d} |\n\
          | q(c\\|x) on the device | {posterior} |\n\
@@ -40,6 +42,7 @@ pub fn text(fitted: &Fitted, precision: Precision, onnx: &[u8], figures: Option<
         c = fitted.shape.channels,
         h = fitted.shape.height,
         w = fitted.shape.width,
+        range = range(fitted.seen.as_ref()),
         k = config.clusters(),
         d = config.latent,
         posterior = device_posterior(config.cluster_posterior),
@@ -67,6 +70,20 @@ pub fn text(fitted: &Fitted, precision: Precision, onnx: &[u8], figures: Option<
     ))
 }
 
+/// Most channels whose ranges the card lists.
+const MOST_LISTED: usize = 4;
+
+/// The range of values seen in training, of every channel where there are few.
+fn range(seen: Option<&SeenValues>) -> String {
+    let Some(seen) = seen else { return "not known".into() };
+    let ends = seen.least.iter().zip(&seen.most).map(|(least, most)| format!("{least} to {most}"));
+    let what = match seen.least.len() {
+        count @ 0..=MOST_LISTED => ends.take(count).collect::<Vec<_>>().join("; "),
+        count => format!("of each of {count} columns or channels, in the file's metadata"),
+    };
+    what + "; a frame with a value a whole width past it is said to lie outside, and its answer is not to be trusted"
+}
+
 /// The last epoch of a run's `metrics.json` as Markdown; None if it has none.
 pub fn figures(metrics: &serde_json::Value) -> Option<String> {
     let epoch = metrics.get("last_epoch")?.as_object()?;
@@ -82,7 +99,7 @@ pub fn figures(metrics: &serde_json::Value) -> Option<String> {
     ];
     let row = |(key, name)| Some(format!("\n| {name} | {:.4} |", epoch.get(key)?.as_f64()?));
     let rows: Option<String> = names.into_iter().map(row).collect();
-    Some(format!("Means over the last epoch of training:\n\n| | |\n|---|---|{}", rows?))
+    Some(format!("Means over the epoch of training that the weights are from:\n\n| | |\n|---|---|{}", rows?))
 }
 
 /// What a confidence is the rate of, as the temperature was fitted.

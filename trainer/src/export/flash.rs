@@ -37,6 +37,7 @@ pub fn encode_flash(fitted: &Fitted, critic: Option<&Critic>) -> Result<Vec<u8>>
     let spec = ModelSpec {
         shape: FrameShape { channels: shape.channels, height: shape.height, width: shape.width },
         scaling: fitted.scaling.clone().map(|scaling| [scaling.shift, scaling.factor]),
+        range: fitted.seen.clone().map(|seen| [seen.least, seen.most]),
         convs: folded
             .convs
             .iter()

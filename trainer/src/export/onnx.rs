@@ -19,6 +19,7 @@ use tract_onnx::pb::{GraphProto, ModelProto, OperatorSetIdProto, StringStringEnt
 use super::decoder::{likelihood, network};
 use super::graph::{Dim, GraphBuilder, integer, integers};
 use super::{Folded, FoldedDense, Precision, device_posterior};
+use crate::data::SeenValues;
 use crate::error::{Error, Result};
 use crate::explain::trust;
 use crate::files::sha256;
@@ -36,11 +37,22 @@ const IR_VERSION: i64 = 8;
 /// # Errors
 /// [`Error::Model`] if a weight is not finite in the precision asked for.
 pub fn encode(fitted: &Fitted, precision: Precision) -> Result<Vec<u8>> {
-    let more = match fitted.novelty.dispersion_weight {
+    let mut more = match fitted.novelty.dispersion_weight {
         0.0 => Vec::new(),
         weight => [(names::DISPERSION_KEY, weight.to_string())].into_iter().chain(likelihood(fitted)?).collect(),
     };
+    more.extend(fitted.seen.iter().flat_map(range));
     encode_graph(fitted, precision, graph(fitted, &Folded::new(fitted)?, precision)?, &more)
+}
+
+/// Entries of the metadata that say which values training saw.
+fn range(seen: &SeenValues) -> [(&'static str, String); 3] {
+    let keys = [names::LEAST_KEY, names::MOST_KEY, names::DEVIATION_KEY].into_iter();
+    let mut entries = keys.zip([&seen.least, &seen.most, &seen.deviation]).map(|(key, values)| {
+        let values: Vec<String> = values.iter().map(f32::to_string).collect();
+        (key, values.join(","))
+    });
+    core::array::from_fn(|_| entries.next().unwrap_or_default())
 }
 
 /// The bytes of a file around `graph`, with `more` entries of metadata.
@@ -274,7 +286,7 @@ fn metadata(fitted: &Fitted, precision: Precision, more: &[(&str, String)]) -> R
     let config = &fitted.config;
     let weights = if precision == Precision::F16 { "f16" } else { "f32" };
     let scaling = if fitted.scaling.is_some() { "standardised inside the graph" } else { "bytes / 255" };
-    let version = if fitted.model.prior.log_weights.is_some() { names::VERSION_WEIGHTED } else { names::VERSION };
+    let version = if fitted.model.prior.weighted { names::VERSION_WEIGHTED } else { names::VERSION };
     // A reader that knows no decoder then finds no threshold, and refuses the model.
     let counts_decoder = more.iter().any(|(key, _)| *key == names::DISPERSION_KEY);
     let threshold = if counts_decoder { names::DECODER_THRESHOLD_KEY } else { names::THRESHOLD_KEY };

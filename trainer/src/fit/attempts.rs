@@ -10,7 +10,7 @@ use super::stage::{Ended, StageStart};
 use super::starts::Choice;
 use super::training_data::TrainingData;
 use super::{mixture, pretrain, refine};
-use crate::config::CheckedConfig;
+use crate::config::{CheckedConfig, Weights};
 use crate::error::{Error, Result};
 use crate::model::{ClusterVae, Init, Likelihood};
 use crate::rng::{Purpose, stream};
@@ -74,7 +74,8 @@ impl Attempts<'_> {
         let model = if unfinished.is_some() { started } else { refine::weigh(started, training)? };
         let start = StageStart { model, place, starts: &[], data_sha256: self.data_sha256, unfinished };
         let Some(model) = refine::run(&config, start, self.data, observer)? else { return Ok(Ended::Stopped) };
-        let model = refine::weigh(model, training)?.valid();
+        let mut model = refine::weigh(model, training)?.valid();
+        model.prior = model.prior.stripped();
         let balance = Balance::of_model(&model, training)?;
         Ok(match balance.fault(&config.collapse, model.prior.clusters()) {
             Some(why) => Ended::Again(why),
@@ -119,19 +120,35 @@ impl Attempts<'_> {
                 return Ok(Ended::Stopped);
             };
             if count > 1 {
-                ended.push(Start::new(&started.model, started.clusters.clone(), started.fault.clone())?);
+                ended.push(Start::new(&started)?);
             }
             last = Some(started);
         }
-        let (model, fault) = if count > 1 {
+        let (model, fault, chosen, unevenness) = if count > 1 {
             let choice = Choice::of(&ended);
             if observer(Event::Chosen(&choice)).is_break() {
                 return Ok(Ended::Stopped);
             }
-            (ended[choice.chosen].model(self.fresh(config))?, ended[choice.chosen].told.fault.clone())
+            let start = &ended[choice.chosen];
+            // A start that lays two kinds of frames together finds shares uneven that are not: most would have to do so.
+            let mut found: Vec<f64> = ended.iter().filter_map(|start| start.told.unevenness).collect();
+            found.sort_by(f64::total_cmp);
+            let unevenness = found.get(found.len() / 2).copied();
+            (start.model(self.fresh(config))?, start.told.fault.clone(), choice.chosen, unevenness)
         } else {
             let Some(started) = last else { return Ok(Ended::Stopped) };
+            (started.model, started.fault, 0, started.unevenness)
+        };
+        // Where learned shares let a cluster go, even ones may hold it: the next attempt keeps to them.
+        let learns = attempt == 0 && unevenness.is_some_and(|nats| nats > mixture::UNEVEN);
+        let (model, fault) = if learns {
+            let learned = config.start(chosen).with_clusters(model.prior.clusters()).with_weights(Weights::Learned);
+            let Some(started) = mixture::run(&learned, model, self.data.training(), observer)? else {
+                return Ok(Ended::Stopped);
+            };
             (started.model, started.fault)
+        } else {
+            (model, fault)
         };
         if let Some(why) = fault.filter(|_| attempt < config.collapse.restarts) {
             return Ok(Ended::Again(why));

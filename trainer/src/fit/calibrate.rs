@@ -14,11 +14,11 @@
 use burn::tensor::Device;
 use runtime::Calibration;
 
-use super::hash_of;
 use super::health::conformal_rank;
+use super::sha256_of;
 use super::training_data::{MAX_CALIBRATION, TrainingData};
 use crate::config::{CheckedConfig, EncoderKind};
-use crate::data::Frames;
+use crate::data::{Frames, SeenValues};
 use crate::error::{Error, Result};
 use crate::fitted::{Fitted, NoveltyScore, dispersion, encode, latent_novelty, to_host};
 use crate::model::ClusterVae;
@@ -49,17 +49,18 @@ pub fn calibrate(
 
 /// The calibration of a model that is fitted already, from the frames it was fitted to, of which training kept some aside;
 /// for another false-alarm rate, or a model that was calibrated by an earlier version. What models of halves said of its
-/// temperature stays: that is not lowered.
+/// temperature stays: that is not lowered. A run that did not keep the range of their values has it then.
 ///
 /// # Errors
 /// [`Error::Data`] if they are other frames.
 pub fn recalibrate(fitted: &Fitted, frames: &Frames, device: &Device) -> Result<Fitted> {
-    if hash_of(frames) != fitted.data_sha256 {
+    if sha256_of(frames) != fitted.data_sha256 {
         return Err(Error::data("--data", "not the frames that the model was fitted to"));
     }
     let data = TrainingData::new(&fitted.config, frames, fitted.scaling.as_ref(), std::slice::from_ref(device))?;
     let (calibration, novelty) = calibrate(&fitted.model, &fitted.config, &data, fitted.calibration.temperature)?;
-    Ok(Fitted { calibration, novelty, calibrated_on: data.held_out.len(), ..fitted.clone() })
+    let seen = Some(SeenValues::of(frames, fitted.config.kind()));
+    Ok(Fitted { calibration, novelty, seen, calibrated_on: data.held_out.len(), ..fitted.clone() })
 }
 
 /// Novelty of the latent and dispersion of each frame, which is scaled already, `[N]` both.

@@ -1,8 +1,10 @@
 //! The state of a training between two steps: all that the rest of it depends on.
 //!
 //! Random numbers need no place here, since every step draws from a stream of its own. The bytes are a line of
-//! JSON (what, and how long each part is), then the parts: weights, Adam's moments, sums of the epoch so far, and two for
-//! each start of stage 1 that came to an end before.
+//! JSON (what, and how long each part is), then the parts: weights, Adam's moments, sums of the epoch so far, four of what
+//! is known of earlier epochs (the held-out objective of each frame, its mean after each epoch, and of the best epoch that of
+//! each frame and the weights), and two for each start of stage 1 that came to an end before. Within a stage that is four
+//! times the weights, at its end three: which epoch goes on is decided before.
 
 use burn::module::Module;
 use burn::optim::ModuleOptimizer;
@@ -10,14 +12,17 @@ use burn::store::ModuleRecord;
 use burn::tensor::Bytes;
 use serde::{Deserialize, Serialize};
 
+use super::kept::{Best, Watch};
 use super::metrics::Totals;
+use super::mixture::Started;
 use crate::error::{Error, Result};
 use crate::files::sha256;
+use crate::fitted::settled;
 use crate::model::ClusterVae;
 use crate::stage::StageName;
 
-/// 3: frames are scaled by their kind. Going on with rows that an older version left as they were would scale them now.
-const VERSION: u32 = 3;
+/// 4: the weights of the best epoch are kept. A stage that an older version began does not know its earlier epochs.
+const VERSION: u32 = 4;
 
 /// A place in a training.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -47,6 +52,8 @@ pub struct Checkpoint {
     optimizer: Vec<u8>,
     /// Sums over the steps of the epoch so far.
     pub(super) totals: Totals,
+    /// What is known of the epochs of the stage before.
+    pub(super) watch: Watch,
     /// The starts of stage 1 that came to an end before, as long as none is chosen.
     pub(super) starts: Vec<Start>,
 }
@@ -69,13 +76,16 @@ pub struct Told {
     pub count: usize,
     /// Why training should begin again from other weights, if it should.
     pub fault: Option<String>,
+    /// KL(p(c) || uniform) of the shares that its mixture would have, where they may be learned, nats.
+    pub unevenness: Option<f64>,
 }
 
 impl Start {
-    /// The start that ended with `model`, whose mixture put the training frames into `clusters`.
-    pub fn new(model: &ClusterVae, clusters: Vec<u8>, fault: Option<String>) -> Result<Self> {
-        let told = Told { count: model.prior.clusters(), fault };
-        Ok(Self { weights: weights_of(model)?, clusters, told })
+    /// The start that ended so.
+    pub fn new(ended: &Started) -> Result<Self> {
+        let Started { model, clusters, fault, unevenness } = ended;
+        let told = Told { count: model.prior.clusters(), fault: fault.clone(), unevenness: *unevenness };
+        Ok(Self { weights: weights_of(model)?, clusters: clusters.clone(), told })
     }
 
     /// The model, its weights read into `empty`, a model of the same form.
@@ -86,15 +96,17 @@ impl Start {
 
 /// All weights in Burn's own format. `valid` brings the running statistics of the normalisation up to date, which the
 /// record alone does not.
-fn weights_of(model: &ClusterVae) -> Result<Vec<u8>> {
+pub(super) fn weights_of(model: &ClusterVae) -> Result<Vec<u8>> {
     let bytes = model.valid().into_record().into_bytes();
     Ok(bytes.map_err(|e| Error::resource("checkpoint", e))?.to_vec())
 }
 
-fn read_weights(weights: &[u8], empty: ClusterVae) -> Result<ClusterVae> {
-    ModuleRecord::from_bytes(Bytes::from_bytes_vec(weights.to_vec()))
+/// `empty` with the weights that [`weights_of`] gave.
+pub(super) fn read_weights(weights: &[u8], empty: ClusterVae) -> Result<ClusterVae> {
+    let model = ModuleRecord::from_bytes(Bytes::from_bytes_vec(weights.to_vec()))
         .and_then(|record| empty.try_load_record(record))
-        .map_err(|e| Error::model("checkpoint", e))
+        .map_err(|e| Error::model("checkpoint", e))?;
+    settled(model)
 }
 
 #[derive(Serialize, Deserialize)]
@@ -107,7 +119,19 @@ struct Header {
     lengths: Vec<usize>,
     /// Of each start that came to an end.
     starts: Vec<Told>,
+    /// Number of the best epoch of the stage so far.
+    best: Option<usize>,
     sha256: String,
+}
+
+/// Numbers as bytes, little-endian.
+fn to_bytes(values: &[f64]) -> Vec<u8> {
+    values.iter().flat_map(|v| v.to_le_bytes()).collect()
+}
+
+/// The numbers in bytes that [`to_bytes`] gave.
+fn from_bytes(bytes: &[u8]) -> Vec<f64> {
+    bytes.as_chunks().0.iter().map(|b| f64::from_le_bytes(*b)).collect()
 }
 
 impl Checkpoint {
@@ -125,7 +149,8 @@ impl Checkpoint {
             None => Vec::new(),
         };
         let (clusters, data_sha256) = (model.prior.clusters(), data_sha256.to_owned());
-        Ok(Self { place, data_sha256, clusters, weights, optimizer, totals, starts: Vec::new() })
+        let (watch, starts) = (Watch::default(), Vec::new());
+        Ok(Self { place, data_sha256, clusters, weights, optimizer, totals, watch, starts })
     }
 
     /// The model that was saved, its weights read into `empty`, a model of the same form.
@@ -144,8 +169,11 @@ impl Checkpoint {
 
     /// The checkpoint as the bytes of a file.
     pub fn encode(&self) -> Result<Vec<u8>> {
-        let sums: Vec<u8> = self.totals.sums.iter().flat_map(|v| v.to_le_bytes()).collect();
-        let mut parts = vec![&self.weights[..], &self.optimizer, &sums];
+        let Watch { smoothed, means, best } = &self.watch;
+        let of_best = best.as_ref().map_or(&[][..], |best| &best.smoothed);
+        let [sums, smoothed, means, of_best] = [&self.totals.sums, smoothed, means, of_best].map(to_bytes);
+        let best_weights = best.as_ref().map_or(&[][..], |best| &best.weights);
+        let mut parts = vec![&self.weights[..], &self.optimizer, &sums, &smoothed, &means, &of_best, best_weights];
         parts.extend(self.starts.iter().flat_map(|start| [&start.weights[..], &start.clusters]));
         let body = parts.concat();
         let header = Header {
@@ -156,6 +184,7 @@ impl Checkpoint {
             steps: self.totals.steps,
             lengths: parts.iter().map(|part| part.len()).collect(),
             starts: self.starts.iter().map(|start| start.told.clone()).collect(),
+            best: best.as_ref().map(|best| best.epoch),
             sha256: sha256(&body),
         };
         let mut bytes = serde_json::to_vec(&header).map_err(|e| Error::resource("checkpoint", e))?;
@@ -188,6 +217,12 @@ impl Checkpoint {
         });
         let mut next = || parts.next().ok_or_else(damaged);
         let (weights, optimizer, sums) = (next()?, next()?, next()?);
+        let (smoothed, means) = (from_bytes(next()?), from_bytes(next()?));
+        let (of_best, best_weights) = (from_bytes(next()?), next()?.to_vec());
+        let best = header.best.map(|epoch| Best { epoch, smoothed: of_best, weights: best_weights });
+        if best.as_ref().is_some_and(|best| best.epoch == 0 || best.epoch > means.len()) {
+            return Err(damaged());
+        }
         let of_start =
             |told: &Told| Ok(Start { weights: next()?.to_vec(), clusters: next()?.to_vec(), told: told.clone() });
         let starts = header.starts.iter().map(of_start).collect::<Result<_, String>>()?;
@@ -197,10 +232,8 @@ impl Checkpoint {
             clusters: header.clusters,
             weights: weights.to_vec(),
             optimizer: optimizer.to_vec(),
-            totals: Totals {
-                sums: sums.as_chunks().0.iter().map(|b| f64::from_le_bytes(*b)).collect(),
-                steps: header.steps,
-            },
+            totals: Totals { sums: from_bytes(sums), steps: header.steps },
+            watch: Watch { smoothed, means, best },
             starts,
         })
     }

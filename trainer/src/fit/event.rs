@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use super::checkpoint::Checkpoint;
 use super::count::{Counted, Space};
 use super::identity::Stability;
+use super::kept::Kept;
 use super::metrics::{Epoch, MixtureReport};
 use super::starts::Choice;
 use super::witness::Halves;
@@ -55,6 +56,8 @@ pub enum Event<'a> {
     },
     /// An epoch is done.
     Epoch(&'a Epoch),
+    /// A stage goes on with the weights of another epoch than its last.
+    Kept(&'a Kept),
     /// EM is done.
     Mixture(&'a MixtureReport),
     /// One of several starts of stage 1 is chosen.

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::log::of_model;
+use super::log::{epoch_of_model, of_model};
 use crate::config::{EncoderKind, NoveltyConfig};
 use crate::fitted::Fitted;
 
@@ -61,11 +61,11 @@ impl Health {
             say(format!("models of halves agree on {:.0} % of the frames", 100.0 * agree), agree >= HALVES_AGREE);
         }
         let held_out: Vec<f64> = lines.iter().filter_map(|line| line["held_out"]["elbo"].as_f64()).collect();
-        if let Some(last) = held_out.last() {
+        if let Some(kept) = epoch_of_model(&lines).and_then(|line| line["held_out"]["elbo"].as_f64()) {
             let best = held_out.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            let by_heart = *last < best - MAY_FALL * best.abs();
+            let by_heart = kept < best - MAY_FALL * best.abs();
             let word = if by_heart { ": learned by heart" } else { "" };
-            say(format!("held-out ELBO {last:.1}, best {best:.1}{word}"), !by_heart);
+            say(format!("held-out ELBO {kept:.1}, best {best:.1}{word}"), !by_heart);
         }
         let (asked, n) = (fitted.config.novelty.false_alarm_rate, fitted.calibrated_on);
         let rate = fitted.config.novelty.expected_rate(n);

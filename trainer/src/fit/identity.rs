@@ -132,18 +132,19 @@ pub fn run(
             Err(_) => return Ok(OnValues::No),
         };
     }
-    if !asked {
+    if !asked || config.mixture.weights == Weights::Auto {
         if observer(Event::Halves { frames: training.len().min(2 * MOST_OF_HALF) }).is_break() {
             return Ok(OnValues::Stopped);
         }
         let found = stability(&config, training)?;
-        config = config.with_weights(found.weights);
+        let network = !asked && !found.holds();
         if observer(Event::Values(&found)).is_break() {
             return Ok(OnValues::Stopped);
         }
-        if !found.holds() {
+        if network {
             return Ok(OnValues::No);
         }
+        config = config.with_weights(found.weights);
     }
     let config = &config;
     let (model, report) = model(config, training, &devices[0])?;
@@ -158,11 +159,15 @@ pub fn run(
     Ok(OnValues::Model { config: Box::new(config.clone()), model: Box::new(model), calibrated })
 }
 
-/// The stability of the mixture on `frames`, already scaled, with uniform or learned weights, whichever is more stable.
+/// The stability of the mixture on `frames`, already scaled, with uniform or learned weights, whichever is more stable
+/// where the settings leave it open.
 ///
 /// # Errors
 /// [`Error::Config`] if no start keeps its covariances positive definite.
 fn stability(config: &CheckedConfig, frames: &Frames) -> Result<Stability> {
+    if config.mixture.weights != Weights::Auto {
+        return stability_with(config, frames, config.mixture.weights);
+    }
     let [uniform, learned] =
         [Weights::Uniform, Weights::Learned].map(|weights| stability_with(config, frames, weights));
     let (uniform, learned) = (uniform?, learned?);
@@ -220,9 +225,12 @@ fn model(config: &CheckedConfig, frames: &Frames, device: &Device) -> Result<(Cl
         stage: StageName::Mixture,
         components: k,
         log_likelihood: fit.best() / points.len() as f64,
+        largest_fall: fit.largest_fall() / points.len() as f64,
         converged: fit.converged,
         iterations: fit.objective.len(),
         gain_of_moves: 0.0,
+        weights: config.mixture.weights,
+        unevenness: None,
         clusters: Balance::of_responsibilities(&fit.expectation.responsibilities, k),
         active_units: active_units(points),
     };

@@ -6,6 +6,7 @@ use burn::tensor::Tensor;
 use serde::Serialize;
 
 use super::balance::Balance;
+use crate::config::Weights;
 use crate::error::{Error, Result};
 use crate::fitted::{BoundReport, to_host};
 use crate::stage::StageName;
@@ -30,6 +31,10 @@ pub struct Epoch {
     /// The bounds of the paper on frames that training does not see, where the stage has clusters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub held_out: Option<BoundReport>,
+    /// What the stage maximises, mean over frames that training does not see, nats; views and noise are the same for every
+    /// epoch of a stage. By it the epoch is found whose weights are kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held_out_objective: Option<f64>,
 }
 
 /// How EM went.
@@ -39,14 +44,21 @@ pub struct MixtureReport {
     pub stage: StageName,
     /// Number of components K.
     pub components: usize,
-    /// Mean log-likelihood of a latent mean, nats.
+    /// Mean log-likelihood of a latent mean, nats. With pooled covariances, as in stage 2, it is what starts are compared
+    /// by, and not what EM climbs.
     pub log_likelihood: f64,
+    /// Its largest fall from an iteration to the next, nats a latent mean; 0 where it never fell.
+    pub largest_fall: f64,
     /// Whether the mixture that was kept had converged.
     pub converged: bool,
     /// Number of iterations of the mixture that was kept.
     pub iterations: usize,
     /// What split-and-merge moves added to the mean log-likelihood, nats.
     pub gain_of_moves: f64,
+    /// What EM took for the shares of the components.
+    pub weights: Weights,
+    /// KL(p(c) || uniform) once even shares are free, where that decides whether they are learned, nats.
+    pub unevenness: Option<f64>,
     /// How the components share the latents.
     #[serde(flatten)]
     pub clusters: Balance,

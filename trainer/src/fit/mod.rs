@@ -8,8 +8,10 @@ mod calibrate;
 mod checkpoint;
 mod count;
 mod event;
+mod frames;
 mod health;
 mod identity;
+mod kept;
 mod log;
 mod metrics;
 mod mixture;
@@ -28,9 +30,11 @@ pub use calibrate::{dispersion_weight, recalibrate, temperature};
 pub use checkpoint::{Checkpoint, Place};
 pub use count::{Candidate, Counted, Counting, Space, count_clusters};
 pub use event::{Event, Observer};
+pub use frames::squashed_columns;
 pub use health::{Health, percent};
 pub use identity::Stability;
-pub use log::of_model;
+pub use kept::Kept;
+pub use log::{epoch_of_model, of_model};
 pub use metrics::{Epoch, MixtureReport};
 pub use mixture::latent_mixture;
 pub use starts::Choice;
@@ -40,7 +44,7 @@ pub use witness::Halves;
 use burn::tensor::Device;
 
 use crate::config::{AugmentKind, CheckedConfig, Count};
-use crate::data::Frames;
+use crate::data::{Frames, SeenValues};
 use crate::error::{Error, Result};
 use crate::files::sha256;
 use crate::fitted::Fitted;
@@ -52,9 +56,9 @@ use witness::Witnessed;
 /// Fits the model to unlabelled frames, from the beginning or from a checkpoint of the same settings.
 ///
 /// # Errors
-/// [`Error::Config`] if there are too few frames for the batch, [`Error::Data`] if the checkpoint is of other
-/// frames, [`Error::Diverged`] if a value is not finite, [`Error::Collapsed`] if the clusters are below the
-/// bounds after every restart, [`Error::Uncounted`] if their number was to be found and there is none; None as the result if the observer broke off.
+/// What [`check_frames`] says; [`Error::Data`] if the checkpoint is of other frames, [`Error::Diverged`] if a value is not
+/// finite, [`Error::Collapsed`] if the clusters are below the bounds after every restart, [`Error::Uncounted`] if their
+/// number was to be found and there is none; None as the result if the observer broke off.
 pub fn fit(
     config: &CheckedConfig,
     frames: &Frames,
@@ -81,8 +85,8 @@ pub fn fit_on(
     resume: Option<Checkpoint>,
     observer: &mut Observer<'_>,
 ) -> Result<Option<Fitted>> {
-    check_count(config, frames.len())?;
-    let data_sha256 = hash_of(frames);
+    check_frames(config, frames)?;
+    let data_sha256 = sha256_of(frames);
     if resume.as_ref().is_some_and(|checkpoint| checkpoint.data_sha256 != data_sha256) {
         return Err(Error::data("--data", "not the frames that the interrupted run was fitted to"));
     }
@@ -118,11 +122,13 @@ pub fn fit_on(
         }
     };
     let (shape, calibrated_on) = (frames.shape, kept_from_training(frames.len()));
+    let seen = Some(SeenValues::of(frames, config.kind()));
     Ok(Some(Fitted {
         config,
         model,
         shape,
         scaling,
+        seen,
         likelihood,
         calibration,
         novelty,
@@ -130,6 +136,15 @@ pub fn fit_on(
         data_sha256,
         columns: None,
     }))
+}
+
+/// Whether frames can be fitted: as many as [`check_count`] asks for, and as many different ones as clusters.
+///
+/// # Errors
+/// [`Error::Config`] if there are too few, [`Error::Data`] if all are the same.
+pub fn check_frames(config: &CheckedConfig, frames: &Frames) -> Result<()> {
+    check_count(config, frames.len())?;
+    frames::check_distinct(config, frames)
 }
 
 /// Whether there are two frames a cluster, and a batch of each stage as the settings say, among `count` frames of which
@@ -156,8 +171,8 @@ pub fn check_count(config: &CheckedConfig, count: usize) -> Result<()> {
     Ok(())
 }
 
-/// SHA-256 of the values, f32 little-endian.
-fn hash_of(frames: &Frames) -> String {
+/// SHA-256 of the values of frames, f32 little-endian.
+pub fn sha256_of(frames: &Frames) -> String {
     let bytes: Vec<u8> = frames.values.iter().flat_map(|v| v.to_le_bytes()).collect();
     sha256(&bytes)
 }

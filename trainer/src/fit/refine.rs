@@ -5,12 +5,12 @@
 //! but not maximised, unless `refine.charge` asks for it: it charges for I(x;c), which is what a clustering is for.
 
 use burn::module::Module;
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 
 use super::event::Observer;
 use super::metrics::StepOutcome;
 use super::spread::Spread;
-use super::stage::{Bounds, Stage, StageStart};
+use super::stage::{Bounds, Judge, Stage, StageStart};
 use super::training_data::TrainingData;
 use crate::config::{CheckedConfig, ClusterPosterior, DecoderPasses, Schedule};
 use crate::data::Frames;
@@ -49,15 +49,19 @@ pub fn run(
     let inner = data.devices[0].clone().inner();
     let views_from = data.views(config, &config.augment, c.strength);
     // No cluster is drawn where the decoder runs for every cluster.
-    let exact = c.decoder_passes == DecoderPasses::Exact || config.cluster_posterior == ClusterPosterior::MeanField;
+    let mean_field = config.cluster_posterior == ClusterPosterior::MeanField;
+    let exact = c.decoder_passes == DecoderPasses::Exact || mean_field;
     let batch = StageBatch {
         frames: size.batch,
         views: usize::from(!views_from.are_frames()),
-        noise_rows: 1,
+        noise_rows: if mean_field { 2 } else { 1 },
         clusters: (!exact).then(|| config.clusters()),
         purposes: (Purpose::RefineOrder, Purpose::RefineStep),
     };
     let report = |model: &ClusterVae| bound(&model.valid(), config, &looked_at, BOUND_SAMPLES, &inner);
+    let judged = data.judged(config, views_from.clone(), batch);
+    let on_inner = [inner.clone()];
+    let judge = judged.map(|judged| move |model: &ClusterVae| objective_of_each(config, model, &judged, &on_inner));
     let stage = Stage {
         name: StageName::Refine,
         steps: size.steps,
@@ -68,16 +72,18 @@ pub fn run(
             objective(config, model, spread, batch, step as f64 / size.steps as f64)
         },
         held_out: data.reports_bounds.then_some(&report as &Bounds<'_>),
+        judge: judge.as_ref().map(|judge| judge as &Judge<'_>),
     };
     stage.run(start, &data.devices, observer)
 }
 
-/// The model with the weights of its mixture that are likeliest for its clusters as they are, where p(c) is learned.
+/// The model with the weights of its mixture that are likeliest for its clusters as they are, where p(c) is learned. Where
+/// stage 2 found it even, it stays so.
 ///
 /// With all else fixed the likelihood is concave in p(c), and EM's steps, to the mean of q(c|x), climb it. A weight stays
 /// above a thousandth of an even one, so that no cluster is lost for good.
 pub fn weigh(mut model: ClusterVae, frames: &Frames) -> Result<ClusterVae> {
-    if model.prior.log_weights.is_none() {
+    if !model.prior.weighted {
         return Ok(model);
     }
     let even = model.prior.with_weights(&vec![1.0 / model.prior.clusters() as f64; model.prior.clusters()]);
@@ -114,54 +120,109 @@ pub fn weigh(mut model: ClusterVae, frames: &Frames) -> Result<ClusterVae> {
     Ok(model)
 }
 
+/// What a batch of B frames, each with a view, gives.
+struct Pass {
+    /// log q(c|x) of the frames as the device computes it `[B,K]`.
+    log_gamma: Tensor<2>,
+    /// The same of their views; of the frames themselves where there are none `[B,K]`.
+    log_gamma_view: Tensor<2>,
+    /// Exponent e_c of every cluster, see [`ClusterVae::alignment`] `[B,K]`.
+    alignment: Tensor<2>,
+    /// The terms of eq. (6.1), a value a frame.
+    terms: Terms,
+}
+
+impl Pass {
+    fn new(config: &CheckedConfig, model: &ClusterVae, spread: &Spread<'_>, batch: &Batch) -> Self {
+        let frames = batch.frames.clone();
+        let b = frames.dims()[0];
+        // Without a view, a frame is its own.
+        let views = usize::from(batch.views.is_some());
+        let input = Tensor::cat(std::iter::once(frames.clone()).chain(batch.views.clone()).collect(), 0);
+        let both = spread.encode(input);
+        let log_gamma = model.log_responsibilities(&both);
+        let (log_gamma, log_gamma_view) = (log_gamma.clone().narrow(0, 0, b), log_gamma.narrow(0, views * b, b));
+
+        let posterior = both.narrow(0, b);
+        let alignment = model.alignment(&posterior);
+        let log_var_z = posterior.log_var_z.clone();
+        let (log_q, terms) = if let Some(gumbel) = &batch.gumbel {
+            let z = posterior.sample(batch.noise.clone());
+            let clusters = TwoClusters::draw(log_gamma.clone(), gumbel.clone());
+            let passes = spread.log_likelihood_of(
+                Tensor::cat(vec![frames.clone(), frames], 0),
+                Tensor::cat(vec![z.clone(), z], 0),
+                Tensor::cat(vec![clusters.first.clone(), clusters.second.clone()], 0),
+            );
+            let reconstruction = clusters.expectation(passes.clone().narrow(0, 0, b), passes.narrow(0, b, b));
+            let terms = Terms::with_reconstruction(reconstruction, log_gamma.clone(), alignment.clone(), log_var_z);
+            (log_gamma.clone(), terms)
+        } else {
+            let at_sample = |row: usize| {
+                let z = posterior.sample(batch.noise.clone().narrow(0, row * b, b));
+                spread.log_likelihood_all(frames.clone(), z)
+            };
+            let log_q = match config.cluster_posterior {
+                ClusterPosterior::Gmm | ClusterPosterior::Amortised => log_gamma.clone(),
+                // From a sample apart from the one below: of the same one it would be fitted to that sample's chance, and
+                // the sum of the terms would be above the bound on average.
+                ClusterPosterior::MeanField => optimum::log_responsibilities(at_sample(1) + alignment.clone()),
+            };
+            (log_q.clone(), Terms::new(log_q, at_sample(0), alignment.clone(), log_var_z))
+        };
+        let terms = match model.prior.log_weights() {
+            Some(log_weights) => terms.with_weights(log_q, log_weights),
+            None => terms,
+        };
+        Self { log_gamma, log_gamma_view, alignment, terms }
+    }
+
+    /// The part of eq. (6.1) that is maximised `[B]`.
+    fn bound(&self, config: &CheckedConfig) -> Tensor<1> {
+        let total = self.terms.total();
+        if config.refine.charge { total } else { total + self.terms.cluster_kl.clone() }
+    }
+}
+
+/// What the stage maximises, but for the teaching of a learned head, of each frame of a batch on a device without tracking
+/// `[B]`.
+fn objective_of_each(
+    config: &CheckedConfig,
+    model: &ClusterVae,
+    batch: &Batch,
+    device: &[Device; 1],
+) -> Result<Vec<f64>> {
+    let c = &config.refine;
+    let p = batch.frames.dims()[1];
+    let model = model.valid();
+    let pass = Pass::new(config, &model, &Spread::new(&model, device), batch);
+    let bound = pass.bound(config);
+    let Pass { log_gamma, log_gamma_view, .. } = pass;
+    let between = information::between_views_of_each(log_gamma.clone(), log_gamma_view.clone());
+    let inconsistency = information::inconsistency_of_each(log_gamma.clone(), log_gamma_view);
+    let information = match model.prior.log_weights() {
+        Some(log_weights) => between + elbo::expectation(log_gamma.exp(), log_weights),
+        None => between,
+    };
+    let beside = information * c.information - inconsistency * c.consistency;
+    Ok(to_host(bound + beside * p as f64)?.into_iter().map(f64::from).collect())
+}
+
 /// The loss of one batch, its terms, and the mean cluster distribution; `done` is the share of the stage before it.
 fn objective(config: &CheckedConfig, model: &ClusterVae, spread: &Spread<'_>, batch: &Batch, done: f64) -> StepOutcome {
     let c = &config.refine;
-    let frames = batch.frames.clone();
-    let [b, p] = frames.dims();
-    // Without a view, a frame is its own.
-    let views = usize::from(batch.views.is_some());
-    let input = Tensor::cat(std::iter::once(frames.clone()).chain(batch.views.clone()).collect(), 0);
-    let both = spread.encode(input);
-    let log_gamma = model.log_responsibilities(&both);
-    let (log_gamma, log_gamma_view) = (log_gamma.clone().narrow(0, 0, b), log_gamma.narrow(0, views * b, b));
-
-    let posterior = both.narrow(0, b);
-    let z = posterior.sample(batch.noise.clone());
-    let alignment = model.alignment(&posterior);
-    let log_var_z = posterior.log_var_z;
-    let terms = if let Some(gumbel) = &batch.gumbel {
-        let clusters = TwoClusters::draw(log_gamma.clone(), gumbel.clone());
-        let passes = spread.log_likelihood_of(
-            Tensor::cat(vec![frames.clone(), frames], 0),
-            Tensor::cat(vec![z.clone(), z], 0),
-            Tensor::cat(vec![clusters.first.clone(), clusters.second.clone()], 0),
-        );
-        let reconstruction = clusters.expectation(passes.clone().narrow(0, 0, b), passes.narrow(0, b, b));
-        Terms::with_reconstruction(reconstruction, log_gamma.clone(), alignment.clone(), log_var_z)
-    } else {
-        let log_likelihood = spread.log_likelihood_all(frames, z);
-        let log_q = match config.cluster_posterior {
-            ClusterPosterior::Gmm | ClusterPosterior::Amortised => log_gamma.clone(),
-            ClusterPosterior::MeanField => optimum::log_responsibilities(log_likelihood.clone() + alignment.clone()),
-        };
-        Terms::new(log_q, log_likelihood, alignment.clone(), log_var_z)
-    };
-
-    let log_weights = model.prior.log_weights();
-    let terms = match &log_weights {
-        Some(log_weights) => terms.with_weights(log_gamma.clone(), log_weights.clone()),
-        None => terms,
-    };
+    let p = batch.frames.dims()[1];
+    let pass = Pass::new(config, model, spread, batch);
+    let bound = pass.bound(config);
+    let Pass { log_gamma, log_gamma_view, alignment, terms } = pass;
     let between = information::between_views(log_gamma.clone(), log_gamma_view.clone());
     let inconsistency = information::inconsistency(log_gamma.clone(), log_gamma_view);
-    let bound = if c.charge { terms.total() } else { terms.total() + terms.cluster_kl.clone() };
     let beside = inconsistency.clone() * c.consistency - between.clone() * c.information;
     // I(c;c') rewards H(q̄). Against p(c) that reward is -KL(q̄ ‖ p(c)) = H(q̄) + Σ_c q̄_c log p(c), but for log K.
-    let beside = match &log_weights {
+    let beside = match model.prior.log_weights() {
         Some(log_weights) => {
             let marginal = log_gamma.clone().exp().mean_dim(0);
-            beside - (marginal * log_weights.clone()).sum() * c.information
+            beside - (marginal * log_weights).sum() * c.information
         }
         None => beside,
     };

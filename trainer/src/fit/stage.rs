@@ -4,8 +4,9 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
 
-use super::checkpoint::{Checkpoint, Place, Start};
+use super::checkpoint::{Checkpoint, Place, Start, read_weights, weights_of};
 use super::event::{Event, Observer};
+use super::kept::{Kept, Watch};
 use super::metrics::{Epoch, StepOutcome, Sums, Totals};
 use super::spread::Spread;
 use crate::cpu::{on_cpu, optimizer};
@@ -35,6 +36,9 @@ pub struct StageStart<'a> {
 /// A function that evaluates the bounds of the paper for a model.
 pub type Bounds<'a> = dyn Fn(&ClusterVae) -> Result<BoundReport> + 'a;
 
+/// A function that gives what a stage maximises for each held-out frame, nats `[n]`.
+pub type Judge<'a> = dyn Fn(&ClusterVae) -> Result<Vec<f64>> + 'a;
+
 /// What tells one gradient stage from the other.
 pub struct Stage<'a> {
     /// Name of the stage.
@@ -51,6 +55,8 @@ pub struct Stage<'a> {
     pub objective: &'a dyn Fn(&ClusterVae, &Spread<'_>, &Batch, usize) -> StepOutcome,
     /// The bounds of held-out frames, reported after every epoch; None if they are not.
     pub held_out: Option<&'a Bounds<'a>>,
+    /// The objective of held-out frames, by which the epoch is found whose weights are kept; None if it is the last.
+    pub judge: Option<&'a Judge<'a>>,
 }
 
 impl Stage<'_> {
@@ -66,10 +72,10 @@ impl Stage<'_> {
         }
         let StageStart { mut model, place, starts, data_sha256, unfinished } = start;
         let mut optimizer = optimizer();
-        let (mut first, mut totals) = (0, Totals::default());
+        let (mut first, mut totals, mut watch) = (0, Totals::default(), Watch::default());
         if let Some(saved) = unfinished {
             optimizer = saved.optimizer(optimizer)?;
-            (first, totals) = (saved.place.step, saved.totals);
+            (first, totals, watch) = (saved.place.step, saved.totals, saved.watch);
         }
         let per_epoch = self.plan.steps_per_epoch();
         let mut sums = Sums::new(self.name, totals);
@@ -91,9 +97,29 @@ impl Stage<'_> {
                     let (values, clusters) = sums.take_means()?;
                     let (epoch, epochs) = (step / per_epoch + 1, self.steps.div_ceil(per_epoch));
                     let held_out = self.held_out.map(|report| report(&model)).transpose()?;
-                    let epoch = Epoch { stage: self.name, epoch, epochs, step: done, values, clusters, held_out };
-                    if observer(Event::Epoch(&epoch)).is_break() {
+                    let mut look = |judge: &Judge<'_>| watch.look(&judge(&model)?, || weights_of(&model));
+                    let held_out_objective = self.judge.map(&mut look).transpose()?;
+                    let told = Epoch {
+                        stage: self.name,
+                        epoch,
+                        epochs,
+                        step: done,
+                        values,
+                        clusters,
+                        held_out,
+                        held_out_objective,
+                    };
+                    if observer(Event::Epoch(&told)).is_break() {
                         return Ok(None);
+                    }
+                    if done == self.steps
+                        && let Some((kept_epoch, gain, weights)) = std::mem::take(&mut watch).end()
+                    {
+                        model = read_weights(&weights, model)?;
+                        let kept = Kept { stage: self.name, step: done, kept_epoch, epochs, gain };
+                        if observer(Event::Kept(&kept)).is_break() {
+                            return Ok(None);
+                        }
                     }
                 } else if done % CHECK_EVERY == 0 {
                     sums.totals()?;
@@ -102,7 +128,7 @@ impl Stage<'_> {
                 let mut checkpoint = || {
                     let mut saved =
                         Checkpoint::new(place, data_sha256, &model, Some(&optimizer), sums.totals()?.clone())?;
-                    saved.starts = starts.to_vec();
+                    (saved.starts, saved.watch) = (starts.to_vec(), watch.clone());
                     Ok(saved)
                 };
                 if observer(Event::Step { done, checkpoint: &mut checkpoint }).is_break() {

@@ -38,6 +38,7 @@ pub fn throughput(
     let (scaling, likelihood) = scaling_and_likelihood(&config, frames)?;
     let data = TrainingData {
         reports_bounds: false,
+        judges: false,
         ..TrainingData::new(&config, frames, scaling.as_ref(), std::slice::from_ref(device))?
     };
     let mut init = Init { rng: stream(config.seed, Purpose::Weights, 0), device: &data.devices[0] };

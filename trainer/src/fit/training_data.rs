@@ -3,9 +3,10 @@
 use burn::tensor::Device;
 use rand::seq::SliceRandom;
 
+use super::kept;
 use crate::config::{AugmentConfig, AugmentKind, CheckedConfig, LikelihoodChoice};
 use crate::data::Frames;
-use crate::data::batches::{BatchPlan, StageBatch, Store};
+use crate::data::batches::{Batch, BatchPlan, StageBatch, Store};
 use crate::data::scaling::Scaling;
 use crate::data::views::{Augmentation, Neighbours, Views, strength_within_reach};
 use crate::error::{Error, Result};
@@ -36,6 +37,8 @@ pub struct TrainingData {
     pub map_strength: f64,
     /// Whether stage 3 reports the bounds of held-out frames.
     pub reports_bounds: bool,
+    /// Whether a stage looks at held-out frames to find the epoch whose weights it keeps.
+    pub judges: bool,
 }
 
 impl TrainingData {
@@ -57,7 +60,7 @@ impl TrainingData {
         let affine = AugmentConfig { elastic: 0.0, thickness: 0.0, ..config.augment.clone() };
         let map_strength = if maps_images { strength_within_reach(&affine, &training, config.seed) } else { 1.0 };
         let store = Store::new(training, &devices[0]);
-        Ok(Self { store, held_out, neighbours, devices, map_strength, reports_bounds: true })
+        Ok(Self { store, held_out, neighbours, devices, map_strength, reports_bounds: true, judges: true })
     }
 
     /// The frames to train on.
@@ -82,6 +85,29 @@ impl TrainingData {
             latent: config.latent,
             seed: config.seed,
         }
+    }
+
+    /// The held-out frames that the epochs of a stage are judged by, as one batch without gradient tracking, with the views
+    /// and the noise that `batch` of the stage has; None if they are too few, or are not to be looked at.
+    ///
+    /// Held-out frames have no neighbours: there a frame is its own view.
+    pub fn judged(&self, config: &CheckedConfig, views_from: Views<'_>, batch: StageBatch) -> Option<Batch> {
+        let n = self.held_out.len().min(kept::MOST);
+        if n < kept::FEWEST || !self.judges {
+            return None;
+        }
+        let store = Store::new(self.held_out.select(&(0..n).collect::<Vec<_>>()), &self.devices[0]);
+        let views_from = if let Views::Neighbours(_) = views_from { Views::Frames } else { views_from };
+        let purposes = (Purpose::Judge, Purpose::Judge);
+        let plan = BatchPlan {
+            frames: store.frames(),
+            views_on_device: store.makes(&views_from),
+            views_from,
+            batch: StageBatch { frames: n, clusters: None, purposes, ..batch },
+            latent: config.latent,
+            seed: config.seed,
+        };
+        Some(store.batch(plan.draw_all()).inner())
     }
 }
 

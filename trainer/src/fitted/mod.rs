@@ -6,7 +6,7 @@ mod novelty;
 mod shape_error;
 
 pub use bound::{BoundReport, bound};
-pub use encode::{encode, latents, to_host};
+pub use encode::{encode, latents, settled, to_host};
 pub use novelty::{LEAST_VARIANCE, NoveltyScore, dispersion, latent_novelty, novelty};
 pub use shape_error::ShapeError;
 
@@ -16,7 +16,7 @@ use runtime::Calibration;
 
 use crate::config::CheckedConfig;
 use crate::data::scaling::Scaling;
-use crate::data::{Expected, Frames};
+use crate::data::{Expected, Frames, SeenValues};
 use crate::frame::FrameShape;
 use crate::model::{ClusterVae, Likelihood, Posterior};
 
@@ -31,6 +31,8 @@ pub struct Fitted {
     pub shape: FrameShape,
     /// Standardisation of the input, if any.
     pub scaling: Option<Scaling>,
+    /// The values that it was fitted to; None of a run of before 2026-11-27, which did not keep them.
+    pub seen: Option<SeenValues>,
     /// Distribution of a value.
     pub likelihood: Likelihood,
     /// Novelty threshold and temperature.

@@ -2,9 +2,13 @@
 //!
 //! An iteration is an M-step from the responsibilities, then an E-step that gives the new
 //! responsibilities and, with them, the objective. The E-step makes the bound on the log-likelihood
-//! tight and the M-step maximises that bound, so the objective never falls, but for what
-//! `reg_covar` and the pooling of covariances, which are no maximum of it, may take. It stops when
-//! an iteration changes the objective by less than `tol` a point.
+//! tight and the M-step maximises that bound, so the objective never falls. It stops when an
+//! iteration changes the objective by less than `tol` a point.
+//!
+//! Two settings make it a fixed-point iteration, which climbs nothing that is known: pooling, whose
+//! prior moves with the responsibilities, and `reg_covar`, which is added after the maximum. What is
+//! reported then is still the log-likelihood, which is what starts are compared by, and
+//! [`Fit::largest_fall`] says how far it fell on the way.
 //!
 //! A start is a set of hard responsibilities from [`init`], so the loop begins with an M-step. EM
 //! finds the optimum of its basin only, hence the restarts. They share nothing but the points, run
@@ -42,8 +46,8 @@ pub struct Fit {
     pub mixture: Mixture,
     /// Responsibilities and densities of the points under the fitted mixture.
     pub expectation: EStep,
-    /// Log-likelihood (MLE, pooled), or log-posterior up to a constant (MAP), after every
-    /// iteration, nats.
+    /// Log-likelihood (MLE, pooled, proportional), or log-posterior up to a constant (MAP), after every
+    /// iteration, nats. Pooling does not maximise it, so it may fall.
     pub objective: Vec<f64>,
     /// True if `tol` was reached within `max_iter`.
     pub converged: bool,
@@ -53,6 +57,11 @@ impl Fit {
     /// The objective after the last iteration, nats.
     pub fn best(&self) -> f64 {
         self.objective.last().copied().unwrap_or(f64::NEG_INFINITY)
+    }
+
+    /// The largest fall of the objective from an iteration to the next, nats; 0 where it never fell.
+    pub fn largest_fall(&self) -> f64 {
+        self.objective.windows(2).map(|pair| pair[0] - pair[1]).fold(0.0, f64::max)
     }
 
     /// `k` copies of the only component, which describe the points as the one does.
@@ -127,8 +136,8 @@ pub fn fit_from(points: Points<'_>, responsibilities: &[f64], settings: &Setting
     objective[0].is_finite().then_some(Fit { mixture, expectation, objective, converged })
 }
 
-/// Objective that the estimator maximises, nats: log-likelihood, for MAP plus the log-density of
-/// the prior.
+/// What the fit of an estimator is measured by, nats: log-likelihood, for MAP plus the log-density of
+/// the prior. All but pooling maximise it.
 fn value(estimator: &Estimator, mixture: &Mixture, expectation: &EStep) -> f64 {
     match estimator {
         Estimator::Mle { .. } | Estimator::Pooled { .. } | Estimator::Proportional { .. } => expectation.log_likelihood,

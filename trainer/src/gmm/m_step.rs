@@ -43,6 +43,9 @@ pub enum Estimator {
     /// Posterior under inverse Wishart priors whose scale is what the components have in common
     /// (empirical Bayes).
     ///
+    /// Scale and strength of these priors follow the responsibilities, so EM has no one posterior that it would climb; it
+    /// comes to rest where its own responsibilities give the mixture back.
+    ///
     /// Every covariance is drawn towards the pooled one, Σ_k = (1 - s) S_k/N_k + s Σ_j S_j/N, as in
     /// regularised discriminant analysis (Friedman 1989). No component can then grow wide enough to
     /// gather what is rare in the others.

@@ -41,7 +41,7 @@ impl ClusterVae {
     pub fn new(config: &CheckedConfig, shape: FrameShape, likelihood: Likelihood, init: &mut Init<'_>) -> Self {
         let encoder = Encoder::new(&config.encoder, shape, config.kind(), config.latent, init);
         let decoder = Decoder::new(&config.decoder.hidden, shape, config.latent, config.clusters(), likelihood, init);
-        let learned_weights = config.mixture.weights == Weights::Learned;
+        let learned_weights = config.mixture.weights != Weights::Uniform;
         let prior = Prior::new(config.clusters(), config.latent, learned_weights, init);
         let cluster_head = (config.cluster_posterior == ClusterPosterior::Amortised)
             .then(|| init.linear(encoder.features(), config.clusters()));

@@ -18,6 +18,8 @@ pub struct History {
     pub steps: f64,
     /// How many clusters there are, where that was to be found: the last count, as `metrics.jsonl` has it.
     pub counted: Option<Value>,
+    /// The lines of stages that went on with the weights of an earlier epoch, as `metrics.jsonl` has them.
+    pub kept: Vec<Value>,
     /// Number of times that training began again from other weights; the curves are of the last
     /// attempt, and of the start of stage 1 that was chosen.
     pub restarts: u64,
@@ -45,6 +47,10 @@ impl History {
         for said in lines {
             if said["counted_on"].is_string() {
                 history.counted = Some(said);
+                continue;
+            }
+            if said["kept_epoch"].is_u64() {
+                history.kept.push(said);
                 continue;
             }
             let name = match said["stage"].as_str() {
@@ -100,11 +106,12 @@ mod tests {
 {"stage":"pretrain","step":20,"reconstruction":-4}
 {"stage":"mixture","balance":0.9}
 {"stage":"refine","step":5,"reconstruction":-3,"balance":0.95,"held_out":{"reconstruction":-3.5}}
+{"stage":"refine","step":5,"kept_epoch":1,"epochs":2,"gain":0.5}
 "#;
         let path = dir.path().join("metrics.jsonl");
         std::fs::write(&path, text).unwrap();
         let history = History::read(dir.path()).unwrap().unwrap();
-        assert_eq!((history.steps, history.restarts), (25.0, 1));
+        assert_eq!((history.steps, history.restarts, history.kept.len()), (25.0, 1, 1));
         assert_eq!(history.marks.iter().map(|m| m.x).collect::<Vec<_>>(), [0.0, 20.0]);
         let [training, held_out] = history.curves("reconstruction");
         assert_eq!(training.points, [[10.0, -5.0], [20.0, -4.0], [25.0, -3.0]]);
@@ -114,6 +121,6 @@ mod tests {
         assert_eq!(history.curves("balance")[0].points, [[20.0, 0.9], [25.0, 0.95]]);
 
         std::fs::write(&path, format!("{text}{{\"stage\"")).unwrap();
-        assert!(History::read(dir.path()).unwrap_err().to_string().contains("line 7"));
+        assert!(History::read(dir.path()).unwrap_err().to_string().contains("line 8"));
     }
 }

@@ -19,6 +19,7 @@ pub fn save_calibration(folder: &Path, fitted: &Fitted) -> Result<()> {
     saved.decoder_novelty = DecoderNovelty::of(fitted);
     saved.temperature = fitted.calibration.temperature;
     saved.calibrated_on = fitted.calibrated_on;
+    saved.seen.clone_from(&fitted.seen);
     let text = serde_json::to_string_pretty(&saved).map_err(|e| Error::resource(path.display(), e))?;
     write_atomically(&path, text.as_bytes())
 }

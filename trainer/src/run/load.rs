@@ -13,7 +13,7 @@ use crate::config::{Config, EncoderKind, Weights};
 use crate::error::{Error, Result};
 use crate::files::sha256;
 use crate::fit::Checkpoint;
-use crate::fitted::{Fitted, NoveltyScore};
+use crate::fitted::{Fitted, NoveltyScore, settled};
 use crate::model::{ClusterVae, Init};
 use crate::stage::StageName;
 
@@ -40,10 +40,14 @@ pub fn load(folder: &Path, device: &Device) -> Result<Fitted> {
         Config::default().merge_file(&folder.join("config.toml"))?.check(saved.shape)?.with_clusters(saved.clusters);
     let config = if saved.identity { config.with_identity(saved.shape.len()) } else { config };
     let config = config.with_weights(if saved.weighted { Weights::Learned } else { Weights::Uniform });
+    if saved.seen.as_ref().is_some_and(|seen| seen.range(saved.shape).is_none()) {
+        return Err(Error::model(&description, "its range of values does not fit its frames"));
+    }
     // Random weights of the right shapes, all replaced by the file's.
     let mut init = Init { rng: ChaCha8Rng::seed_from_u64(0), device };
     let model = ClusterVae::new(&config, saved.shape, saved.likelihood, &mut init);
     let model = model.try_load_file(&path).map_err(|e| Error::model(&path, e))?;
+    let model = settled(model)?;
     let (novelty_threshold, dispersion_weight) = match saved.decoder_novelty {
         Some(with) => (with.novelty_threshold, with.dispersion_weight),
         None => (saved.novelty_threshold, 0.0),
@@ -53,6 +57,7 @@ pub fn load(folder: &Path, device: &Device) -> Result<Fitted> {
         model,
         shape: saved.shape,
         scaling: saved.scaling,
+        seen: saved.seen,
         likelihood: saved.likelihood,
         calibration: Calibration { novelty_threshold, temperature: saved.temperature },
         novelty: NoveltyScore { dispersion_weight, latent_threshold: saved.novelty_threshold },
@@ -80,7 +85,9 @@ pub fn load_stage(folder: &Path, stage: StageName, device: &Device) -> Result<Fi
     let path = checkpoint_path(folder, stage.max(StageName::Mixture));
     let bytes = std::fs::read(&path).map_err(|e| Error::model(&path, e))?;
     let checkpoint = Checkpoint::decode(&bytes).map_err(|e| Error::model(&path, e))?;
-    let config = fitted.config.with_clusters(checkpoint.clusters);
+    // Whether p(c) may be learned, as it stood when the stage ended.
+    let weights = Config::default().merge_file(&folder.join("config.toml"))?.mixture.weights;
+    let config = fitted.config.with_clusters(checkpoint.clusters).with_weights(weights);
     let mut init = Init { rng: ChaCha8Rng::seed_from_u64(0), device };
     let model = checkpoint.model(ClusterVae::new(&config, fitted.shape, fitted.likelihood, &mut init))?;
     Ok(Fitted { config, model, ..fitted })

@@ -3,21 +3,24 @@
 //! | file | content |
 //! |---|---|
 //! | `config.toml` | every setting, defaults written out |
-//! | `metrics.jsonl` | one line an epoch, one for EM, one for a restart |
-//! | `metrics.json` | the end of training: the last epoch; the same bytes for the same seed on the same CPU |
-//! | `checkpoints/` | the last state of each stage, to go on from |
+//! | `data.json` | where the frames were read from, an absolute path, and their hash; to go on from |
+//! | `metrics.jsonl` | one line an epoch, one for EM, one for a restart, one where an earlier epoch was kept |
+//! | `metrics.json` | the end of training: the epoch whose weights were kept, as `last_epoch`; the same bytes for the same seed on the same CPU |
+//! | `checkpoints/` | the last state of each stage, to go on from, with the weights of its best epoch so far |
 //! | `weights.bpk` | all learned weights, Burn's own format |
-//! | `model.json` | shape, scaling, likelihood, novelty and its threshold, temperature, hash of the weights |
+//! | `model.json` | shape, scaling, range of values, likelihood, novelty and its threshold, temperature, hash of the weights |
 //! | `report.html` | the page of `trainer report` and of `trainer demo` |
 //! | `critic.bpk`, `critic.json` | the amortised critic of `trainer critic`; whose it is, and its hash |
 
 mod calibration;
 mod critic;
 mod load;
+mod source;
 
 pub use calibration::save_calibration;
 pub use critic::{load_critic, save_critic};
 pub use load::{load, load_stage};
+pub use source::Source;
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -27,6 +30,7 @@ use burn::module::Module;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{CheckedConfig, Config, EncoderKind};
+use crate::data::SeenValues;
 use crate::data::scaling::Scaling;
 use crate::error::{Error, Result};
 use crate::files::{UNFINISHED, sha256, write_atomically};
@@ -51,6 +55,9 @@ struct Saved {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     weighted: bool,
     scaling: Option<Scaling>,
+    /// The values that it was fitted to; absent in runs of before 2026-11-27.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    seen: Option<SeenValues>,
     likelihood: Likelihood,
     /// Threshold of the novelty of the latent alone.
     novelty_threshold: f32,
@@ -112,12 +119,14 @@ impl Run {
     ///
     /// # Errors
     /// [`Error::Resource`] if it holds one, or cannot be written.
-    pub fn create(folder: &Path, config: &CheckedConfig) -> Result<Self> {
+    pub fn create(folder: &Path, config: &CheckedConfig, source: &Source) -> Result<Self> {
         if folder.join("config.toml").exists() {
             return Err(Error::resource(folder.display(), "holds a run already; choose another --out or remove it"));
         }
         let checkpoints = folder.join(CHECKPOINTS);
         std::fs::create_dir_all(&checkpoints).map_err(|e| Error::resource(checkpoints.display(), e))?;
+        source.save(folder)?;
+        // Last: it is what says that there is a run.
         write_atomically(&folder.join("config.toml"), config.to_toml()?.as_bytes())?;
         Ok(Self { folder: folder.to_owned() })
     }
@@ -247,6 +256,7 @@ impl Run {
             identity: fitted.config.encoder.kind == EncoderKind::Identity,
             weighted: fitted.model.prior.log_weights.is_some(),
             scaling: fitted.scaling.clone(),
+            seen: fitted.seen.clone(),
             likelihood: fitted.likelihood,
             novelty_threshold: fitted.novelty.latent_threshold,
             decoder_novelty: DecoderNovelty::of(fitted),

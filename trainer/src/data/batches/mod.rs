@@ -55,6 +55,18 @@ pub struct Batch {
     pub gumbel: Option<Tensor<2>>,
 }
 
+impl Batch {
+    /// The same batch without gradient tracking.
+    pub fn inner(self) -> Self {
+        Self {
+            frames: self.frames.inner(),
+            views: self.views.map(Tensor::inner),
+            noise: self.noise.inner(),
+            gumbel: self.gumbel.map(Tensor::inner),
+        }
+    }
+}
+
 /// What tells the batches of one stage from those of another.
 #[derive(Clone, Copy, Debug)]
 pub struct StageBatch {
@@ -115,6 +127,11 @@ impl BatchPlan<'_> {
             TensorData::new(values, [b, k])
         });
         Drawn { frames, views, noise: TensorData::new(noise, [rows, self.latent]), gumbel }
+    }
+
+    /// What a batch of all frames, in their order, draws.
+    pub fn draw_all(&self) -> Drawn {
+        self.draw(0, &(0..self.frames.len()).collect::<Vec<_>>())
     }
 
     fn draw_views(&self, frames: &[usize], rng: &mut impl Rng) -> DrawnViews {

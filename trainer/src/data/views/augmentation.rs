@@ -15,7 +15,7 @@ pub struct Augmentation {
     /// None where a view is the frame itself.
     kind: Option<FrameKind>,
     pub(super) ranges: AugmentConfig,
-    shape: FrameShape,
+    pub(super) shape: FrameShape,
     strength: f32,
 }
 

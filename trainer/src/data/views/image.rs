@@ -10,10 +10,11 @@ use crate::frame::FrameShape;
 /// Control points a side of an elastic displacement.
 pub const GRID: usize = 5;
 
-/// One map of an image, drawn; lengths are in half-widths, with the origin in the middle of the image.
+/// One map of an image, drawn; lengths are in half-widths, of rows in half-heights, with the origin in the middle.
 #[derive(Clone, Debug)]
 pub struct ImageMap {
-    /// The linear part of output pixel (u, v) to input pixel: two rows of a 2x2 matrix.
+    /// The linear part of output pixel (u, v) to input pixel: two rows of a 2x2 matrix. A turn or a shear is one of pixels,
+    /// so in an image that is not square its entries off the diagonal hold the ratio of height and width.
     pub matrix: [f32; 4],
     /// Added to the input pixel, along u and v, half-widths.
     pub shift: [f32; 2],
@@ -33,7 +34,10 @@ impl ImageMap {
         let shift = [family.range(r.shift, rng), family.range(r.shift, rng)];
         let elastic = (r.elastic > 0.0).then(|| Displacement::draw(|| family.range(r.elastic, rng)));
         let thickness = if r.thickness > 0.0 { family.range(r.thickness, rng).clamp(-1.0, 1.0) } else { 0.0 };
-        Self { matrix: [cos / scale[0], shear - sin, sin, cos / scale[1]], shift, elastic, thickness }
+        // Half-heights in a half-width.
+        let aspect = family.shape.height as f32 / family.shape.width as f32;
+        let matrix = [cos / scale[0], (shear - sin) * aspect, sin / aspect, cos / scale[1]];
+        Self { matrix, shift, elastic, thickness }
     }
 
     /// Writes the image `frame` `[P]` under this map to `out` `[P]`, with bilinear interpolation; outside the image

@@ -100,6 +100,13 @@ pub fn section(findings: &Findings<'_>) -> Section {
                     " Training began again " (history.restarts) " times from other weights; this is the last attempt."
                 }
             }
+            @for kept in &history.kept {
+                p {
+                    "Stage " (kept["stage"].as_str().unwrap_or_default()) " went on with the weights of epoch "
+                    (kept["kept_epoch"]) " of " (kept["epochs"]) ", better on held-out frames than the last by "
+                    (format!("{:.2}", kept["gain"].as_f64().unwrap_or(f64::NAN))) " nats a frame."
+                }
+            }
             @if let Some(counted) = &history.counted { (count(counted)) }
             div class="charts" {
                 @for (key, title, unit, meaning) in CURVES {
