@@ -183,7 +183,13 @@ impl Args {
         config.check_ranges()?;
         let source = Source::of_run(folder)?;
         let input = match &source {
-            Some(source) => source.input(&self.input)?,
+            Some(source) => {
+                let input = source.input(&self.input)?;
+                if self.input.is_embedded() && !input.is_embedded() {
+                    eprintln!("frames from {}, where the run was begun with", input.name());
+                }
+                input
+            }
             None => self.input.clone(),
         };
         let (set, config) = frames_for(&input, config)?;
