@@ -123,7 +123,8 @@ pub fn assignments(fitted: &Fitted, frames: &Frames, device: &Device) -> Result<
     let rows = found.log_responsibilities.chunks_exact(found.width().max(1));
     let range = fitted.seen.as_ref().and_then(|seen| seen.range(fitted.shape));
     let values = frames.values.chunks_exact(frames.shape.len());
-    let assignment = |(((row, &cluster), &novelty), values): (((&[f32], &usize), &f32), &[f32])| {
+    let assignment = |n: usize, row: &[f32], values: &[f32]| {
+        let (cluster, novelty) = (found.clusters[n], found.novelty[n]);
         let others = (0..row.len()).filter(|c| *c != cluster);
         let log_responsibilities = heapless::Vec::from_slice(row)
             .map_err(|_| Error::data("frames", format!("{} clusters, at most {}", row.len(), runtime::MAX_CLUSTERS)))?;
@@ -137,7 +138,7 @@ pub fn assignments(fitted: &Fitted, frames: &Frames, device: &Device) -> Result<
             log_responsibilities,
         })
     };
-    rows.zip(&found.clusters).zip(&found.novelty).zip(values).map(assignment).collect()
+    rows.zip(values).enumerate().map(|(n, (row, values))| assignment(n, row, values)).collect()
 }
 
 impl From<&[Assignment]> for Predictions {
