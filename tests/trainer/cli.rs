@@ -604,20 +604,21 @@ fn every_verb_has_an_example() {
 
 /// 200 pictures of 8x8 in grey levels of bytes: two kinds, a bright half left or right.
 fn pictures() -> Vec<u8> {
-    let level = |n: usize, at: usize| if (at % 8 < 4) == (n % 2 == 0) { 200 + (n * 7 + at * 13) % 56 } else { at % 3 };
+    let level =
+        |n: usize, at: usize| if (at % 8 < 4) == n.is_multiple_of(2) { 200 + (n * 7 + at * 13) % 56 } else { at % 3 };
     let frame = |n| (0..64).map(move |at| level(n, at) as u8);
     let mut values: Vec<u8> = (0..200).flat_map(frame).collect();
     (values[0], values[63]) = (255, 0);
     values
 }
 
-fn write_npy(path: &Path, kind: &str, values: &[u8]) {
+/// The bytes of an .npy file of 200 pictures of 8x8.
+fn npy(kind: &str, values: &[u8]) -> Vec<u8> {
     let mut header = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': (200, 8, 8), }}");
     header.push_str(&" ".repeat(63 - (10 + header.len()) % 64));
     header.push('\n');
     let length = (header.len() as u16).to_le_bytes();
-    let bytes = [b"\x93NUMPY\x01\x00", &length[..], header.as_bytes(), values].concat();
-    std::fs::write(path, bytes).unwrap();
+    [b"\x93NUMPY\x01\x00", &length[..], header.as_bytes(), values].concat()
 }
 
 #[test]
@@ -625,11 +626,10 @@ fn frames_in_other_units_than_those_of_training_are_told() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name).display().to_string();
     let bytes = pictures();
-    let units: [(&str, fn(u8) -> f32); 2] = [("255", |v| f32::from(v)), ("signed", |v| f32::from(v) / 127.5 - 1.0)];
-    write_npy(Path::new(&at("bytes.npy")), "|u1", &bytes);
-    for (name, value) in units {
-        let values: Vec<u8> = bytes.iter().flat_map(|v| value(*v).to_le_bytes()).collect();
-        write_npy(Path::new(&at(&format!("{name}.npy"))), "<f4", &values);
+    std::fs::write(at("bytes.npy"), npy("|u1", &bytes)).unwrap();
+    for (name, scale, shift) in [("255", 1.0, 0.0), ("signed", 127.5, 1.0)] {
+        let values: Vec<u8> = bytes.iter().flat_map(|v| (f32::from(*v) / scale - shift).to_le_bytes()).collect();
+        std::fs::write(at(&format!("{name}.npy")), npy("<f4", &values)).unwrap();
     }
     let (outside, narrow) = ("200 of 200 frames lie outside the range of values", "times as much as in training");
     let cases = [
