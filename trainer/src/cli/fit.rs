@@ -185,7 +185,7 @@ impl Args {
         let frames = match Source::of_run(folder)? {
             Some(source) => {
                 if let (None, Some(path)) = (&self.data, &source.path) {
-                    eprintln!("frames from {}, where the run was begun with", path.display());
+                    eprintln!("frames from {}, those that the run was begun with", path.display());
                 }
                 source.open(self.data.as_deref())?
             }
