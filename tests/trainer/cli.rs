@@ -64,6 +64,7 @@ fn fit_export_eval_predict() {
     let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
     assert_eq!(rows.len(), 200);
     for row in rows {
+        assert!(row.iter().all(|field| field.len() < 20), "{row:?}");
         let p: Vec<f64> = [7, 8].map(|i| row[i].parse().unwrap()).to_vec();
         assert!((p[0] + p[1] - 1.0).abs() < 1e-5);
         let cluster: usize = row[1].parse().unwrap();

@@ -65,7 +65,15 @@ fn table(assignments: &[Assignment]) -> Result<Vec<u8>, csv::Error> {
             a.is_outside.to_string(),
             a.runner_up.map(|c| c.to_string()).unwrap_or_default(),
         ];
-        writer.write_record(head.into_iter().chain(a.responsibilities().map(|p| p.to_string())))?;
+        writer.write_record(head.into_iter().chain(a.responsibilities().map(number)))?;
     }
     writer.into_inner().map_err(|e| e.into_error().into())
+}
+
+/// Values below this are written with an exponent, not with dozens of zeros.
+const SMALL: f32 = 1e-4;
+
+/// A probability, in the fewest digits that give it back.
+fn number(p: f32) -> String {
+    if p > 0.0 && p < SMALL { format!("{p:e}") } else { p.to_string() }
 }
