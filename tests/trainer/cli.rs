@@ -418,6 +418,8 @@ fn uneven_clusters_keep_their_weights_in_every_file() {
     stdout(&["export", &run, "--out", &at("export"), "--precision", "f32"]);
     let card = std::fs::read_to_string(dir.path().join("export/MODEL_CARD.md")).unwrap();
     assert!(card.contains("no views to fit a temperature to"), "{card}");
+    let told = ["p(c) is learned: 0.950, 0.050", "p(c) is learned: 0.050, 0.950"];
+    assert!(told.iter().any(|shares| card.contains(shares)), "{card}");
     let labels = stdout(&["predict", &at("export/model.onnx"), "--data", &data]);
     let mut reader = csv::Reader::from_reader(labels.as_bytes());
     let clusters: Vec<String> = reader.records().map(|row| row.unwrap()[1].to_owned()).collect();
