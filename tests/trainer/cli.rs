@@ -664,7 +664,7 @@ fn frames_in_other_units_than_those_of_training_are_told() {
             }
             let strict = ["predict", &model, "--data", &data, "--strict", "--out", &at("out.csv")];
             match told {
-                Some(_) => fails(&strict, 3, "not in the range of values seen in training"),
+                Some(_) => fails(&strict, 3, "the values of the frames are not as in training"),
                 None => drop(stdout(&strict)),
             }
             assert_eq!(std::fs::read_to_string(at("out.csv")).unwrap(), rows);

@@ -23,7 +23,7 @@ pub struct Args {
     /// CSV file to write [default: stdout]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// End with exit code 3 if frames are not in the range of values that the model was fitted to; the
+    /// End with exit code 3 if frames lie outside the range of values seen in training, or vary far less; the
     /// table is written all the same
     #[arg(long)]
     strict: bool,
@@ -44,7 +44,7 @@ impl Args {
             },
         }
         if self.strict && !as_in_training {
-            return Err(Error::data("--data", "the frames are not in the range of values seen in training, see above"));
+            return Err(Error::data("--data", "the values of the frames are not as in training, see above"));
         }
         Ok(())
     }
