@@ -101,7 +101,7 @@ fn weights_are_factors_of_the_shares_that_a_head_has() {
 /// Frames whose shares are those of training leave learned weights where they are.
 #[test]
 fn learned_shares_are_counted_once() {
-    let shares = [2.7f32, 0.15, 0.15];
+    let shares = [2.85f32, 0.075, 0.075];
     let trained = Head::weighted(&MEANS, &LOG_VARS, &shares.map(f32::ln), Calibration::threshold(20.0)).unwrap();
     let mut memory = [0.0; 2 * K * (D + 1)];
     let mut adaptation = Adaptation::new(trained, AdaptSettings { memory: 1000.0, ..free() }, &mut memory).unwrap();
@@ -111,8 +111,8 @@ fn learned_shares_are_counted_once() {
     }
     let found: Vec<f32> = adaptation.head().unwrap().shares().collect();
     assert!((found.iter().sum::<f32>() - K as f32).abs() < 1e-3, "{found:?}");
-    // A twentieth of the frames lies between 0 and the others in places; twice counted, these shares would be 0.02.
-    assert!(found.iter().zip(shares).all(|(found, share)| (found / share - 1.0).abs() < 0.25), "{found:?}");
+    // Clusters overlap, so one may take a part of another's frames; counted twice, the shares of the rare would be 0.002.
+    assert!(found.iter().zip(shares).all(|(found, share)| (found / share - 1.0).abs() < 0.5), "{found:?}");
 }
 
 #[test]
