@@ -138,7 +138,9 @@ impl Attempts<'_> {
             let Some(started) = last else { return Ok(Ended::Stopped) };
             (started.model, started.fault, 0, started.unevenness)
         };
-        let (model, fault) = if unevenness.is_some_and(|nats| nats > mixture::UNEVEN) {
+        // Learned shares can starve a cluster of frames; the last attempt of a training that collapsed keeps even ones.
+        let may_learn = attempt == 0 || attempt < self.config.collapse.restarts;
+        let (model, fault) = if may_learn && unevenness.is_some_and(|nats| nats > mixture::UNEVEN) {
             let learned = config.start(chosen).with_clusters(model.prior.clusters()).with_weights(Weights::Learned);
             let Some(started) = mixture::run(&learned, model, self.data.training(), observer)? else {
                 return Ok(Ended::Stopped);
