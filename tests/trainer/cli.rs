@@ -1,4 +1,5 @@
 //! The program through its command line: verbs, files, exit codes.
+#![expect(clippy::unwrap_used, reason = "a helper that fails is the test's own message")]
 
 #[path = "../common/command.rs"]
 mod command;
@@ -606,7 +607,8 @@ fn every_verb_has_an_example() {
 
 /// 200 pictures of 8x8 in grey levels of bytes: two kinds, a bright half left or right.
 fn pictures() -> Vec<u8> {
-    let level = |n: usize, at: usize| if (at % 8 < 4) == (n % 2 == 0) { 200 + (n * 7 + at * 13) % 56 } else { at % 3 };
+    let level =
+        |n: usize, at: usize| if (at % 8 < 4) == n.is_multiple_of(2) { 200 + (n * 7 + at * 13) % 56 } else { at % 3 };
     let frame = |n| (0..64).map(move |at| level(n, at) as u8);
     let mut values: Vec<u8> = (0..200).flat_map(frame).collect();
     (values[0], values[63]) = (255, 0);
@@ -622,12 +624,15 @@ fn write_npy(path: &Path, kind: &str, values: &[u8]) {
     std::fs::write(path, bytes).unwrap();
 }
 
+/// A value of a picture from its byte.
+type Unit = fn(u8) -> f32;
+
 #[test]
 fn frames_in_other_units_than_those_of_training_are_told() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name).display().to_string();
     let bytes = pictures();
-    let units: [(&str, fn(u8) -> f32); 2] = [("255", |v| f32::from(v)), ("signed", |v| f32::from(v) / 127.5 - 1.0)];
+    let units: [(&str, Unit); 2] = [("255", |v| f32::from(v)), ("signed", |v| f32::from(v) / 127.5 - 1.0)];
     write_npy(Path::new(&at("bytes.npy")), "|u1", &bytes);
     for (name, value) in units {
         let values: Vec<u8> = bytes.iter().flat_map(|v| value(*v).to_le_bytes()).collect();
