@@ -6,10 +6,10 @@
 //!
 //! ```text
 //! N_c ← λ N_c + r_c      s_c ← λ s_c + r_c m      λ = 1 - 1 / memory
-//! μ_c = (κ₀ m₀_c + s_c) / (κ₀ + N_c)              p(c) = (α + N_c) / Σ_j (α + N_j)
+//! μ_c = (κ₀ m₀_c + s_c) / (κ₀ + N_c)              p(c) = (α K π_c + N_c) / Σ_j (α K π_j + N_j)
 //! ```
 //!
-//! with m of q(z|x), r_c = q(c|x) under the present mixture, m₀ the trained mean, κ₀
+//! with m of q(z|x), r_c = q(c|x) under the present mixture, m₀ the trained mean, π the trained p(c), κ₀
 //! [`AdaptSettings::mean_prior`] and α [`AdaptSettings::weight_prior`]. Novel and unsure frames
 //! teach nothing. A mean moves no further in a frame than [`AdaptSettings::step`] and never further
 //! from its anchor than [`AdaptSettings::reach`], both in units of σ_c.
@@ -27,7 +27,7 @@ pub struct AdaptSettings {
     pub memory: f32,
     /// Frames of a cluster that the trained mean counts for, κ₀; above 0.
     pub mean_prior: f32,
-    /// Frames of a cluster that its trained weight counts for, α; above 0. Infinite: the weights
+    /// Frames that the trained weight of a cluster of share 1/K counts for, α; above 0. Infinite: the weights
     /// stay.
     pub weight_prior: f32,
     /// A frame whose best cluster has less than this teaches nothing; 0 to 1.
@@ -90,7 +90,7 @@ pub struct Adaptation<'a> {
     trained: Head<'a>,
     /// Remembered frames N_c of each cluster `[K]`.
     counts: &'a mut [f32],
-    /// Weights of the clusters, in proportion to p(c) `[K]`.
+    /// Weights of the clusters, in proportion to p(c) / π_c `[K]`.
     weights: &'a mut [f32],
     /// Remembered sums s_c of the latent means `[K,D]`.
     sums: &'a mut [f32],
@@ -175,9 +175,10 @@ impl<'a> Adaptation<'a> {
         let clusters = self.counts.iter_mut().zip(self.weights.iter_mut()).zip(assignment.responsibilities());
         let places = self.sums.chunks_exact_mut(d).zip(self.means.chunks_exact_mut(d));
         let places = places.zip(self.trained.means().chunks_exact(d)).zip(self.trained.precisions());
-        for (((count, weight), r), (((sums, mean), trained), precision)) in clusters.zip(places) {
+        let places = places.zip(self.trained.shares());
+        for (((count, weight), r), ((((sums, mean), trained), precision), share)) in clusters.zip(places) {
             *count = keep * *count + r;
-            *weight = if weight_prior.is_finite() { weight_prior + *count } else { 1.0 };
+            *weight = if weight_prior.is_finite() { weight_prior + *count / share } else { 1.0 };
             sums.iter_mut().zip(mu).for_each(|(sum, m)| *sum = keep * *sum + r * m);
             let sigma = 1.0 / libm::sqrtf(precision);
             let total = mean_prior + *count;

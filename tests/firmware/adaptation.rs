@@ -83,6 +83,38 @@ fn a_head_with_weights_is_the_mixture_with_weights() {
     }
 }
 
+/// A head whose p(c) is learned: what it is then given is a factor of p(c), which stays a distribution.
+#[test]
+fn weights_are_factors_of_the_shares_that_a_head_has() {
+    let shares = [1.8f32, 0.9, 0.3];
+    let log_shares = shares.map(f32::ln);
+    let learned = Head::weighted(&MEANS, &LOG_VARS, &log_shares, Calibration::threshold(20.0)).unwrap();
+    assert!(learned.shares().zip(shares).all(|(found, share)| (found - share).abs() < 1e-5));
+    assert!(head().shares().all(|share| share == 1.0));
+    let factors = [2.0, 0.5, 4.0];
+    let both: Vec<f64> = shares.iter().zip(factors).map(|(share, factor)| f64::from(share * factor)).collect();
+    let found = learned.with_mixture(&MEANS, &factors).unwrap().assign(&[1.0, 2.0], &[-1.0, -2.0], None).unwrap();
+    let expected = exponents(&[1.0, 2.0], &[-1.0, -2.0], &MEANS.map(f64::from), &both);
+    assert!((f64::from(found.novelty) + log_sum_exp(&expected)).abs() < 1e-4);
+}
+
+/// Frames whose shares are those of training leave learned weights where they are.
+#[test]
+fn learned_shares_are_counted_once() {
+    let shares = [2.85f32, 0.075, 0.075];
+    let trained = Head::weighted(&MEANS, &LOG_VARS, &shares.map(f32::ln), Calibration::threshold(20.0)).unwrap();
+    let mut memory = [0.0; 2 * K * (D + 1)];
+    let mut adaptation = Adaptation::new(trained, AdaptSettings { memory: 1000.0, ..free() }, &mut memory).unwrap();
+    for n in 0..10_000 {
+        let c = if n % 20 == 0 { 1 + n / 20 % 2 } else { 0 };
+        adaptation.assign(&latent(&[MEANS[c * D], MEANS[c * D + 1]], &[-5.0; D])).unwrap();
+    }
+    let found: Vec<f32> = adaptation.head().unwrap().shares().collect();
+    assert!((found.iter().sum::<f32>() - K as f32).abs() < 1e-3, "{found:?}");
+    // Clusters overlap, so one may take a part of another's frames; counted twice, the shares of the rare would be 0.002.
+    assert!(found.iter().zip(shares).all(|(found, share)| (found / share - 1.0).abs() < 0.5), "{found:?}");
+}
+
 #[test]
 fn parameters_that_are_no_mixture_are_refused() {
     let refused = |means: &[f32], weights: &[f32]| head().with_mixture(means, weights).unwrap_err();

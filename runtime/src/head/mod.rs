@@ -17,6 +17,9 @@ use crate::{Assignment, FrameError, MAX_CLUSTERS};
 /// log 2π.
 const LOG_2PI: f32 = 1.837_877_1;
 
+/// A log K p(c) below this is that of an even share: it is found as a difference, of which this is the rounding.
+const EVEN: f32 = 1e-3;
+
 /// Threshold and temperature, fitted to frames that training kept aside, so that an answer means what it says.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Calibration {
@@ -166,7 +169,8 @@ impl<'a> Head<'a> {
         if mu_c.len() != self.mu_c.len() || weights.len() != self.clusters() {
             return Err(HeadError::Shape { means: mu_c.len(), clusters: weights.len() });
         }
-        let mean_weight = weights.iter().sum::<f32>() / self.clusters() as f32;
+        let mean_weight =
+            weights.iter().zip(self.shares()).map(|(w, share)| w * share).sum::<f32>() / self.clusters() as f32;
         let positive = weights.iter().all(|w| *w > 0.0) && mean_weight.is_finite();
         if !positive || mu_c.iter().any(|v| !v.is_finite()) {
             return Err(HeadError::NotFinite);
@@ -193,6 +197,15 @@ impl<'a> Head<'a> {
     /// The precision 1 / σ_c² of every cluster, in order.
     pub fn precisions(&self) -> impl Iterator<Item = f32> + '_ {
         self.scales.iter().map(|[precision, _]| *precision)
+    }
+
+    /// K p(c) of every cluster, in order; 1 where p(c) is not learned.
+    pub fn shares(&self) -> impl Iterator<Item = f32> + '_ {
+        let d = self.latent() as f32;
+        self.scales.iter().map(move |[precision, constant]| {
+            let log_share = constant + 0.5 * d * (LOG_2PI - libm::logf(*precision));
+            if log_share.abs() < EVEN { 1.0 } else { exp(log_share) }
+        })
     }
 
     /// The novelty past which a frame is called novel, nats.

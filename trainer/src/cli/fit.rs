@@ -186,7 +186,7 @@ impl Args {
             Some(source) => {
                 let input = source.input(&self.input)?;
                 if self.input.is_embedded() && !input.is_embedded() {
-                    eprintln!("frames from {}, where the run was begun with", input.name());
+                    eprintln!("frames from {}, those that the run was begun with", input.name());
                 }
                 input
             }

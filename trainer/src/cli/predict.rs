@@ -28,7 +28,7 @@ pub struct Args {
     /// CSV file to write [default: stdout]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// End with exit code 3 if frames are not in the range of values that the model was fitted to; the
+    /// End with exit code 3 if frames lie outside the range of values seen in training, or vary far less; the
     /// table is written all the same
     #[arg(long)]
     strict: bool,
@@ -48,7 +48,7 @@ impl Args {
             },
         }
         if self.strict && !as_in_training {
-            return Err(Error::data("--data", "the frames are not in the range of values seen in training, see above"));
+            return Err(Error::data("--data", "the values of the frames are not as in training, see above"));
         }
         Ok(())
     }
@@ -106,7 +106,15 @@ fn table(set: &DataSet, assignments: &[Assignment]) -> Result<Vec<u8>, csv::Erro
             a.runner_up.map(|c| c.to_string()).unwrap_or_default(),
         ];
         let head = [index.to_string()].into_iter().chain(file).chain(answer);
-        writer.write_record(head.chain(a.responsibilities().map(|p| p.to_string())))?;
+        writer.write_record(head.chain(a.responsibilities().map(number)))?;
     }
     writer.into_inner().map_err(|e| e.into_error().into())
+}
+
+/// Values below this are written with an exponent, not with dozens of zeros.
+const SMALL: f32 = 1e-4;
+
+/// A probability, in the fewest digits that give it back.
+fn number(p: f32) -> String {
+    if p > 0.0 && p < SMALL { format!("{p:e}") } else { p.to_string() }
 }

@@ -6,7 +6,7 @@ use crate::data::SeenValues;
 use crate::error::Result;
 use crate::files::sha256;
 use crate::fit::percent;
-use crate::fitted::Fitted;
+use crate::fitted::{Fitted, to_host};
 
 /// The card as Markdown; `figures` is what [`figures`] gives, if there is any.
 pub fn text(fitted: &Fitted, precision: Precision, onnx: &[u8], figures: Option<&str>) -> Result<String> {
@@ -24,7 +24,7 @@ pub fn text(fitted: &Fitted, precision: Precision, onnx: &[u8], figures: Option<
          | input | `frame` [N,{c},{h},{w}] f32, {scaling} |\n\
          | range of values in training | {range} |\n\
          | outputs | `responsibilities` and `log_responsibilities` [N,{k}], `novelty` [N], `mu` and `log_var` [N,{d}] |\n\
-         | clusters K, latent D | {k}, {d} |\n\
+         | clusters K, latent D | {k}, {d}{shares} |\n\
          | q(c\\|x) on the device | {posterior} |\n\
          | novel if novelty > | {threshold} nats, which {rate} of frames like those of the training exceed{few}, by {n} that it did not see |\n\
          {counts}| temperature of q(c\\|x) | {temperature}: {means} |\n\
@@ -45,6 +45,7 @@ pub fn text(fitted: &Fitted, precision: Precision, onnx: &[u8], figures: Option<
         range = range(fitted.seen.as_ref()),
         k = config.clusters(),
         d = config.latent,
+        shares = shares(fitted)?,
         posterior = device_posterior(config.cluster_posterior),
         threshold = fitted.calibration.novelty_threshold,
         temperature = fitted.calibration.temperature,
@@ -68,6 +69,14 @@ pub fn text(fitted: &Fitted, precision: Precision, onnx: &[u8], figures: Option<
         figures = figures.map(|f| format!("## Figures\n\n{f}\n\n")).unwrap_or_default(),
         toml = config.to_toml()?,
     ))
+}
+
+/// p(c) of every cluster, where it is learned; empty where it is 1/K.
+fn shares(fitted: &Fitted) -> Result<String> {
+    let Some(log_weights) = fitted.model.prior.log_weights() else { return Ok(String::new()) };
+    let k = fitted.model.prior.clusters() as f64;
+    let shares = to_host(log_weights)?.into_iter().map(|log| format!("{:.3}", f64::from(log).exp() / k));
+    Ok(format!("; p(c) is learned: {}", shares.collect::<Vec<_>>().join(", ")))
 }
 
 /// Most channels whose ranges the card lists.

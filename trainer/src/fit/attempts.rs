@@ -74,8 +74,7 @@ impl Attempts<'_> {
         let model = if unfinished.is_some() { started } else { refine::weigh(started, training)? };
         let start = StageStart { model, place, starts: &[], data_sha256: self.data_sha256, unfinished };
         let Some(model) = refine::run(&config, start, self.data, observer)? else { return Ok(Ended::Stopped) };
-        let mut model = refine::weigh(model, training)?.valid();
-        model.prior = model.prior.stripped();
+        let model = refine::weigh(model, training)?.valid().stripped();
         let balance = Balance::of_model(&model, training)?;
         Ok(match balance.fault(&config.collapse, model.prior.clusters()) {
             Some(why) => Ended::Again(why),

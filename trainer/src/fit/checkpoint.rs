@@ -201,7 +201,8 @@ impl Checkpoint {
         let end = bytes.iter().position(|b| *b == b'\n').ok_or("it has no header line")?;
         let header: Header = serde_json::from_slice(&bytes[..end]).map_err(|e| format!("its header: {e}"))?;
         if header.version != VERSION {
-            return Err(format!("version {}, expected {VERSION}", header.version));
+            let mend = "go on with the program that began it, or begin a new run";
+            return Err(format!("version {}, expected {VERSION}: {mend}", header.version));
         }
         let body = &bytes[end + 1..];
         let expected = header.lengths.iter().try_fold(0usize, |sum, length| sum.checked_add(*length));

@@ -12,7 +12,7 @@ use std::fmt;
 use std::ops::ControlFlow;
 
 use rand::seq::SliceRandom;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::agreement::agreement;
 use super::event::{Event, Observer};
@@ -58,7 +58,7 @@ pub struct Counting {
 }
 
 /// What points are counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Space {
     /// The values of frames, standardised.

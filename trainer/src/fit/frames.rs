@@ -83,13 +83,9 @@ fn squashed(frames: &Frames, column: usize) -> Option<String> {
     (left > 0.0 && left < SQUASHED * all).then(|| {
         let ends = rest.iter().fold([f64::INFINITY, f64::NEG_INFINITY], |[a, b], (_, v)| [a.min(*v), b.max(*v)]);
         format!(
-            "column {} of frame {} is {:e}, where 99 % of the frames lie in {:e} to {:e}: scaled by such values those are \
-             all alike; correct them or leave their frames out",
-            column + 1,
-            farthest.0 + 1,
-            farthest.1 as f32,
-            ends[0] as f32,
-            ends[1] as f32
+            "frame {}, column {column}, counted from 0: {:?}, where all but {far} of {n} frames lie in {:?} to {:?}: \
+             scaled by such values those are all alike; correct them or leave their frames out",
+            farthest.0, farthest.1 as f32, ends[0] as f32, ends[1] as f32
         )
     })
 }
@@ -136,7 +132,10 @@ mod tests {
         let (config, frames) = with(1e30);
         let told = squashed_columns(&config, &frames);
         assert_eq!(told.len(), 1);
-        assert!(told[0].starts_with("column 2 of frame 18 is 1e30"), "{told:?}");
+        assert!(
+            told[0].starts_with("frame 17, column 1, counted from 0: 1e30, where all but 6 of 600 frames"),
+            "{told:?}"
+        );
         let (config, frames) = with(5000.0);
         assert!(squashed_columns(&config, &frames).is_empty());
         // A rare event, and a log-normal tail.

@@ -67,6 +67,13 @@ impl ClusterVae {
         kept.train()
     }
 
+    /// The model without weights of clusters that say no more than 1/K, its parameters numbered as those of a model that
+    /// never had any: two files of the same model are the same bytes.
+    pub fn stripped(mut self) -> Self {
+        self.prior = self.prior.stripped();
+        ids::numbered(self)
+    }
+
     /// Log-probabilities log q(c|x) as the device computes them, from the encoder alone.
     ///
     /// The learned head where there is one, else the responsibilities of the latent mixture.

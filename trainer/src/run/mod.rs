@@ -34,7 +34,7 @@ use crate::data::SeenValues;
 use crate::data::scaling::Scaling;
 use crate::error::{Error, Result};
 use crate::files::{UNFINISHED, sha256, write_atomically};
-use crate::fit::{Checkpoint, Place};
+use crate::fit::{Checkpoint, Place, Space};
 use crate::fitted::Fitted;
 use crate::frame::FrameShape;
 use crate::model::Likelihood;
@@ -99,6 +99,10 @@ struct Line {
     #[serde(default)]
     step: usize,
     restarts: Option<usize>,
+    /// What the clusters were counted of.
+    counted_on: Option<Space>,
+    /// What models of halves of the frames said, after all stages.
+    halves: Option<serde::de::IgnoredAny>,
 }
 
 const CHECKPOINTS: &str = "checkpoints";
@@ -185,18 +189,30 @@ impl Run {
             return Ok(());
         }
         let text = std::fs::read_to_string(&path).map_err(|e| Error::model(&path, e))?;
-        let (mut attempt, mut start) = (0, 0);
+        let (mut attempt, mut start, mut pretrained) = (0, 0, false);
         let mut kept = String::new();
         for line in text.lines() {
             // A line that was cut off while it was written says nothing.
             let Ok(said) = serde_json::from_str::<Line>(line) else { continue };
-            if let Some(restarts) = said.restarts {
-                (attempt, start) = (restarts, 0);
+            // What follows the last step is done again.
+            if said.halves.is_some() {
+                continue;
             }
-            let stage = said.stage.unwrap_or(StageName::Pretrain);
+            if let Some(restarts) = said.restarts {
+                (attempt, start, pretrained) = (restarts, 0, false);
+            }
+            let stage = match said.counted_on {
+                // Stage 2 counts latents, and rows are counted before any stage.
+                Some(Space::Latents) => StageName::Mixture,
+                Some(Space::Values) | None => said.stage.unwrap_or(StageName::Pretrain),
+            };
             let of = Place { attempt, start, stage, step: said.step };
-            // A mixture ends a start.
-            start += usize::from(stage == StageName::Mixture);
+            match said.stage {
+                Some(StageName::Pretrain) => pretrained = true,
+                // The first mixture after it ends a start; one of learned shares may follow.
+                Some(StageName::Mixture) => start += usize::from(std::mem::take(&mut pretrained)),
+                Some(StageName::Refine) | None => {}
+            }
             if place.is_some_and(|place| of <= place) {
                 kept.push_str(line);
                 kept.push('\n');

@@ -42,7 +42,8 @@ pub fn section(findings: &Findings<'_>) -> Result<Section> {
     });
     let titles =
         Titles { spoken: "Histogram of the novelty of frames, with the threshold", x: "novelty, nats", y: "frames" };
-    let rate = findings.fitted.config.novelty.false_alarm_rate;
+    // What a threshold from so many held-out frames has, which is what the card and the health line say.
+    let rate = findings.fitted.config.novelty.expected_rate(findings.fitted.calibrated_on);
     let weight = findings.fitted.novelty.dispersion_weight;
     let caption = html! {
         "Novelty \u{2212}log \u{3a3}" sub { "c" } " p(c) exp E log p(z|c)"
@@ -52,7 +53,7 @@ pub fn section(findings: &Findings<'_>) -> Result<Section> {
         }
         " of the " (part.name()) ". Past the threshold of "
         (format!("{threshold:.1}")) " nats a frame is called novel: " (percent(part.novel(threshold)))
-        " are, where the threshold was set for " (percent(rate)) " of frames like those of training. What lies past the axis is \
+        " are, and of frames like those of training " (percent(rate)) " at most on average. What lies past the axis is \
         counted in the last bar."
     };
     let body = html! {

@@ -27,7 +27,8 @@ const CURVES: [(&str, &str, &str, &str); 8] = [
         "cluster_kl",
         "Term 3: \u{2212} KL(q(c|x) \u{2016} p(c))",
         "nats a frame",
-        "From 0, every cluster as likely as every other, to log K, certainty. Drawn without its minus sign.",
+        "From 0, a frame that tells nothing of its cluster, to certainty: log K where p(c) = 1/K. Drawn without its minus \
+         sign.",
     ),
     ("latent_entropy", "Term 4: + latent entropy", "nats a frame", "H(q(z|x)): how much of the latent is left open."),
     (
