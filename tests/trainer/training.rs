@@ -6,7 +6,6 @@ mod common;
 
 use std::ops::ControlFlow;
 
-use burn::module::Module;
 use burn::tensor::Device;
 use common::{IMAGE, patterns, small};
 use rand::seq::SliceRandom;
@@ -369,20 +368,6 @@ fn an_unbalanced_mixture_starts_again_and_the_last_attempt_goes_on() {
     });
     assert!(fitted.unwrap().is_some());
     assert_eq!((restarts, refined), (vec![1, 2], 1));
-}
-
-/// A model whose shares were found even is the one that was told so, to the bytes of its weights.
-#[test]
-fn even_shares_leave_no_trace_of_having_been_asked_for() {
-    let frames = patterns(304, IMAGE, 1);
-    let bytes = |weights: Weights| {
-        let mut config = short();
-        config.mixture.weights = weights;
-        let fitted = run(config, &frames, None, None).0.unwrap();
-        assert!(fitted.model.prior.log_weights.is_none());
-        fitted.model.into_record().into_bytes().unwrap().to_vec()
-    };
-    assert!(bytes(Weights::Auto) == bytes(Weights::Uniform));
 }
 
 /// A frame's neighbours in place of views, and no views at all.

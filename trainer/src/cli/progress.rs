@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use trainer::config::Weights;
 use trainer::fit::{Checkpoint, Epoch, Event, Kept, Space};
 use trainer::fitted::Fitted;
 use trainer::run::Run;
@@ -140,13 +139,8 @@ impl<'a> Progress<'a> {
                 return self.log(kept);
             }
             Event::Mixture(report) => {
-                let shares = match report.unevenness {
-                    Some(nats) => format!(" (shares {nats:.3} nats from even)"),
-                    None if report.weights == Weights::Learned => " of learned shares".into(),
-                    None => String::new(),
-                };
                 self.line(&format!(
-                    "mixture: {} components{shares}, log-likelihood {:.3} nats a frame, balance {:.3}",
+                    "mixture: {} components, log-likelihood {:.3} nats a frame, balance {:.3}",
                     report.components, report.log_likelihood, report.clusters.balance
                 ));
                 return self.log(report);

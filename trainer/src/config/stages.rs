@@ -170,7 +170,7 @@ impl MixtureConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Weights {
-    /// Learned where the frames show them to be uneven, else uniform; `fit` tells which.
+    /// Of a mixture on the values those that are more stable; of a network 1/K.
     Auto,
     /// 1/K each, as p(c) of the paper.
     Uniform,

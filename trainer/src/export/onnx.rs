@@ -286,7 +286,7 @@ fn metadata(fitted: &Fitted, precision: Precision, more: &[(&str, String)]) -> R
     let config = &fitted.config;
     let weights = if precision == Precision::F16 { "f16" } else { "f32" };
     let scaling = if fitted.scaling.is_some() { "standardised inside the graph" } else { "bytes / 255" };
-    let version = if fitted.model.prior.weighted { names::VERSION_WEIGHTED } else { names::VERSION };
+    let version = if fitted.model.prior.log_weights.is_some() { names::VERSION_WEIGHTED } else { names::VERSION };
     // A reader that knows no decoder then finds no threshold, and refuses the model.
     let counts_decoder = more.iter().any(|(key, _)| *key == names::DISPERSION_KEY);
     let threshold = if counts_decoder { names::DECODER_THRESHOLD_KEY } else { names::THRESHOLD_KEY };

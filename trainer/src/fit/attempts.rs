@@ -1,18 +1,16 @@
 //! Attempts at a training: the stages from random weights, begun anew from other weights if the clusters collapse.
 
-use std::ops::ControlFlow;
-
 use burn::module::Module;
 
 use super::balance::Balance;
 use super::checkpoint::{Checkpoint, Place, Start};
 use super::event::{Event, Observer};
-use super::metrics::{MixtureReport, Totals};
+use super::metrics::Totals;
 use super::stage::{Ended, StageStart};
 use super::starts::Choice;
 use super::training_data::TrainingData;
 use super::{mixture, pretrain, refine};
-use crate::config::{CheckedConfig, Weights};
+use crate::config::CheckedConfig;
 use crate::error::{Error, Result};
 use crate::model::{ClusterVae, Init, Likelihood};
 use crate::rng::{Purpose, stream};
@@ -76,7 +74,7 @@ impl Attempts<'_> {
         let model = if unfinished.is_some() { started } else { refine::weigh(started, training)? };
         let start = StageStart { model, place, starts: &[], data_sha256: self.data_sha256, unfinished };
         let Some(model) = refine::run(&config, start, self.data, observer)? else { return Ok(Ended::Stopped) };
-        let model = refine::weigh(model, training)?.valid().stripped();
+        let model = refine::weigh(model, training)?.valid();
         let balance = Balance::of_model(&model, training)?;
         Ok(match balance.fault(&config.collapse, model.prior.clusters()) {
             Some(why) => Ended::Again(why),
@@ -125,37 +123,16 @@ impl Attempts<'_> {
             }
             last = Some(started);
         }
-        // Where learned shares let a cluster go, even ones may hold it: the next attempt keeps to them.
-        let learns = |uneven: Option<f64>| attempt == 0 && uneven.is_some_and(|nats| nats > mixture::UNEVEN);
         let (model, fault) = if count > 1 {
-            // A start that lays two kinds of frames together finds shares uneven that are not: most would have to do so.
-            let mut found: Vec<f64> = ended.iter().filter_map(|start| start.told.unevenness).collect();
-            found.sort_by(f64::total_cmp);
-            let reports = match learns(found.get(found.len() / 2).copied()) {
-                true => self.learn_shares(config, &mut ended)?,
-                false => Vec::new(),
-            };
             let choice = Choice::of(&ended);
-            if observer(Event::Chosen(&choice)).is_break()
-                || reports.get(choice.chosen).is_some_and(|report| observer(Event::Mixture(report)).is_break())
-            {
+            if observer(Event::Chosen(&choice)).is_break() {
                 return Ok(Ended::Stopped);
             }
             let start = &ended[choice.chosen];
             (start.model(self.fresh(config))?, start.told.fault.clone())
         } else {
             let Some(started) = last else { return Ok(Ended::Stopped) };
-            if learns(started.unevenness) {
-                let mut ended = vec![Start::new(&started)?];
-                for report in self.learn_shares(config, &mut ended)? {
-                    if observer(Event::Mixture(&report)).is_break() {
-                        return Ok(Ended::Stopped);
-                    }
-                }
-                (ended[0].model(self.fresh(config))?, ended[0].told.fault.clone())
-            } else {
-                (started.model, started.fault)
-            }
+            (started.model, started.fault)
         };
         if let Some(why) = fault.filter(|_| attempt < config.collapse.restarts) {
             return Ok(Ended::Again(why));
@@ -164,27 +141,5 @@ impl Attempts<'_> {
         let mut checkpoint = || Checkpoint::new(place, self.data_sha256, &model, None, Totals::default());
         let flow = observer(Event::Step { done: 1, checkpoint: &mut checkpoint });
         Ok(if flow.is_continue() { Ended::Model(Box::new(model)) } else { Ended::Stopped })
-    }
-
-    /// Takes every start to the clusters of a mixture with learned shares, and gives what is reported of each.
-    ///
-    /// All of them, since the one is to go on whose clusters agree with those of the others.
-    fn learn_shares(&self, config: &CheckedConfig, ended: &mut [Start]) -> Result<Vec<MixtureReport>> {
-        let mut reports = Vec::with_capacity(ended.len());
-        for (n, start) in ended.iter_mut().enumerate() {
-            let learned = config.start(n).with_clusters(start.told.count).with_weights(Weights::Learned);
-            let model = start.model(self.fresh(config))?;
-            // Only that of the start which is chosen is told.
-            let mut keep = |event: Event<'_>| {
-                if let Event::Mixture(report) = event {
-                    reports.push(report.clone());
-                }
-                ControlFlow::Continue(())
-            };
-            if let Some(started) = mixture::run(&learned, model, self.data.training(), &mut keep)? {
-                *start = Start::new(&started)?;
-            }
-        }
-        Ok(reports)
     }
 }

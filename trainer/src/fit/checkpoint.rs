@@ -17,7 +17,6 @@ use super::metrics::Totals;
 use super::mixture::Started;
 use crate::error::{Error, Result};
 use crate::files::sha256;
-use crate::fitted::settled;
 use crate::model::ClusterVae;
 use crate::stage::StageName;
 
@@ -76,15 +75,13 @@ pub struct Told {
     pub count: usize,
     /// Why training should begin again from other weights, if it should.
     pub fault: Option<String>,
-    /// KL(p(c) || uniform) of the shares that its mixture would have, where they may be learned, nats.
-    pub unevenness: Option<f64>,
 }
 
 impl Start {
     /// The start that ended so.
     pub fn new(ended: &Started) -> Result<Self> {
-        let Started { model, clusters, fault, unevenness } = ended;
-        let told = Told { count: model.prior.clusters(), fault: fault.clone(), unevenness: *unevenness };
+        let Started { model, clusters, fault } = ended;
+        let told = Told { count: model.prior.clusters(), fault: fault.clone() };
         Ok(Self { weights: weights_of(model)?, clusters: clusters.clone(), told })
     }
 
@@ -103,10 +100,9 @@ pub(super) fn weights_of(model: &ClusterVae) -> Result<Vec<u8>> {
 
 /// `empty` with the weights that [`weights_of`] gave.
 pub(super) fn read_weights(weights: &[u8], empty: ClusterVae) -> Result<ClusterVae> {
-    let model = ModuleRecord::from_bytes(Bytes::from_bytes_vec(weights.to_vec()))
+    ModuleRecord::from_bytes(Bytes::from_bytes_vec(weights.to_vec()))
         .and_then(|record| empty.try_load_record(record))
-        .map_err(|e| Error::model("checkpoint", e))?;
-    settled(model)
+        .map_err(|e| Error::model("checkpoint", e))
 }
 
 #[derive(Serialize, Deserialize)]

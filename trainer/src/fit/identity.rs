@@ -229,8 +229,6 @@ fn model(config: &CheckedConfig, frames: &Frames, device: &Device) -> Result<(Cl
         converged: fit.converged,
         iterations: fit.objective.len(),
         gain_of_moves: 0.0,
-        weights: config.mixture.weights,
-        unevenness: None,
         clusters: Balance::of_responsibilities(&fit.expectation.responsibilities, k),
         active_units: active_units(points),
     };

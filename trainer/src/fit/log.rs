@@ -11,13 +11,11 @@ pub fn of_model(mut lines: Vec<Value>) -> (Vec<Value>, u64) {
     let restarts = again.map_or(0, |at| lines[at]["restarts"].as_u64().unwrap_or(0));
     lines.drain(..again.map_or(0, |at| at + 1));
     let chosen = lines.iter().find_map(|line| line["chosen"].as_u64());
-    let (mut start, mut over) = (0, false);
+    let mut start = 0;
     lines.retain(|line| {
-        // What comes after the choice is of the start that was chosen.
-        over |= line["chosen"].is_u64();
         let stage = line["stage"].as_str();
         let of_start = matches!(stage, Some("pretrain" | "mixture")) || line["counted_on"] == "latents";
-        let keep = over || !of_start || chosen.is_none_or(|chosen| chosen == start);
+        let keep = !of_start || chosen.is_none_or(|chosen| chosen == start);
         start += u64::from(stage == Some("mixture"));
         keep
     });
@@ -49,7 +47,6 @@ mod tests {
 {"counted_on":"latents","clusters":3}
 {"stage":"mixture","balance":0.2}
 {"chosen":1,"agreements":[0.5,0.5]}
-{"stage":"mixture","balance":0.3}
 {"stage":"refine","step":4}"#;
         let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         let (left, restarts) = of_model(lines.clone());

@@ -6,7 +6,6 @@ use burn::tensor::Tensor;
 use serde::Serialize;
 
 use super::balance::Balance;
-use crate::config::Weights;
 use crate::error::{Error, Result};
 use crate::fitted::{BoundReport, to_host};
 use crate::stage::StageName;
@@ -55,10 +54,6 @@ pub struct MixtureReport {
     pub iterations: usize,
     /// What split-and-merge moves added to the mean log-likelihood, nats.
     pub gain_of_moves: f64,
-    /// What EM took for the shares of the components.
-    pub weights: Weights,
-    /// KL(p(c) || uniform) once even shares are free, where that decides whether they are learned, nats.
-    pub unevenness: Option<f64>,
     /// How the components share the latents.
     #[serde(flatten)]
     pub clusters: Balance,

@@ -29,13 +29,6 @@ const SUBSET: u64 = u32::MAX as u64;
 /// Variance of a latent mean over the frames above which its dimension counts as in use.
 const ACTIVE_VARIANCE: f64 = 0.01;
 
-/// KL(p(c) || uniform) above which, by the middle one of the starts, shares of clusters count as uneven, nats.
-///
-/// Of latents of stage 1 it is 0.006 for MNIST, 0.007, 0.011 and 0.024 for three starts on 1,400 digits of 8x8 pixels, whose
-/// classes are about as frequent; 0.054 where a twentieth of the digits are eights among threes, 0.18 where every class
-/// is 1.7 times as frequent as the next.
-pub const UNEVEN: f64 = 0.04;
-
 /// What stage 2 makes of the latents.
 pub struct Started {
     /// The model, its prior started by the mixture.
@@ -44,8 +37,6 @@ pub struct Started {
     pub clusters: Vec<u8>,
     /// Why training should begin again from other weights, if it should.
     pub fault: Option<String>,
-    /// KL(p(c) || uniform) of the shares that the mixture would have, where they may be learned, nats.
-    pub unevenness: Option<f64>,
 }
 
 /// Runs stage 2 on training frames that are already scaled; None if the observer broke off.
@@ -71,14 +62,7 @@ pub fn run(
     };
     let config = &config.with_clusters(k);
     model = model.keep_clusters(k);
-    let (fit, mut report) = latent_mixture(config, &means)?;
-    if config.mixture.weights == Weights::Auto {
-        report.unevenness = Some(unevenness(config, &means, &fit)?);
-    }
-    let unevenness = report.unevenness;
-    if config.mixture.weights == Weights::Learned {
-        model.prior = model.prior.with_weights(&fit.mixture.weights);
-    }
+    let (fit, report) = latent_mixture(config, &means)?;
     let points = Points::new(&means, config.latent)?;
     let Some(expectation) = gmm::e_step(points, &fit.mixture) else {
         return Err(Error::Diverged {
@@ -94,27 +78,13 @@ pub fn run(
         return Ok(None);
     }
     let clusters = expectation.responsibilities.chunks_exact(k).map(|row| argmax(row) as u8).collect();
-    Ok(Some(Started { model, clusters, fault: fault(config, &report), unevenness }))
+    Ok(Some(Started { model, clusters, fault: fault(config, &report) }))
 }
 
 /// Why training should begin again from other weights, if it should.
 fn fault(config: &CheckedConfig, report: &MixtureReport) -> Option<String> {
     let (least, balance) = (config.mixture.balance, report.clusters.balance);
     (balance < least).then(|| format!("H(q̄) / log K of EM is {balance:.3}, below mixture.balance = {least}"))
-}
-
-/// KL(p(c) || uniform) of the mixture `even`, whose shares are 1/K, once they are free, nats.
-///
-/// A mixture with even shares cuts a large cluster in two and lays rare ones together, evenly; EM that goes on from there
-/// with free shares leaves that where the frames do, and stays where they are as even as it says.
-fn unevenness(config: &CheckedConfig, means: &[f64], even: &Fit) -> Result<f64> {
-    let subset = subset(means, config.latent, config.mixture.max_frames, config.seed);
-    let points = Points::new(&subset, config.latent)?;
-    let settings = Settings { uniform_weights: false, ..settings(config) };
-    // A covariance that collapses leaves nothing to learn from.
-    let Some(free) = gmm::fit_from(points, &even.expectation.responsibilities, &settings) else { return Ok(0.0) };
-    let k = config.clusters() as f64;
-    Ok(free.mixture.weights.iter().filter(|w| **w > 0.0).map(|w| w * (w * k).ln()).sum())
 }
 
 /// Dimensions along which the points have a variance above [`ACTIVE_VARIANCE`].
@@ -150,8 +120,6 @@ pub fn latent_mixture(config: &CheckedConfig, means: &[f64]) -> Result<(Fit, Mix
         converged: fit.converged,
         iterations: fit.objective.len(),
         gain_of_moves: (fit.best() - before) / n,
-        weights: config.mixture.weights,
-        unevenness: None,
         clusters: Balance::of_responsibilities(&fit.expectation.responsibilities, config.clusters()),
         active_units: active_units(points),
     };
@@ -165,7 +133,6 @@ fn settings(config: &CheckedConfig) -> Settings {
         components: config.clusters(),
         covariance: CovarianceType::Full,
         estimator: Estimator::Pooled { reg_covar: c.reg_covar, share: c.pooling },
-        // Whether they are to be learned is found out from even ones.
         uniform_weights: c.weights != Weights::Learned,
         tol: c.tol,
         max_iter: c.max_iter,

@@ -77,13 +77,12 @@ pub fn run(
     stage.run(start, &data.devices, observer)
 }
 
-/// The model with the weights of its mixture that are likeliest for its clusters as they are, where p(c) is learned. Where
-/// stage 2 found it even, it stays so.
+/// The model with the weights of its mixture that are likeliest for its clusters as they are, where p(c) is learned.
 ///
 /// With all else fixed the likelihood is concave in p(c), and EM's steps, to the mean of q(c|x), climb it. A weight stays
 /// above a thousandth of an even one, so that no cluster is lost for good.
 pub fn weigh(mut model: ClusterVae, frames: &Frames) -> Result<ClusterVae> {
-    if !model.prior.weighted {
+    if model.prior.log_weights.is_none() {
         return Ok(model);
     }
     let even = model.prior.with_weights(&vec![1.0 / model.prior.clusters() as f64; model.prior.clusters()]);

@@ -44,14 +44,3 @@ pub fn latents(model: &ClusterVae, frames: &Frames, device: &Device) -> Result<(
     })?;
     Ok((means, total_variances))
 }
-
-/// `model`, read from a file, once it is known whether its p(c) is any but 1/K.
-///
-/// # Errors
-/// [`Error::Resource`] if the device fails.
-pub fn settled(mut model: ClusterVae) -> Result<ClusterVae> {
-    if let Some(log_weights) = &model.prior.log_weights {
-        model.prior.weighted = to_host(log_weights.val())?.iter().any(|log| *log != 0.0);
-    }
-    Ok(model)
-}

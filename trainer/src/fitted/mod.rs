@@ -6,7 +6,7 @@ mod novelty;
 mod shape_error;
 
 pub use bound::{BoundReport, bound};
-pub use encode::{encode, latents, settled, to_host};
+pub use encode::{encode, latents, to_host};
 pub use novelty::{LEAST_VARIANCE, NoveltyScore, dispersion, latent_novelty, novelty};
 pub use shape_error::ShapeError;
 

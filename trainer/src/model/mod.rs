@@ -41,7 +41,7 @@ impl ClusterVae {
     pub fn new(config: &CheckedConfig, shape: FrameShape, likelihood: Likelihood, init: &mut Init<'_>) -> Self {
         let encoder = Encoder::new(&config.encoder, shape, config.kind(), config.latent, init);
         let decoder = Decoder::new(&config.decoder.hidden, shape, config.latent, config.clusters(), likelihood, init);
-        let learned_weights = config.mixture.weights != Weights::Uniform;
+        let learned_weights = config.mixture.weights == Weights::Learned;
         let prior = Prior::new(config.clusters(), config.latent, learned_weights, init);
         let cluster_head = (config.cluster_posterior == ClusterPosterior::Amortised)
             .then(|| init.linear(encoder.features(), config.clusters()));
@@ -65,13 +65,6 @@ impl ClusterVae {
             head
         });
         kept.train()
-    }
-
-    /// The model without weights of clusters that say no more than 1/K, its parameters numbered as those of a model that
-    /// never had any: two files of the same model are the same bytes.
-    pub fn stripped(mut self) -> Self {
-        self.prior = self.prior.stripped();
-        ids::numbered(self)
     }
 
     /// Log-probabilities log q(c|x) as the device computes them, from the encoder alone.

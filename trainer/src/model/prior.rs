@@ -16,9 +16,6 @@ pub struct Prior {
     pub log_var_c: Param<Tensor<1>>,
     /// log K p(c) `[K]`, 0 of an even share, where p(c) is learned: by EM, not by gradients.
     pub log_weights: Option<Param<Tensor<1>>>,
-    /// Whether the weights are any but 1/K. Where they may be learned, it is stage 2 that tells.
-    #[module(skip)]
-    pub weighted: bool,
 }
 
 impl Prior {
@@ -28,7 +25,6 @@ impl Prior {
             mu_c: init.uniform([clusters, latent], 1.0),
             log_var_c: init.param(vec![0.0; clusters], [clusters]),
             log_weights: learned_weights.then(|| init.param(vec![0.0; clusters], [clusters])),
-            weighted: false,
         }
     }
 
@@ -49,7 +45,6 @@ impl Prior {
             mu_c: renamed(mu_c, self.mu_c.id),
             log_var_c: renamed(log_var_c, self.log_var_c.id),
             log_weights: self.log_weights.clone(),
-            weighted: self.weighted,
         }
     }
 
@@ -61,17 +56,11 @@ impl Prior {
             let tensor = Tensor::from_data(TensorData::new(log, [k]), &param.val().device());
             renamed(Param::from_tensor(tensor), param.id)
         });
-        let weighted = log_weights.is_some() && weights.iter().any(|w| *w != weights[0]);
-        Self { log_weights, weighted, ..self.clone() }
-    }
-
-    /// The prior without weights that say no more than 1/K.
-    pub fn stripped(self) -> Self {
-        Self { log_weights: self.log_weights.filter(|_| self.weighted), ..self }
+        Self { log_weights, ..self.clone() }
     }
 
     /// log K p(c) `[1,K]`, held fixed under the gradient; None where p(c) is 1/K.
     pub fn log_weights(&self) -> Option<Tensor<2>> {
-        self.log_weights.as_ref().filter(|_| self.weighted).map(|param| param.val().detach().unsqueeze_dim::<2>(0))
+        self.log_weights.as_ref().map(|param| param.val().detach().unsqueeze_dim::<2>(0))
     }
 }

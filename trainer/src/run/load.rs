@@ -13,7 +13,7 @@ use crate::config::{Config, EncoderKind, Weights};
 use crate::error::{Error, Result};
 use crate::files::sha256;
 use crate::fit::Checkpoint;
-use crate::fitted::{Fitted, NoveltyScore, settled};
+use crate::fitted::{Fitted, NoveltyScore};
 use crate::model::{ClusterVae, Init};
 use crate::stage::StageName;
 
@@ -47,7 +47,6 @@ pub fn load(folder: &Path, device: &Device) -> Result<Fitted> {
     let mut init = Init { rng: ChaCha8Rng::seed_from_u64(0), device };
     let model = ClusterVae::new(&config, saved.shape, saved.likelihood, &mut init);
     let model = model.try_load_file(&path).map_err(|e| Error::model(&path, e))?;
-    let model = settled(model)?;
     let (novelty_threshold, dispersion_weight) = match saved.decoder_novelty {
         Some(with) => (with.novelty_threshold, with.dispersion_weight),
         None => (saved.novelty_threshold, 0.0),
@@ -85,9 +84,7 @@ pub fn load_stage(folder: &Path, stage: StageName, device: &Device) -> Result<Fi
     let path = checkpoint_path(folder, stage.max(StageName::Mixture));
     let bytes = std::fs::read(&path).map_err(|e| Error::model(&path, e))?;
     let checkpoint = Checkpoint::decode(&bytes).map_err(|e| Error::model(&path, e))?;
-    // Whether p(c) may be learned, as it stood when the stage ended.
-    let weights = Config::default().merge_file(&folder.join("config.toml"))?.mixture.weights;
-    let config = fitted.config.with_clusters(checkpoint.clusters).with_weights(weights);
+    let config = fitted.config.with_clusters(checkpoint.clusters);
     let mut init = Init { rng: ChaCha8Rng::seed_from_u64(0), device };
     let model = checkpoint.model(ClusterVae::new(&config, fitted.shape, fitted.likelihood, &mut init))?;
     Ok(Fitted { config, model, ..fitted })
