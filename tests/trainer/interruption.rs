@@ -128,28 +128,6 @@ fn ctrl_c_in_any_stage_saves_and_exits_with_130() {
         stdout(&resume(&data, &run));
         assert_same(&run, &whole);
     }
-}
-
-/// Shares that are learned take a second mixture, once a start is chosen; the lines of all stages stay with the run.
-#[test]
-fn a_run_that_learns_shares_is_interrupted_anywhere_and_ends_the_same() {
-    let dir = TempDir::new().unwrap();
-    let at = |name: &str| dir.path().join(name).display().to_string();
-    let (data, whole) = (at("data.csv"), at("whole"));
-    let row = |n: i32| {
-        let side = f64::from(i32::from(n % 10 == 0)) * 8.0;
-        format!("{},{}\n", side + f64::from(n * 37 % 101) / 101.0, f64::from(n * 53 % 103) / 103.0 - side)
-    };
-    std::fs::write(&data, format!("x,y\n{}", (0..300).map(row).collect::<String>())).unwrap();
-    stdout(&arguments(&data, &whole));
-    let lines = std::fs::read_to_string(Path::new(&whole).join("metrics.jsonl")).unwrap();
-    assert!(lines.contains(r#""weights":"learned""#), "{lines}");
-    for stage in StageName::ALL {
-        let run = at(stage.as_str());
-        interrupted(&data, &run, stage);
-        stdout(&resume(&data, &run));
-        assert_same(&run, &whole);
-    }
     // As a kill after the last step leaves it: all is there but what says that the run has ended.
     std::fs::remove_file(Path::new(&whole).join("model.json")).unwrap();
     stdout(&resume(&data, &whole));

@@ -91,7 +91,7 @@ pub enum Error {
     },
     /// The clusters collapsed, again after every restart.
     #[error(
-        "the clusters collapsed in {attempts} attempts: {why}; try another --seed, fewer clusters (--set clusters=...), \
+        "the clusters collapsed in {attempts} attempt(s): {why}; try another --seed, fewer clusters (--set clusters=...), \
          longer stages (--set pretrain.steps=...), or lower the bound if such clusters are what you want"
     )]
     Collapsed {

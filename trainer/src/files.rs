@@ -3,22 +3,34 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
 
+/// Links that are followed one after the other, as many as Linux follows.
+const MOST_LINKS: usize = 40;
 /// The first letters in the name of a file that is not yet whole.
 pub const UNFINISHED: &str = ".unfinished-";
 
 /// Writes a file under a temporary name, syncs it, renames it, and syncs the folder.
+///
+/// A link is followed, and a file that is replaced keeps its permissions. What is no file, as a device or a pipe, is
+/// written to as it stands.
 ///
 /// # Errors
 /// [`Error::Resource`]; the old file is then untouched, unless it was the folder's sync that
 /// failed.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     let fault = |e: std::io::Error| Error::resource(path.display(), e);
+    let old = std::fs::metadata(path).ok();
+    if old.as_ref().is_some_and(|old| !old.is_file() && !old.is_dir()) {
+        let mut file = File::options().write(true).open(path).map_err(fault)?;
+        return file.write_all(bytes).map_err(fault);
+    }
+    let target = if path.is_symlink() { followed(path).map_err(fault)? } else { path.to_owned() };
+    let path = &*target;
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut builder = tempfile::Builder::new();
     builder.prefix(UNFINISHED);
@@ -27,12 +39,68 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let mut file = builder.tempfile_in(folder).map_err(fault)?;
     file.write_all(bytes).map_err(fault)?;
+    if let Some(old) = old {
+        file.as_file().set_permissions(old.permissions()).map_err(fault)?;
+    }
     file.as_file().sync_all().map_err(fault)?;
     file.persist(path).map_err(|e| fault(e.error))?;
-    File::open(folder).and_then(|f| f.sync_all()).map_err(fault)
+    // Only Unix syncs a folder, as a file that is open.
+    #[cfg(unix)]
+    File::open(folder).and_then(|f| f.sync_all()).map_err(fault)?;
+    Ok(())
+}
+
+/// Where a link leads, also to what is not there yet.
+fn followed(link: &Path) -> std::io::Result<PathBuf> {
+    let mut path = link.to_owned();
+    for _ in 0..MOST_LINKS {
+        if !path.is_symlink() {
+            return Ok(path);
+        }
+        let next = std::fs::read_link(&path)?;
+        path = path.parent().map_or_else(|| next.clone(), |folder| folder.join(&next));
+    }
+    Err(std::io::Error::other("links that lead in a circle"))
 }
 
 /// The SHA-256 of some bytes, in hexadecimal.
 pub fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+
+    #[test]
+    fn links_are_followed_modes_kept_and_pipes_written_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::write(at("file"), "old").unwrap();
+        std::fs::set_permissions(at("file"), PermissionsExt::from_mode(0o640)).unwrap();
+        symlink("file", at("link")).unwrap();
+        write_atomically(&at("link"), b"new").unwrap();
+        assert!(at("link").is_symlink());
+        assert_eq!(std::fs::read(at("file")).unwrap(), b"new");
+        assert_eq!(std::fs::metadata(at("file")).unwrap().permissions().mode() & 0o777, 0o640);
+        // A link to nothing yet, and one to itself.
+        symlink("later", at("ahead")).unwrap();
+        write_atomically(&at("ahead"), b"made").unwrap();
+        assert_eq!(std::fs::read(at("later")).unwrap(), b"made");
+        symlink("circle", at("circle")).unwrap();
+        assert!(write_atomically(&at("circle"), b"").is_err());
+
+        let pipe = at("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let reader = std::thread::spawn({
+            let pipe = pipe.clone();
+            move || std::fs::read(pipe).unwrap()
+        });
+        write_atomically(&pipe, b"through").unwrap();
+        assert_eq!(reader.join().unwrap(), b"through");
+        assert!(!std::fs::metadata(&pipe).unwrap().is_file());
+        assert!(write_atomically(folder.path(), b"").is_err());
+    }
 }
