@@ -498,7 +498,7 @@ fn clusters_below_the_bounds_are_refused_after_the_restarts() {
         "collapse.restarts=1",
     ];
     let arguments = [&fit[..], &SMALL, &bounds].concat();
-    fails(&arguments, 4, "collapsed in 2 attempt(s): I(x;c) / H(q̄) is");
+    fails(&arguments, 4, "collapsed in 2 attempts: I(x;c) / H(q̄) is");
     let metrics = std::fs::read_to_string(dir.path().join("run/metrics.jsonl")).unwrap();
     assert_eq!(metrics.lines().filter(|line| line.contains("restarts")).count(), 1);
     fails(&["export", &run], 5, "model.json");

@@ -91,8 +91,9 @@ pub enum Error {
     },
     /// The clusters collapsed, again after every restart.
     #[error(
-        "the clusters collapsed in {attempts} attempt(s): {why}; try another --seed, fewer clusters (--set clusters=...), \
-         longer stages (--set pretrain.steps=...), or lower the bound if such clusters are what you want"
+        "the clusters collapsed in {attempts} attempt{s}: {why}; try another --seed, fewer clusters (--set clusters=...), \
+         longer stages (--set pretrain.steps=...), or lower the bound if such clusters are what you want",
+        s = if *attempts == 1 { "" } else { "s" }
     )]
     Collapsed {
         /// How often training was begun.
