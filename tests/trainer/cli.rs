@@ -2,11 +2,14 @@
 
 #[path = "../common/command.rs"]
 mod command;
+#[path = "../common/npy.rs"]
+mod npy;
 
 use std::path::Path;
 use std::process::Command;
 
 use command::{SMALL, fails, stdout, trainer, write_csv};
+use npy::npy;
 use tempfile::TempDir;
 
 #[test]
@@ -616,24 +619,15 @@ fn pictures() -> Vec<u8> {
     values
 }
 
-/// The bytes of an .npy file of 200 pictures of 8x8.
-fn npy(kind: &str, values: &[u8]) -> Vec<u8> {
-    let mut header = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': (200, 8, 8), }}");
-    header.push_str(&" ".repeat(63 - (10 + header.len()) % 64));
-    header.push('\n');
-    let length = (header.len() as u16).to_le_bytes();
-    [b"\x93NUMPY\x01\x00", &length[..], header.as_bytes(), values].concat()
-}
-
 #[test]
 fn frames_in_other_units_than_those_of_training_are_told() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name).display().to_string();
     let bytes = pictures();
-    std::fs::write(at("bytes.npy"), npy("|u1", &bytes)).unwrap();
+    std::fs::write(at("bytes.npy"), npy("|u1", false, &[200, 8, 8], &bytes)).unwrap();
     for (name, scale, shift) in [("255", 1.0, 0.0), ("signed", 127.5, 1.0)] {
         let values: Vec<u8> = bytes.iter().flat_map(|v| (f32::from(*v) / scale - shift).to_le_bytes()).collect();
-        std::fs::write(at(&format!("{name}.npy")), npy("<f4", &values)).unwrap();
+        std::fs::write(at(&format!("{name}.npy")), npy("<f4", false, &[200, 8, 8], &values)).unwrap();
     }
     let (outside, narrow) = ("200 of 200 frames lie outside the range of values", "times as much as in training");
     let cases = [

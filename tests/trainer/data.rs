@@ -1,12 +1,16 @@
 //! Readers of data files: what they accept, and the error for every defect.
 #![expect(clippy::unwrap_used, reason = "a helper that fails is the test's own message")]
 
+#[path = "../common/npy.rs"]
+mod npy;
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Tensor};
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use npy::npy;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tempfile::TempDir;
@@ -33,17 +37,6 @@ fn idx(sizes: &[u32], values: &[u8]) -> Vec<u8> {
     let mut bytes = vec![0, 0, 8, sizes.len() as u8];
     sizes.iter().for_each(|s| bytes.extend(s.to_be_bytes()));
     bytes.extend(values);
-    bytes
-}
-
-fn npy(descr: &str, shape: &str, data: &[u8]) -> Vec<u8> {
-    let mut header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}");
-    header.push_str(&" ".repeat(63 - (header.len() + 10) % 64));
-    header.push('\n');
-    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
-    bytes.extend((header.len() as u16).to_le_bytes());
-    bytes.extend(header.as_bytes());
-    bytes.extend(data);
     bytes
 }
 
@@ -105,21 +98,23 @@ fn an_mnist_folder_has_a_part_to_fit_and_a_part_to_score() {
 fn npy_and_npz() {
     let dir = TempDir::new().unwrap();
     let floats: Vec<u8> = [0.5f32, -2.0, 3.0, 4.0].iter().flat_map(|v| v.to_le_bytes()).collect();
-    let frames = open(Some(&write(&dir, "f.npy", &npy("<f4", "(2, 2)", &floats))), Role::Fit).unwrap();
+    let frames = open(Some(&write(&dir, "f.npy", &npy("<f4", false, &[2, 2], &floats))), Role::Fit).unwrap();
     assert_eq!((frames.shape.width, frames.values), (2, vec![0.5, -2.0, 3.0, 4.0]));
-    let frames = open(Some(&write(&dir, "u.npy", &npy("|u1", "(1, 1, 2, 2)", &[0, 255, 51, 0]))), Role::Fit).unwrap();
+    let frames =
+        open(Some(&write(&dir, "u.npy", &npy("|u1", false, &[1, 1, 2, 2], &[0, 255, 51, 0]))), Role::Fit).unwrap();
     assert_eq!(frames.shape, FrameShape { channels: 1, height: 2, width: 2 });
     assert_eq!(frames.values, [0.0, 1.0, 0.2, 0.0]);
     for length in (0..140).step_by(7) {
-        let whole = npy("<f4", "(2, 2)", &floats);
+        let whole = npy("<f4", false, &[2, 2], &floats);
         refused(&write(&dir, "cut.npy", &whole[..length.min(whole.len() - 1)]));
     }
     assert!(
-        refused(&write(&dir, "c.npy", &npy("<c8", "(1, 1)", &[0; 8]))).contains("expected integers, floats or bool")
+        refused(&write(&dir, "c.npy", &npy("<c8", false, &[1, 1], &[0; 8])))
+            .contains("expected integers, floats or bool")
     );
-    assert!(refused(&write(&dir, "r.npy", &npy("<f4", "(4,)", &floats))).contains("expected [N,F]"));
+    assert!(refused(&write(&dir, "r.npy", &npy("<f4", false, &[4], &floats))).contains("expected [N,F]"));
     let nan = f32::NAN.to_le_bytes();
-    assert!(refused(&write(&dir, "nan.npy", &npy("<f4", "(1, 1)", &nan))).contains("finite"));
+    assert!(refused(&write(&dir, "nan.npy", &npy("<f4", false, &[1, 1], &nan))).contains("finite"));
 
     let path = dir.path().join("both.npz");
     let mut archive = zip::ZipWriter::new(std::fs::File::create(&path).unwrap());

@@ -1,10 +1,14 @@
 //! Data as people have them: every type and order of arrays, axes, keys, and what is told of them.
 #![expect(clippy::unwrap_used, reason = "a helper that fails is the test's own message")]
 
+#[path = "../common/npy.rs"]
+mod npy;
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use half::f16;
+use npy::npy;
 use tempfile::TempDir;
 use trainer::data::{DataSet, Expected, Input, Role};
 use trainer::frame::{FrameKind, FrameShape};
@@ -13,20 +17,6 @@ fn write(dir: &TempDir, name: &str, bytes: &[u8]) -> PathBuf {
     let path = dir.path().join(name);
     std::fs::write(&path, bytes).unwrap();
     path
-}
-
-/// The bytes of an `.npy` file.
-fn npy(descr: &str, fortran: bool, shape: &[usize], data: &[u8]) -> Vec<u8> {
-    let order = if fortran { "True" } else { "False" };
-    let sizes: String = shape.iter().map(|size| format!("{size}, ")).collect();
-    let mut header = format!("{{'descr': '{descr}', 'fortran_order': {order}, 'shape': ({sizes}), }}");
-    header.push_str(&" ".repeat(63 - (header.len() + 10) % 64));
-    header.push('\n');
-    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
-    bytes.extend((header.len() as u16).to_le_bytes());
-    bytes.extend(header.as_bytes());
-    bytes.extend(data);
-    bytes
 }
 
 fn npz(dir: &TempDir, name: &str, arrays: &[(&str, Vec<u8>)]) -> PathBuf {

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use maud::{DOCTYPE, PreEscaped, html};
 use serde::Serialize;
 
-use super::page::STYLE;
+use super::page::{POLICY, STYLE};
 use crate::data::DataSet;
 use crate::error::Result;
 use crate::explain::heatmap;
@@ -106,7 +106,7 @@ pub fn inspection(name: &str, set: &DataSet) -> Result<String> {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
-                meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'";
+                meta http-equiv="Content-Security-Policy" content=(POLICY);
                 meta name="color-scheme" content="light dark";
                 title { "Data: " (name) }
                 style { (PreEscaped(STYLE)) }

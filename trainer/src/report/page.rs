@@ -9,7 +9,7 @@ use crate::error::Result;
 /// The only style there is, in the page itself.
 pub(super) const STYLE: &str = include_str!("style.css");
 /// The browser refuses whatever is not in the page, should anything ask for it.
-const POLICY: &str = "default-src 'none'; img-src data:; style-src 'unsafe-inline'";
+pub(super) const POLICY: &str = "default-src 'none'; img-src data:; style-src 'unsafe-inline'";
 
 /// The text of the whole HTML file.
 pub fn page(findings: &Findings<'_>) -> Result<String> {

@@ -189,7 +189,7 @@ impl Run {
             return Ok(());
         }
         let text = std::fs::read_to_string(&path).map_err(|e| Error::model(&path, e))?;
-        let (mut attempt, mut start, mut pretrained) = (0, 0, false);
+        let (mut attempt, mut start) = (0, 0);
         let mut kept = String::new();
         for line in text.lines() {
             // A line that was cut off while it was written says nothing.
@@ -199,7 +199,7 @@ impl Run {
                 continue;
             }
             if let Some(restarts) = said.restarts {
-                (attempt, start, pretrained) = (restarts, 0, false);
+                (attempt, start) = (restarts, 0);
             }
             let stage = match said.counted_on {
                 // Stage 2 counts latents, and rows are counted before any stage.
@@ -207,12 +207,8 @@ impl Run {
                 Some(Space::Values) | None => said.stage.unwrap_or(StageName::Pretrain),
             };
             let of = Place { attempt, start, stage, step: said.step };
-            match said.stage {
-                Some(StageName::Pretrain) => pretrained = true,
-                // The first mixture after it ends a start; one of learned shares may follow.
-                Some(StageName::Mixture) => start += usize::from(std::mem::take(&mut pretrained)),
-                Some(StageName::Refine) | None => {}
-            }
+            // A mixture ends a start.
+            start += usize::from(said.stage == Some(StageName::Mixture));
             if place.is_some_and(|place| of <= place) {
                 kept.push_str(line);
                 kept.push('\n');
