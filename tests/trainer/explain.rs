@@ -4,9 +4,11 @@
 #[path = "../common/tiny.rs"]
 mod tiny;
 
+use std::ops::ControlFlow;
+
 use burn::module::Param;
 use burn::tensor::{Device, Tensor, TensorData};
-use rand::SeedableRng;
+use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use runtime::{Engine, ExplainError, FrameError, LoadError};
 use tiny::{SHAPE, close, frames, random, scaling, tensor};
@@ -16,6 +18,7 @@ use trainer::elbo::optimum;
 use trainer::explain::expectation::{Expectation, nodes};
 use trainer::explain::{Map, explain, explain_between, heatmap, trust};
 use trainer::export::{Precision, encode, encode_decoder};
+use trainer::fit::fit;
 use trainer::fitted::{Fitted, bound, to_host};
 use trainer::frame::{FrameKind, FrameShape};
 use trainer::model::{ClusterVae, Init, Likelihood, Posterior};
@@ -354,4 +357,108 @@ fn the_runtime_explains_as_the_trainer_does() {
         bad[3] = f32::NAN;
         assert_eq!(engine.explain(&bad).err(), Some(ExplainError::Frame(FrameError::NotFinite { index: 3 })));
     }
+}
+
+/// Rows of two features in three sheared clusters, and the mixture on their values.
+fn sheared() -> (Fitted, Frames) {
+    let shape = FrameShape { channels: 1, height: 1, width: 2 };
+    let mut rng = ChaCha8Rng::seed_from_u64(3);
+    let row = |n: usize| {
+        let [u, v]: [f32; 2] = std::array::from_fn(|_| rng.sample(rand_distr::StandardNormal));
+        let [a, b] = [[0.0, 0.0], [6.0, -6.0], [9.0, 6.0]][n % 3];
+        [a + u, 100.0 * (b + 0.9 * u + 0.3 * v)]
+    };
+    let values = (0..300).map(row).collect::<Vec<[f32; 2]>>().concat();
+    let frames = Frames { shape, values, labels: None };
+    let config = Config::default().set(&["clusters=3", "encoder.kind=identity"].map(str::to_owned)).unwrap();
+    let fitted = fit(&config.check(shape).unwrap(), &frames, &Device::flex(), None, &mut |_| ControlFlow::Continue(()));
+    (fitted.unwrap().unwrap(), frames)
+}
+
+/// Mean and covariance of a cluster in the units that the encoder takes, from the encoder and the prior alone.
+fn gaussian(model: &ClusterVae, c: usize) -> ([f64; 2], [[f64; 2]; 2]) {
+    let host = |values: Tensor<2>| to_host(values).unwrap().into_iter().map(f64::from).collect::<Vec<_>>();
+    let w = host(model.encoder.mu.weight.val());
+    let b = host(model.encoder.mu.bias.as_ref().unwrap().val().reshape([1, 2]));
+    let z = host(model.prior.mu_c.val().narrow(0, c, 1));
+    let s = host(model.prior.log_var_c.val().narrow(0, c, 1).reshape([1, 1]))[0].exp();
+    let det = w[0] * w[3] - w[1] * w[2];
+    let inverse = [[w[3] / det, -w[1] / det], [-w[2] / det, w[0] / det]];
+    let mean = [0, 1].map(|p| (z[0] - b[0]) * inverse[0][p] + (z[1] - b[1]) * inverse[1][p]);
+    // z = x W + b, so the covariance of x is s W⁻ᵀ W⁻¹.
+    let covariance = [0, 1].map(|p| [0, 1].map(|q| s * (0..2).map(|d| inverse[d][p] * inverse[d][q]).sum::<f64>()));
+    (mean, covariance)
+}
+
+/// Of the mixture on the values: evidence adds up to the log-ratio of the clusters, and a value is judged by what the
+/// other foretells, both as the Gaussians of the clusters say.
+#[test]
+fn the_mixture_on_the_values_is_explained_by_its_gaussians() {
+    let (fitted, frames) = sheared();
+    let scaled = fitted.scale(&frames).unwrap();
+    let explanations = explain(&fitted, &frames, &Device::flex()).unwrap();
+    let mut unlike = 0.0f64;
+    for (n, e) in explanations.iter().enumerate().step_by(7) {
+        let x: [f64; 2] = std::array::from_fn(|p| f64::from(scaled.frame(n)[p]));
+        let log_density = |c: usize| {
+            let (m, s) = gaussian(&fitted.model, c);
+            let (d, det) = ([x[0] - m[0], x[1] - m[1]], s[0][0] * s[1][1] - s[0][1] * s[1][0]);
+            let squared = (s[1][1] * d[0] * d[0] - 2.0 * s[0][1] * d[0] * d[1] + s[0][0] * d[1] * d[1]) / det;
+            let weight = fitted.model.prior.log_weights().map_or(0.0, |w| f64::from(to_host(w).unwrap()[c]));
+            weight - 0.5 * (squared + det.ln())
+        };
+        let sum: f64 = e.contrast.iter().copied().map(f64::from).sum();
+        close(sum, log_density(e.cluster) - log_density(e.runner_up), 2e-3, "sum of the contrast");
+        let (m, s) = gaussian(&fitted.model, e.cluster);
+        for (p, q) in [(0, 1), (1, 0)] {
+            let foretold = m[p] + s[p][q] / s[q][q] * (x[q] - m[q]);
+            let squared = (x[p] - foretold).powi(2) / (s[p][p] - s[p][q].powi(2) / s[q][q]);
+            let scaling = fitted.scaling.as_ref().unwrap();
+            let in_units = foretold / f64::from(scaling.factor[p]) + f64::from(scaling.shift[p]);
+            close(e.reconstruction[p].into(), in_units, 2e-3, "reconstruction");
+            close(e.trust[p].into(), (-0.5 * squared).exp(), 2e-3, "trust");
+            close(e.surprise[p].into(), (0.5 * squared - 0.5) / 0.5f64.sqrt(), 5e-3, "surprise");
+            unlike = unlike.max((x[p] - foretold).abs());
+        }
+    }
+    assert!(unlike > 0.1, "frames differ from what is foretold");
+}
+
+/// The engine of the runtime explains the mixture on the values as the trainer does, in both precisions of the files.
+#[test]
+fn the_runtime_explains_the_mixture_on_the_values_as_the_trainer_does() {
+    let (fitted, frames) = sheared();
+    let expected = explain(&fitted, &frames, &Device::flex()).unwrap();
+    for (precision, tolerance) in [(Precision::F32, 1e-3), (Precision::F16, 2e-2)] {
+        let onnx = encode(&fitted, precision).unwrap();
+        let mut engine = Engine::from_bytes(&onnx, runtime::Precision::F32).unwrap();
+        engine.decoder_from_bytes(&encode_decoder(&fitted, precision).unwrap()).unwrap();
+        for (n, expected) in expected.iter().enumerate().step_by(11) {
+            let found = engine.explain(frames.frame(n)).unwrap();
+            for (what, found, expected) in [
+                ("trust", &found.trust, &expected.trust),
+                ("contrast", &found.contrast, &expected.contrast),
+                ("surprise", &found.surprise, &expected.surprise),
+                ("reconstruction", &found.reconstruction, &expected.reconstruction),
+            ] {
+                assert_eq!(found.len(), 2);
+                for (a, b) in found.iter().zip(expected) {
+                    close((*a).into(), (*b).into(), tolerance, what);
+                }
+            }
+        }
+    }
+}
+
+/// A value that breaks how two features go together is unusual, though it is within the range of its own.
+#[test]
+fn a_broken_relation_is_unusual() {
+    let (fitted, mut frames) = sheared();
+    let usual = explain(&fitted, &frames, &Device::flex()).unwrap()[0].surprise.clone();
+    // In the first cluster the second feature is 90 times the first.
+    frames.values[..2].copy_from_slice(&[0.8, -60.0]);
+    let odd = &explain(&fitted, &frames, &Device::flex()).unwrap()[0];
+    assert_eq!(odd.cluster, explain(&fitted, &frames, &Device::flex()).unwrap()[3].cluster);
+    assert!(odd.surprise.iter().all(|s| *s > 8.0) && usual.iter().all(|s| *s < 3.0), "{:?}, {usual:?}", odd.surprise);
+    assert!(odd.trust.iter().all(|t| *t < 1e-3), "{:?}", odd.trust);
 }

@@ -1,4 +1,5 @@
-//! Why a frame went to its cluster, exactly: the decoder, run by tract at 2D points of z under both clusters.
+//! Why a frame went to its cluster, exactly: the decoder, run by tract at 2D points of z under both clusters. A mixture on
+//! the values is explained by its Gaussians instead ([`super::linear`]).
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -7,9 +8,10 @@ use tract_onnx::pb::ModelProto;
 use tract_onnx::prelude::*;
 
 use super::decoder::{likelihood, scaling};
-use super::load::{graph_error, opened};
+use super::linear::Linear;
+use super::load::{graph_error, metadata, opened};
 use super::{Engine, LoadError, Plan, names, run};
-use crate::{Assignment, FrameError, FrameShape, check_frame};
+use crate::{Assignment, FrameError, FrameShape, Head, check_frame};
 
 /// A mean nearer to 0 or 1 than one step of a byte is taken for one step away, in `surprise`.
 const RESOLUTION: f32 = 1.0 / 255.0;
@@ -33,6 +35,15 @@ pub struct Explanation {
     pub surprise: Vec<f32>,
 }
 
+impl Explanation {
+    /// Itself, if every value is a finite number.
+    fn finite(self) -> Result<Self, FrameError> {
+        let maps = [&self.reconstruction, &self.trust, &self.contrast, &self.surprise];
+        let finite = maps.into_iter().flatten().all(|v| v.is_finite());
+        if finite { Ok(self) } else { Err(FrameError::Overflow) }
+    }
+}
+
 /// Why there is no explanation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ExplainError {
@@ -52,6 +63,8 @@ pub(super) struct Decoder {
     noise: f32,
     /// Shift and factor of every value, if values are standardised.
     scaling: Option<[Vec<f32>; 2]>,
+    /// Of a mixture on the values, which is explained by its Gaussians.
+    linear: Option<Linear>,
 }
 
 impl Engine {
@@ -92,7 +105,10 @@ impl Engine {
         let part = |at: usize| outputs.get(at).and_then(|values| values.get(..d)).ok_or(FrameError::Engine);
         let (mu, log_var) = (part(0)?, part(1)?);
         let decoder = self.decoder.as_mut().ok_or(ExplainError::NoDecoder)?;
-        Ok(decoder.explain(frame, mu, log_var, assignment)?)
+        Ok(match decoder.linear {
+            Some(_) => decoder.explain_linear(frame, mu, &self.head, assignment)?,
+            None => decoder.explain(frame, mu, log_var, assignment)?,
+        })
     }
 }
 
@@ -107,7 +123,52 @@ impl Decoder {
         if trial.as_ref().map(Vec::len) != Ok(shape.len()) {
             return Err(LoadError::Incompatible("it is the decoder of a model of another shape".into()));
         }
-        Ok(Self { plan, bernoulli, noise, scaling })
+        let linear = match metadata(&model, names::ENCODER_KEY) {
+            Some(names::IDENTITY) => {
+                let outputs = natural(&mut plan, &Linear::probes(latent), &vec![0; latent + 1]);
+                Some(Linear::of(&outputs.map_err(|e| LoadError::Graph(e.to_string()))?, shape.len())?)
+            }
+            _ => None,
+        };
+        Ok(Self { plan, bernoulli, noise, scaling, linear })
+    }
+
+    /// The frame as the network takes it.
+    fn scaled(&self, frame: &[f32]) -> Vec<f32> {
+        match &self.scaling {
+            None => frame.to_vec(),
+            Some([shift, factor]) => frame.iter().zip(shift).zip(factor).map(|((x, s), f)| (x - s) * f).collect(),
+        }
+    }
+
+    /// Takes values back to the units of the frame.
+    fn unscale(&self, values: &mut [f32]) {
+        if let Some([shift, factor]) = &self.scaling {
+            let scaled = values.iter_mut().zip(shift).zip(factor);
+            scaled.for_each(|((v, shift), factor)| *v = *v / factor + shift);
+        }
+    }
+
+    fn explain_linear(
+        &self,
+        frame: &[f32],
+        mu: &[f32],
+        head: &Head<'_>,
+        assignment: Assignment,
+    ) -> Result<Explanation, FrameError> {
+        let linear = self.linear.as_ref().ok_or(FrameError::Engine)?;
+        let x = self.scaled(frame);
+        let first = linear.beside(&x, mu, head, assignment.cluster);
+        let contrast = assignment.runner_up.map_or_else(Vec::new, |second| {
+            let second = linear.beside(&x, mu, head, second);
+            second.cost.iter().zip(&first.cost).map(|(b, a)| 0.5 * (b - a)).collect()
+        });
+        let mut reconstruction: Vec<f32> = x.iter().zip(&first.error).map(|(x, [error, _])| x - error).collect();
+        self.unscale(&mut reconstruction);
+        let trust = first.error.iter().map(|[_, squared]| (-0.5 * squared).exp()).collect();
+        // ½ χ² of one degree less its mean ½, over its deviation √½.
+        let surprise = first.error.iter().map(|[_, squared]| (0.5 * squared - 0.5) / 0.5f32.sqrt()).collect();
+        Explanation { assignment, reconstruction, trust, contrast, surprise }.finite()
     }
 
     fn explain(
@@ -121,10 +182,7 @@ impl Decoder {
         let points = points(mu, log_var);
         let count = points.len() / mu.len();
         let first = natural(&mut self.plan, &points, &vec![assignment.cluster as i64; count])?;
-        let x: Vec<f32> = match &self.scaling {
-            None => frame.to_vec(),
-            Some([shift, factor]) => frame.iter().zip(shift).zip(factor).map(|((x, s), f)| (x - s) * f).collect(),
-        };
+        let x = self.scaled(frame);
         // The first point is m itself, for the reconstruction; the others are averaged over.
         let (centre, around) = first.split_at_checked(p).ok_or(FrameError::Engine)?;
         let of_first = self.expectation(&x, around);
@@ -137,16 +195,10 @@ impl Decoder {
             }
         };
         let mut reconstruction: Vec<f32> = centre.iter().map(|out| self.mean(*out)).collect();
-        if let Some([shift, factor]) = &self.scaling {
-            let scaled = reconstruction.iter_mut().zip(shift).zip(factor);
-            scaled.for_each(|((v, shift), factor)| *v = *v / factor + shift);
-        }
+        self.unscale(&mut reconstruction);
         let trust = of_first.squared_error.iter().map(|error| (-0.5 / self.noise * error).exp()).collect();
         let surprise = self.surprise(&x, &of_first);
-        let explanation = Explanation { assignment, reconstruction, trust, contrast, surprise };
-        let Explanation { reconstruction, trust, contrast, surprise, .. } = &explanation;
-        let finite = [reconstruction, trust, contrast, surprise].into_iter().flatten().all(|v| v.is_finite());
-        if finite { Ok(explanation) } else { Err(FrameError::Overflow) }
+        Explanation { assignment, reconstruction, trust, contrast, surprise }.finite()
     }
 
     /// Mean of a value whose logit or mean the decoder gives.

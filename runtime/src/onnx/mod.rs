@@ -4,6 +4,7 @@ pub mod checksum;
 mod decoder;
 mod explain;
 mod fused;
+mod linear;
 mod load;
 pub mod names;
 

@@ -80,6 +80,10 @@ pub const DECODER_THRESHOLD_KEY: &str = "cluster_vae.decoder_novelty_threshold";
 pub const TEMPERATURE_KEY: &str = "cluster_vae.temperature";
 /// Key of what a frame is, `image`, `window` or `features`; absent where its shape says so.
 pub const KIND_KEY: &str = "cluster_vae.kind";
+/// Key of the encoder's kind in `decoder.onnx`; absent of a network.
+pub const ENCODER_KEY: &str = "cluster_vae.encoder";
+/// [`ENCODER_KEY`] of a mixture on the values: the decoder is linear with orthogonal columns, and the encoder its inverse.
+pub const IDENTITY: &str = "identity";
 /// Key of the names of the features in the order of the frame, a list in JSON; absent where they have none.
 pub const COLUMNS_KEY: &str = "cluster_vae.columns";
 /// Key of the least value that training saw of every channel or column `[G]`, decimal numbers between commas, in the units

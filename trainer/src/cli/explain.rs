@@ -11,9 +11,14 @@ use trainer::frame::{FrameKind, FrameShape};
 use trainer::run::load;
 use trainer::{Error, Result};
 
+/// Most features of a row that a line names.
+const FEATURES_TOLD: usize = 3;
+/// Surprise from which on a feature is called unusual, standard deviations of the cost -log p: 2.8 of the value itself.
+const UNUSUAL: f32 = 5.0;
+
 /// Show why frames went to their clusters, as pictures and numbers
 ///
-/// Writes for each frame `I.png` (frame, reconstruction and maps side by side) and `I-MAP.png`, and
+/// Of rows it names the features that say most. Writes for each frame `I.png` (frame, reconstruction and maps side by side) and `I-MAP.png`, and
 /// for each map `MAP.npy`, f32 [N,C,H,W] in the order of the indices.
 #[derive(clap::Args, Debug)]
 #[command(
@@ -61,6 +66,10 @@ impl Args {
         let view = View { shape: frames.shape, kind: fitted.config.kind(), maps: &self.map };
         for (n, (index, explanation)) in self.index.iter().zip(&explanations).enumerate() {
             eprintln!("frame {index}: {}", summary(explanation));
+            if view.kind == FrameKind::Features {
+                let names = fitted.columns.as_deref();
+                features(frames.frame(n), explanation, names).iter().for_each(|line| eprintln!("  {line}"));
+            }
             self.pictures(*index, &view.pictures(frames.frame(n), explanation))?;
         }
         self.arrays(&frames, &explanations)
@@ -119,6 +128,30 @@ fn summary(e: &Explanation) -> String {
         e.runner_up,
         q(e.runner_up)
     )
+}
+
+/// The features of a row that say most, in words: for the cluster, against it, and unusual in it.
+fn features(frame: &[f32], e: &Explanation, names: Option<&[String]>) -> Vec<String> {
+    let line = |what: &str, map: &[f32], sign: f32, unit: &str| {
+        let mut order: Vec<usize> = (0..map.len()).filter(|&p| map[p] * sign > 0.0).collect();
+        order.sort_by(|&a, &b| (map[b] * sign).total_cmp(&(map[a] * sign)).then(a.cmp(&b)));
+        let told = order.iter().take(FEATURES_TOLD).map(|&p| {
+            let name = names.map_or_else(|| format!("feature {p}"), |names| names[p].clone());
+            format!("{name} = {} ({:+.1} {unit})", frame[p], map[p])
+        });
+        let told: Vec<String> = told.collect();
+        (!told.is_empty()).then(|| format!("{what}: {}", told.join(", ")))
+    };
+    let (first, second) = (e.cluster, e.runner_up);
+    let unusual: Vec<f32> = e.surprise.iter().map(|s| if *s > UNUSUAL { *s } else { 0.0 }).collect();
+    [
+        line(&format!("for {first} and against {second}"), &e.contrast, 1.0, "nats"),
+        line(&format!("for {second} and against {first}"), &e.contrast, -1.0, "nats"),
+        line(&format!("unusual in {first}"), &unusual, 1.0, "deviations"),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// Writes a file and prints its path.

@@ -9,16 +9,19 @@
 //! Trust is the critic of the paper, in closed form. c₁ and c₂ are the two most probable clusters
 //! as the device ranks them. E is over q(z|x), at the points of [`expectation`]. A frame costs 2D
 //! passes of the decoder for each of three expectations: under c₁, under c₂, and under c₂ at the
-//! latent of its counterpart there; all maps are made from those.
+//! latent of its counterpart there; all maps are made from those. The mixture on the values has
+//! maps of its own ([`linear`]).
 
 pub mod contrast;
 pub mod expectation;
 pub mod heatmap;
+mod linear;
 pub mod surprise;
 pub mod trust;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
+use crate::config::EncoderKind;
 use crate::data::Frames;
 use crate::error::{Error, Result};
 use crate::fitted::{Fitted, encode, to_host};
@@ -149,17 +152,18 @@ fn of_part(
     let pairs = pairs.map_or_else(|| log_q.chunks_exact(model.prior.clusters()).map(best_two).collect(), <[_]>::to_vec);
     let [first, second] = [0, 1].map(|rank| indices(pairs.iter().map(|pair| pair[rank]), &x.device()));
 
-    let of_first = Expectation::new(&model.decoder, x.clone(), nodes(posterior), first.clone());
-    let of_second = Expectation::new(&model.decoder, x.clone(), nodes(posterior), second.clone());
-    let shift = contrast::shift(&model.prior, first.clone(), second.clone());
-    let moved = nodes(posterior).map(|z| z + shift.clone());
-    let of_counterpart = Expectation::new(&model.decoder, x.clone(), moved, second);
     let p = x.dims()[1];
-    let trust = to_host(trust::map(&of_first, noise))?;
-    let contrast = to_host(contrast::map(&of_first, &of_second))?;
-    let counterfactual = to_host(contrast::map(&of_first, &of_counterpart))?;
-    let surprise = to_host(surprise::map(&of_first, x, &model.decoder))?;
-    let mut reconstruction = to_host(reconstruct(model, posterior, first))?;
+    let [reconstruction, trust, contrast, counterfactual, surprise] = match fitted.config.encoder.kind {
+        EncoderKind::Identity => {
+            let maps = linear::maps(model, x, posterior, first, second);
+            let contrast = maps.contrast;
+            [maps.reconstruction, maps.trust, contrast.clone(), contrast, maps.surprise]
+        }
+        EncoderKind::Network | EncoderKind::Auto => of_network(model, x, posterior, first, second, noise),
+    };
+    let mut reconstruction = to_host(reconstruction)?;
+    let [trust, contrast, counterfactual, surprise] = [trust, contrast, counterfactual, surprise].map(to_host);
+    let (trust, contrast, counterfactual, surprise) = (trust?, contrast?, counterfactual?, surprise?);
     if let Some(scaling) = &fitted.scaling {
         scaling.undo(&mut reconstruction);
     }
@@ -178,6 +182,30 @@ fn of_part(
             counterfactual: row(&counterfactual, n, p),
         })
         .collect())
+}
+
+/// Reconstruction, trust, contrast, contrast to the counterpart and surprise by the decoder of a network, each `[B,P]`.
+fn of_network(
+    model: &ClusterVae,
+    x: Tensor<2>,
+    posterior: &Posterior,
+    first: Tensor<1, Int>,
+    second: Tensor<1, Int>,
+    noise: f32,
+) -> [Tensor<2>; 5] {
+    let decoder = &model.decoder;
+    let of_first = Expectation::new(decoder, x.clone(), nodes(posterior), first.clone());
+    let of_second = Expectation::new(decoder, x.clone(), nodes(posterior), second.clone());
+    let shift = contrast::shift(&model.prior, first.clone(), second.clone());
+    let moved = nodes(posterior).map(|z| z + shift.clone());
+    let of_counterpart = Expectation::new(decoder, x.clone(), moved, second);
+    [
+        reconstruct(model, posterior, first),
+        trust::map(&of_first, noise),
+        contrast::map(&of_first, &of_second),
+        contrast::map(&of_first, &of_counterpart),
+        surprise::map(&of_first, x, decoder),
+    ]
 }
 
 /// Reconstruction of frames, the mean of p(x|m,c) `[B,P]`, for one c a frame.

@@ -6,6 +6,7 @@ use tract_onnx::pb::GraphProto;
 use super::graph::{Dim, GraphBuilder, integer};
 use super::onnx::{dense, encode_graph};
 use super::{FoldedDense, Precision};
+use crate::config::EncoderKind;
 use crate::error::Result;
 use crate::explain::trust;
 use crate::fitted::{Fitted, to_host};
@@ -19,7 +20,11 @@ use crate::model::Likelihood;
 /// # Errors
 /// [`crate::Error::Model`] if a weight is not finite in the precision asked for.
 pub fn encode_decoder(fitted: &Fitted, precision: Precision) -> Result<Vec<u8>> {
-    encode_graph(fitted, precision, graph(fitted, precision)?, &likelihood(fitted)?)
+    let mut more = Vec::from(likelihood(fitted)?);
+    if fitted.config.encoder.kind == EncoderKind::Identity {
+        more.push((names::ENCODER_KEY, names::IDENTITY.to_owned()));
+    }
+    encode_graph(fitted, precision, graph(fitted, precision)?, &more)
 }
 
 /// Entries of the metadata that say what the outputs of a decoder mean: distribution of a value, and its noise s².
