@@ -110,7 +110,7 @@ impl Training {
     ) -> Result<(Fitted, Run)> {
         // A run directory that holds no run would stand in the way of the corrected command.
         fit::check_frames(config, &set.frames)?;
-        for told in fit::squashed_columns(config, &set.frames) {
+        for told in fit::squashed_columns(config, &set.frames)? {
             eprintln!("look at the frames: {told}");
         }
         let folder = match &self.out {

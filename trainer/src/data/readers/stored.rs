@@ -1,5 +1,7 @@
 //! Values as a file stores them, before anyone says what they mean.
 
+use std::ops::Range;
+
 use half::f16;
 
 use super::value::Value;
@@ -180,15 +182,20 @@ impl Stored {
         of_any_type!(self, values => values.iter().map(|v| v.wide()).collect())
     }
 
-    /// The values as frames or tables hold them, as shares of `white` if there is one.
-    pub fn widen<T: Value>(&self, white: Option<f64>) -> Vec<T> {
-        fn of<N: Number, T: Value>(values: &[N], white: Option<f64>) -> Vec<T> {
+    /// Writes the values at `places` to `out` as frames or tables hold them, as shares of `white` if there is one.
+    ///
+    /// # Panics
+    /// If there are not as many places as values to write, or there is no such place.
+    pub fn widen<T: Value>(&self, places: Range<usize>, white: Option<f64>, out: &mut [T]) {
+        fn of<N: Number, T: Value>(values: &[N], white: Option<f64>, out: &mut [T]) {
+            assert_eq!(values.len(), out.len());
+            let pairs = out.iter_mut().zip(values);
             match white {
-                Some(white) => values.iter().map(|v| T::share(v.single(), white)).collect(),
-                None => values.iter().map(|v| T::of(v.single(), v.wide())).collect(),
+                Some(white) => pairs.for_each(|(out, v)| *out = T::share(v.single(), white)),
+                None => pairs.for_each(|(out, v)| *out = T::of(v.single(), v.wide())),
             }
         }
-        of_any_type!(self, values => of(values, white))
+        of_any_type!(self, values => of(&values[places], white, out));
     }
 }
 
