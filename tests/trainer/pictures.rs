@@ -55,11 +55,11 @@ fn formats_without_loss_give_the_same_frame() {
     save(DynamicImage::from(grey(3)).to_rgb8(), webp.path(), "g.webp");
     let set = open(dir.path());
     assert_eq!((set.frames.len(), set.frames.shape.to_string().as_str()), (6, "1x2x3"));
-    (0..6).for_each(|n| assert_eq!(set.frames.frame(n), values(&grey(3))));
+    (0..6).for_each(|n| assert_eq!(set.frames.all().unwrap().frame(n), values(&grey(3))));
     assert!(set.taken.to_string().contains("1 BMP and 2 PNG and 1 PNM and 2 TIFF"), "{}", set.taken);
     let webp = open(webp.path());
     assert_eq!(webp.frames.shape.to_string(), "3x2x3");
-    assert_eq!(webp.frames.frame(0)[..6], values(&grey(3)));
+    assert_eq!(webp.frames.all().unwrap().frame(0)[..6], values(&grey(3)));
     // What a file is shows in its bytes, whatever its name; one picture is a frame.
     let misnamed = dir.path().join("misnamed.jpg");
     std::fs::write(&misnamed, bytes(grey(3), ImageFormat::Png)).unwrap();
@@ -193,12 +193,12 @@ fn colours_and_sizes_become_one() {
     save(red, dir.path(), "1.png");
     let set = open(dir.path());
     assert_eq!(set.frames.shape.to_string(), "3x2x2");
-    assert_eq!(set.frames.frame(1), [1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
+    assert_eq!(set.frames.all().unwrap().frame(1), [1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
     assert!(set.taken.to_string().contains("1 grey pictures taken as colour"), "{}", set.taken);
     let mut options = input(dir.path());
     options.pictures.gray = true;
     let set = options.open(Role::Fit).unwrap();
-    assert_eq!((set.frames.shape.channels, set.frames.frame(0)), (1, &values(&grey(2))[..]));
+    assert_eq!((set.frames.shape.channels, set.frames.all().unwrap().frame(0)), (1, &values(&grey(2))[..]));
     // A model of colours takes grey ones as such.
     std::fs::remove_file(dir.path().join("1.png")).unwrap();
     let shape = FrameShape { channels: 3, height: 2, width: 2 };
@@ -210,7 +210,10 @@ fn colours_and_sizes_become_one() {
     assert!(error.contains("wide.png") && error.contains("--resize 2x2"), "{error}");
     options.pictures.crop = Some("2x2".parse().unwrap());
     let set = options.open(Role::Fit).unwrap();
-    assert_eq!(set.frames.frame(1).iter().map(|v| (v * 255.0).round() as u8).collect::<Vec<_>>(), [21, 31, 22, 32]);
+    assert_eq!(
+        set.frames.all().unwrap().frame(1).iter().map(|v| (v * 255.0).round() as u8).collect::<Vec<_>>(),
+        [21, 31, 22, 32]
+    );
     options.pictures.crop = None;
     options.pictures.resize = Some("3x2".parse().unwrap());
     assert_eq!(options.open(Role::Fit).unwrap().frames.shape.to_string(), "1x2x3");

@@ -161,7 +161,7 @@ fn channels_last_are_moved_first() {
     let set = open(&write(&dir, "c.npy", &npy("|u1", false, &[2, 8, 8, 3], &bytes)));
     for (n, c, y, x) in [(0, 0, 0, 0), (0, 2, 7, 1), (1, 1, 3, 5), (1, 2, 7, 7)] {
         let stored = f32::from(bytes[((n * 8 + y) * 8 + x) * 3 + c]) / 255.0;
-        assert_eq!(set.frames.frame(n)[(c * 8 + y) * 8 + x], stored);
+        assert_eq!(set.frames.gather(&[n]).unwrap().values[(c * 8 + y) * 8 + x], stored);
     }
 }
 

@@ -25,7 +25,7 @@ const FEW_SHARE: usize = 8;
 pub const MAX_CALIBRATION: usize = 3000;
 
 /// Most training frames that EM and the shares of clusters look at: more would move no mean of a cluster that matters.
-const MOST_LOOKED_AT: usize = 1 << 18;
+pub const MOST_LOOKED_AT: usize = 1 << 18;
 
 /// The frames of a training, scaled as they are read, in two parts: to train on, and to calibrate with.
 pub struct TrainingData<'a> {
@@ -74,7 +74,8 @@ impl<'a> TrainingData<'a> {
         };
         let [training, looked_at, held_out] = [training, looked_at, order].map(|part| Part::of(frames, part, scaling));
         let neighbours = if config.augment.kind == AugmentKind::Neighbours {
-            let (n, among) = (training.len(), Neighbours::among(&training));
+            let n = training.len();
+            let among = Neighbours::among(frames.shape(), n);
             if observer(Event::Neighbours { frames: n, among }).is_break() {
                 return Err(Error::Stopped);
             }

@@ -10,8 +10,9 @@ use rand::seq::index;
 use rand::{Rng, RngExt};
 use rayon::prelude::*;
 
-use crate::data::{Source, chunks_of};
+use crate::data::{Source, chunks_of, frames_in};
 use crate::error::{Error, Result};
+use crate::frame::FrameShape;
 use crate::rng::{Purpose, stream};
 
 /// Frames whose distances to all others are held at once.
@@ -31,10 +32,14 @@ pub struct Neighbours {
 }
 
 impl Neighbours {
-    /// Number of frames among which those of `frames` have their neighbours.
-    pub fn among(frames: &dyn Source) -> usize {
-        let fit = MOST_BYTES / (size_of::<f32>() * frames.shape().len()).max(1);
-        frames.len().min(MOST_AMONG).min(fit.max(CHUNK))
+    /// Number of frames among which each of `frames` frames of a shape has its neighbours.
+    pub fn among(shape: FrameShape, frames: usize) -> usize {
+        frames.min(MOST_AMONG).min(frames_in(MOST_BYTES, shape).max(CHUNK))
+    }
+
+    /// Values that the distances from some frames to `among` others take at once, and what is made on the way to them.
+    pub fn distances(among: usize) -> usize {
+        3 * CHUNK * among
     }
 
     /// Finds the `count` nearest frames of each frame by Euclidean distance, exactly; of equals the first. Of very many
@@ -43,7 +48,8 @@ impl Neighbours {
     /// # Errors
     /// [`Error::Config`] if there are not more than `count` frames; as for [`Source::read`].
     pub fn find(frames: &dyn Source, count: usize, seed: u64, device: &Device) -> Result<Self> {
-        let (n, p, among) = (frames.len(), frames.shape().len(), Self::among(frames));
+        let (n, p) = (frames.len(), frames.shape().len());
+        let among = Self::among(frames.shape(), n);
         if among <= count {
             let problem = format!("{count} neighbours of {among} frames, expected fewer neighbours than frames");
             return Err(Error::config("augment.neighbours", problem));
