@@ -54,7 +54,7 @@ impl<'a> Progress<'a> {
                 eprintln!("error: {interrupted}");
                 std::process::exit(interrupted.exit_code().into());
             }
-            eprintln!("stopping after this step, or after EM; once more: at once, with the last checkpoint");
+            eprintln!("stopping after this step; once more: at once, with the last checkpoint");
         })
         .map_err(|e| Error::resource("Ctrl-C handler", e))?;
         let terminal = std::io::stderr().is_terminal();
