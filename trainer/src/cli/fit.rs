@@ -14,7 +14,7 @@ use trainer::fitted::Fitted;
 use trainer::run::{Run, Source};
 use trainer::{Error, Result};
 
-use super::progress::Progress;
+use super::progress::{Progress, shown};
 
 /// Fit a model to unlabelled frames
 #[derive(clap::Args, Debug)]
@@ -118,7 +118,8 @@ impl Training {
             Some(folder) => folder.clone(),
             None => next_free(Path::new("runs"), name)?,
         };
-        let run = Run::create(&folder, config, &Source::new(input, &set.frames)?)?;
+        let source = shown("hash", &set.frames, 1, |frames| Source::new(input, frames))?;
+        let run = Run::create(&folder, config, &source)?;
         self.train_in(run, config, set, devices, None)
     }
 

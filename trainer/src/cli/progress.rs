@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use trainer::data::{Source, Watched};
 use trainer::fit::{Checkpoint, Epoch, Event, Kept, Pass, Space};
 use trainer::fitted::Fitted;
 use trainer::run::Run;
@@ -281,6 +282,30 @@ impl<'a> Progress<'a> {
             eprintln!("{text}");
         }
     }
+}
+
+/// Does what takes a pass over frames, outside of a fit, and shows how far it is; `looks` is how often it looks at each.
+pub fn shown<T>(
+    what: &'static str,
+    frames: &dyn Source,
+    looks: usize,
+    pass: impl FnOnce(&dyn Source) -> Result<T>,
+) -> Result<T> {
+    let of = looks * frames.len();
+    let bar = ProgressBar::new(of as u64).with_prefix(what);
+    let terminal = std::io::stderr().is_terminal();
+    let mut last_line = Instant::now();
+    let mut tell = |done: usize| {
+        bar.set_position(done as u64);
+        if !terminal && last_line.elapsed() >= PLAIN_INTERVAL {
+            last_line = Instant::now();
+            eprintln!("{what}: {:.0} %", 100.0 * done as f64 / of.max(1) as f64);
+        }
+        ControlFlow::Continue(())
+    };
+    let done = pass(&Watched::new(frames, &mut tell));
+    bar.finish_and_clear();
+    done
 }
 
 fn summary(epoch: &Epoch) -> String {

@@ -3,6 +3,11 @@
 use trainer::Result;
 use trainer::data::{DataSet, SeenValues};
 
+use super::progress::shown;
+
+/// How often a comparison looks at a frame.
+const LOOKS: usize = 2;
+
 /// Tells on stderr, a line each, whether frames lie outside the range seen in training, or vary far less; false
 /// if so.
 ///
@@ -17,7 +22,7 @@ pub fn tell(seen: Option<&SeenValues>, set: &DataSet) -> Result<bool> {
         return Ok(true);
     };
     // Frames of another shape are refused by who takes them.
-    let Some(comparison) = seen.compare(&set.frames)? else { return Ok(true) };
+    let Some(comparison) = shown("range", &set.frames, LOOKS, |frames| seen.compare(frames))? else { return Ok(true) };
     let lines = comparison.lines(set.frames.shape, set.columns.as_deref());
     lines.iter().for_each(|line| eprintln!("range: {line}"));
     Ok(lines.is_empty())

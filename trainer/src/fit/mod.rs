@@ -212,7 +212,10 @@ pub fn sha256_of(frames: &dyn Source) -> Result<String> {
     }
     let mut hash = Hash::default();
     for chunk in chunks(frames) {
-        hash.update(&chunk?.1.into_iter().flat_map(f32::to_le_bytes).collect::<Vec<u8>>());
+        let values = chunk?.1;
+        let mut bytes = vec![0; size_of_val(&values[..])];
+        bytes.as_chunks_mut().0.iter_mut().zip(&values).for_each(|(bytes, value)| *bytes = value.to_le_bytes());
+        hash.update(&bytes);
     }
     let found = hash.finish();
     Ok(frames.sha256().map_or(found.clone(), |kept| kept.get_or_init(|| found).clone()))

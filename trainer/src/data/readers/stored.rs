@@ -130,11 +130,14 @@ impl Stored {
     /// The least and the greatest finite value, if there is one.
     pub fn range(&self) -> Option<(f64, f64)> {
         fn of<N: Number>(values: &[N]) -> Option<(f64, f64)> {
-            let finite = values.iter().map(|v| v.wide()).filter(|v| v.is_finite());
-            finite.fold(None, |range, v| match range {
-                None => Some((v, v)),
-                Some((least, most)) => Some((v.min(least), v.max(most))),
-            })
+            let (mut least, mut most) = (f64::INFINITY, f64::NEG_INFINITY);
+            for v in values {
+                let v = v.wide();
+                // Not a short-circuit: what always computes both becomes a vector's.
+                least = if v.is_finite() & (v < least) { v } else { least };
+                most = if v.is_finite() & (v > most) { v } else { most };
+            }
+            (least <= most).then_some((least, most))
         }
         of_any_type!(self, values => of(values))
     }
