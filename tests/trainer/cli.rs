@@ -341,7 +341,7 @@ fn frames_are_explained_in_pictures_and_numbers() {
     for map in ["trust", "surprise"] {
         let mut input = trainer::data::Input::of(Some(Path::new(&at(&format!("why/{map}.npy")))));
         input.layout = Some("nf".parse().unwrap());
-        let table = input.open(trainer::data::Role::Score).unwrap().frames;
+        let table = trainer::data::Source::all(&input.open(trainer::data::Role::Score).unwrap().frames).unwrap();
         assert_eq!((table.len(), table.shape.width), (2, 2));
         assert_eq!(map == "trust", table.values.iter().all(|v| (0.0..=1.0).contains(v)), "{map}: {table:?}");
     }

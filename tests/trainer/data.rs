@@ -196,7 +196,7 @@ fn embedded_digits_split_without_overlap() {
 fn scaling_gives_mean_zero_and_deviation_one() {
     let shape = FrameShape { channels: 1, height: 1, width: 2 };
     let mut frames = Frames { shape, values: vec![1.0, 100.0, 3.0, 100.0, 5.0, 100.0], labels: None };
-    let scaling = Scaling::fit(&frames, shape.kind());
+    let scaling = Scaling::fit(&frames, shape.kind()).unwrap();
     scaling.apply(&mut frames.values);
     let expected = (1.5f32).sqrt();
     for (value, expected) in frames.values.iter().zip([-expected, 0.0, 0.0, 0.0, expected, 0.0]) {
@@ -212,7 +212,7 @@ fn scaling_does_not_depend_on_units() {
         (0..40).flat_map(|n| [0.3 + (n % 7) as f32, 5.0, 1.0 + f32::EPSILON * (n % 2) as f32]).collect();
     let scaled = |unit: f32| {
         let mut frames = Frames { shape, values: rows.iter().map(|v| v * unit).collect(), labels: None };
-        let scaling = Scaling::fit(&frames, shape.kind());
+        let scaling = Scaling::fit(&frames, shape.kind()).unwrap();
         assert_eq!(scaling.factor[1..], [1.0, 1.0], "unit {unit}");
         scaling.apply(&mut frames.values);
         frames.values
@@ -244,7 +244,7 @@ fn a_window_is_the_same_in_either_shape() {
     let values: Vec<f32> = (0..96).map(|i| (i * i % 31) as f32 - 7.0 * (i / 16) as f32).collect();
     let of = |shape: FrameShape| {
         let mut frames = Frames { shape, values: values.clone(), labels: None };
-        let scaling = Scaling::fit(&frames, shape.kind());
+        let scaling = Scaling::fit(&frames, shape.kind()).unwrap();
         scaling.apply(&mut frames.values);
         let mut view = vec![0.0; 48];
         let mut rng = ChaCha8Rng::seed_from_u64(3);

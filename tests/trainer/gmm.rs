@@ -44,6 +44,32 @@ fn estimators(points: Points<'_>, k: usize) -> [Estimator; 2] {
     [Estimator::Mle { reg_covar: 0.0 }, Estimator::Map(ConjugatePrior::weak(points, k))]
 }
 
+/// Of more points than a thread takes at once.
+#[test]
+fn the_number_of_threads_changes_no_bit() {
+    let values = blobs(&[[0.0, 0.0], [3.0, 1.0], [-2.0, 4.0]], 2500, 5);
+    let points = Points::new(&values, 2).unwrap();
+    let settings = settings(4, CovarianceType::Full, Estimator::Mle { reg_covar: 1e-3 });
+    let found = [1, 2, 5].map(|threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let fit =
+            pool.install(|| gmm::split_and_merge(points, gmm::fit(points, &settings, rng).unwrap(), &settings, 2));
+        let expectation = fit.expectation;
+        let all = [fit.mixture.means, fit.objective, expectation.responsibilities, expectation.log_densities].concat();
+        all.iter().map(|v| v.to_bits()).collect::<Vec<_>>()
+    });
+    assert!(found[0] == found[1] && found[0] == found[2]);
+}
+
+#[test]
+fn work_that_is_no_longer_wanted_ends() {
+    let values = blobs(&[[0.0, 0.0], [3.0, 1.0]], 500, 5);
+    let stop = std::sync::atomic::AtomicBool::new(true);
+    let points = Points::new(&values, 2).unwrap().until(&stop);
+    let settings = settings(3, CovarianceType::Full, Estimator::Mle { reg_covar: 1e-3 });
+    assert!(points.is_stopped() && gmm::fit(points, &settings, rng).is_err());
+}
+
 /// Components on one cloud are joined; between two there is a valley, which counts on other points give.
 #[test]
 fn components_are_joined_until_other_points_show_a_valley() {

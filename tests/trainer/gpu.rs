@@ -23,6 +23,7 @@ use trainer::data::batches::Store;
 use trainer::data::batches::{Drawn, DrawnViews};
 use trainer::data::views::Views;
 use trainer::data::views::{Augmentation, ImageMap};
+use trainer::data::{Frames, Part};
 use trainer::device::{Kind, choose, choose_many};
 use trainer::elbo::Terms;
 use trainer::fit::{Event, fit};
@@ -113,17 +114,22 @@ fn loss_and_gradients_are_those_of_the_cpu() {
     }
 }
 
+fn store<'a>(frames: &'a Frames, device: &Device) -> Store<'a> {
+    Store::new(Part::all(frames, None), device).unwrap()
+}
+
 #[test]
 fn batches_made_on_the_gpu_are_those_of_the_cpu() {
     let Some(gpu) = gpu() else { return };
     let frames = patterns(50, IMAGE, 1);
     let family = Augmentation::new(&AugmentConfig::default(), IMAGE, FrameKind::Image, 1.0);
     let maps = Views::Maps(family.clone());
-    let (on_gpu, on_cpu) = (Store::new(frames.clone(), &gpu), Store::new(frames.clone(), &Device::flex()));
+    let (on_gpu, on_cpu) = (store(&frames, &gpu), store(&frames, &Device::flex()));
     assert!(on_gpu.makes(&maps) && !on_cpu.makes(&maps));
-    let values = |store: &Store, views: DrawnViews| {
+    let values = |store: &Store<'_>, views: DrawnViews| {
         let noise = TensorData::new(vec![0f32; 4], [4, 1]);
-        let batch = store.batch(Drawn { frames: vec![7, 49, 0, 7], views, noise, gumbel: None });
+        let drawn = Drawn { frames: vec![7, 49, 0, 7], values: None, views, noise, gumbel: None };
+        let batch = store.batch(drawn).unwrap();
         [Some(batch.frames), batch.views].map(|rows| rows.map(|rows| rows.try_into_vec_as::<f32>().unwrap()))
     };
     let map = |seed| ImageMap::draw(&family, &mut ChaCha8Rng::seed_from_u64(seed));

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use image::{DynamicImage, GrayImage, ImageFormat, Luma, Rgb, RgbImage, Rgba, RgbaImage};
 use tempfile::TempDir;
-use trainer::data::{DataSet, Expected, Input, Role};
+use trainer::data::{DataSet, Expected, Input, Role, Source};
 use trainer::frame::{FrameKind, FrameShape};
 
 /// Grey levels that differ in both directions, `width` x 2.
@@ -55,16 +55,16 @@ fn formats_without_loss_give_the_same_frame() {
     save(DynamicImage::from(grey(3)).to_rgb8(), webp.path(), "g.webp");
     let set = open(dir.path());
     assert_eq!((set.frames.len(), set.frames.shape.to_string().as_str()), (6, "1x2x3"));
-    (0..6).for_each(|n| assert_eq!(set.frames.frame(n), values(&grey(3))));
+    (0..6).for_each(|n| assert_eq!(set.frames.all().unwrap().frame(n), values(&grey(3))));
     assert!(set.taken.to_string().contains("1 BMP and 2 PNG and 1 PNM and 2 TIFF"), "{}", set.taken);
     let webp = open(webp.path());
     assert_eq!(webp.frames.shape.to_string(), "3x2x3");
-    assert_eq!(webp.frames.frame(0)[..6], values(&grey(3)));
+    assert_eq!(webp.frames.all().unwrap().frame(0)[..6], values(&grey(3)));
     // What a file is shows in its bytes, whatever its name; one picture is a frame.
     let misnamed = dir.path().join("misnamed.jpg");
     std::fs::write(&misnamed, bytes(grey(3), ImageFormat::Png)).unwrap();
     let set = open(&misnamed);
-    assert_eq!((set.frames.values, set.taken.kind), (values(&grey(3)), FrameKind::Image));
+    assert_eq!((set.frames.all().unwrap().values, set.taken.kind), (values(&grey(3)), FrameKind::Image));
 }
 
 #[test]
@@ -72,10 +72,10 @@ fn sixteen_bits_are_shares_of_their_own_white() {
     let dir = TempDir::new().unwrap();
     let deep = image::ImageBuffer::<Luma<u16>, _>::from_fn(2, 1, |x, _| Luma([if x == 0 { 65535 } else { 257 }]));
     save(deep, dir.path(), "0.png");
-    assert_eq!(open(dir.path()).frames.values, [1.0, 257.0 / 65535.0]);
+    assert_eq!(open(dir.path()).frames.all().unwrap().values, [1.0, 257.0 / 65535.0]);
     // Beside one of 8 bits, the same grey is the same value.
     save(GrayImage::from_pixel(2, 1, Luma([1])), dir.path(), "1.png");
-    let both = open(dir.path()).frames.values;
+    let both = open(dir.path()).frames.all().unwrap().values;
     assert_eq!(both[1], both[2]);
 }
 
@@ -91,7 +91,7 @@ fn transparent_parts_show_the_background() {
     };
     save(shape(true), dir.path(), "0.png");
     let set = open(dir.path());
-    assert_eq!(set.frames.values, [0.0, 1.0, 0.0, 1.0, 0.0, 1.0]);
+    assert_eq!(set.frames.all().unwrap().values, [0.0, 1.0, 0.0, 1.0, 0.0, 1.0]);
     assert!(set.taken.to_string().contains("1 transparent pictures laid on their --background"), "{}", set.taken);
     // White on white is nothing.
     save(shape(false), dir.path(), "1.png");
@@ -101,7 +101,7 @@ fn transparent_parts_show_the_background() {
     let opaque = TempDir::new().unwrap();
     save(RgbaImage::from_fn(2, 1, |x, _| Rgba([51 * x as u8, 0, 255, 255])), opaque.path(), "0.png");
     let set = open(opaque.path());
-    assert_eq!(set.frames.values, [0.0, 0.2, 0.0, 0.0, 1.0, 1.0]);
+    assert_eq!(set.frames.all().unwrap().values, [0.0, 0.2, 0.0, 0.0, 1.0, 1.0]);
     assert!(!set.taken.to_string().contains("transparent"));
 }
 
@@ -140,7 +140,7 @@ fn pictures_are_turned_as_their_exif_data_say() {
     std::fs::write(dir.path().join("turned.jpg"), jpeg).unwrap();
     let set = open(dir.path());
     assert_eq!(set.frames.shape.to_string(), "3x32x16");
-    let row = |y: usize| set.frames.values[y * 16..][..16].iter().sum::<f32>() / 16.0;
+    let row = |y: usize| set.frames.all().unwrap().values[y * 16..][..16].iter().sum::<f32>() / 16.0;
     assert!(row(4) > 0.95 && row(28) < 0.05, "{} {}", row(4), row(28));
     assert!(set.taken.to_string().contains("1 pictures turned"), "{}", set.taken);
 }
@@ -161,7 +161,7 @@ fn folders_are_read_in_the_order_that_people_count_in() {
     }
     let set = open(dir.path());
     let expected: Vec<f32> = [0u8, 1, 2, 10, 100].iter().map(|v| f32::from(*v) / 255.0).collect();
-    assert_eq!(set.frames.values, expected);
+    assert_eq!(set.frames.all().unwrap().values, expected);
     assert_eq!(set.files.unwrap(), ["0.png", "1.png", "2.png", "10.png", "100.png"]);
     assert!(set.taken.to_string().contains("2 files left out, no pictures: labels.csv, notes.txt"), "{}", set.taken);
     assert_eq!(set.frames.labels, None);
@@ -180,7 +180,7 @@ fn folders_are_read_in_the_order_that_people_count_in() {
     }
     assert_eq!(input(parts.path()).parts(), [Role::Fit, Role::Score]);
     assert_eq!((open(parts.path()).frames.labels), Some(vec![0, 1]));
-    assert_eq!(input(parts.path()).open(Role::Score).unwrap().frames.values, [2.0 / 255.0]);
+    assert_eq!(input(parts.path()).open(Role::Score).unwrap().frames.all().unwrap().values, [2.0 / 255.0]);
     save(grey(1), classes.path(), "beside.png");
     assert!(refused(&input(classes.path())).contains("sub-folders (classes) and beside them"));
 }
@@ -193,12 +193,12 @@ fn colours_and_sizes_become_one() {
     save(red, dir.path(), "1.png");
     let set = open(dir.path());
     assert_eq!(set.frames.shape.to_string(), "3x2x2");
-    assert_eq!(set.frames.frame(1), [1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
+    assert_eq!(set.frames.all().unwrap().frame(1), [1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
     assert!(set.taken.to_string().contains("1 grey pictures taken as colour"), "{}", set.taken);
     let mut options = input(dir.path());
     options.pictures.gray = true;
     let set = options.open(Role::Fit).unwrap();
-    assert_eq!((set.frames.shape.channels, set.frames.frame(0)), (1, &values(&grey(2))[..]));
+    assert_eq!((set.frames.shape.channels, set.frames.all().unwrap().frame(0)), (1, &values(&grey(2))[..]));
     // A model of colours takes grey ones as such.
     std::fs::remove_file(dir.path().join("1.png")).unwrap();
     let shape = FrameShape { channels: 3, height: 2, width: 2 };
@@ -210,7 +210,10 @@ fn colours_and_sizes_become_one() {
     assert!(error.contains("wide.png") && error.contains("--resize 2x2"), "{error}");
     options.pictures.crop = Some("2x2".parse().unwrap());
     let set = options.open(Role::Fit).unwrap();
-    assert_eq!(set.frames.frame(1).iter().map(|v| (v * 255.0).round() as u8).collect::<Vec<_>>(), [21, 31, 22, 32]);
+    assert_eq!(
+        set.frames.all().unwrap().frame(1).iter().map(|v| (v * 255.0).round() as u8).collect::<Vec<_>>(),
+        [21, 31, 22, 32]
+    );
     options.pictures.crop = None;
     options.pictures.resize = Some("3x2".parse().unwrap());
     assert_eq!(options.open(Role::Fit).unwrap().frames.shape.to_string(), "1x2x3");

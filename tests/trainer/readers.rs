@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use half::f16;
 use npy::npy;
 use tempfile::TempDir;
-use trainer::data::{DataSet, Expected, Input, Role};
+use trainer::data::{DataSet, Expected, Input, Role, Source};
 use trainer::frame::{FrameKind, FrameShape};
 
 fn write(dir: &TempDir, name: &str, bytes: &[u8]) -> PathBuf {
@@ -62,7 +62,7 @@ fn arrays_of_every_type_and_byte_order_are_read() {
             let big: Vec<u8> = values.iter().flat_map(|&v| of(v).to_be_bytes()).collect();
             for (order, bytes) in [('<', little), ('>', big)] {
                 let path = write(&dir, "a.npy", &npy(&format!("{order}{}", $descr), false, &[2, 2], &bytes));
-                assert_eq!(open(&path).frames.values, [1.0, 2.0, 3.0, 100.0], "{order}{}", $descr);
+                assert_eq!(open(&path).frames.all().unwrap().values, [1.0, 2.0, 3.0, 100.0], "{order}{}", $descr);
             }
         })*};
     }
@@ -70,10 +70,10 @@ fn arrays_of_every_type_and_byte_order_are_read() {
         u16, "u2"; u32, "u4"; u64, "u8"; i16, "i2"; i32, "i4"; i64, "i8"; f32, "f4"; f64, "f8"; f16, "f2";
     }
     let bytes = |descr: &str, bytes: &[u8]| open(&write(&dir, "b.npy", &npy(descr, false, &[2, 2], bytes)));
-    assert_eq!(bytes("|u1", &values).frames.values, [1.0, 2.0, 3.0, 100.0]);
-    assert_eq!(bytes("|i1", &[1, 255, 128, 127]).frames.values, [1.0, -1.0, -128.0, 127.0]);
+    assert_eq!(bytes("|u1", &values).frames.all().unwrap().values, [1.0, 2.0, 3.0, 100.0]);
+    assert_eq!(bytes("|i1", &[1, 255, 128, 127]).frames.all().unwrap().values, [1.0, -1.0, -128.0, 127.0]);
     let set = bytes("|b1", &[0, 1, 1, 0]);
-    assert_eq!((set.frames.values, set.taken.kind), (vec![0.0, 1.0, 1.0, 0.0], FrameKind::Features));
+    assert_eq!((set.frames.all().unwrap().values, set.taken.kind), (vec![0.0, 1.0, 1.0, 0.0], FrameKind::Features));
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn fortran_order_is_read_as_it_is_meant() {
     let columns: Vec<u8> = (0..3).flat_map(|w| (0..2).flat_map(move |h| (0..2).map(move |n| index(n, h, w)))).collect();
     let set = open(&write(&dir, "f.npy", &npy("|u1", true, &[2, 2, 3], &columns)));
     let expected: Vec<f32> = (0..12u8).map(|v| f32::from(v) / 255.0).collect();
-    assert_eq!((set.frames.shape.to_string().as_str(), set.frames.values), ("1x2x3", expected));
+    assert_eq!((set.frames.shape.to_string().as_str(), set.frames.all().unwrap().values), ("1x2x3", expected));
 }
 
 #[test]
@@ -92,21 +92,24 @@ fn only_pictures_are_scaled_by_the_range_of_their_type() {
     let dir = TempDir::new().unwrap();
     let deep: Vec<u8> = [0u16, 1023, 512, 65535].iter().flat_map(|v| v.to_le_bytes()).collect();
     let picture = open(&write(&dir, "p.npy", &npy("<u2", false, &[1, 2, 2], &deep)));
-    assert_eq!((picture.frames.values[1], picture.frames.values[3]), (1023.0 / 65535.0, 1.0));
+    assert_eq!(
+        (picture.frames.all().unwrap().values[1], picture.frames.all().unwrap().values[3]),
+        (1023.0 / 65535.0, 1.0)
+    );
     assert!(picture.taken.to_string().contains("divided by 65535"), "{}", picture.taken);
     let row = open(&write(&dir, "r.npy", &npy("<u2", false, &[1, 4], &deep)));
-    assert_eq!(row.frames.values, [0.0, 1023.0, 512.0, 65535.0]);
+    assert_eq!(row.frames.all().unwrap().values, [0.0, 1023.0, 512.0, 65535.0]);
     // 10 bits in 16 are told, and what is white can be said.
     let path = write(&dir, "t.npy", &npy("<u2", false, &[1, 1, 2], &deep[..4]));
     let mut input = with_layout(&path, "nhw");
     let told = input.open(Role::Fit).unwrap().taken.to_string();
     assert!(told.contains("10 of 16 bits are used; if 1023 is white, say --white 1023"), "{told}");
     input.white = Some(1023.0);
-    assert_eq!(input.open(Role::Fit).unwrap().frames.values, [0.0, 1.0]);
+    assert_eq!(input.open(Role::Fit).unwrap().frames.all().unwrap().values, [0.0, 1.0]);
     // Signed integers and floats have no white.
     let floats: Vec<u8> = [0f32, 16.0, 3.0, 4.0].iter().flat_map(|v| v.to_le_bytes()).collect();
     let floats = open(&write(&dir, "d.npy", &npy("<f4", false, &[1, 2, 2], &floats)));
-    assert_eq!((floats.frames.values[1], floats.taken.kind), (16.0, FrameKind::Image));
+    assert_eq!((floats.frames.all().unwrap().values[1], floats.taken.kind), (16.0, FrameKind::Image));
 }
 
 /// F11, F22.
@@ -158,7 +161,7 @@ fn channels_last_are_moved_first() {
     let set = open(&write(&dir, "c.npy", &npy("|u1", false, &[2, 8, 8, 3], &bytes)));
     for (n, c, y, x) in [(0, 0, 0, 0), (0, 2, 7, 1), (1, 1, 3, 5), (1, 2, 7, 7)] {
         let stored = f32::from(bytes[((n * 8 + y) * 8 + x) * 3 + c]) / 255.0;
-        assert_eq!(set.frames.frame(n)[(c * 8 + y) * 8 + x], stored);
+        assert_eq!(set.frames.gather(&[n]).unwrap().values[(c * 8 + y) * 8 + x], stored);
     }
 }
 
@@ -261,7 +264,7 @@ fn idx_of_every_type_is_read() {
         let mut bytes = vec![0, 0, element, 3];
         [1u32, 2, 2].iter().for_each(|size| bytes.extend(size.to_be_bytes()));
         bytes.extend(data);
-        open(&write(&dir, "a-idx3", &bytes)).frames.values
+        open(&write(&dir, "a-idx3", &bytes)).frames.all().unwrap().values
     };
     let big = |values: &[f32]| values.iter().flat_map(|v| v.to_be_bytes()).collect::<Vec<u8>>();
     assert_eq!(idx(0x08, &[0, 51, 255, 0]), [0.0, 0.2, 1.0, 0.0]);
@@ -282,10 +285,10 @@ fn what_is_missing_in_an_array_is_refused_dropped_or_filled() {
     let error = refused(&input(trainer::data::Missing::Error));
     assert!(error.contains("frame 1, value 0") && error.contains("--missing drop"), "{error}");
     let dropped = input(trainer::data::Missing::Drop).open(Role::Fit).unwrap();
-    assert_eq!(dropped.frames.values, [1.0, 2.0, 5.0, 9.0]);
+    assert_eq!(dropped.frames.all().unwrap().values, [1.0, 2.0, 5.0, 9.0]);
     assert!(dropped.taken.to_string().contains("1 frames left out"), "{}", dropped.taken);
     let filled = input(trainer::data::Missing::Mean).open(Role::Fit).unwrap();
-    assert_eq!(filled.frames.values, [1.0, 2.0, 3.0, 4.0, 5.0, 9.0]);
+    assert_eq!(filled.frames.all().unwrap().values, [1.0, 2.0, 3.0, 4.0, 5.0, 9.0]);
     // F16: 1e39 is a number, but none of single precision.
     let wide = write(&dir, "w.npy", &npy("<f8", false, &[1, 1], &1e39f64.to_le_bytes()));
     let error = refused(&Input::of(Some(&wide)));
@@ -300,7 +303,7 @@ fn several_files_and_patterns_are_read_in_natural_order() {
         write(&dir, &format!("part-{n}.npy"), &npy("|u1", false, &[1, 2], &[n, n]));
     }
     let set = open(&dir.path().join("part-*.npy"));
-    assert_eq!(set.frames.values, [1.0, 1.0, 9.0, 9.0, 10.0, 10.0]);
+    assert_eq!(set.frames.all().unwrap().values, [1.0, 1.0, 9.0, 9.0, 10.0, 10.0]);
     assert!(set.taken.to_string().contains("3 files, .npy"), "{}", set.taken);
     let turned = Input { layout: Some("fn".parse().unwrap()), ..Input::of(Some(&dir.path().join("part-*.npy"))) };
     assert!(refused(&turned).contains("several files of --layout fn"));

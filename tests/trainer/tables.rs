@@ -6,7 +6,7 @@ use std::io::Write;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use tempfile::TempDir;
-use trainer::data::{DataSet, Expected, Input, Missing, Role};
+use trainer::data::{DataSet, Expected, Input, Missing, Role, Source};
 
 /// A table in a file, to be read by options.
 struct Table {
@@ -102,7 +102,7 @@ fn delimiters_decimals_and_encodings_are_found() {
         ("no name of a table", plain.as_bytes().to_vec()),
     ] {
         let set = Table::new(name, &bytes).open();
-        assert_eq!(set.frames.values, ROWS, "{name}: {}", set.taken);
+        assert_eq!(set.frames.all().unwrap().values, ROWS, "{name}: {}", set.taken);
         assert_eq!(set.columns, names(&["größe", "b"]), "{name}: {}", set.taken);
     }
     let told = Table::new("d.csv", b"a;b\n1,5;2\n").open().taken.to_string();
@@ -118,7 +118,7 @@ fn a_header_of_numbers_is_seen_or_asked_for() {
     let header = csv("0,1\n5.1,3.5\n4.9,3.0\n5.0,3.4\n").open();
     assert_eq!((header.frames.len(), header.columns), (3, names(&["0", "1"])));
     let index = csv(",0,1\n0,5.1,3.5\n1,4.9,3.0\n").open();
-    assert_eq!((index.frames.values, index.columns), (vec![5.1, 3.5, 4.9, 3.0], names(&["0", "1"])));
+    assert_eq!((index.frames.all().unwrap().values, index.columns), (vec![5.1, 3.5, 4.9, 3.0], names(&["0", "1"])));
     let pixels = csv("label,0,1,2\n5,0,12,7\n6,9,1,0\n").open();
     assert_eq!((pixels.frames.shape.width, pixels.frames.labels), (3, Some(vec![5, 6])));
     let long = csv("0,1,2,3,4,5\n9,8,7,3,2,1\n1,1,0,4,4,4\n").open();
@@ -142,14 +142,14 @@ fn columns_that_count_or_date_the_rows_are_left_out_and_told() {
     assert_eq!((set.frames.shape.width, set.columns.as_deref()), (2, names(&["x", "y"]).as_deref()));
     assert!(set.taken.to_string().contains("column \"\" left out, it counts or names the rows"), "{}", set.taken);
     let set = csv("Id,a,b\n17,1.5,2\n19,-3.25,1e3\n").open();
-    assert_eq!((set.frames.values.as_slice(), set.frames.labels), (&ROWS[..], None));
+    assert_eq!((set.frames.all().unwrap().values.as_slice(), set.frames.labels), (&ROWS[..], None));
     let set = csv("when,a,b\n2024-01-01 12:00,1.5,2\n2024-01-01 12:01,-3.25,1e3\n").open();
-    assert_eq!(set.frames.values, ROWS);
+    assert_eq!(set.frames.all().unwrap().values, ROWS);
     assert!(set.taken.to_string().contains("column \"when\" left out, times"), "{}", set.taken);
     let set = csv("timestamp,a,b\n1700000000,1.5,2\n1700000060,-3.25,1e3\n").open();
-    assert_eq!(set.frames.values, ROWS);
+    assert_eq!(set.frames.all().unwrap().values, ROWS);
     // The rows of R: a name too few.
-    assert_eq!(csv("a b\nr1 1.5 2\nr2 -3.25 1e3\n").open().frames.values, ROWS);
+    assert_eq!(csv("a b\nr1 1.5 2\nr2 -3.25 1e3\n").open().frames.all().unwrap().values, ROWS);
     let counted: String = (0..12).map(|n| format!("{n},{}.5\n", (n * 7) % 5)).collect();
     assert!(csv(&counted).refused().contains("--ignore 1"));
     assert_eq!(csv(&counted).ignore(&["1"]).open().frames.shape.width, 1);
@@ -161,18 +161,26 @@ fn columns_that_count_or_date_the_rows_are_left_out_and_told() {
 fn classes_are_known_by_their_names_or_asked_for() {
     for name in ["label", "labels", "class", "target", "Species", "y", "CLASS"] {
         let set = csv(&format!("a,b,{name}\n1.5,2,cat\n-3.25,1e3,ant\n")).open();
-        assert_eq!((set.frames.values.as_slice(), set.frames.labels), (&ROWS[..], Some(vec![1, 0])), "{name}");
+        assert_eq!(
+            (set.frames.all().unwrap().values.as_slice(), set.frames.labels),
+            (&ROWS[..], Some(vec![1, 0])),
+            "{name}"
+        );
         assert_eq!(set.classes, names(&["ant", "cat"]));
         assert_eq!(set.taken.labels, Some((format!("\"{name}\""), 2)));
         let first = csv(&format!("{name},a,b\n3,1.5,2\n4,-3.25,1e3\n")).open();
-        assert_eq!((first.frames.values.as_slice(), first.frames.labels), (&ROWS[..], Some(vec![3, 4])), "{name}");
+        assert_eq!(
+            (first.frames.all().unwrap().values.as_slice(), first.frames.labels),
+            (&ROWS[..], Some(vec![3, 4])),
+            "{name}"
+        );
     }
     // Both: one scores, the other is no feature.
     let both = csv("a,label,b,class\n1.5,0,2,cat\n-3.25,1,1e3,ant\n").open();
-    assert_eq!((both.frames.values.as_slice(), both.frames.labels), (&ROWS[..], Some(vec![0, 1])));
+    assert_eq!((both.frames.all().unwrap().values.as_slice(), both.frames.labels), (&ROWS[..], Some(vec![0, 1])));
     assert!(both.taken.to_string().contains("column \"class\" left out, classes too"), "{}", both.taken);
     // Beside x it is a coordinate, and with fractions no class.
-    assert_eq!(csv("x,y\n1.5,2\n-3.25,1e3\n").open().frames.values, ROWS);
+    assert_eq!(csv("x,y\n1.5,2\n-3.25,1e3\n").open().frames.all().unwrap().values, ROWS);
     assert_eq!(csv("a,y\n1.5,2.5\n-3.25,1e3\n").open().frames.shape.width, 2);
     let real = csv("a,target\n1.5,2.5\n-3.25,1e3\n").refused();
     assert!(real.contains("--label none") && real.contains("--ignore target"), "{real}");
@@ -183,8 +191,8 @@ fn classes_are_known_by_their_names_or_asked_for() {
     for place in ["3", "-1"] {
         assert_eq!(csv(text).label(place).open().frames.labels, Some(vec![0, 1]));
     }
-    assert_eq!(csv("a,kind,b\n1.5,0,2\n-3.25,1,1e3\n").label("kind").open().frames.values, ROWS);
-    assert_eq!(csv("a,label\n1.5,2\n-3.25,1e3\n").label("none").open().frames.values, ROWS);
+    assert_eq!(csv("a,kind,b\n1.5,0,2\n-3.25,1,1e3\n").label("kind").open().frames.all().unwrap().values, ROWS);
+    assert_eq!(csv("a,label\n1.5,2\n-3.25,1e3\n").label("none").open().frames.all().unwrap().values, ROWS);
     assert!(csv("a,b\n1,2\n").label("sort").refused().contains("no column \"sort\"; there are a, b"));
 }
 
@@ -197,40 +205,43 @@ fn gaps_are_refused_by_place_dropped_or_filled() {
         assert!(error.contains("line 3, field 1") && error.contains("--missing drop"), "{error}");
         table.input.missing = Missing::Drop;
         let dropped = table.open();
-        assert_eq!((dropped.frames.values, dropped.frames.labels), (vec![1.0, 2.0, 5.0, 9.0], Some(vec![0, 0])));
+        assert_eq!(
+            (dropped.frames.all().unwrap().values, dropped.frames.labels),
+            (vec![1.0, 2.0, 5.0, 9.0], Some(vec![0, 0]))
+        );
         table.input.missing = Missing::Mean;
         let filled = table.open();
-        assert_eq!(filled.frames.values, [1.0, 2.0, 3.0, 4.0, 5.0, 9.0]);
+        assert_eq!(filled.frames.all().unwrap().values, [1.0, 2.0, 3.0, 4.0, 5.0, 9.0]);
         assert!(filled.taken.to_string().contains("1 missing values replaced"), "{}", filled.taken);
     }
     // A column of nothing is none, and a missing class keeps nobody from a fit.
     let empty = csv("a,note,b\n1.5,,2\n-3.25,,1e3\n").open();
-    assert_eq!(empty.frames.values, ROWS);
+    assert_eq!(empty.frames.all().unwrap().values, ROWS);
     assert!(empty.taken.to_string().contains("column \"note\" left out, empty"), "{}", empty.taken);
     let unlabelled = csv("a,b,label\n1.5,2,x\n-3.25,1e3,\n").open();
-    assert_eq!((unlabelled.frames.values.as_slice(), unlabelled.frames.labels), (&ROWS[..], None));
+    assert_eq!((unlabelled.frames.all().unwrap().values.as_slice(), unlabelled.frames.labels), (&ROWS[..], None));
     assert!(unlabelled.taken.to_string().contains("label 1 is missing"), "{}", unlabelled.taken);
 }
 
 #[test]
 fn features_are_chosen_and_come_in_the_order_of_the_model() {
     let text = "b,extra,a\n2,7,1.5\n1e3,8,-3.25\n";
-    assert_eq!(csv(text).columns(&["a", "b"]).open().frames.values, ROWS);
-    assert_eq!(csv(text).columns(&["3", "1"]).open().frames.values, ROWS);
-    assert_eq!(csv(text).ignore(&["extra"]).open().frames.values, [2.0, 1.5, 1000.0, -3.25]);
+    assert_eq!(csv(text).columns(&["a", "b"]).open().frames.all().unwrap().values, ROWS);
+    assert_eq!(csv(text).columns(&["3", "1"]).open().frames.all().unwrap().values, ROWS);
+    assert_eq!(csv(text).ignore(&["extra"]).open().frames.all().unwrap().values, [2.0, 1.5, 1000.0, -3.25]);
     let model = |model: &[&str]| Expected { columns: names(model), ..Expected::default() };
     let table = csv(text);
     let set = table.input.open_for(Role::Score, &model(&["a", "b"])).unwrap();
-    assert_eq!(set.frames.values, ROWS);
+    assert_eq!(set.frames.all().unwrap().values, ROWS);
     assert!(set.taken.to_string().contains("left out, not in the model: column \"extra\""), "{}", set.taken);
     let error = table.input.open_for(Role::Score, &model(&["a", "c", "d"])).unwrap_err().to_string();
     assert!(error.contains("not here: \"c\", \"d\"; there are b, extra, a"), "{error}");
     // A model may take a column that has the name of classes.
     let table = csv("label,a\n2,1.5\n1e3,-3.25\n");
-    assert_eq!(table.input.open_for(Role::Score, &model(&["a", "label"])).unwrap().frames.values, ROWS);
+    assert_eq!(table.input.open_for(Role::Score, &model(&["a", "label"])).unwrap().frames.all().unwrap().values, ROWS);
     let bare = csv("1.5,2\n-3.25,1e3\n");
     let set = bare.input.open_for(Role::Score, &model(&["a", "b"])).unwrap();
-    assert_eq!(set.frames.values, ROWS);
+    assert_eq!(set.frames.all().unwrap().values, ROWS);
     assert!(set.taken.to_string().contains("in the model's order"), "{}", set.taken);
 }
 

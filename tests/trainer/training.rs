@@ -327,7 +327,7 @@ fn without_the_information_terms_the_clusters_of_em_collapse_and_with_them_they_
 #[test]
 fn neighbours_are_the_nearest_frames() {
     let frames = patterns(300, IMAGE, 9);
-    let near = Neighbours::find(&frames, 7, &Device::flex()).unwrap();
+    let near = Neighbours::find(&frames, 7, 0, &Device::flex()).unwrap();
     for n in 0..300 {
         let distance = |m: usize| -> f64 {
             frames.frame(n).iter().zip(frames.frame(m)).map(|(a, b)| f64::from(a - b).powi(2)).sum()
@@ -342,7 +342,7 @@ fn neighbours_are_the_nearest_frames() {
         distinct.dedup();
         assert_eq!(distinct.len(), 7);
     }
-    assert!(Neighbours::find(&frames.select(&[0, 1, 2]), 3, &Device::flex()).is_err());
+    assert!(Neighbours::find(&frames.select(&[0, 1, 2]), 3, 0, &Device::flex()).is_err());
 }
 
 #[test]

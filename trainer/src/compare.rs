@@ -13,8 +13,8 @@ use rand::seq::SliceRandom;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::data::Frames;
 use crate::data::scaling::Scaling;
+use crate::data::{Frames, Source};
 use crate::error::Result;
 use crate::eval::{predict, scores};
 use crate::fit::agreement;
@@ -111,12 +111,12 @@ impl Comparison {
 ///
 /// # Errors
 /// [`crate::Error::Data`] if the frames have another shape than the model takes.
-pub fn compare(fitted: &Fitted, frames: &Frames, device: &Device) -> Result<Comparison> {
+pub fn compare(fitted: &Fitted, frames: &dyn Source, device: &Device) -> Result<Comparison> {
     let seed = fitted.config.seed;
     let mut order: Vec<usize> = (0..frames.len()).collect();
     order.shuffle(&mut stream(seed, Purpose::Compare, 0));
     order.truncate(MOST_FRAMES);
-    let frames = frames.select(&order);
+    let frames = frames.gather(&order)?;
     let of_run = predict(fitted, &frames, device)?.clusters;
     let k = fitted.config.clusters();
     let acc = |cut: &[usize]| frames.labels.as_ref().map(|labels| scores(cut, labels).acc);
@@ -128,7 +128,7 @@ pub fn compare(fitted: &Fitted, frames: &Frames, device: &Device) -> Result<Comp
         acc: acc(&of_run),
     }];
     let mut left_out = Vec::new();
-    for (name, values) in spaces(fitted, &frames) {
+    for (name, values) in spaces(fitted, &frames)? {
         let space = Space::new(values, frames.shape.len());
         for method in [Method::KMeans, Method::Mixture(CovarianceType::Diagonal), Method::Mixture(CovarianceType::Full)]
         {
@@ -157,17 +157,17 @@ pub fn compare(fitted: &Fitted, frames: &Frames, device: &Device) -> Result<Comp
 }
 
 /// The values as they are, and where that is another thing to the methods, standardised by kind of frame.
-fn spaces(fitted: &Fitted, frames: &Frames) -> Vec<(&'static str, Vec<f64>)> {
+fn spaces(fitted: &Fitted, frames: &Frames) -> Result<Vec<(&'static str, Vec<f64>)>> {
     let wide = |values: &[f32]| values.iter().map(|v| f64::from(*v)).collect();
     let mut spaces = vec![("raw", wide(&frames.values))];
     let mut scaled = frames.values.clone();
-    let scaling = Scaling::fit(frames, fitted.config.kind());
+    let scaling = Scaling::fit(frames, fitted.config.kind())?;
     scaling.apply(&mut scaled);
     // One factor for all values changes nothing.
     if scaling.factor.iter().any(|f| *f != scaling.factor[0]) {
         spaces.push(("standardised", wide(&scaled)));
     }
-    spaces
+    Ok(spaces)
 }
 
 #[derive(Clone, Copy)]

@@ -131,6 +131,9 @@ pub enum Error {
         /// Number of bars.
         of: usize,
     },
+    /// Who watches a pass over the frames asked for an end; what it was for then ends as if it had been broken off.
+    #[error("stopped")]
+    Stopped,
     /// The user stopped the program.
     #[error("interrupted; go on with: trainer fit --resume {}", run.display())]
     Interrupted {
@@ -170,7 +173,7 @@ impl Error {
             Self::Quality { .. } => 6,
             Self::Resource { .. } => 7,
             Self::Uncounted { .. } => 8,
-            Self::Interrupted { .. } => 130,
+            Self::Stopped | Self::Interrupted { .. } => 130,
         }
     }
 }

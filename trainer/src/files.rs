@@ -1,7 +1,7 @@
 //! How files are written, so that a crash leaves the old or the new one, and how their content is
 //! named.
 
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -23,31 +23,86 @@ pub const UNFINISHED: &str = ".unfinished-";
 /// [`Error::Resource`]; the old file is then untouched, unless it was the folder's sync that
 /// failed.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
-    let fault = |e: std::io::Error| Error::resource(path.display(), e);
-    let old = std::fs::metadata(path).ok();
-    if old.as_ref().is_some_and(|old| !old.is_file() && !old.is_dir()) {
-        let mut file = File::options().write(true).open(path).map_err(fault)?;
-        return file.write_all(bytes).map_err(fault);
+    let mut file = Unfinished::create(path)?;
+    file.write_all(bytes).map_err(|e| Error::resource(path.display(), e))?;
+    file.finish()
+}
+
+/// A file that is written bit by bit, and is there once it is whole, as [`write_atomically`] has it.
+pub struct Unfinished {
+    path: PathBuf,
+    file: Beside,
+}
+
+/// Where the bytes go until the file is whole.
+enum Beside {
+    /// To a temporary file, with the permissions of the one that it is to replace.
+    Temporary(tempfile::NamedTempFile, Option<Permissions>),
+    /// To what is no file, at once.
+    Itself(File),
+}
+
+impl Unfinished {
+    /// Begins to write the file at a path.
+    ///
+    /// # Errors
+    /// [`Error::Resource`].
+    pub fn create(path: &Path) -> Result<Self> {
+        let fault = |e: std::io::Error| Error::resource(path.display(), e);
+        let old = std::fs::metadata(path).ok();
+        if old.as_ref().is_some_and(|old| !old.is_file() && !old.is_dir()) {
+            let file = File::options().write(true).open(path).map_err(fault)?;
+            return Ok(Self { path: path.to_owned(), file: Beside::Itself(file) });
+        }
+        let target = if path.is_symlink() { followed(path).map_err(fault)? } else { path.to_owned() };
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(UNFINISHED);
+        // Temporary files are private by default; the result is a file like any other, under the umask.
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        let file = builder.tempfile_in(folder_of(&target)).map_err(fault)?;
+        Ok(Self { path: target, file: Beside::Temporary(file, old.map(|old| old.permissions())) })
     }
-    let target = if path.is_symlink() { followed(path).map_err(fault)? } else { path.to_owned() };
-    let path = &*target;
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(UNFINISHED);
-    // Temporary files are private by default; the result is a file like any other, under the umask.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.tempfile_in(folder).map_err(fault)?;
-    file.write_all(bytes).map_err(fault)?;
-    if let Some(old) = old {
-        file.as_file().set_permissions(old.permissions()).map_err(fault)?;
+
+    /// Puts the file in its place.
+    ///
+    /// # Errors
+    /// As for [`write_atomically`].
+    pub fn finish(self) -> Result<()> {
+        let Self { path, file } = self;
+        let fault = |e: std::io::Error| Error::resource(path.display(), e);
+        let Beside::Temporary(file, permissions) = file else { return Ok(()) };
+        if let Some(permissions) = permissions {
+            file.as_file().set_permissions(permissions).map_err(fault)?;
+        }
+        file.as_file().sync_all().map_err(fault)?;
+        file.persist(&path).map_err(|e| fault(e.error))?;
+        // Only Unix syncs a folder, as a file that is open.
+        #[cfg(unix)]
+        File::open(folder_of(&path)).and_then(|f| f.sync_all()).map_err(fault)?;
+        Ok(())
     }
-    file.as_file().sync_all().map_err(fault)?;
-    file.persist(path).map_err(|e| fault(e.error))?;
-    // Only Unix syncs a folder, as a file that is open.
-    #[cfg(unix)]
-    File::open(folder).and_then(|f| f.sync_all()).map_err(fault)?;
-    Ok(())
+}
+
+impl Write for Unfinished {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        match &mut self.file {
+            Beside::Temporary(file, _) => file.write(bytes),
+            Beside::Itself(file) => file.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        match &mut self.file {
+            Beside::Temporary(file, _) => file.flush(),
+            Beside::Itself(file) => file.flush(),
+        }
+    }
+}
+
+/// The folder of a file.
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Where a link leads, also to what is not there yet.
@@ -65,7 +120,25 @@ fn followed(link: &Path) -> std::io::Result<PathBuf> {
 
 /// The SHA-256 of some bytes, in hexadecimal.
 pub fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
+    let mut hash = Hash::default();
+    hash.update(bytes);
+    hash.finish()
+}
+
+/// A SHA-256 of bytes that come in parts.
+#[derive(Clone, Default)]
+pub struct Hash(Sha256);
+
+impl Hash {
+    /// Takes more bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The hash of all bytes, in hexadecimal.
+    pub fn finish(self) -> String {
+        self.0.finalize().iter().map(|b| format!("{b:02x}")).collect()
+    }
 }
 
 #[cfg(all(test, unix))]

@@ -40,6 +40,11 @@ pub enum Purpose {
     Compare,
     /// Views and latent samples of the held-out frames that a stage's epochs are judged by; index 0.
     Judge,
+    /// Frames among which neighbours are looked for, where there are too many; index 0.
+    Neighbours,
+    /// Frames that are looked at in place of all, where there are too many; 0 draws those of training, 1 those that quality
+    /// is measured on.
+    Sample,
 }
 
 /// The stream of random numbers for `purpose` and `index` of a run with this seed.

@@ -12,7 +12,7 @@ use burn::tensor::Device;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use trainer::config::Config;
-use trainer::data::{Expected, Frames, Input, Role};
+use trainer::data::{Expected, Input, Role, StoredFrames};
 use trainer::device::{self, Choice};
 use trainer::eval::{Scores, predict, scores};
 use trainer::files::write_atomically;
@@ -123,7 +123,7 @@ impl Args {
     }
 
     /// The outcome of a seed, from its folder if it is there.
-    fn seed(&self, seed: u64, device: Choice, held_out: &Frames) -> Result<SeedOutcome> {
+    fn seed(&self, seed: u64, device: Choice, held_out: &StoredFrames) -> Result<SeedOutcome> {
         let folder = self.out.join(format!("seed-{seed}"));
         self.check_settings(&folder, seed)?;
         let path = folder.join("score.json");

@@ -47,7 +47,7 @@ impl Args {
             let device = Device::flex();
             let fitted = run::load(&self.model, &device)?;
             let set = read(&fitted.expected())?;
-            range::tell(fitted.seen.as_ref(), &set);
+            range::tell(fitted.seen.as_ref(), &set)?;
             let frames = set.frames;
             eprintln!("evaluating the bounds of {} frames with {} samples each", frames.len(), self.samples);
             let Evaluation { scores, bound, .. } = evaluate(&fitted, &frames, self.samples as usize, &device)?;
@@ -55,7 +55,7 @@ impl Args {
         } else {
             let model = Exported::open(&self.model)?;
             let set = read(model.expected())?;
-            range::tell(model.seen(), &set);
+            range::tell(model.seen(), &set)?;
             let frames = set.frames;
             let predictions = Predictions::from(&model.assign(&frames, &*self.input.name())?[..]);
             (frames.len(), frames.labels.as_ref().map(|labels| scores(&predictions.clusters, labels)), None)

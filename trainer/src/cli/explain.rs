@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use image::RgbImage;
-use trainer::data::{Frames, Input, Role, write_npy_frames};
+use trainer::data::{Frames, Input, Role, Source, write_npy_frames};
 use trainer::explain::{Explanation, Map, explain, heatmap};
 use trainer::files::write_atomically;
 use trainer::frame::{FrameKind, FrameShape};
@@ -59,8 +59,8 @@ impl Args {
         if let Some(index) = self.index.iter().find(|index| **index >= all.len()) {
             return Err(Error::config("--index", format!("{index}: the data hold the frames 0 to {}", all.len() - 1)));
         }
-        super::range::tell(fitted.seen.as_ref(), &set);
-        let frames = all.select(&self.index);
+        super::range::tell(fitted.seen.as_ref(), &set)?;
+        let frames = all.gather(&self.index)?;
         let explanations = explain(&fitted, &frames, &device)?;
         std::fs::create_dir_all(&self.out).map_err(|e| Error::resource(self.out.display(), e))?;
         let view = View { shape: frames.shape, kind: fitted.config.kind(), maps: &self.map };

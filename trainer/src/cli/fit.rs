@@ -9,12 +9,12 @@ use trainer::config::{CheckedConfig, Config, Preset};
 use trainer::data::{DataSet, Expected, Input, Role};
 use trainer::device::{self, Choice, Chosen};
 use trainer::fit;
-use trainer::fit::{Checkpoint, Health, Place};
+use trainer::fit::{Checkpoint, Health, Memory, Place};
 use trainer::fitted::Fitted;
 use trainer::run::{Run, Source};
 use trainer::{Error, Result};
 
-use super::progress::Progress;
+use super::progress::{Progress, shown};
 
 /// Fit a model to unlabelled frames
 #[derive(clap::Args, Debug)]
@@ -110,14 +110,16 @@ impl Training {
     ) -> Result<(Fitted, Run)> {
         // A run directory that holds no run would stand in the way of the corrected command.
         fit::check_frames(config, &set.frames)?;
-        for told in fit::squashed_columns(config, &set.frames) {
+        check_memory(config, set)?;
+        for told in fit::squashed_columns(config, &set.frames)? {
             eprintln!("look at the frames: {told}");
         }
         let folder = match &self.out {
             Some(folder) => folder.clone(),
             None => next_free(Path::new("runs"), name)?,
         };
-        let run = Run::create(&folder, config, &Source::new(input, &set.frames)?)?;
+        let source = shown("hash", &set.frames, 1, |frames| Source::new(input, frames))?;
+        let run = Run::create(&folder, config, &source)?;
         self.train_in(run, config, set, devices, None)
     }
 
@@ -200,6 +202,16 @@ impl Args {
         let (_, run) = self.training.train_in(run, &config, &set, &devices, checkpoint)?;
         tell(&run)
     }
+}
+
+/// Refuses a fit for which there is not enough memory; says how much it takes where it is not known how much there is.
+fn check_memory(config: &CheckedConfig, set: &DataSet) -> Result<()> {
+    let memory = Memory::of(config, set.frames.shape, set.frames.len());
+    let Some(available) = super::memory::available() else {
+        eprintln!("how much memory is free cannot be known on this system; the fit takes about {memory}");
+        return Ok(());
+    };
+    memory.problem(available).map_or(Ok(()), |problem| Err(Error::resource("memory", problem)))
 }
 
 /// The frames to fit on, and the settings for them.

@@ -55,7 +55,7 @@ impl Args {
     pub fn run(self) -> Result<()> {
         let input = Input { data: [self.paths, self.input.data.clone()].concat(), ..self.input };
         let set = input.open_for(self.part, &Expected::default())?;
-        let (spreads, classes) = (spreads(&set), classes(&set));
+        let (spreads, classes) = (spreads(&set)?, classes(&set));
         if let Some(path) = &self.html {
             write_atomically(path, inspection(&input.name(), &set)?.as_bytes())?;
         }

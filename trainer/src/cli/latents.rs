@@ -38,7 +38,7 @@ impl Args {
             None => load(&self.run, &device)?,
         };
         let set = super::read(&self.input, self.part, &fitted.expected())?;
-        super::range::tell(fitted.seen.as_ref(), &set);
+        super::range::tell(fitted.seen.as_ref(), &set)?;
         let frames = set.frames;
         let means = latents(&fitted, &frames, &device)?;
         write_atomically(&self.out, &write_npy(&means, fitted.config.latent)?)

@@ -1,4 +1,4 @@
-//! Memory that a training step frees stays with the process, in huge pages.
+//! Memory that a training step frees stays with the process, in huge pages; and how much memory there is.
 //!
 //! glibc gives freed blocks of a few megabytes back to the system, and the next step takes them
 //! anew, page by page: at batch 4096 that is up to half of a step on the CPU. It reads how to
@@ -32,3 +32,14 @@ pub fn keep() {
 /// Does nothing: outside glibc the allocator is taken as it is.
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 pub fn keep() {}
+
+/// Bytes that the program may still take: of the machine, or of the group of programs that it was put into; None where the
+/// system does not say.
+pub fn available() -> Option<u64> {
+    let mut system = sysinfo::System::new();
+    system.refresh_memory();
+    // What the group reads from files counts as its own there, but makes room when it is needed.
+    let of_group = system.cgroup_limits().map(|limits| limits.total_memory.saturating_sub(limits.rss));
+    let available = system.available_memory().min(of_group.unwrap_or(u64::MAX));
+    (sysinfo::IS_SUPPORTED_SYSTEM && available > 0).then_some(available)
+}

@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use trainer::fit::{Checkpoint, Epoch, Event, Kept, Space};
+use trainer::data::{Source, Watched};
+use trainer::fit::{Checkpoint, Epoch, Event, Kept, Pass, Space};
 use trainer::fitted::Fitted;
 use trainer::run::Run;
 use trainer::stage::StageName;
@@ -35,6 +36,8 @@ pub struct Progress<'a> {
     fault: Option<Error>,
     /// What is being counted, and the components that were begun with.
     counting: Option<(Space, usize)>,
+    /// The pass over the frames that is under way, and when it began.
+    pass: Option<(Pass, Instant)>,
 }
 
 impl<'a> Progress<'a> {
@@ -52,7 +55,7 @@ impl<'a> Progress<'a> {
                 eprintln!("error: {interrupted}");
                 std::process::exit(interrupted.exit_code().into());
             }
-            eprintln!("stopping after this step, or after EM; once more: at once, with the last checkpoint");
+            eprintln!("stopping after this step; once more: at once, with the last checkpoint");
         })
         .map_err(|e| Error::resource("Ctrl-C handler", e))?;
         let terminal = std::io::stderr().is_terminal();
@@ -74,6 +77,7 @@ impl<'a> Progress<'a> {
             stop,
             fault: None,
             counting: None,
+            pass: None,
         })
     }
 
@@ -81,8 +85,20 @@ impl<'a> Progress<'a> {
     pub fn observe(&mut self, event: Event<'_>) -> ControlFlow<()> {
         let stop = self.stop.load(Ordering::SeqCst);
         let written = match event {
-            Event::Neighbours { frames } => {
-                self.line(&format!("looking for the nearest of {frames} frames (minutes for tens of thousands)"));
+            Event::Pass { pass, done, of } => {
+                self.pass(pass, done, of);
+                Ok(())
+            }
+            Event::Sampled { frames, of } => {
+                self.line(&format!("EM and the shares of clusters look at {frames} of {of} frames, drawn at random"));
+                return ControlFlow::Continue(());
+            }
+            Event::Neighbours { frames, among } => {
+                let where_ =
+                    if among < frames { format!(", each among {among} drawn at random") } else { String::new() };
+                self.line(&format!(
+                    "looking for the nearest of {frames} frames{where_} (minutes for tens of thousands)"
+                ));
                 return ControlFlow::Continue(());
             }
             Event::Halves { frames } => {
@@ -212,6 +228,25 @@ impl<'a> Progress<'a> {
         Ok(())
     }
 
+    /// Shows how far a pass over the frames is; a short one leaves no line.
+    fn pass(&mut self, pass: Pass, done: usize, of: usize) {
+        let now = self.pass.filter(|(name, _)| done > 0 && *name == pass);
+        let (_, since) = *self.pass.insert(now.unwrap_or((pass, Instant::now())));
+        if done == 0 {
+            self.bar.reset();
+            self.bar.set_length(of as u64);
+            self.bar.set_prefix(pass.to_string());
+            self.bar.set_message("");
+            self.last_line = since;
+        }
+        self.bar.set_position(done as u64);
+        if !self.terminal && self.last_line.elapsed() >= PLAIN_INTERVAL {
+            self.last_line = Instant::now();
+            let left = since.elapsed().as_secs_f64() / done.max(1) as f64 * (of - done) as f64;
+            eprintln!("{pass}: {:.0} %, {left:.0} s left", 100.0 * done as f64 / of.max(1) as f64);
+        }
+    }
+
     fn begin(&mut self, name: StageName, steps: usize) {
         self.stage = name.as_str();
         self.steps = steps;
@@ -247,6 +282,30 @@ impl<'a> Progress<'a> {
             eprintln!("{text}");
         }
     }
+}
+
+/// Does what takes a pass over frames, outside of a fit, and shows how far it is; `looks` is how often it looks at each.
+pub fn shown<T>(
+    what: &'static str,
+    frames: &dyn Source,
+    looks: usize,
+    pass: impl FnOnce(&dyn Source) -> Result<T>,
+) -> Result<T> {
+    let of = looks * frames.len();
+    let bar = ProgressBar::new(of as u64).with_prefix(what);
+    let terminal = std::io::stderr().is_terminal();
+    let mut last_line = Instant::now();
+    let mut tell = |done: usize| {
+        bar.set_position(done as u64);
+        if !terminal && last_line.elapsed() >= PLAIN_INTERVAL {
+            last_line = Instant::now();
+            eprintln!("{what}: {:.0} %", 100.0 * done as f64 / of.max(1) as f64);
+        }
+        ControlFlow::Continue(())
+    };
+    let done = pass(&Watched::new(frames, &mut tell));
+    bar.finish_and_clear();
+    done
 }
 
 fn summary(epoch: &Epoch) -> String {

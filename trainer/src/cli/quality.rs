@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use burn::tensor::Device;
-use trainer::data::{Input, Role};
-use trainer::quality::{Subject, gate, measure, table};
+use trainer::data::{Frames, Input, Role};
+use trainer::fitted::Fitted;
+use trainer::quality::{MOST_FRAMES, Subject, gate, measure, table};
 use trainer::{Result, run};
 
 /// Measure what is claimed of a model and its maps, each claim with its bar
@@ -34,13 +35,13 @@ impl Args {
     pub fn run(self) -> Result<()> {
         let device = Device::flex();
         let fitted = run::load(&self.run, &device)?;
-        let all = super::read(&self.input, Role::Score, &fitted.expected())?.frames;
+        let all = read(&fitted, &self.input)?;
         let critic = run::load_critic(&self.run, &fitted, &device)?;
         let frames = Subject::draw(&fitted, &all, usize::try_from(self.frames).unwrap_or(usize::MAX));
         let novel = self.novel.iter().map(|path| {
             let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
             let input = Input { data: vec![path.clone()], ..self.input.clone() };
-            Ok((name, super::read(&input, Role::Score, &fitted.expected())?.frames))
+            Ok((name, read(&fitted, &input)?))
         });
         let novel = novel.collect::<Result<Vec<_>>>()?;
         let subject = Subject {
@@ -59,4 +60,13 @@ impl Args {
         }
         if self.gate { gate(&rows) } else { Ok(()) }
     }
+}
+
+/// The frames of the data, of very many some.
+fn read(fitted: &Fitted, input: &Input) -> Result<Frames> {
+    let frames = super::read(input, Role::Score, &fitted.expected())?.frames;
+    if frames.len() > MOST_FRAMES {
+        eprintln!("measuring on {MOST_FRAMES} of {} frames, drawn at random", frames.len());
+    }
+    Subject::all_of(fitted, &frames)
 }

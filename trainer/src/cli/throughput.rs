@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 use serde::Serialize;
 use trainer::config::{CheckedConfig, Config, Preset};
-use trainer::data::{Expected, Frames, Input, Role};
+use trainer::data::{Expected, Input, Role, StoredFrames};
 use trainer::device::{self, Choice};
 use trainer::fit::throughput;
 use trainer::frame::FrameShape;
@@ -123,7 +123,7 @@ impl Args {
 }
 
 /// The frames, over and over until they make enough batches.
-fn repeated(frames: &Frames, batch: usize) -> Result<Frames> {
+fn repeated(frames: &StoredFrames, batch: usize) -> Result<StoredFrames> {
     if frames.is_empty() {
         return Err(Error::config("--data", "holds no frames"));
     }

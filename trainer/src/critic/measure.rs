@@ -4,7 +4,7 @@ use burn::tensor::{Device, Tensor};
 use runtime::flash::{Buffer, CriticNetwork, FlashModel};
 use runtime::native;
 
-use crate::data::Frames;
+use crate::data::{Source, chunks};
 use crate::error::{Error, Result};
 use crate::explain::expectation::{Expectation, nodes};
 use crate::explain::trust;
@@ -25,9 +25,9 @@ pub struct Agreement {
 ///
 /// # Errors
 /// [`Error::Data`] if they have another shape than the model takes.
-pub fn exact(fitted: &Fitted, frames: &Frames, device: &Device) -> Result<Vec<f32>> {
+pub fn exact(fitted: &Fitted, frames: &dyn Source, device: &Device) -> Result<Vec<f32>> {
     let noise = trust::noise(&fitted.model)?;
-    let mut maps = Vec::with_capacity(frames.values.len());
+    let mut maps = Vec::with_capacity(frames.len() * fitted.shape.len());
     encode(&fitted.model, &fitted.scale(frames)?, device, |_, x, posterior| {
         maps.extend(to_host(exact_part(fitted, x, &posterior, noise))?);
         Ok(())
@@ -45,7 +45,7 @@ pub(super) fn exact_part(fitted: &Fitted, x: Tensor<2>, posterior: &Posterior, n
 ///
 /// # Errors
 /// [`Error::Model`] if the image has no critic, [`Error::Data`] if a frame is refused.
-pub fn native(image: &[u8], frames: &Frames) -> Result<Vec<f32>> {
+pub fn native(image: &[u8], frames: &dyn Source) -> Result<Vec<f32>> {
     let fault = |e: &dyn std::fmt::Display| Error::model("model.cvi", e);
     let bytes = Buffer::copy_of(image);
     let image = FlashModel::new(&bytes).map_err(|e| fault(&e))?;
@@ -55,10 +55,13 @@ pub fn native(image: &[u8], frames: &Frames) -> Result<Vec<f32>> {
     let [encoder, critic] = &mut memory;
     let mut critic = native::Critic::new(&image, critic).map_err(|e| fault(&e))?;
     let mut engine = native::Engine::new(image, encoder).map_err(|e| fault(&e))?;
-    let mut maps = vec![0.0; frames.values.len()];
-    let p = frames.shape.len();
-    for (frame, map) in frames.values.chunks_exact(p).zip(maps.chunks_exact_mut(p)) {
-        engine.explain(&mut critic, frame, map).map_err(|e| Error::data("frames", e))?;
+    let p = frames.shape().len();
+    let mut maps = vec![0.0; frames.len() * p];
+    let mut rest = maps.chunks_exact_mut(p);
+    for chunk in chunks(frames) {
+        for (frame, map) in chunk?.1.chunks_exact(p).zip(&mut rest) {
+            engine.explain(&mut critic, frame, map).map_err(|e| Error::data("frames", e))?;
+        }
     }
     Ok(maps)
 }

@@ -9,7 +9,7 @@ use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, Tensor, TensorData};
 use runtime::flash::CriticNetwork;
 
-use crate::data::Frames;
+use crate::data::Source;
 use crate::error::{Error, Result};
 use crate::explain::trust;
 use crate::fitted::{Fitted, encode, to_host};
@@ -165,9 +165,9 @@ impl Critic {
     ///
     /// # Errors
     /// [`Error::Data`] if they have another shape than the model takes.
-    pub fn maps(&self, fitted: &Fitted, frames: &Frames, device: &Device) -> Result<Vec<f32>> {
+    pub fn maps(&self, fitted: &Fitted, frames: &dyn Source, device: &Device) -> Result<Vec<f32>> {
         let enlarge = self.enlarge(device);
-        let mut maps = Vec::with_capacity(frames.values.len());
+        let mut maps = Vec::with_capacity(frames.len() * fitted.shape.len());
         encode(&fitted.model, &fitted.scale(frames)?, device, |_, x, posterior| {
             maps.extend(to_host(self.forward(x, posterior.mu_z, &enlarge))?);
             Ok(())

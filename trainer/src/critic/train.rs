@@ -10,7 +10,7 @@ use rand::seq::SliceRandom;
 use super::measure::exact_part;
 use super::network::{Critic, HIDDEN, Layout, Network};
 use crate::config::EncoderKind;
-use crate::data::Frames;
+use crate::data::Source;
 use crate::error::{Error, Result};
 use crate::explain::trust;
 use crate::fitted::{Fitted, encode, to_host};
@@ -42,11 +42,11 @@ struct Examples {
 
 impl Examples {
     /// Draws at most [`MAX_FRAMES`] of the frames and computes their exact maps.
-    fn new(fitted: &Fitted, frames: &Frames, device: &Device) -> Result<Self> {
+    fn new(fitted: &Fitted, frames: &dyn Source, device: &Device) -> Result<Self> {
         let mut order: Vec<usize> = (0..frames.len()).collect();
         order.shuffle(&mut stream(fitted.config.seed, Purpose::Critic, 0));
         order.truncate(MAX_FRAMES);
-        let scaled = fitted.scale(&frames.select(&order))?;
+        let scaled = fitted.scale(&frames.gather(&order)?)?.all()?;
         let noise = trust::noise(&fitted.model)?;
         let (mut mu, mut map) = (Vec::new(), Vec::with_capacity(scaled.values.len()));
         encode(&fitted.model, &scaled, device, |_, x, posterior| {
@@ -65,7 +65,7 @@ impl Examples {
 /// # Errors
 /// [`crate::Error::Config`] as for [`factor`](super::factor), [`crate::Error::Data`] if the frames
 /// have another shape than the model takes, [`Error::Model`] if the encoder is linear.
-pub fn train(fitted: &Fitted, frames: &Frames, device: &Device, progress: &mut dyn FnMut(usize)) -> Result<Critic> {
+pub fn train(fitted: &Fitted, frames: &dyn Source, device: &Device, progress: &mut dyn FnMut(usize)) -> Result<Critic> {
     if fitted.config.encoder.kind == EncoderKind::Identity {
         let problem = "its decoder gives every value back, so there is no trust to learn; a network has some";
         return Err(Error::model("critic", problem));

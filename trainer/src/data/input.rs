@@ -9,7 +9,7 @@ use super::layout::Layout;
 use super::meaning::{Expected, Said};
 use super::missing::Missing;
 use super::readers::{self, PictureOptions, Role, TableOptions, Value};
-use super::{DataSet, Frames};
+use super::{DataSet, Frames, Source};
 use crate::error::{Error, Result};
 
 /// Where frames are read from, and what is said of them.
@@ -80,22 +80,25 @@ impl Input {
             set.taken.kind = expected.kind.unwrap_or(set.taken.kind);
             return Ok(set);
         }
-        self.read(role, expected, None)
+        self.read::<f32>(role, expected, None)
     }
 
     /// Reads a table in double precision, a row a frame; `weight` is the column of weights.
     ///
     /// # Errors
     /// As for [`Input::open`].
-    pub fn open_table(&self, weight: Option<&str>, expected: &Expected) -> Result<DataSet<f64>> {
+    pub fn open_table(&self, weight: Option<&str>, expected: &Expected) -> Result<DataSet<Frames<f64>>> {
         let rows = self.layout.is_none().then(|| "nf".parse().ok()).flatten();
-        Self { layout: rows.or(self.layout.clone()), ..self.clone() }.read(Role::Score, expected, weight)
+        let input = Self { layout: rows.or(self.layout.clone()), ..self.clone() };
+        let DataSet { frames, columns, classes, files, weights, taken } =
+            input.read::<f64>(Role::Score, expected, weight)?;
+        Ok(DataSet { frames: frames.all_as()?, columns, classes, files, weights, taken })
     }
 
-    fn read<T: Value>(&self, role: Role, expected: &Expected, weight: Option<&str>) -> Result<DataSet<T>> {
+    fn read<T: Value + Default>(&self, role: Role, expected: &Expected, weight: Option<&str>) -> Result<DataSet> {
         let (subject, raw) = readers::read(self, role, expected, weight)?;
         let said = Said { layout: self.layout.as_ref(), white: self.white, pixels: false };
-        let set = DataSet::of(raw, said, self.missing, expected);
+        let set = DataSet::of::<T>(raw, said, self.missing, expected);
         Ok(set.map_err(|problem| readers::ReadError::new(subject, problem))?)
     }
 
@@ -180,10 +183,10 @@ fn name(value: &impl clap::ValueEnum) -> Option<String> {
     value.to_possible_value().map(|value| value.get_name().to_owned())
 }
 
-/// Reads a part of a data set, everything as by default; without a path, the digits embedded in the program.
+/// Reads a part of a data set into memory, everything as by default; without a path, the digits embedded in the program.
 ///
 /// # Errors
 /// As for [`Input::open`].
 pub fn open(path: Option<&Path>, role: Role) -> Result<Frames> {
-    Ok(Input::of(path).open(role)?.frames)
+    Input::of(path).open(role)?.frames.all()
 }

@@ -1,7 +1,7 @@
 //! What stored values are taken for: which axis is what, what a frame is, how values are scaled.
 
 use super::layout::{Layout, Reading};
-use super::readers::Stored;
+use super::readers::{ReadProblem, Values};
 use crate::frame::{FrameKind, FrameShape};
 
 /// What is known of frames before they are read: by the settings, or by the model that they are for.
@@ -38,17 +38,23 @@ pub struct Said<'a> {
 }
 
 impl Meaning {
-    /// What an array of these sizes and values is taken for.
+    /// What an array of these sizes and values is taken for; `range` is the least and the greatest of them.
     ///
     /// # Errors
     /// If it may mean several things, with the options that decide, or nothing that is known.
-    pub fn of(sizes: &[usize], values: &Stored, said: Said, expected: &Expected) -> Result<Self, String> {
+    pub fn of(
+        sizes: &[usize],
+        values: &Values,
+        range: Option<(f64, f64)>,
+        said: Said,
+        expected: &Expected,
+    ) -> Result<Self, ReadProblem> {
         if let Some(white) = said.white.filter(|white| !(white.is_finite() && *white > 0.0)) {
-            return Err(format!("--white {white}, expected a number above 0"));
+            return Err(format!("--white {white}, expected a number above 0").into());
         }
         let reading = match said.layout {
             Some(layout) => Reading::of(layout, sizes)?,
-            None => guess(sizes, values, said.pixels, expected)?,
+            None => guess(sizes, values, range, said.pixels, expected)?,
         };
         let reading = spelled(reading, expected);
         let kind = expected.kind.unwrap_or(reading.kind);
@@ -58,9 +64,15 @@ impl Meaning {
 }
 
 /// The one reading that there is, or that fits what is expected.
-fn guess(sizes: &[usize], values: &Stored, pixels: bool, expected: &Expected) -> Result<Reading, String> {
-    let unit = || values.range().is_some_and(|(least, most)| least >= 0.0 && most <= 1.0);
-    let pixels = pixels || values.white().is_some() || (sizes.len() > 2 && unit());
+fn guess(
+    sizes: &[usize],
+    values: &Values,
+    range: Option<(f64, f64)>,
+    pixels: bool,
+    expected: &Expected,
+) -> Result<Reading, String> {
+    let unit = range.is_some_and(|(least, most)| least >= 0.0 && most <= 1.0);
+    let pixels = pixels || values.white().is_some() || (sizes.len() > 2 && unit);
     let guesses = Reading::guesses(sizes, pixels);
     if let ([one], [_, _, ..]) = (&guesses[..], sizes) {
         return Ok(one.clone());

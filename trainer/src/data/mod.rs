@@ -1,7 +1,8 @@
 //! The frames: read from files, taken for what they are, scaled, seen in random views, dealt out in batches.
 //!
 //! Reading, meaning and scaling are apart: `readers` give values as they are stored, [`meaning`] says which axis is what
-//! and what a frame is, and only then are values widened; [`scaling`] standardises them for a model.
+//! and what a frame is; [`scaling`] standardises them for a model. Values stay as they are stored, in memory or in their
+//! file, until a [`Source`] is asked for frames.
 
 pub mod batches;
 mod input;
@@ -12,6 +13,8 @@ mod readers;
 pub mod scaling;
 mod seen;
 mod set;
+mod source;
+mod stored_frames;
 pub mod views;
 
 pub use input::{Input, open};
@@ -20,10 +23,13 @@ pub use missing::Missing;
 pub use readers::{PictureOptions, ReadError, ReadProblem, Role, TableOptions, digits, write_npy, write_npy_frames};
 pub use seen::{Comparison, SeenValues};
 pub use set::{DataSet, Taken};
+pub use source::{Part, Source, Watched, chunks, chunks_of, each_frame, frames_in};
+pub use stored_frames::StoredFrames;
 
+use crate::error::Result;
 use crate::frame::FrameShape;
 
-/// N frames of one shape, every value finite; in f32, but for tables, which keep f64.
+/// N frames of one shape in memory, widened, every value finite; in f32, but for tables, which keep f64.
 #[derive(Clone, Debug)]
 pub struct Frames<T = f32> {
     /// Shape of each frame.
@@ -63,5 +69,26 @@ impl<T: Copy> Frames<T> {
         let values = indices.iter().flat_map(|&n| self.frame(n)).copied().collect();
         let labels = self.labels.as_ref().map(|l| indices.iter().map(|&n| l[n]).collect());
         Self { shape: self.shape, values, labels }
+    }
+}
+
+impl Source for Frames {
+    fn shape(&self) -> FrameShape {
+        self.shape
+    }
+
+    fn len(&self) -> usize {
+        self.len()
+    }
+
+    fn labels(&self) -> Option<&[u32]> {
+        self.labels.as_deref()
+    }
+
+    fn read(&self, indices: &[usize], values: &mut [f32]) -> Result<()> {
+        let p = self.shape.len();
+        assert_eq!(values.len(), indices.len() * p, "room for every frame");
+        values.chunks_exact_mut(p).zip(indices).for_each(|(values, &n)| values.copy_from_slice(self.frame(n)));
+        Ok(())
     }
 }

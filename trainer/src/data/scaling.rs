@@ -1,6 +1,7 @@
 //! Standardisation of the values, fitted on the training frames and carried in the model.
 
-use super::Frames;
+use super::{Source, each_frame};
+use crate::error::Result;
 use crate::frame::FrameKind;
 
 /// Standardisation of every value of a frame, scaled = (x - shift) · factor; the exported graph holds it too.
@@ -21,23 +22,26 @@ impl Scaling {
     /// Every value gets mean 0 and standard deviation 1, over all frames: per feature for feature rows, per channel for
     /// windows (whether `[C,1,W]` or `[1,C,W]`) and images, whose positions share a meaning. What is constant gets mean
     /// 0 and keeps its units, since no deviation says how much a change of it means.
-    pub fn fit(frames: &Frames, kind: FrameKind) -> Scaling {
-        let p = frames.shape.len();
-        let group = kind.channel_len(frames.shape);
+    ///
+    /// # Errors
+    /// As for [`Source::read`].
+    pub fn fit(frames: &dyn Source, kind: FrameKind) -> Result<Scaling> {
+        let p = frames.shape().len();
+        let group = kind.channel_len(frames.shape());
         let count = (frames.len() * group) as f64;
         let mut sum = vec![0.0f64; p / group];
         let mut square = vec![0.0f64; p / group];
-        for frame in frames.values.chunks_exact(p) {
+        each_frame(frames, |frame| {
             for (i, &v) in frame.iter().enumerate() {
                 sum[i / group] += f64::from(v);
             }
-        }
+        })?;
         let mean: Vec<f64> = sum.iter().map(|s| s / count).collect();
-        for frame in frames.values.chunks_exact(p) {
+        each_frame(frames, |frame| {
             for (i, &v) in frame.iter().enumerate() {
                 square[i / group] += (f64::from(v) - mean[i / group]).powi(2);
             }
-        }
+        })?;
         let per_value = |f: &dyn Fn(usize) -> f64| (0..p).map(|i| f(i / group) as f32).collect();
         let factor = |g: usize| {
             let deviation = (square[g] / count).sqrt();
@@ -45,7 +49,7 @@ impl Scaling {
             let varies = deviation > ROUNDING * mean[g].abs() && deviation >= f64::from(f32::MIN_POSITIVE);
             if varies { 1.0 / deviation } else { 1.0 }
         };
-        Scaling { shift: per_value(&|g| mean[g]), factor: per_value(&factor) }
+        Ok(Scaling { shift: per_value(&|g| mean[g]), factor: per_value(&factor) })
     }
 
     /// Scales the values of whole frames in place.

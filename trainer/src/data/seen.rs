@@ -4,8 +4,9 @@
 use runtime::{Outside, ValueRange};
 use serde::{Deserialize, Serialize};
 
-use super::Frames;
 use super::scaling::ROUNDING;
+use super::{Source, each_frame};
+use crate::error::Result;
 use crate::frame::{FrameKind, FrameShape};
 
 /// Fewest values of a channel, over all frames, whose spread is looked at.
@@ -43,18 +44,20 @@ pub struct Comparison {
 
 impl SeenValues {
     /// The values of `frames`, which are of a kind.
-    pub fn of(frames: &Frames, kind: FrameKind) -> Self {
-        let each = kind.channel_len(frames.shape);
-        let groups = frames.shape.len() / each;
+    ///
+    /// # Errors
+    /// As for [`Source::read`].
+    pub fn of(frames: &dyn Source, kind: FrameKind) -> Result<Self> {
+        let each = kind.channel_len(frames.shape());
+        let groups = frames.shape().len() / each;
         let (mut least, mut most) = (vec![f32::INFINITY; groups], vec![f32::NEG_INFINITY; groups]);
-        for frame in frames.values.chunks_exact(frames.shape.len()) {
+        let deviations = deviations(frames, each, |frame| {
             for ((channel, least), most) in frame.chunks_exact(each).zip(&mut least).zip(&mut most) {
                 *least = channel.iter().copied().fold(*least, f32::min);
                 *most = channel.iter().copied().fold(*most, f32::max);
             }
-        }
-        let deviation = deviations(frames, each).into_iter().map(|deviation| deviation as f32).collect();
-        Self { least, most, deviation }
+        })?;
+        Ok(Self { least, most, deviation: deviations.into_iter().map(|deviation| deviation as f32).collect() })
     }
 
     /// The range for frames of a shape; None if it does not fit them.
@@ -67,18 +70,26 @@ impl SeenValues {
     /// They are **narrow** if no channel that varied in training has more than ½ N / (N + 50) of its variance there, over
     /// N frames and at least 50 values: of one kind, or in other units, such as values of 0 to 1 for a model of 0 to 255.
     /// No single frame shows that, and no value lies outside then.
-    pub fn compare(&self, frames: &Frames) -> Option<Comparison> {
-        let range = self.range(frames.shape)?;
-        let rows = || frames.values.chunks_exact(frames.shape.len());
-        let outside = rows().filter(|frame| !range.holds(frame)).count();
-        let first = rows().enumerate().find_map(|(n, frame)| Some((n, range.first_outside(frame)?)));
+    ///
+    /// # Errors
+    /// As for [`Source::read`].
+    pub fn compare(&self, frames: &dyn Source) -> Result<Option<Comparison>> {
+        let Some(range) = self.range(frames.shape()) else { return Ok(None) };
         let each = range.values_each();
+        let (mut index, mut outside, mut first) = (0, 0, None);
+        let deviations = deviations(frames, each, |frame| {
+            if !range.holds(frame) {
+                outside += 1;
+                first = first.or_else(|| Some((index, range.first_outside(frame)?)));
+            }
+            index += 1;
+        })?;
         let n = frames.len() as f64;
-        let ratios = deviations(frames, each).into_iter().zip(&self.deviation).filter(|(_, seen)| **seen > 0.0);
+        let ratios = deviations.into_iter().zip(&self.deviation).filter(|(_, seen)| **seen > 0.0);
         let ratio = ratios.map(|(found, seen)| found / f64::from(*seen)).reduce(f64::max);
         let bar = LEAST_VARIANCE * n / (n + FEW_FRAMES);
         let narrow = ratio.filter(|ratio| frames.len() * each >= LEAST_VALUES && ratio * ratio <= bar);
-        Some(Comparison { frames: frames.len(), outside, first, narrow })
+        Ok(Some(Comparison { frames: frames.len(), outside, first, narrow }))
     }
 }
 
@@ -109,24 +120,29 @@ impl Comparison {
     }
 }
 
-/// The standard deviation of each of the channels of `each` values, over all frames; 0 where it is rounding.
-fn deviations(frames: &Frames, each: usize) -> Vec<f64> {
-    let (p, groups) = (frames.shape.len(), frames.shape.len() / each);
+/// The standard deviation of each of the channels of `each` values, over all frames; 0 where it is rounding. `visit` sees
+/// every frame on the way, once.
+fn deviations(frames: &dyn Source, each: usize, mut visit: impl FnMut(&[f32])) -> Result<Vec<f64>> {
+    let groups = frames.shape().len() / each;
     let count = (frames.len() * each) as f64;
-    let mean_of = |value: &dyn Fn(usize, f64) -> f64| -> Vec<f64> {
-        let mut sums = vec![0.0; groups];
-        for frame in frames.values.chunks_exact(p) {
-            for (group, (channel, sum)) in frame.chunks_exact(each).zip(&mut sums).enumerate() {
-                *sum += channel.iter().map(|v| value(group, f64::from(*v))).sum::<f64>();
-            }
+    let mut mean = vec![0.0; groups];
+    each_frame(frames, |frame| {
+        visit(frame);
+        for (channel, sum) in frame.chunks_exact(each).zip(&mut mean) {
+            *sum += channel.iter().map(|v| f64::from(*v)).sum::<f64>();
         }
-        sums.iter().map(|sum| sum / count).collect()
-    };
-    let mean = mean_of(&|_, value| value);
-    let variance = mean_of(&|group, value| (value - mean[group]).powi(2));
+    })?;
+    mean.iter_mut().for_each(|sum| *sum /= count);
+    let mut variance = vec![0.0; groups];
+    each_frame(frames, |frame| {
+        for ((channel, sum), mean) in frame.chunks_exact(each).zip(&mut variance).zip(&mean) {
+            *sum += channel.iter().map(|v| (f64::from(*v) - mean).powi(2)).sum::<f64>();
+        }
+    })?;
+    variance.iter_mut().for_each(|sum| *sum /= count);
     let varies = |(variance, mean): (&f64, &f64)| {
         let deviation = variance.sqrt();
         if deviation > ROUNDING * mean.abs() { deviation } else { 0.0 }
     };
-    variance.iter().zip(&mean).map(varies).collect()
+    Ok(variance.iter().zip(&mean).map(varies).collect())
 }

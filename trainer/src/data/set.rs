@@ -2,17 +2,17 @@
 
 use std::fmt;
 
-use super::Frames;
+use super::StoredFrames;
 use super::meaning::{Expected, Meaning, Said};
 use super::missing::{Missing, settled};
-use super::readers::{Raw, Value};
+use super::readers::{Raw, ReadProblem, Value};
 use crate::frame::{FrameKind, FrameShape};
 
 /// Frames, and what was taken for what to get them.
 #[derive(Clone, Debug)]
-pub struct DataSet<T = f32> {
+pub struct DataSet<F = StoredFrames> {
     /// The frames.
-    pub frames: Frames<T>,
+    pub frames: F,
     /// Names of the features `[F]`, if there are any.
     pub columns: Option<Vec<String>>,
     /// Name of each class by its number, where the file has names.
@@ -48,34 +48,43 @@ pub struct Taken {
     pub notes: Vec<String>,
 }
 
-impl<T: Value> DataSet<T> {
-    /// Frames of what a reader found, by what was said of them.
+impl DataSet {
+    /// Frames of what a reader found, by what was said of them; `T` is the precision in which they must be finite.
     ///
     /// # Errors
     /// If it is not clear what the values mean, if one is missing or not finite, or if labels are not as many as frames.
-    pub fn of(raw: Raw, said: Said, missing: Missing, expected: &Expected) -> Result<Self, String> {
+    pub fn of<T: Value + Default>(
+        raw: Raw,
+        said: Said,
+        missing: Missing,
+        expected: &Expected,
+    ) -> Result<Self, ReadProblem> {
         let said = Said { layout: said.layout.or(raw.layout.as_ref()), pixels: raw.pixels || said.pixels, ..said };
-        let Meaning { reading, kind, white } = Meaning::of(&raw.array.sizes, &raw.array.values, said, expected)?;
+        let range = raw.values.range().map_err(|e| e.problem)?;
+        let Meaning { reading, kind, white } = Meaning::of(&raw.sizes, &raw.values, range, said, expected)?;
         let mut notes = raw.notes;
-        let type_name = raw.array.values.type_name();
+        let type_name = raw.values.type_name();
         let source = match raw.table {
             true => raw.format,
-            false => format!("{}, {type_name} {:?} as {}", raw.format, raw.array.sizes, reading.layout),
+            false => format!("{}, {type_name} {:?} as {}", raw.format, raw.sizes, reading.layout),
         };
-        let range = raw.array.values.range().unwrap_or((f64::NAN, f64::NAN));
+        let range = range.unwrap_or((f64::NAN, f64::NAN));
         if let Some(note) = white.and_then(|white| unused_bits(range.1, white)) {
             notes.push(note);
         }
-        let stored = raw.array.transposed(&reading.order).values;
-        let mut frames: Frames<T> = Frames { shape: reading.shape, values: stored.widen(white), labels: None };
+        let frames = StoredFrames::new((&raw.sizes, raw.values), &reading.order, reading.shape, white);
+        let mut frames = frames.map_err(|e| e.problem)?;
         if frames.shape.is_empty() || frames.is_empty() {
-            return Err(format!("no frames (shape of a frame: {})", frames.shape));
+            return Err(format!("no frames (shape of a frame: {})", frames.shape).into());
         }
-        let kept = settled(&mut frames, &stored, missing, raw.columns.as_deref(), &mut notes)?;
+        if u32::try_from(frames.len()).is_err() {
+            return Err(format!("{} frames, at most {} are taken", frames.len(), u32::MAX).into());
+        }
+        let kept = settled::<T>(&mut frames, missing, raw.columns.as_deref(), &mut notes)?;
         let count = kept.len();
         let labels = match raw.labels {
             Some((name, labels)) if labels.len() == count => Some((name, labels.filtered(&kept))),
-            Some((_, labels)) => return Err(format!("{} labels for {count} frames", labels.len())),
+            Some((_, labels)) => return Err(format!("{} labels for {count} frames", labels.len()).into()),
             None => None,
         };
         let mut classes = None;

@@ -6,10 +6,10 @@ use serde::Serialize;
 
 use super::{Predictions, matching, predict};
 use crate::config::{AugmentConfig, AugmentKind};
-use crate::data::Frames;
 use crate::data::views::Augmentation;
+use crate::data::{Frames, Source, chunks_of};
 use crate::error::Result;
-use crate::fitted::Fitted;
+use crate::fitted::{Fitted, encoded_at_once};
 
 /// Bins of equal width that the calibration error is computed with, as in Guo et al. (2017).
 pub const BINS: usize = 15;
@@ -87,7 +87,7 @@ pub fn against_labels(predictions: &Predictions, labels: &[u32]) -> Reliability 
 /// [`crate::Error::Data`] if the frames have another shape than the model takes.
 pub fn against_views(
     fitted: &Fitted,
-    frames: &Frames,
+    frames: &dyn Source,
     predictions: &Predictions,
     rng: &mut impl Rng,
     device: &Device,
@@ -100,16 +100,20 @@ pub fn against_views(
     };
     let maps = Augmentation::new(&augment, fitted.shape, config.kind(), config.refine.strength);
     let scaled = fitted.scale(frames)?;
-    let mut values = vec![0.0; scaled.values.len()];
-    let p = scaled.shape.len();
-    for (frame, view) in scaled.values.chunks_exact(p).zip(values.chunks_exact_mut(p)) {
-        maps.apply(frame, view, rng);
+    let mut of_views = Vec::with_capacity(frames.len());
+    for chunk in chunks_of(&scaled, encoded_at_once(fitted.shape)) {
+        let (_, frames) = chunk?;
+        let mut values = vec![0.0; frames.len()];
+        let p = fitted.shape.len();
+        for (frame, view) in frames.chunks_exact(p).zip(values.chunks_exact_mut(p)) {
+            maps.apply(frame, view, rng);
+        }
+        if let Some(scaling) = &fitted.scaling {
+            scaling.undo(&mut values);
+        }
+        of_views.extend(predict(fitted, &Frames { shape: fitted.shape, values, labels: None }, device)?.clusters);
     }
-    if let Some(scaling) = &fitted.scaling {
-        scaling.undo(&mut values);
-    }
-    let of_views = predict(fitted, &Frames { shape: scaled.shape, values, labels: None }, device)?;
-    let same: Vec<bool> = predictions.clusters.iter().zip(&of_views.clusters).map(|(a, b)| a == b).collect();
+    let same: Vec<bool> = predictions.clusters.iter().zip(&of_views).map(|(a, b)| a == b).collect();
     Ok(Some(calibration(&predictions.confidences(), &same)))
 }
 

@@ -1,6 +1,7 @@
 //! What a model in a file says of frames: an ONNX file through tract, a flash image through the native engine.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use prost::Message;
 use rayon::prelude::*;
@@ -10,12 +11,14 @@ use runtime::onnx::names;
 use runtime::{Assignment, Engine, ValueRange};
 use tract_onnx::pb::ModelProto;
 
-use crate::data::{Expected, Frames, SeenValues};
+use crate::data::{Expected, SeenValues, Source, chunks_of, frames_in};
 use crate::error::{Error, Result, Subject};
 use crate::frame::{FrameKind, FrameShape};
 
 /// Frames that go through an engine together.
 const BATCH: usize = 256;
+/// Bytes of the frames that go through all engines together.
+const CHUNK_BYTES: usize = 32 << 20;
 
 /// A model in a file.
 pub struct Exported {
@@ -24,6 +27,8 @@ pub struct Exported {
     expected: Expected,
     shape: FrameShape,
     seen: Option<SeenValues>,
+    /// Engines that are loaded and idle.
+    idle: Mutex<Vec<Engine>>,
 }
 
 impl Exported {
@@ -50,7 +55,7 @@ impl Exported {
         let shape = FrameShape { channels: shape.channels, height: shape.height, width: shape.width };
         let kind = expected.kind.unwrap_or_else(|| shape.kind());
         let expected = Expected { kind: Some(kind), shape: Some(shape), ..expected };
-        Ok(Self { path: path.to_owned(), bytes, expected, shape, seen })
+        Ok(Self { path: path.to_owned(), bytes, expected, shape, seen, idle: Mutex::default() })
     }
 
     /// What is to be known of frames before they are read: their shape, and as far as the file says, what they are and the
@@ -68,30 +73,71 @@ impl Exported {
     ///
     /// # Errors
     /// [`Error::Data`] if the frames do not fit the model, [`Error::Model`] if it cannot be loaded.
-    pub fn assign(&self, frames: &Frames, subject: impl Into<Subject>) -> Result<Vec<Assignment>> {
+    pub fn assign(&self, frames: &dyn Source, subject: impl Into<Subject>) -> Result<Vec<Assignment>> {
         let subject = subject.into();
-        if frames.shape != self.shape {
+        let mut all = Vec::with_capacity(frames.len());
+        self.each_part(frames, &subject, &mut |part| {
+            all.extend(part);
+            Ok(())
+        })?;
+        Ok(all)
+    }
+
+    /// Assignments as [`Exported::assign`] makes them, handed to `visit` part by part, in order.
+    ///
+    /// # Errors
+    /// As for [`Exported::assign`], and what `visit` says.
+    pub fn each_part(
+        &self,
+        frames: &dyn Source,
+        subject: &Subject,
+        visit: &mut dyn FnMut(Vec<Assignment>) -> Result<()>,
+    ) -> Result<()> {
+        if frames.shape() != self.shape {
             let model = self.path.display();
-            let problem = format!("frames of shape {}, the model takes {} ({model})", frames.shape, self.shape);
-            return Err(Error::data(subject, problem));
+            let problem = format!("frames of shape {}, the model takes {} ({model})", frames.shape(), self.shape);
+            return Err(Error::data(subject.clone(), problem));
         }
+        // Whole batches, so that how they are cut into parts changes nothing.
+        let count = frames_in(CHUNK_BYTES, self.shape).next_multiple_of(BATCH);
+        for chunk in chunks_of(frames, count) {
+            visit(self.of_values(&chunk?.1, subject)?)?;
+        }
+        Ok(())
+    }
+
+    /// Assignments of the values of whole frames.
+    fn of_values(&self, values: &[f32], subject: &Subject) -> Result<Vec<Assignment>> {
         let fault = |e: &dyn std::fmt::Display| Error::data(subject.clone(), e);
         if !self.bytes.starts_with(&MAGIC) {
-            let load = || Engine::from_bytes(&self.bytes, runtime::Precision::F32);
-            let parts =
-                frames.values.par_chunks(BATCH * self.shape.len()).map_init(load, |engine, part| match engine {
-                    Ok(engine) => engine.assign_batch(part).map_err(|e| fault(&e)),
-                    Err(e) => Err(Error::model(&self.path, &*e)),
-                });
+            let parts = values.par_chunks(BATCH * self.shape.len()).map(|part| {
+                let mut engine = self.engine()?;
+                let assigned = engine.assign_batch(part).map_err(|e| fault(&e));
+                self.idle().push(engine);
+                assigned
+            });
             return Ok(parts.collect::<Result<Vec<_>>>()?.concat());
         }
         if let Ok(model) = FlashModel::new(&self.bytes) {
-            return Batch::new(model).assign(&frames.values).map_err(|e| fault(&e));
+            return Batch::new(model).assign(values).map_err(|e| fault(&e));
         }
         let model = DecoderModel::new(&self.bytes).map_err(|e| Error::model(&self.path, e))?;
         let mut scratch = vec![0.0; decoder_scratch_len(&model)];
         let mut engine = DecoderEngine::new(model, &mut scratch).map_err(|e| Error::model(&self.path, e))?;
-        frames.values.chunks_exact(self.shape.len()).map(|frame| engine.assign(frame).map_err(|e| fault(&e))).collect()
+        values.chunks_exact(self.shape.len()).map(|frame| engine.assign(frame).map_err(|e| fault(&e))).collect()
+    }
+
+    /// An engine that is idle, or else a new one: there are never more than threads.
+    fn engine(&self) -> Result<Engine> {
+        match self.idle().pop() {
+            Some(engine) => Ok(engine),
+            None => Engine::from_bytes(&self.bytes, runtime::Precision::F32).map_err(|e| Error::model(&self.path, e)),
+        }
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Engine>> {
+        // An engine is pushed or popped whole, whatever became of who did.
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -122,6 +168,6 @@ fn described(bytes: &[u8]) -> Expected {
 ///
 /// # Errors
 /// [`Error::Data`] if the frames do not fit the model, [`Error::Model`] if it cannot be loaded.
-pub fn assign(model: &Path, frames: &Frames) -> Result<Vec<Assignment>> {
+pub fn assign(model: &Path, frames: &dyn Source) -> Result<Vec<Assignment>> {
     Exported::open(model)?.assign(frames, "frames")
 }

@@ -11,7 +11,7 @@ pub use scores::{Scores, matching, scores};
 use burn::tensor::Device;
 use runtime::Assignment;
 
-use crate::data::Frames;
+use crate::data::{Source, each_frame};
 use crate::error::{Error, Result};
 use crate::fitted::{BoundReport, Fitted, encode, to_host};
 use crate::ranking::argmax;
@@ -69,9 +69,9 @@ pub struct Evaluation {
 ///
 /// # Errors
 /// [`Error::Data`] if the frames have another shape than the model takes.
-pub fn evaluate(fitted: &Fitted, frames: &Frames, samples: usize, device: &Device) -> Result<Evaluation> {
+pub fn evaluate(fitted: &Fitted, frames: &dyn Source, samples: usize, device: &Device) -> Result<Evaluation> {
     let predictions = predict(fitted, frames, device)?;
-    let scores = frames.labels.as_ref().map(|labels| scores(&predictions.clusters, labels));
+    let scores = frames.labels().map(|labels| scores(&predictions.clusters, labels));
     Ok(Evaluation { predictions, scores, bound: bound(fitted, frames, samples, device)? })
 }
 
@@ -79,7 +79,7 @@ pub fn evaluate(fitted: &Fitted, frames: &Frames, samples: usize, device: &Devic
 ///
 /// # Errors
 /// [`Error::Data`] if the frames have another shape than the model takes.
-pub fn bound(fitted: &Fitted, frames: &Frames, samples: usize, device: &Device) -> Result<BoundReport> {
+pub fn bound(fitted: &Fitted, frames: &dyn Source, samples: usize, device: &Device) -> Result<BoundReport> {
     crate::fitted::bound(&fitted.model, &fitted.config, &fitted.scale(frames)?, samples, device)
 }
 
@@ -87,7 +87,7 @@ pub fn bound(fitted: &Fitted, frames: &Frames, samples: usize, device: &Device) 
 ///
 /// # Errors
 /// [`Error::Data`] if the frames have another shape than the model takes.
-pub fn predict(fitted: &Fitted, frames: &Frames, device: &Device) -> Result<Predictions> {
+pub fn predict(fitted: &Fitted, frames: &dyn Source, device: &Device) -> Result<Predictions> {
     let scaled = fitted.scale(frames)?;
     let mut predictions = Predictions::default();
     encode(&fitted.model, &scaled, device, |_, x, posterior| {
@@ -105,7 +105,7 @@ pub fn predict(fitted: &Fitted, frames: &Frames, device: &Device) -> Result<Pred
 ///
 /// # Errors
 /// [`Error::Data`] if the frames have another shape than the model takes.
-pub fn latents(fitted: &Fitted, frames: &Frames, device: &Device) -> Result<Vec<f32>> {
+pub fn latents(fitted: &Fitted, frames: &dyn Source, device: &Device) -> Result<Vec<f32>> {
     let mut means = Vec::new();
     encode(&fitted.model, &fitted.scale(frames)?, device, |_, _, posterior| {
         means.extend(to_host(posterior.mu_z)?);
@@ -118,12 +118,13 @@ pub fn latents(fitted: &Fitted, frames: &Frames, device: &Device) -> Result<Vec<
 ///
 /// # Errors
 /// [`Error::Data`] if the frames have another shape than the model takes.
-pub fn assignments(fitted: &Fitted, frames: &Frames, device: &Device) -> Result<Vec<Assignment>> {
+pub fn assignments(fitted: &Fitted, frames: &dyn Source, device: &Device) -> Result<Vec<Assignment>> {
     let found = predict(fitted, frames, device)?;
     let rows = found.log_responsibilities.chunks_exact(found.width().max(1));
     let range = fitted.seen.as_ref().and_then(|seen| seen.range(fitted.shape));
-    let values = frames.values.chunks_exact(frames.shape.len());
-    let assignment = |n: usize, row: &[f32], values: &[f32]| {
+    let mut outside = Vec::with_capacity(frames.len());
+    each_frame(frames, |frame| outside.push(range.is_some_and(|range| !range.holds(frame))))?;
+    let assignment = |n: usize, row: &[f32], is_outside: bool| {
         let (cluster, novelty) = (found.clusters[n], found.novelty[n]);
         let others = (0..row.len()).filter(|c| *c != cluster);
         let log_responsibilities = heapless::Vec::from_slice(row)
@@ -134,11 +135,11 @@ pub fn assignments(fitted: &Fitted, frames: &Frames, device: &Device) -> Result<
             runner_up: others.max_by(|&a, &b| row[a].total_cmp(&row[b])),
             novelty,
             is_novel: novelty > fitted.calibration.novelty_threshold,
-            is_outside: range.is_some_and(|range| !range.holds(values)),
+            is_outside,
             log_responsibilities,
         })
     };
-    rows.zip(values).enumerate().map(|(n, (row, values))| assignment(n, row, values)).collect()
+    rows.zip(outside).enumerate().map(|(n, (row, is_outside))| assignment(n, row, is_outside)).collect()
 }
 
 impl From<&[Assignment]> for Predictions {

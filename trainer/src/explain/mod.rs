@@ -22,7 +22,7 @@ pub mod trust;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::config::EncoderKind;
-use crate::data::Frames;
+use crate::data::Source;
 use crate::error::{Error, Result};
 use crate::fitted::{Fitted, encode, to_host};
 use crate::model::{ClusterVae, Posterior};
@@ -94,7 +94,7 @@ impl Explanation {
 /// # Errors
 /// [`Error::Data`] if they have another shape than the model takes, or lie so far out that a map is
 /// not finite.
-pub fn explain(fitted: &Fitted, frames: &Frames, device: &Device) -> Result<Vec<Explanation>> {
+pub fn explain(fitted: &Fitted, frames: &dyn Source, device: &Device) -> Result<Vec<Explanation>> {
     explain_as(fitted, frames, None, device)
 }
 
@@ -107,7 +107,7 @@ pub fn explain(fitted: &Fitted, frames: &Frames, device: &Device) -> Result<Vec<
 /// If there are not as many pairs as frames, or a cluster is not below K.
 pub fn explain_between(
     fitted: &Fitted,
-    frames: &Frames,
+    frames: &dyn Source,
     pairs: &[[usize; 2]],
     device: &Device,
 ) -> Result<Vec<Explanation>> {
@@ -119,7 +119,7 @@ pub fn explain_between(
 /// Explains frames part by part; `pairs` are the clusters of each frame, if they are given.
 fn explain_as(
     fitted: &Fitted,
-    frames: &Frames,
+    frames: &dyn Source,
     pairs: Option<&[[usize; 2]]>,
     device: &Device,
 ) -> Result<Vec<Explanation>> {

@@ -11,6 +11,7 @@ use super::starts::Choice;
 use super::training_data::TrainingData;
 use super::{mixture, pretrain, refine};
 use crate::config::CheckedConfig;
+use crate::data::Source;
 use crate::error::{Error, Result};
 use crate::model::{ClusterVae, Init, Likelihood};
 use crate::rng::{Purpose, stream};
@@ -21,7 +22,7 @@ pub struct Attempts<'a> {
     /// The settings, with the seed of the first attempt.
     pub config: &'a CheckedConfig,
     /// The frames, scaled, and the devices.
-    pub data: &'a TrainingData,
+    pub data: &'a TrainingData<'a>,
     /// Distribution of a value.
     pub likelihood: Likelihood,
     /// SHA-256 of the values as they were given.
@@ -70,12 +71,12 @@ impl Attempts<'_> {
         let place = Place { attempt, start: self.starts(), stage: StageName::Refine, step: 0 };
         let unfinished = resume.filter(|saved| saved.place.stage == StageName::Refine);
         // p(c) is what it is for the clusters that stage 3 begins with, and in the end for those that it leaves.
-        let training = self.data.training();
-        let model = if unfinished.is_some() { started } else { refine::weigh(started, training)? };
+        let looked_at = &self.data.looked_at;
+        let model = if unfinished.is_some() { started } else { refine::weigh(started, looked_at, observer)? };
         let start = StageStart { model, place, starts: &[], data_sha256: self.data_sha256, unfinished };
         let Some(model) = refine::run(&config, start, self.data, observer)? else { return Ok(Ended::Stopped) };
-        let model = refine::weigh(model, training)?.valid();
-        let balance = Balance::of_model(&model, training)?;
+        let model = refine::weigh(model, looked_at, observer)?.valid();
+        let balance = Balance::of_model(&model, self.data.training())?;
         Ok(match balance.fault(&config.collapse, model.prior.clusters()) {
             Some(why) => Ended::Again(why),
             None => Ended::Model(Box::new(model)),
@@ -90,7 +91,7 @@ impl Attempts<'_> {
     /// A model with the random weights of the seed in `config`.
     fn fresh(&self, config: &CheckedConfig) -> ClusterVae {
         let mut init = Init { rng: stream(config.seed, Purpose::Weights, 0), device: &self.data.devices[0] };
-        ClusterVae::new(config, self.data.training().shape, self.likelihood, &mut init)
+        ClusterVae::new(config, self.data.training().shape(), self.likelihood, &mut init)
     }
 
     /// Stages 1 and 2, of the start that agrees best with the others; from `resume` on if it is there.
@@ -115,7 +116,7 @@ impl Attempts<'_> {
             let place = Place { attempt, start, stage: StageName::Pretrain, step: 0 };
             let stage = StageStart { model, place, starts: &ended, data_sha256: self.data_sha256, unfinished };
             let Some(model) = pretrain::run(&of_start, stage, self.data, observer)? else { return Ok(Ended::Stopped) };
-            let Some(started) = mixture::run(&of_start, model, self.data.training(), observer)? else {
+            let Some(started) = mixture::run(&of_start, model, &self.data.looked_at, observer)? else {
                 return Ok(Ended::Stopped);
             };
             if count > 1 {

@@ -11,16 +11,20 @@
 //! derivative halves the range of T until it is small. A model that puts a frame and its view apart more often than q(c|x)
 //! admits gets T above 1.
 
+use std::ops::ControlFlow;
+
 use burn::tensor::Device;
 use runtime::Calibration;
 
+use super::event::{Observer, Pass, told};
 use super::health::conformal_rank;
 use super::sha256_of;
 use super::training_data::{MAX_CALIBRATION, TrainingData};
 use crate::config::{CheckedConfig, EncoderKind};
-use crate::data::{Frames, SeenValues};
+use crate::data::batches::to_tensor;
+use crate::data::{Part, SeenValues, Source, Watched, chunks_of};
 use crate::error::{Error, Result};
-use crate::fitted::{Fitted, NoveltyScore, dispersion, encode, latent_novelty, to_host};
+use crate::fitted::{Fitted, NoveltyScore, dispersion, encode, encoded_at_once, latent_novelty, to_host};
 use crate::model::ClusterVae;
 use crate::ranking::argmax;
 use crate::rng::{Purpose, stream};
@@ -34,10 +38,12 @@ const VIEWS_STREAM: u64 = 1;
 pub fn calibrate(
     model: &ClusterVae,
     config: &CheckedConfig,
-    data: &TrainingData,
+    data: &TrainingData<'_>,
     least: f32,
+    observer: &mut Observer<'_>,
 ) -> Result<(Calibration, NoveltyScore)> {
-    let (latent, dispersion) = scores(model, &data.held_out)?;
+    let mut tell = told(observer, Pass::Calibration, data.held_out.len());
+    let (latent, dispersion) = scores(model, &Watched::new(&data.held_out, &mut tell))?;
     let rate = config.novelty.false_alarm_rate;
     let counts_decoder = config.encoder.kind != EncoderKind::Identity;
     let dispersion_weight = if counts_decoder { dispersion_weight(&latent, &dispersion) } else { 0.0 };
@@ -53,18 +59,21 @@ pub fn calibrate(
 ///
 /// # Errors
 /// [`Error::Data`] if they are other frames.
-pub fn recalibrate(fitted: &Fitted, frames: &Frames, device: &Device) -> Result<Fitted> {
-    if sha256_of(frames) != fitted.data_sha256 {
+pub fn recalibrate(fitted: &Fitted, frames: &(dyn Source + Sync), device: &Device) -> Result<Fitted> {
+    if sha256_of(frames)? != fitted.data_sha256 {
         return Err(Error::data("--data", "not the frames that the model was fitted to"));
     }
-    let data = TrainingData::new(&fitted.config, frames, fitted.scaling.as_ref(), std::slice::from_ref(device))?;
-    let (calibration, novelty) = calibrate(&fitted.model, &fitted.config, &data, fitted.calibration.temperature)?;
-    let seen = Some(SeenValues::of(frames, fitted.config.kind()));
+    let (devices, scaling) = (std::slice::from_ref(device), fitted.scaling.as_ref());
+    let goes_on: &mut Observer<'_> = &mut |_| ControlFlow::Continue(());
+    let data = TrainingData::new(&fitted.config, frames, scaling, devices, goes_on)?;
+    let least = fitted.calibration.temperature;
+    let (calibration, novelty) = calibrate(&fitted.model, &fitted.config, &data, least, goes_on)?;
+    let seen = Some(SeenValues::of(frames, fitted.config.kind())?);
     Ok(Fitted { calibration, novelty, seen, calibrated_on: data.held_out.len(), ..fitted.clone() })
 }
 
 /// Novelty of the latent and dispersion of each frame, which is scaled already, `[N]` both.
-fn scores(model: &ClusterVae, frames: &Frames) -> Result<(Vec<f32>, Vec<f32>)> {
+fn scores(model: &ClusterVae, frames: &dyn Source) -> Result<(Vec<f32>, Vec<f32>)> {
     let device = model.prior.mu_c.val().device();
     let (mut latent, mut found) = (Vec::with_capacity(frames.len()), Vec::with_capacity(frames.len()));
     encode(model, frames, &device, |_, x, posterior| {
@@ -102,25 +111,29 @@ fn threshold(mut novelty: Vec<f32>, rate: f64) -> f32 {
 }
 
 /// The temperature at which q(c|x) says best where a random view of x goes, the views being those of stage 3.
-fn temperature_of_views(model: &ClusterVae, config: &CheckedConfig, data: &TrainingData) -> Result<f32> {
+fn temperature_of_views(model: &ClusterVae, config: &CheckedConfig, data: &TrainingData<'_>) -> Result<f32> {
     let views_from = data.views(config, &config.augment, config.refine.strength);
     // Neighbours are known of training frames alone.
     let frames = if data.neighbours.is_some() { data.training() } else { &data.held_out };
-    let frames = frames.select(&(0..frames.len().min(MAX_CALIBRATION)).collect::<Vec<_>>());
-    let mut views = Frames { labels: None, ..frames.clone() };
-    let mut rng = stream(config.seed, Purpose::Calibration, VIEWS_STREAM);
-    for (n, view) in views.values.chunks_exact_mut(frames.shape.len()).enumerate() {
-        views_from.draw(data.training(), frames.frame(n), n, view, &mut rng);
-    }
-    let k = model.prior.clusters();
+    let frames: Part<'_> = Part::of(frames, (0..frames.len().min(MAX_CALIBRATION) as u32).collect(), None);
     let log_q = log_responsibilities(model, &frames)?;
-    let of_views = log_responsibilities(model, &views)?;
-    let clusters: Vec<usize> = of_views.chunks_exact(k).map(argmax).collect();
+    let (k, p, device) = (model.prior.clusters(), frames.shape().len(), model.prior.mu_c.val().device());
+    let mut rng = stream(config.seed, Purpose::Calibration, VIEWS_STREAM);
+    let mut clusters: Vec<usize> = Vec::with_capacity(frames.len());
+    for chunk in chunks_of(&frames, encoded_at_once(frames.shape())) {
+        let (first, values) = chunk?;
+        let mut views = vec![0.0; values.len()];
+        for (n, (frame, view)) in (first..).zip(values.chunks_exact(p).zip(views.chunks_exact_mut(p))) {
+            views_from.draw(data.training(), frame, n, view, &mut rng)?;
+        }
+        let posterior = model.encoder.forward(to_tensor(&views, p, &device));
+        clusters.extend(to_host(model.log_responsibilities(&posterior))?.chunks_exact(k).map(argmax));
+    }
     Ok(temperature(&log_q, &clusters) as f32)
 }
 
 /// log q(c|x) `[N,K]` of frames that are already scaled, at temperature 1.
-pub fn log_responsibilities(model: &ClusterVae, frames: &Frames) -> Result<Vec<f32>> {
+pub fn log_responsibilities(model: &ClusterVae, frames: &dyn Source) -> Result<Vec<f32>> {
     let device = model.prior.mu_c.val().device();
     let mut values = Vec::with_capacity(frames.len() * model.prior.clusters());
     encode(model, frames, &device, |_, _, posterior| {

@@ -6,6 +6,9 @@
 //! each frame and the weights), and two for each start of stage 1 that came to an end before. Within a stage that is four
 //! times the weights, at its end three: which epoch goes on is decided before.
 
+use std::io::Write;
+use std::sync::Arc;
+
 use burn::module::Module;
 use burn::optim::ModuleOptimizer;
 use burn::store::ModuleRecord;
@@ -16,7 +19,7 @@ use super::kept::{Best, Watch};
 use super::metrics::Totals;
 use super::mixture::Started;
 use crate::error::{Error, Result};
-use crate::files::sha256;
+use crate::files::{Hash, sha256};
 use crate::model::ClusterVae;
 use crate::stage::StageName;
 
@@ -60,8 +63,8 @@ pub struct Checkpoint {
 /// A start of stage 1 that came to an end, and what EM made of it.
 #[derive(Clone)]
 pub struct Start {
-    /// All weights, Burn's own format.
-    weights: Vec<u8>,
+    /// All weights, Burn's own format; shared, since every checkpoint has them until a start is chosen.
+    weights: Arc<Vec<u8>>,
     /// Cluster of every training frame, below K.
     pub clusters: Vec<u8>,
     /// What is kept in the header.
@@ -82,7 +85,7 @@ impl Start {
     pub fn new(ended: &Started) -> Result<Self> {
         let Started { model, clusters, fault } = ended;
         let told = Told { count: model.prior.clusters(), fault: fault.clone() };
-        Ok(Self { weights: weights_of(model)?, clusters: clusters.clone(), told })
+        Ok(Self { weights: Arc::new(weights_of(model)?), clusters: clusters.clone(), told })
     }
 
     /// The model, its weights read into `empty`, a model of the same form.
@@ -165,13 +168,24 @@ impl Checkpoint {
 
     /// The checkpoint as the bytes of a file.
     pub fn encode(&self) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.write(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Writes the bytes of [`Checkpoint::encode`], part by part: together they are several times the weights.
+    ///
+    /// # Errors
+    /// [`Error::Resource`] if they cannot be written.
+    pub fn write(&self, to: &mut dyn Write) -> Result<()> {
         let Watch { smoothed, means, best } = &self.watch;
         let of_best = best.as_ref().map_or(&[][..], |best| &best.smoothed);
         let [sums, smoothed, means, of_best] = [&self.totals.sums, smoothed, means, of_best].map(to_bytes);
-        let best_weights = best.as_ref().map_or(&[][..], |best| &best.weights);
+        let best_weights = best.as_ref().map_or(&[][..], |best| &best.weights[..]);
         let mut parts = vec![&self.weights[..], &self.optimizer, &sums, &smoothed, &means, &of_best, best_weights];
         parts.extend(self.starts.iter().flat_map(|start| [&start.weights[..], &start.clusters]));
-        let body = parts.concat();
+        let mut hash = Hash::default();
+        parts.iter().for_each(|part| hash.update(part));
         let header = Header {
             version: VERSION,
             place: self.place,
@@ -181,12 +195,12 @@ impl Checkpoint {
             lengths: parts.iter().map(|part| part.len()).collect(),
             starts: self.starts.iter().map(|start| start.told.clone()).collect(),
             best: best.as_ref().map(|best| best.epoch),
-            sha256: sha256(&body),
+            sha256: hash.finish(),
         };
-        let mut bytes = serde_json::to_vec(&header).map_err(|e| Error::resource("checkpoint", e))?;
-        bytes.push(b'\n');
-        bytes.extend_from_slice(&body);
-        Ok(bytes)
+        let mut head = serde_json::to_vec(&header).map_err(|e| Error::resource("checkpoint", e))?;
+        head.push(b'\n');
+        let mut all = [&head[..]].into_iter().chain(parts);
+        all.try_for_each(|part| to.write_all(part)).map_err(|e| Error::resource("checkpoint", e))
     }
 
     /// The checkpoint in the bytes of a file.
@@ -216,12 +230,13 @@ impl Checkpoint {
         let (weights, optimizer, sums) = (next()?, next()?, next()?);
         let (smoothed, means) = (from_bytes(next()?), from_bytes(next()?));
         let (of_best, best_weights) = (from_bytes(next()?), next()?.to_vec());
-        let best = header.best.map(|epoch| Best { epoch, smoothed: of_best, weights: best_weights });
+        let best = header.best.map(|epoch| Best { epoch, smoothed: of_best, weights: Arc::new(best_weights) });
         if best.as_ref().is_some_and(|best| best.epoch == 0 || best.epoch > means.len()) {
             return Err(damaged());
         }
-        let of_start =
-            |told: &Told| Ok(Start { weights: next()?.to_vec(), clusters: next()?.to_vec(), told: told.clone() });
+        let of_start = |told: &Told| {
+            Ok(Start { weights: Arc::new(next()?.to_vec()), clusters: next()?.to_vec(), told: told.clone() })
+        };
         let starts = header.starts.iter().map(of_start).collect::<Result<_, String>>()?;
         Ok(Self {
             place: header.place,

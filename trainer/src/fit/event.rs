@@ -1,6 +1,10 @@
 //! What training reports while it runs, and who hears it.
 
+use std::fmt;
 use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
 
 use super::checkpoint::Checkpoint;
 use super::count::{Counted, Space};
@@ -9,15 +13,69 @@ use super::kept::Kept;
 use super::metrics::{Epoch, MixtureReport};
 use super::starts::Choice;
 use super::witness::Halves;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::stage::StageName;
+
+/// A pass over the frames that is no training step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pass {
+    /// Their SHA-256, and whether there are enough that differ.
+    Hash,
+    /// The range, mean and deviation by which values are scaled.
+    Scaling,
+    /// The nearest frames of every frame.
+    Neighbours,
+    /// Their latents, for EM.
+    Latents,
+    /// EM itself, which does not tell how far it is.
+    Mixture,
+    /// The shares of the clusters.
+    Shares,
+    /// The novelty threshold and the temperature.
+    Calibration,
+    /// The range and the deviation of the values that training saw.
+    Seen,
+}
+
+impl fmt::Display for Pass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Hash => "hash",
+            Self::Scaling => "scaling",
+            Self::Neighbours => "neighbours",
+            Self::Latents => "latents",
+            Self::Mixture => "mixture",
+            Self::Shares => "shares",
+            Self::Calibration => "calibration",
+            Self::Seen => "range",
+        })
+    }
+}
 
 /// What training reports while it runs.
 pub enum Event<'a> {
+    /// A pass over frames is under way; comes before every chunk of them.
+    Pass {
+        /// What the pass is for.
+        pass: Pass,
+        /// Number of frames that were looked at; a pass may look at each several times.
+        done: usize,
+        /// Number of looks at a frame in all, about; 0 where it is not known.
+        of: usize,
+    },
+    /// Latents are those of some of the frames, drawn at random, since there are too many; comes before all stages.
+    Sampled {
+        /// Number of frames that are looked at.
+        frames: usize,
+        /// Number of frames that there are to train on.
+        of: usize,
+    },
     /// The nearest frames of every frame are looked for, which takes minutes where there are tens of thousands.
     Neighbours {
         /// Number of frames.
         frames: usize,
+        /// Number of frames among which they are looked for, drawn at random if they are fewer.
+        among: usize,
     },
     /// The maps that make views go further than `augment.reach` allows: their ranges are multiplied.
     Weaker {
@@ -85,5 +143,49 @@ pub enum Event<'a> {
     },
 }
 
+/// How often who watches is asked whether work without steps is to go on.
+const ASKED: Duration = Duration::from_millis(100);
+
 /// Receives [`Event`]s; answers whether to go on.
 pub type Observer<'a> = dyn FnMut(Event<'_>) -> ControlFlow<()> + 'a;
+
+/// Tells `observer` of a pass that looks at `of` frames, as [`Watched`](crate::data::Watched) wants it told.
+pub fn told<'a, 'b>(
+    observer: &'a mut Observer<'b>,
+    pass: Pass,
+    of: usize,
+) -> impl FnMut(usize) -> ControlFlow<()> + use<'a, 'b> {
+    move |done| observer(Event::Pass { pass, done: done.min(of), of })
+}
+
+/// Does work that has no steps on a thread of its own, while `observer` is asked now and then whether it is to go on; if
+/// not, `work` finds its flag set.
+///
+/// # Errors
+/// [`Error::Stopped`] if the observer broke off.
+pub fn beside<T: Send>(
+    observer: &mut Observer<'_>,
+    pass: Pass,
+    work: impl FnOnce(&AtomicBool) -> T + Send,
+) -> Result<T> {
+    let stop = AtomicBool::new(false);
+    let found = std::thread::scope(|scope| {
+        let (ended, end) = channel::<()>();
+        let worker = scope.spawn(|| {
+            let found = work(&stop);
+            drop(ended);
+            found
+        });
+        while end.recv_timeout(ASKED) == Err(RecvTimeoutError::Timeout) {
+            if observer(Event::Pass { pass, done: 0, of: 0 }).is_break() {
+                stop.store(true, Ordering::Relaxed);
+            }
+        }
+        worker.join()
+    });
+    match found {
+        Ok(_) if stop.into_inner() => Err(Error::Stopped),
+        Ok(found) => Ok(found),
+        Err(panic) => std::panic::resume_unwind(panic),
+    }
+}

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use crate::config::CheckedConfig;
-use crate::data::Frames;
+use crate::data::{Source, chunks, each_frame};
 use crate::error::{Error, Result};
 use crate::frame::FrameKind;
 
@@ -13,14 +13,16 @@ const FAR_SHARE: usize = 100;
 const SQUASHED: f64 = 0.01;
 /// Most columns that are told of.
 const TOLD: usize = 3;
+/// Bytes of the columns that are looked at together.
+const COLUMNS_BYTES: usize = 1 << 28;
 
 /// Whether the frames differ, and in as many ways as there are clusters.
 ///
 /// # Errors
 /// [`Error::Data`] if all are the same, [`Error::Config`] if there are fewer different ones than clusters.
-pub fn check_distinct(config: &CheckedConfig, frames: &Frames) -> Result<()> {
+pub fn check_distinct(config: &CheckedConfig, frames: &dyn Source) -> Result<()> {
     let (k, n) = (config.least_clusters(), frames.len());
-    match distinct(frames, k) {
+    match distinct(frames, k)? {
         1 if n > 1 => {
             Err(Error::data("frames", format!("all {n} frames are the same, so there is nothing to cluster")))
         }
@@ -36,38 +38,49 @@ pub fn check_distinct(config: &CheckedConfig, frames: &Frames) -> Result<()> {
 }
 
 /// Number of different frames, as far as `most`.
-fn distinct(frames: &Frames, most: usize) -> usize {
+fn distinct(frames: &dyn Source, most: usize) -> Result<usize> {
     let mut seen = HashSet::new();
-    for frame in frames.values.chunks_exact(frames.shape.len()) {
-        if seen.len() >= most {
-            break;
+    for chunk in chunks(frames) {
+        for frame in chunk?.1.chunks_exact(frames.shape().len()) {
+            // Adding 0 makes 0 of -0, which is the same number of other bits.
+            seen.insert(frame.iter().map(|v| (v + 0.0).to_bits()).collect::<Vec<_>>());
+            if seen.len() >= most {
+                return Ok(seen.len());
+            }
         }
-        // Adding 0 makes 0 of -0, which is the same number of other bits.
-        seen.insert(frame.iter().map(|v| (v + 0.0).to_bits()).collect::<Vec<_>>());
     }
-    seen.len()
+    Ok(seen.len())
 }
 
 /// Columns of rows in which a few values, one in a hundred at most, squash all others: scaled by the deviation of the column,
 /// what is left of the others is a hundredth of it. In words, a line a column; none for frames that are no rows.
-pub fn squashed_columns(config: &CheckedConfig, frames: &Frames) -> Vec<String> {
+///
+/// # Errors
+/// As for [`Source::read`].
+pub fn squashed_columns(config: &CheckedConfig, frames: &dyn Source) -> Result<Vec<String>> {
     if config.kind() != FrameKind::Features {
-        return Vec::new();
+        return Ok(Vec::new());
     }
-    let columns = frames.shape.len();
-    let told: Vec<String> = (0..columns).filter_map(|column| squashed(frames, column)).collect();
+    let columns = frames.shape().len();
+    let mut told = Vec::new();
+    // As many columns in a walk over the frames as memory is given for.
+    let together = (COLUMNS_BYTES / (size_of::<f32>() * frames.len()).max(1)).clamp(1, columns);
+    for first in (0..columns).step_by(together) {
+        let mut values = vec![Vec::with_capacity(frames.len()); together.min(columns - first)];
+        each_frame(frames, |frame| values.iter_mut().zip(&frame[first..]).for_each(|(of, v)| of.push(*v)))?;
+        told.extend(values.iter().enumerate().filter_map(|(column, values)| squashed(values, first + column)));
+    }
     let more = told.len().saturating_sub(TOLD);
     let mut told: Vec<String> = told.into_iter().take(TOLD).collect();
     if more > 0 {
         told.push(format!("{more} more columns like these"));
     }
-    told
+    Ok(told)
 }
 
-fn squashed(frames: &Frames, column: usize) -> Option<String> {
-    let p = frames.shape.len();
-    let mut values: Vec<(usize, f64)> =
-        frames.values.chunks_exact(p).map(|frame| f64::from(frame[column])).enumerate().collect();
+/// What there is to say of a column with these values `[N]`.
+fn squashed(values: &[f32], column: usize) -> Option<String> {
+    let mut values: Vec<(usize, f64)> = values.iter().map(|v| f64::from(*v)).enumerate().collect();
     let n = values.len();
     let far = (n / FAR_SHARE).max(1);
     if n <= 2 * far {
@@ -101,6 +114,7 @@ fn deviation(values: &[(usize, f64)]) -> f64 {
 mod tests {
     use super::*;
     use crate::config::Config;
+    use crate::data::Frames;
     use crate::frame::FrameShape;
 
     const SHAPE: FrameShape = FrameShape { channels: 1, height: 1, width: 2 };
@@ -130,17 +144,17 @@ mod tests {
             rows((0..600).flat_map(|n| [ordinary(n), if n == 17 { odd } else { 2.0 * ordinary(n) }]).collect())
         };
         let (config, frames) = with(1e30);
-        let told = squashed_columns(&config, &frames);
+        let told = squashed_columns(&config, &frames).unwrap();
         assert_eq!(told.len(), 1);
         assert!(
             told[0].starts_with("frame 17, column 1, counted from 0: 1e30, where all but 6 of 600 frames"),
             "{told:?}"
         );
         let (config, frames) = with(5000.0);
-        assert!(squashed_columns(&config, &frames).is_empty());
+        assert!(squashed_columns(&config, &frames).unwrap().is_empty());
         // A rare event, and a log-normal tail.
         let (config, frames) =
             rows((0..600).flat_map(|n| [f32::from(n == 5), ((n as f32 - 300.0) / 60.0).exp()]).collect());
-        assert!(squashed_columns(&config, &frames).is_empty());
+        assert!(squashed_columns(&config, &frames).unwrap().is_empty());
     }
 }

@@ -5,6 +5,8 @@
 //! cut all frames alike. Where they do, that mixture is the model. Where they do not, since there are too few frames for
 //! so many features or the clusters are no Gaussians, a network is trained.
 
+use std::sync::atomic::AtomicBool;
+
 use burn::tensor::Device;
 use nalgebra::{DMatrix, SymmetricEigen};
 use rand::seq::SliceRandom;
@@ -15,12 +17,12 @@ use super::agreement::agreement;
 use super::balance::Balance;
 use super::calibrate::{LEAST_TEMPERATURE, calibrate};
 use super::count::{self, Space};
-use super::event::{Event, Observer};
+use super::event::{Event, Observer, Pass, beside};
 use super::metrics::MixtureReport;
-use super::mixture::{active_units, subset};
+use super::mixture::{active_units, drawn};
 use super::training_data::TrainingData;
 use crate::config::{CheckedConfig, Count, EncoderKind, Weights};
-use crate::data::Frames;
+use crate::data::Source;
 use crate::data::scaling::Scaling;
 use crate::error::{Error, Result};
 use crate::fitted::NoveltyScore;
@@ -98,13 +100,13 @@ pub enum OnValues {
 /// [`Error::Uncounted`] if it is asked for and the number of clusters cannot be found.
 pub fn run(
     config: &CheckedConfig,
-    frames: &Frames,
+    frames: &(dyn Source + Sync),
     scaling: Option<&Scaling>,
     likelihood: Likelihood,
     devices: &[Device],
     observer: &mut Observer<'_>,
 ) -> Result<OnValues> {
-    let p = frames.shape.len();
+    let p = frames.shape().len();
     let fits = likelihood == Likelihood::Gaussian;
     let asked = match config.encoder.kind {
         EncoderKind::Network => return Ok(OnValues::No),
@@ -119,10 +121,10 @@ pub fn run(
         EncoderKind::Auto => false,
     };
     let mut config = config.with_identity(p);
-    let data = TrainingData::new(&config, frames, scaling, devices)?;
+    let data = TrainingData::new(&config, frames, scaling, devices, observer)?;
     let training = data.training();
     if config.clusters == Count::Auto {
-        let values = values(&config, training, config.mixture.max_frames);
+        let values = values(&config, training, config.mixture.max_frames)?;
         let counted = count::run(&config, Space::Values, REG_COVAR, &values, p, observer)?;
         let Some(counted) = counted else { return Ok(OnValues::Stopped) };
         config = match counted.number(config.mixture.most_clusters) {
@@ -136,7 +138,7 @@ pub fn run(
         if observer(Event::Halves { frames: training.len().min(2 * MOST_OF_HALF) }).is_break() {
             return Ok(OnValues::Stopped);
         }
-        let found = stability(&config, training)?;
+        let found = beside(observer, Pass::Mixture, |stop| stability(&config, training, stop))??;
         let network = !asked && !found.holds();
         if observer(Event::Values(&found)).is_break() {
             return Ok(OnValues::Stopped);
@@ -147,7 +149,7 @@ pub fn run(
         config = config.with_weights(found.weights);
     }
     let config = &config;
-    let (model, report) = model(config, training, &devices[0])?;
+    let (model, report) = beside(observer, Pass::Mixture, |stop| model(config, training, &devices[0], stop))??;
     if observer(Event::Mixture(&report)).is_break() {
         return Ok(OnValues::Stopped);
     }
@@ -155,7 +157,7 @@ pub fn run(
     if let Some(why) = balance.fault(&config.collapse, config.clusters()) {
         return Err(Error::Collapsed { attempts: 1, why });
     }
-    let calibrated = calibrate(&model, config, &data, LEAST_TEMPERATURE)?;
+    let calibrated = calibrate(&model, config, &data, LEAST_TEMPERATURE, observer)?;
     Ok(OnValues::Model { config: Box::new(config.clone()), model: Box::new(model), calibrated })
 }
 
@@ -164,12 +166,12 @@ pub fn run(
 ///
 /// # Errors
 /// [`Error::Config`] if no start keeps its covariances positive definite.
-fn stability(config: &CheckedConfig, frames: &Frames) -> Result<Stability> {
+fn stability(config: &CheckedConfig, frames: &dyn Source, stop: &AtomicBool) -> Result<Stability> {
     if config.mixture.weights != Weights::Auto {
-        return stability_with(config, frames, config.mixture.weights);
+        return stability_with(config, frames, config.mixture.weights, stop);
     }
     let [uniform, learned] =
-        [Weights::Uniform, Weights::Learned].map(|weights| stability_with(config, frames, weights));
+        [Weights::Uniform, Weights::Learned].map(|weights| stability_with(config, frames, weights, stop));
     let (uniform, learned) = (uniform?, learned?);
     // Even shares cut a large cluster in two as stably as uneven ones find the rare: then the likelihood tells.
     let better = if uniform.holds() && learned.holds() {
@@ -180,9 +182,14 @@ fn stability(config: &CheckedConfig, frames: &Frames) -> Result<Stability> {
     Ok(if better { learned } else { uniform })
 }
 
-fn stability_with(config: &CheckedConfig, frames: &Frames, weights: Weights) -> Result<Stability> {
-    let p = frames.shape.len();
-    let values = values(config, frames, 2 * MOST_OF_HALF);
+fn stability_with(
+    config: &CheckedConfig,
+    frames: &dyn Source,
+    weights: Weights,
+    stop: &AtomicBool,
+) -> Result<Stability> {
+    let p = frames.shape().len();
+    let values = values(config, frames, 2 * MOST_OF_HALF)?;
     let points = Points::new(&values, p)?;
     let k = config.clusters();
     // All starts and some moves: a rare cluster is found by few of them.
@@ -195,7 +202,8 @@ fn stability_with(config: &CheckedConfig, frames: &Frames, weights: Weights) -> 
         let (left, right) = order.split_at(order.len() / 2);
         let mut cut = |half: &[usize], other: &[usize], index: u64| -> Result<Vec<usize>> {
             let rows: Vec<f64> = half.iter().flat_map(|&n| points.row(n)).copied().collect();
-            let fit = fit(Points::new(&rows, p)?, &settings, moves, config.seed, (split * 2 + index + 1) << 33)?;
+            let fit =
+                fit(Points::new(&rows, p)?.until(stop), &settings, moves, config.seed, (split * 2 + index + 1) << 33)?;
             let seen = gmm::e_step(points, &fit.mixture).ok_or_else(singular)?;
             held_out += other.iter().map(|&n| seen.log_densities[n]).sum::<f64>();
             Ok(seen.responsibilities.chunks_exact(k).map(argmax).collect())
@@ -210,15 +218,20 @@ fn stability_with(config: &CheckedConfig, frames: &Frames, weights: Weights) -> 
 ///
 /// # Errors
 /// [`Error::Config`] if no start keeps its covariances positive definite.
-fn model(config: &CheckedConfig, frames: &Frames, device: &Device) -> Result<(ClusterVae, MixtureReport)> {
-    let (p, k) = (frames.shape.len(), config.clusters());
-    let values = values(config, frames, config.mixture.max_frames);
-    let points = Points::new(&values, p)?;
+fn model(
+    config: &CheckedConfig,
+    frames: &dyn Source,
+    device: &Device,
+    stop: &AtomicBool,
+) -> Result<(ClusterVae, MixtureReport)> {
+    let (p, k) = (frames.shape().len(), config.clusters());
+    let values = values(config, frames, config.mixture.max_frames)?;
+    let points = Points::new(&values, p)?.until(stop);
     let settings = Settings { tol: FINE, max_iter: LONG, ..settings(config, config.mixture.weights) };
     let fit = fit(points, &settings, config.mixture.moves, config.seed, 0)?;
     let whitened = whitened(&fit, points).ok_or_else(singular)?;
     let mut init = Init { rng: stream(config.seed, Purpose::Weights, 0), device };
-    let form = ClusterVae::new(config, frames.shape, Likelihood::Gaussian, &mut init);
+    let form = ClusterVae::new(config, frames.shape(), Likelihood::Gaussian, &mut init);
     let mut model = whitened.model(form, device);
     model.prior = model.prior.with_weights(&fit.mixture.weights);
     let report = MixtureReport {
@@ -240,9 +253,9 @@ fn singular() -> Error {
 }
 
 /// At most `most` of the frames, drawn at random, in f64.
-fn values(config: &CheckedConfig, frames: &Frames, most: usize) -> Vec<f64> {
-    let values: Vec<f64> = frames.values.iter().map(|v| f64::from(*v)).collect();
-    subset(&values, frames.shape.len(), most, config.seed)
+fn values(config: &CheckedConfig, frames: &dyn Source, most: usize) -> Result<Vec<f64>> {
+    let chosen = drawn(frames.len(), most, config.seed).unwrap_or_else(|| (0..frames.len()).collect());
+    Ok(frames.gather(&chosen)?.values.into_iter().map(f64::from).collect())
 }
 
 fn settings(config: &CheckedConfig, weights: Weights) -> Settings {

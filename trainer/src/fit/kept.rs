@@ -11,6 +11,8 @@
 //! the first is large. Where there are many, a training that does not learn by heart ends at its best, within the
 //! second; so either way the last weights stay unless there is evidence against them.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 
 use crate::error::Result;
@@ -43,8 +45,8 @@ pub(super) struct Best {
     pub epoch: usize,
     /// [`Watch::smoothed`] after it.
     pub smoothed: Vec<f64>,
-    /// All weights, Burn's own format.
-    pub weights: Vec<u8>,
+    /// All weights, Burn's own format; shared, since a checkpoint has them too.
+    pub weights: Arc<Vec<u8>>,
 }
 
 /// The epoch whose weights a stage went on with, where it is not the last.
@@ -75,7 +77,10 @@ impl Watch {
         }
         let now = mean(self.smoothed.iter().copied());
         if self.best.as_ref().is_none_or(|best| now > mean(best.smoothed.iter().copied())) {
-            self.best = Some(Best { epoch: self.means.len(), smoothed: self.smoothed.clone(), weights: weights()? });
+            // Those of the epoch before are let go before others are made.
+            self.best = None;
+            let (epoch, smoothed) = (self.means.len(), self.smoothed.clone());
+            self.best = Some(Best { epoch, smoothed, weights: Arc::new(weights()?) });
         }
         Ok(of_epoch)
     }
@@ -93,7 +98,8 @@ impl Watch {
             / (better.len() as f64 * better.len().saturating_sub(1) as f64);
         // Of independent noise, a change has twice its variance.
         let of_epochs = 0.5 * mean(since.windows(2).map(|pair| (pair[1] - pair[0]).powi(2)));
-        (gain > ERRORS * (of_frames + of_epochs).sqrt()).then_some((best.epoch, gain, best.weights))
+        let is_better = gain > ERRORS * (of_frames + of_epochs).sqrt();
+        is_better.then(|| (best.epoch, gain, Arc::unwrap_or_clone(best.weights)))
     }
 }
 

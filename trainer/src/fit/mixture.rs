@@ -1,20 +1,22 @@
 //! Stage 2: EM with full covariances on the latent means gives the prior its start.
 //!
-//! All training frames are encoded once. EM runs on their means m, or on a random part of them if there are too many:
+//! All training frames, of very many those that [`TrainingData`](super::training_data::TrainingData) looks at, are encoded once. EM runs on their means m, or on a random part of them if there are too many:
 //! from several starts, of which the likeliest is kept, then with split-and-merge moves. The responsibilities that the
 //! mixture gives to all training frames then make the prior: a mean and one variance a cluster, the variances v of the
 //! posteriors among them (E14). If the components share the frames more unevenly than the settings allow, the stage
 //! asks for another attempt.
+
+use std::sync::atomic::AtomicBool;
 
 use burn::module::Module;
 use rand::seq::SliceRandom;
 
 use super::balance::Balance;
 use super::count::{self, Space};
-use super::event::{Event, Observer};
+use super::event::{Event, Observer, Pass, beside, told};
 use super::metrics::MixtureReport;
 use crate::config::{CheckedConfig, Count, Weights};
-use crate::data::Frames;
+use crate::data::{Source, Watched};
 use crate::error::{Error, Result};
 use crate::fitted::latents;
 use crate::gmm::{self, CovarianceType, Estimator, Fit, Moments, Points, Settings};
@@ -43,14 +45,17 @@ pub struct Started {
 pub fn run(
     config: &CheckedConfig,
     mut model: ClusterVae,
-    frames: &Frames,
+    frames: &dyn Source,
     observer: &mut Observer<'_>,
 ) -> Result<Option<Started>> {
     if observer(Event::Stage { name: StageName::Mixture, steps: 1 }).is_break() {
         return Ok(None);
     }
     let device = model.prior.mu_c.val().device();
-    let (means, total_variances) = latents(&model, frames, &device)?;
+    let (means, total_variances) = {
+        let mut tell = told(observer, Pass::Latents, frames.len());
+        latents(&model, &Watched::new(frames, &mut tell), &device)?
+    };
     let k = match config.clusters {
         Count::Of(k) => k,
         Count::Auto => {
@@ -62,7 +67,7 @@ pub fn run(
     };
     let config = &config.with_clusters(k);
     model = model.keep_clusters(k);
-    let (fit, report) = latent_mixture(config, &means)?;
+    let (fit, report) = beside(observer, Pass::Mixture, |stop| latent_mixture(config, &means, stop))??;
     let points = Points::new(&means, config.latent)?;
     let Some(expectation) = gmm::e_step(points, &fit.mixture) else {
         return Err(Error::Diverged {
@@ -95,11 +100,11 @@ pub fn active_units(points: Points<'_>) -> usize {
 }
 
 /// Fits the mixture to latent means `[N,D]`: the start with the highest likelihood, then split-and-merge
-/// moves, which free it where one component holds two modes.
-pub fn latent_mixture(config: &CheckedConfig, means: &[f64]) -> Result<(Fit, MixtureReport)> {
+/// moves, which free it where one component holds two modes. Once `stop` is set it ends soon, and gives nothing of use.
+pub fn latent_mixture(config: &CheckedConfig, means: &[f64], stop: &AtomicBool) -> Result<(Fit, MixtureReport)> {
     let c = &config.mixture;
     let subset = subset(means, config.latent, c.max_frames, config.seed);
-    let points = Points::new(&subset, config.latent)?;
+    let points = Points::new(&subset, config.latent)?.until(stop);
     let settings = settings(config);
     let rng = |restart| stream(config.seed, Purpose::Mixture, restart);
     let (fit, before) = if c.restarts == 0 {
@@ -142,11 +147,18 @@ fn settings(config: &CheckedConfig) -> Settings {
 
 /// At most `most` of the points `[N,dim]`, drawn at random.
 pub fn subset(means: &[f64], dim: usize, most: usize, seed: u64) -> Vec<f64> {
-    let n = means.len() / dim;
-    if n <= most {
-        return means.to_vec();
+    match drawn(means.len() / dim, most, seed) {
+        Some(chosen) => chosen.iter().flat_map(|&i| &means[i * dim..(i + 1) * dim]).copied().collect(),
+        None => means.to_vec(),
     }
-    let mut order: Vec<usize> = (0..n).collect();
-    order.shuffle(&mut stream(seed, Purpose::Mixture, SUBSET));
-    order[..most].iter().flat_map(|&i| &means[i * dim..(i + 1) * dim]).copied().collect()
+}
+
+/// Which of `n` points are drawn where there may be `most`; None where all are taken.
+pub fn drawn(n: usize, most: usize, seed: u64) -> Option<Vec<usize>> {
+    (n > most).then(|| {
+        let mut order: Vec<usize> = (0..n).collect();
+        order.shuffle(&mut stream(seed, Purpose::Mixture, SUBSET));
+        order.truncate(most);
+        order
+    })
 }

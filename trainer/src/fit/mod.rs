@@ -13,6 +13,7 @@ mod health;
 mod identity;
 mod kept;
 mod log;
+mod memory;
 mod metrics;
 mod mixture;
 mod pretrain;
@@ -29,12 +30,13 @@ pub use balance::Balance;
 pub use calibrate::{dispersion_weight, recalibrate, temperature};
 pub use checkpoint::{Checkpoint, Place};
 pub use count::{Candidate, Counted, Counting, Space, count_clusters};
-pub use event::{Event, Observer};
+pub use event::{Event, Observer, Pass};
 pub use frames::squashed_columns;
 pub use health::{Health, percent};
 pub use identity::Stability;
 pub use kept::Kept;
 pub use log::{epoch_of_model, of_model};
+pub use memory::{Memory, Need};
 pub use metrics::{Epoch, MixtureReport};
 pub use mixture::latent_mixture;
 pub use starts::Choice;
@@ -43,15 +45,21 @@ pub use witness::Halves;
 
 use burn::tensor::Device;
 
-use crate::config::{AugmentKind, CheckedConfig, Count};
-use crate::data::{Frames, SeenValues};
+use crate::config::{CheckedConfig, Count};
+use crate::data::{SeenValues, Source, Watched, chunks};
 use crate::error::{Error, Result};
-use crate::files::sha256;
+use crate::files::Hash;
 use crate::fitted::Fitted;
 use attempts::Attempts;
+use event::told;
 use identity::OnValues;
 use training_data::{TrainingData, kept_from_training, scaling_and_likelihood};
 use witness::Witnessed;
+
+/// How often scaling looks at a frame: for the range, the mean and the deviation.
+const SCALING_LOOKS: usize = 3;
+/// How often the values that training saw are looked at: for the range with the mean, and for the deviation.
+const SEEN_LOOKS: usize = 2;
 
 /// Fits the model to unlabelled frames, from the beginning or from a checkpoint of the same settings.
 ///
@@ -61,7 +69,7 @@ use witness::Witnessed;
 /// number was to be found and there is none; None as the result if the observer broke off.
 pub fn fit(
     config: &CheckedConfig,
-    frames: &Frames,
+    frames: &(dyn Source + Sync),
     device: &Device,
     resume: Option<Checkpoint>,
     observer: &mut Observer<'_>,
@@ -80,17 +88,39 @@ pub fn fit(
 /// If there is no device.
 pub fn fit_on(
     config: &CheckedConfig,
-    frames: &Frames,
+    frames: &(dyn Source + Sync),
     devices: &[Device],
     resume: Option<Checkpoint>,
     observer: &mut Observer<'_>,
 ) -> Result<Option<Fitted>> {
-    check_frames(config, frames)?;
-    let data_sha256 = sha256_of(frames);
+    match fitted(config, frames, devices, resume, observer) {
+        Err(Error::Stopped) => Ok(None),
+        ended => ended,
+    }
+}
+
+fn fitted(
+    config: &CheckedConfig,
+    frames: &(dyn Source + Sync),
+    devices: &[Device],
+    resume: Option<Checkpoint>,
+    observer: &mut Observer<'_>,
+) -> Result<Option<Fitted>> {
+    let n = frames.len();
+    check_count(config, n)?;
+    let data_sha256 = {
+        let mut tell = told(observer, Pass::Hash, n);
+        let frames = Watched::new(frames, &mut tell);
+        frames::check_distinct(config, &frames)?;
+        sha256_of(&frames)?
+    };
     if resume.as_ref().is_some_and(|checkpoint| checkpoint.data_sha256 != data_sha256) {
         return Err(Error::data("--data", "not the frames that the interrupted run was fitted to"));
     }
-    let (scaling, likelihood) = scaling_and_likelihood(config, frames)?;
+    let (scaling, likelihood) = {
+        let mut tell = told(observer, Pass::Scaling, SCALING_LOOKS * n);
+        scaling_and_likelihood(config, &Watched::new(frames, &mut tell))?
+    };
     // What was saved is of a network, and what is told before its first step was told then.
     let resumed = resume.is_some();
     let on_values = match resumed {
@@ -101,11 +131,11 @@ pub fn fit_on(
         OnValues::Model { config, model, calibrated } => (*config, *model, calibrated),
         OnValues::Stopped => return Ok(None),
         OnValues::No => {
-            let looks_for_neighbours = config.augment.kind == AugmentKind::Neighbours;
-            if looks_for_neighbours && observer(Event::Neighbours { frames: frames.len() }).is_break() {
+            let data = TrainingData::new(config, frames, scaling.as_ref(), devices, observer)?;
+            let (looked_at, of) = (data.looked_at.len(), data.training().len());
+            if looked_at < of && observer(Event::Sampled { frames: looked_at, of }).is_break() {
                 return Ok(None);
             }
-            let data = TrainingData::new(config, frames, scaling.as_ref(), devices)?;
             let strength = data.map_strength;
             if strength < 1.0 && !resumed && observer(Event::Weaker { strength }).is_break() {
                 return Ok(None);
@@ -117,12 +147,13 @@ pub fn fit_on(
                 Witnessed::Stopped => return Ok(None),
             };
             let least = halves.map_or(calibrate::LEAST_TEMPERATURE, |halves| halves.temperature as f32);
-            let calibrated = calibrate::calibrate(&model, config, &data, least)?;
+            let calibrated = calibrate::calibrate(&model, config, &data, least, observer)?;
             (config.with_clusters(model.prior.clusters()), model, calibrated)
         }
     };
-    let (shape, calibrated_on) = (frames.shape, kept_from_training(frames.len()));
-    let seen = Some(SeenValues::of(frames, config.kind()));
+    let (shape, calibrated_on) = (frames.shape(), kept_from_training(n));
+    let mut tell = told(observer, Pass::Seen, SEEN_LOOKS * n);
+    let seen = Some(SeenValues::of(&Watched::new(frames, &mut tell), config.kind())?);
     Ok(Some(Fitted {
         config,
         model,
@@ -142,7 +173,7 @@ pub fn fit_on(
 ///
 /// # Errors
 /// [`Error::Config`] if there are too few, [`Error::Data`] if all are the same.
-pub fn check_frames(config: &CheckedConfig, frames: &Frames) -> Result<()> {
+pub fn check_frames(config: &CheckedConfig, frames: &dyn Source) -> Result<()> {
     check_count(config, frames.len())?;
     frames::check_distinct(config, frames)
 }
@@ -172,7 +203,20 @@ pub fn check_count(config: &CheckedConfig, count: usize) -> Result<()> {
 }
 
 /// SHA-256 of the values of frames, f32 little-endian.
-pub fn sha256_of(frames: &Frames) -> String {
-    let bytes: Vec<u8> = frames.values.iter().flat_map(|v| v.to_le_bytes()).collect();
-    sha256(&bytes)
+///
+/// # Errors
+/// As for [`Source::read`].
+pub fn sha256_of(frames: &dyn Source) -> Result<String> {
+    if let Some(known) = frames.sha256().and_then(|kept| kept.get()) {
+        return Ok(known.clone());
+    }
+    let mut hash = Hash::default();
+    for chunk in chunks(frames) {
+        let values = chunk?.1;
+        let mut bytes = vec![0; size_of_val(&values[..])];
+        bytes.as_chunks_mut().0.iter_mut().zip(&values).for_each(|(bytes, value)| *bytes = value.to_le_bytes());
+        hash.update(&bytes);
+    }
+    let found = hash.finish();
+    Ok(frames.sha256().map_or(found.clone(), |kept| kept.get_or_init(|| found).clone()))
 }

@@ -10,6 +10,7 @@ use super::spread::Spread;
 use super::stage::{Judge, Stage, StageStart};
 use super::training_data::TrainingData;
 use crate::config::CheckedConfig;
+use crate::data::Source;
 use crate::data::batches::{Batch, StageBatch};
 use crate::elbo::standard;
 use crate::error::Result;
@@ -25,7 +26,7 @@ const VIEWS: usize = 2;
 pub fn run(
     config: &CheckedConfig,
     start: StageStart<'_>,
-    data: &TrainingData,
+    data: &TrainingData<'_>,
     observer: &mut Observer<'_>,
 ) -> Result<Option<ClusterVae>> {
     let c = &config.pretrain;
@@ -44,7 +45,7 @@ pub fn run(
         clusters: None,
         purposes: (Purpose::PretrainOrder, Purpose::PretrainStep),
     };
-    let judged = data.judged(config, views_from.clone(), batch);
+    let judged = data.judged(config, views_from.clone(), batch)?;
     let inner = [data.devices[0].clone().inner()];
     let judge = judged.map(|judged| move |model: &ClusterVae| objective_of_each(config, model, &judged, &inner));
     let stage = Stage {

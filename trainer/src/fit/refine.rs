@@ -7,14 +7,14 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
-use super::event::Observer;
+use super::event::{self, Observer, told};
 use super::metrics::StepOutcome;
 use super::spread::Spread;
 use super::stage::{Bounds, Judge, Stage, StageStart};
 use super::training_data::TrainingData;
 use crate::config::{CheckedConfig, ClusterPosterior, DecoderPasses, Schedule};
-use crate::data::Frames;
 use crate::data::batches::{Batch, StageBatch};
+use crate::data::{Part, Source, Watched};
 use crate::elbo::reconstruction::TwoClusters;
 use crate::elbo::{self, Terms, information, optimum};
 use crate::error::Result;
@@ -40,12 +40,13 @@ const WEIGHTS_STILL: f64 = 1e-6;
 pub fn run(
     config: &CheckedConfig,
     start: StageStart<'_>,
-    data: &TrainingData,
+    data: &TrainingData<'_>,
     observer: &mut Observer<'_>,
 ) -> Result<Option<ClusterVae>> {
     let c = &config.refine;
     let size = c.size(data.training().len(), config.clusters());
-    let looked_at = data.held_out.select(&(0..data.held_out.len().min(BOUND_FRAMES)).collect::<Vec<_>>());
+    let first = (0..data.held_out.len().min(BOUND_FRAMES) as u32).collect();
+    let looked_at: Part<'_> = Part::of(&data.held_out, first, None);
     let inner = data.devices[0].clone().inner();
     let views_from = data.views(config, &config.augment, c.strength);
     // No cluster is drawn where the decoder runs for every cluster.
@@ -59,7 +60,7 @@ pub fn run(
         purposes: (Purpose::RefineOrder, Purpose::RefineStep),
     };
     let report = |model: &ClusterVae| bound(&model.valid(), config, &looked_at, BOUND_SAMPLES, &inner);
-    let judged = data.judged(config, views_from.clone(), batch);
+    let judged = data.judged(config, views_from.clone(), batch)?;
     let on_inner = [inner.clone()];
     let judge = judged.map(|judged| move |model: &ClusterVae| objective_of_each(config, model, &judged, &on_inner));
     let stage = Stage {
@@ -81,7 +82,7 @@ pub fn run(
 ///
 /// With all else fixed the likelihood is concave in p(c), and EM's steps, to the mean of q(c|x), climb it. A weight stays
 /// above a thousandth of an even one, so that no cluster is lost for good.
-pub fn weigh(mut model: ClusterVae, frames: &Frames) -> Result<ClusterVae> {
+pub fn weigh(mut model: ClusterVae, frames: &dyn Source, observer: &mut Observer<'_>) -> Result<ClusterVae> {
     if model.prior.log_weights.is_none() {
         return Ok(model);
     }
@@ -91,7 +92,8 @@ pub fn weigh(mut model: ClusterVae, frames: &Frames) -> Result<ClusterVae> {
     let k = still.prior.clusters();
     let device = still.prior.mu_c.val().device();
     let mut log_q = Vec::with_capacity(frames.len() * k);
-    encode(&still, frames, &device, |_, _, posterior| {
+    let mut tell = told(observer, event::Pass::Shares, frames.len());
+    encode(&still, &Watched::new(frames, &mut tell), &device, |_, _, posterior| {
         log_q.extend(to_host(still.log_responsibilities(&posterior))?);
         Ok(())
     })?;

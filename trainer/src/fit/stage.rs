@@ -48,7 +48,7 @@ pub struct Stage<'a> {
     /// The recipe for the batches.
     pub plan: BatchPlan<'a>,
     /// What makes the batches on the device.
-    pub store: &'a Store,
+    pub store: &'a Store<'a>,
     /// Learning rate of a step, counted from 0.
     pub learning_rate: &'a dyn Fn(usize) -> f64,
     /// The objective of a step, counted from 0, for its batch.
@@ -84,7 +84,7 @@ impl Stage<'_> {
             for step in first..self.steps {
                 // The worker only stops early if it panicked, which the scope passes on.
                 let Ok(drawn) = batches.recv() else { return Ok(None) };
-                let batch = self.store.batch(drawn);
+                let batch = self.store.batch(drawn?)?;
                 let mut outcome = (self.objective)(&model, &Spread::new(&model, devices), &batch, step);
                 let gradients = GradientsParams::from_grads(outcome.loss.backward(), &model);
                 outcome.values.push(("gradient_norm", norm(&model, &gradients)));

@@ -6,12 +6,12 @@ use std::time::Instant;
 use burn::tensor::Device;
 
 use super::checkpoint::Place;
-use super::event::Event;
+use super::event::{Event, Observer};
 use super::stage::StageStart;
 use super::training_data::{TrainingData, scaling_and_likelihood};
 use super::{pretrain, refine};
 use crate::config::CheckedConfig;
-use crate::data::Frames;
+use crate::data::Source;
 use crate::error::{Error, Result};
 use crate::model::{ClusterVae, Init};
 use crate::rng::{Purpose, stream};
@@ -26,7 +26,7 @@ use crate::stage::StageName;
 /// The same as those of [`fit`](super::fit()); [`Error::Config`] for the mixture, which has no steps.
 pub fn throughput(
     config: &CheckedConfig,
-    frames: &Frames,
+    frames: &(dyn Source + Sync),
     device: &Device,
     stage: StageName,
     rounds: usize,
@@ -34,15 +34,16 @@ pub fn throughput(
 ) -> Result<Vec<f64>> {
     let mut config = (**config).clone();
     (config.pretrain.steps, config.refine.steps) = ((steps * (rounds + 1)).into(), (steps * (rounds + 1)).into());
-    let config = config.check(frames.shape)?;
+    let config = config.check(frames.shape())?;
     let (scaling, likelihood) = scaling_and_likelihood(&config, frames)?;
+    let goes_on: &mut Observer<'_> = &mut |_| ControlFlow::Continue(());
     let data = TrainingData {
         reports_bounds: false,
         judges: false,
-        ..TrainingData::new(&config, frames, scaling.as_ref(), std::slice::from_ref(device))?
+        ..TrainingData::new(&config, frames, scaling.as_ref(), std::slice::from_ref(device), goes_on)?
     };
     let mut init = Init { rng: stream(config.seed, Purpose::Weights, 0), device: &data.devices[0] };
-    let model = ClusterVae::new(&config, frames.shape, likelihood, &mut init);
+    let model = ClusterVae::new(&config, frames.shape(), likelihood, &mut init);
 
     let mut ends = Vec::new();
     let mut fault = None;

@@ -1,14 +1,15 @@
 //! What the stages of a training look at: frames, already scaled, and what makes batches of them.
 
 use burn::tensor::Device;
-use rand::seq::SliceRandom;
+use rand::seq::{SliceRandom, index};
 
+use super::event::{Event, Observer, Pass, told};
 use super::kept;
 use crate::config::{AugmentConfig, AugmentKind, CheckedConfig, LikelihoodChoice};
-use crate::data::Frames;
 use crate::data::batches::{Batch, BatchPlan, StageBatch, Store};
 use crate::data::scaling::Scaling;
 use crate::data::views::{Augmentation, Neighbours, Views, strength_within_reach};
+use crate::data::{Part, Source, Watched, chunks};
 use crate::error::{Error, Result};
 use crate::frame::FrameKind;
 use crate::model::Likelihood;
@@ -23,12 +24,17 @@ const FEW_SHARE: usize = 8;
 /// Largest number of frames that are kept from training.
 pub const MAX_CALIBRATION: usize = 3000;
 
-/// The frames of a training, already scaled, in two parts: to train on, and to calibrate with.
-pub struct TrainingData {
+/// Most training frames that EM and the shares of clusters look at: more would move no mean of a cluster that matters.
+pub const MOST_LOOKED_AT: usize = 1 << 18;
+
+/// The frames of a training, scaled as they are read, in two parts: to train on, and to calibrate with.
+pub struct TrainingData<'a> {
     /// The frames to train on, which it makes into batches.
-    pub store: Store,
+    pub store: Store<'a>,
+    /// The training frames that are looked at where a look at all would take long: all, or some of them.
+    pub looked_at: Part<'a>,
     /// Frames that only calibrate, and whose bounds are reported.
-    pub held_out: Frames,
+    pub held_out: Part<'a>,
     /// The nearest frames of every training frame, if those stand for views.
     pub neighbours: Option<Neighbours>,
     /// The devices that a step computes on, with gradient tracking; at least one.
@@ -41,44 +47,69 @@ pub struct TrainingData {
     pub judges: bool,
 }
 
-impl TrainingData {
-    /// Splits the frames at random, scales both parts, and finds neighbours where those stand for views.
-    pub fn new(config: &CheckedConfig, frames: &Frames, scaling: Option<&Scaling>, devices: &[Device]) -> Result<Self> {
-        let mut order: Vec<usize> = (0..frames.len()).collect();
+impl<'a> TrainingData<'a> {
+    /// Splits the frames at random, and finds neighbours where those stand for views; `observer` hears of that.
+    ///
+    /// # Errors
+    /// As for [`Source::read`]; [`Error::Stopped`] if the observer breaks off.
+    pub fn new(
+        config: &CheckedConfig,
+        frames: &'a (dyn Source + Sync),
+        scaling: Option<&'a Scaling>,
+        devices: &[Device],
+        observer: &mut Observer<'_>,
+    ) -> Result<Self> {
+        let mut order: Vec<u32> = (0..frames.len() as u32).collect();
         order.shuffle(&mut stream(config.seed, Purpose::Calibration, 0));
         let count = kept_from_training(frames.len());
-        let (mut training, mut held_out) = (frames.select(&order[count..]), frames.select(&order[..count]));
-        if let Some(scaling) = scaling {
-            scaling.apply(&mut training.values);
-            scaling.apply(&mut held_out.values);
-        }
-        let wanted = config.augment.kind == AugmentKind::Neighbours;
-        let neighbours =
-            wanted.then(|| Neighbours::find(&training, config.augment.neighbours, &devices[0])).transpose()?;
+        let training = order.split_off(count);
+        let looked_at = match training.len() > MOST_LOOKED_AT {
+            true => {
+                let mut rng = stream(config.seed, Purpose::Sample, 0);
+                let mut some = index::sample(&mut rng, training.len(), MOST_LOOKED_AT).into_vec();
+                some.sort_unstable();
+                some.into_iter().map(|n| training[n]).collect()
+            }
+            false => training.clone(),
+        };
+        let [training, looked_at, held_out] = [training, looked_at, order].map(|part| Part::of(frames, part, scaling));
+        let neighbours = if config.augment.kind == AugmentKind::Neighbours {
+            let n = training.len();
+            let among = Neighbours::among(frames.shape(), n);
+            if observer(Event::Neighbours { frames: n, among }).is_break() {
+                return Err(Error::Stopped);
+            }
+            let mut tell = told(observer, Pass::Neighbours, n + among);
+            let watched = Watched::new(&training, &mut tell);
+            Some(Neighbours::find(&watched, config.augment.neighbours, config.seed, &devices[0])?)
+        } else {
+            None
+        };
         let devices: Vec<Device> = devices.iter().map(|device| device.clone().autodiff()).collect();
-        let maps_images = Augmentation::new(&config.augment, frames.shape, config.kind(), 1.0).maps_images();
+        let maps_images = Augmentation::new(&config.augment, frames.shape(), config.kind(), 1.0).maps_images();
         let affine = AugmentConfig { elastic: 0.0, thickness: 0.0, ..config.augment.clone() };
-        let map_strength = if maps_images { strength_within_reach(&affine, &training, config.seed) } else { 1.0 };
-        let store = Store::new(training, &devices[0]);
-        Ok(Self { store, held_out, neighbours, devices, map_strength, reports_bounds: true, judges: true })
+        let map_strength = if maps_images { strength_within_reach(&affine, &training, config.seed)? } else { 1.0 };
+        let store = Store::new(training, &devices[0])?;
+        Ok(Self { store, looked_at, held_out, neighbours, devices, map_strength, reports_bounds: true, judges: true })
     }
 
     /// The frames to train on.
-    pub fn training(&self) -> &Frames {
+    pub fn training(&self) -> &Part<'a> {
         self.store.frames()
     }
 
     /// The source of a stage's views: maps with the ranges of `augment` times `strength`, as far as
     /// they stay within reach, or neighbours.
     pub fn views(&self, config: &CheckedConfig, augment: &AugmentConfig, strength: f64) -> Views<'_> {
-        let shape = self.training().shape;
+        let shape = self.training().shape();
         Views::new(augment, shape, config.kind(), self.neighbours.as_ref(), strength * self.map_strength)
     }
 
     /// The recipe for the batches of a stage, with views from `views_from`.
-    pub fn plan<'a>(&'a self, config: &CheckedConfig, views_from: Views<'a>, batch: StageBatch) -> BatchPlan<'a> {
+    pub fn plan<'b>(&'b self, config: &CheckedConfig, views_from: Views<'b>, batch: StageBatch) -> BatchPlan<'b> {
         BatchPlan {
             frames: self.training(),
+            on_device: self.store.is_resident(),
             views_on_device: self.store.makes(&views_from),
             views_from,
             batch,
@@ -91,23 +122,27 @@ impl TrainingData {
     /// and the noise that `batch` of the stage has; None if they are too few, or are not to be looked at.
     ///
     /// Held-out frames have no neighbours: there a frame is its own view.
-    pub fn judged(&self, config: &CheckedConfig, views_from: Views<'_>, batch: StageBatch) -> Option<Batch> {
+    ///
+    /// # Errors
+    /// As for [`Source::read`].
+    pub fn judged(&self, config: &CheckedConfig, views_from: Views<'_>, batch: StageBatch) -> Result<Option<Batch>> {
         let n = self.held_out.len().min(kept::MOST);
         if n < kept::FEWEST || !self.judges {
-            return None;
+            return Ok(None);
         }
-        let store = Store::new(self.held_out.select(&(0..n).collect::<Vec<_>>()), &self.devices[0]);
+        let store = Store::new(Part::of(&self.held_out, (0..n as u32).collect(), None), &self.devices[0])?;
         let views_from = if let Views::Neighbours(_) = views_from { Views::Frames } else { views_from };
         let purposes = (Purpose::Judge, Purpose::Judge);
         let plan = BatchPlan {
             frames: store.frames(),
+            on_device: store.is_resident(),
             views_on_device: store.makes(&views_from),
             views_from,
             batch: StageBatch { frames: n, clusters: None, purposes, ..batch },
             latent: config.latent,
             seed: config.seed,
         };
-        Some(store.batch(plan.draw_all()).inner())
+        Ok(Some(store.batch(plan.draw_all()?)?.inner()))
     }
 }
 
@@ -118,9 +153,15 @@ impl TrainingData {
 /// takes any frames with values in `[0, 1]`.
 ///
 /// # Errors
-/// [`Error::Config`] if Bernoulli is asked for and a value lies outside of `[0, 1]`.
-pub fn scaling_and_likelihood(config: &CheckedConfig, frames: &Frames) -> Result<(Option<Scaling>, Likelihood)> {
-    let probabilities = frames.values.iter().all(|v| (0.0..=1.0).contains(v));
+/// [`Error::Config`] if Bernoulli is asked for and a value lies outside of `[0, 1]`; as for [`Source::read`].
+pub fn scaling_and_likelihood(config: &CheckedConfig, frames: &dyn Source) -> Result<(Option<Scaling>, Likelihood)> {
+    let mut probabilities = true;
+    for chunk in chunks(frames) {
+        probabilities = chunk?.1.iter().all(|v| (0.0..=1.0).contains(v));
+        if !probabilities {
+            break;
+        }
+    }
     let grey_levels = probabilities && config.kind() == FrameKind::Image;
     match config.decoder.likelihood {
         LikelihoodChoice::Bernoulli if probabilities => Ok((None, Likelihood::Bernoulli)),
@@ -131,7 +172,7 @@ pub fn scaling_and_likelihood(config: &CheckedConfig, frames: &Frames) -> Result
         LikelihoodChoice::Auto if grey_levels => Ok((None, Likelihood::Bernoulli)),
         LikelihoodChoice::Gaussian if grey_levels => Ok((None, Likelihood::Gaussian)),
         LikelihoodChoice::Auto | LikelihoodChoice::Gaussian => {
-            Ok((Some(Scaling::fit(frames, config.kind())), Likelihood::Gaussian))
+            Ok((Some(Scaling::fit(frames, config.kind())?), Likelihood::Gaussian))
         }
     }
 }

@@ -16,6 +16,7 @@ use super::check_count;
 use super::event::{Event, Observer};
 use super::training_data::TrainingData;
 use crate::config::CheckedConfig;
+use crate::data::{Part, Source};
 use crate::error::{Error, Result};
 use crate::matching::one_to_one;
 use crate::model::{ClusterVae, Likelihood};
@@ -49,7 +50,7 @@ pub enum Witnessed {
 /// Fits a model to each half of the training frames, and compares them with `model`.
 pub fn run(
     config: &CheckedConfig,
-    data: &TrainingData,
+    data: &TrainingData<'_>,
     likelihood: Likelihood,
     data_sha256: &str,
     model: &ClusterVae,
@@ -72,7 +73,8 @@ pub fn run(
     let devices: Vec<_> = data.devices.iter().map(|device| device.clone().inner()).collect();
     for (half, (fitted, others)) in [(left, right), (right, left)].into_iter().enumerate() {
         let config = halves_of(half);
-        let mut part = TrainingData::new(&config, &training.select(fitted), None, &devices)?;
+        let frames: Part<'_> = Part::of(training, fitted.iter().map(|&n| n as u32).collect(), None);
+        let mut part = TrainingData::new(&config, &frames, None, &devices, &mut of_half(half, observer))?;
         part.reports_bounds = false;
         let attempts = Attempts { config: &config, data: &part, likelihood, data_sha256 };
         let witness = match attempts.run(None, &mut of_half(half, observer)) {
@@ -81,7 +83,7 @@ pub fn run(
             Err(Error::Collapsed { .. }) => continue,
             Err(fault) => return Err(fault),
         };
-        let of = |frames| -> Result<Vec<usize>> {
+        let of = |frames: &dyn Source| -> Result<Vec<usize>> {
             Ok(log_responsibilities(&witness, frames)?.chunks_exact(k).map(argmax).collect())
         };
         let seen = [of(training)?, of(&data.held_out)?].concat();

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::encode::{encode, to_host};
 use crate::config::{CheckedConfig, ClusterPosterior};
-use crate::data::Frames;
+use crate::data::Source;
 use crate::elbo::sampled::{AtSample, log_posterior};
 use crate::elbo::{Terms, alignment, optimum};
 use crate::error::Result;
@@ -58,7 +58,7 @@ pub struct BoundReport {
 pub fn bound(
     model: &ClusterVae,
     config: &CheckedConfig,
-    frames: &Frames,
+    frames: &dyn Source,
     samples: usize,
     device: &Device,
 ) -> Result<BoundReport> {

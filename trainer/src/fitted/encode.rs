@@ -3,27 +3,36 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
-use crate::data::Frames;
 use crate::data::batches::to_tensor;
+use crate::data::{Source, chunks_of, frames_in};
 use crate::error::{Error, Result};
+use crate::frame::FrameShape;
 use crate::model::{ClusterVae, Posterior};
 
-/// Number of frames encoded at once.
+/// Number of frames encoded at once, unless they are large.
 const ENCODE_BATCH: usize = 1000;
+/// Bytes of the frames that are encoded at once: layers of an encoder take many times as much.
+const ENCODE_BYTES: usize = 16 << 20;
 
-/// Encodes frames that are already scaled, a thousand at a time, and hands each part to `visit`: index of its first
-/// frame, frames `[B,P]`, posterior.
+/// Number of frames of a shape that are encoded at once.
+pub fn encoded_at_once(shape: FrameShape) -> usize {
+    frames_in(ENCODE_BYTES, shape).min(ENCODE_BATCH)
+}
+
+/// Encodes frames that are already scaled, a thousand at a time, of large ones fewer, and hands each part to `visit`: index
+/// of its first frame, frames `[B,P]`, posterior.
 pub fn encode(
     model: &ClusterVae,
-    frames: &Frames,
+    frames: &dyn Source,
     device: &Device,
     mut visit: impl FnMut(usize, Tensor<2>, Posterior) -> Result<()>,
 ) -> Result<()> {
-    let p = frames.shape.len();
-    for (part, values) in frames.values.chunks(ENCODE_BATCH * p).enumerate() {
-        let x = to_tensor(values, p, device);
+    let p = frames.shape().len();
+    for part in chunks_of(frames, encoded_at_once(frames.shape())) {
+        let (first, values) = part?;
+        let x = to_tensor(&values, p, device);
         let posterior = model.encoder.forward(x.clone());
-        visit(part * ENCODE_BATCH, x, posterior)?;
+        visit(first, x, posterior)?;
     }
     Ok(())
 }
@@ -34,7 +43,7 @@ pub fn to_host<const R: usize>(tensor: Tensor<R>) -> Result<Vec<f32>> {
 }
 
 /// Latent means m `[N,D]` and total variances Σ_d v_d `[N]` of frames that are already scaled, in f64 for EM.
-pub fn latents(model: &ClusterVae, frames: &Frames, device: &Device) -> Result<(Vec<f64>, Vec<f64>)> {
+pub fn latents(model: &ClusterVae, frames: &dyn Source, device: &Device) -> Result<(Vec<f64>, Vec<f64>)> {
     let (mut means, mut total_variances) = (Vec::new(), Vec::new());
     let model = model.valid();
     encode(&model, frames, &device.clone().inner(), |_, _, posterior| {

@@ -6,7 +6,7 @@ mod novelty;
 mod shape_error;
 
 pub use bound::{BoundReport, bound};
-pub use encode::{encode, latents, to_host};
+pub use encode::{encode, encoded_at_once, latents, to_host};
 pub use novelty::{LEAST_VARIANCE, NoveltyScore, dispersion, latent_novelty, novelty};
 pub use shape_error::ShapeError;
 
@@ -16,7 +16,7 @@ use runtime::Calibration;
 
 use crate::config::CheckedConfig;
 use crate::data::scaling::Scaling;
-use crate::data::{Expected, Frames, SeenValues};
+use crate::data::{Expected, Part, SeenValues, Source};
 use crate::frame::FrameShape;
 use crate::model::{ClusterVae, Likelihood, Posterior};
 
@@ -79,18 +79,14 @@ impl Fitted {
         out
     }
 
-    /// The frames as the model takes them: standardised, where the model standardises.
+    /// The frames as the model takes them: standardised as they are read, where the model standardises.
     ///
     /// # Errors
     /// [`ShapeError`] if the frames have another shape than the model takes.
-    pub fn scale(&self, frames: &Frames) -> Result<Frames, ShapeError> {
-        if frames.shape != self.shape {
-            return Err(ShapeError { found: frames.shape, expected: self.shape });
+    pub fn scale<'a>(&'a self, frames: &'a dyn Source) -> Result<Part<'a, dyn Source + 'a>, ShapeError> {
+        if frames.shape() != self.shape {
+            return Err(ShapeError { found: frames.shape(), expected: self.shape });
         }
-        let mut scaled = frames.clone();
-        if let Some(scaling) = &self.scaling {
-            scaling.apply(&mut scaled.values);
-        }
-        Ok(scaled)
+        Ok(Part::all(frames, self.scaling.as_ref()))
     }
 }

@@ -8,6 +8,8 @@
 //! cost is N·K·D²/2 multiply-adds for full covariances, N·K·D for the others, and N·K exponentials
 //! twice.
 
+use rayon::prelude::*;
+
 use super::covariance::log_density;
 use super::{Mixture, Points};
 
@@ -42,19 +44,20 @@ pub fn e_step(points: Points<'_>, mixture: &Mixture) -> Option<EStep> {
     let whitenings = mixture.covariances.iter().map(|c| c.whitening(d)).collect::<Option<Vec<_>>>()?;
     let mut responsibilities = vec![0.0; points.len() * k];
     let mut log_densities = Vec::with_capacity(points.len());
-    let mut difference = vec![0.0; d];
-    for (x, row) in points.rows().zip(responsibilities.chunks_exact_mut(k)) {
+    let of_point = |difference: &mut Vec<f64>, (x, row): (&[f64], &mut [f64])| {
         for (c, value) in row.iter_mut().enumerate() {
             let (whitening, log_det) = &whitenings[c];
-            let distance = whitening.squared_distance(x, mixture.mean(c), &mut difference);
+            let distance = whitening.squared_distance(x, mixture.mean(c), difference);
             *value = mixture.weights[c].ln() + log_density(distance, *log_det, d);
         }
         let max = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let sum: f64 = row.iter().map(|v| (v - max).exp()).sum();
         let log_density = max + sum.ln();
         row.iter_mut().for_each(|v| *v = (*v - log_density).exp());
-        log_densities.push(log_density);
-    }
+        log_density
+    };
+    let pairs = points.par_rows().zip(responsibilities.par_chunks_exact_mut(k));
+    pairs.map_init(|| vec![0.0; d], of_point).collect_into_vec(&mut log_densities);
     let log_likelihood = log_densities.iter().zip(points.weights()).map(|(l, w)| l * w).sum();
     Some(EStep { responsibilities, log_densities, log_likelihood })
 }

@@ -110,7 +110,7 @@ pub fn fit(points: Points<'_>, settings: &Settings, rng: impl Fn(u64) -> ChaCha8
     best.ok_or(GmmError::Singular)
 }
 
-/// EM from given responsibilities `[N,K]`; None if a covariance is not positive definite.
+/// EM from given responsibilities `[N,K]`; None if a covariance is not positive definite, or the work is stopped.
 pub fn fit_from(points: Points<'_>, responsibilities: &[f64], settings: &Settings) -> Option<Fit> {
     let update = |r: &[f64]| {
         let mut mixture = m_step(points, r, settings.components, settings.covariance, &settings.estimator);
@@ -124,6 +124,9 @@ pub fn fit_from(points: Points<'_>, responsibilities: &[f64], settings: &Setting
     let mut objective = vec![value(&settings.estimator, &mixture, &expectation)];
     let mut converged = false;
     for _ in 1..settings.max_iter {
+        if points.is_stopped() {
+            return None;
+        }
         mixture = update(&expectation.responsibilities);
         expectation = e_step(points, &mixture)?;
         let gain = value(&settings.estimator, &mixture, &expectation) - objective[objective.len() - 1];

@@ -8,6 +8,7 @@
 //! points stays where it is. Weights multiply distances in the draw and points in the mean. Both cost N·K·D multiply-adds, the second for each iteration.
 
 use rand::{Rng, RngExt};
+use rayon::prelude::*;
 
 use super::Points;
 
@@ -27,9 +28,7 @@ pub fn kmeans_plus_plus(points: Points<'_>, k: usize, rng: &mut impl Rng) -> Vec
     let mut nearest = vec![f64::INFINITY; points.len()];
     while centres.len() < k * points.dim() {
         let last = &centres[centres.len() - points.dim()..];
-        for (n, x) in nearest.iter_mut().zip(points.rows()) {
-            *n = n.min(squared_distance(x, last));
-        }
+        nearest.par_iter_mut().zip(points.par_rows()).for_each(|(n, x)| *n = n.min(squared_distance(x, last)));
         let shares: Vec<f64> = nearest.iter().zip(points.weights()).map(|(d, w)| d * w).collect();
         centres.extend_from_slice(points.row(draw(points, &shares, rng)));
     }
@@ -53,7 +52,7 @@ pub fn kmeans(points: Points<'_>, k: usize, rng: &mut impl Rng) -> Vec<f64> {
     let mut assignment = vec![usize::MAX; points.len()];
     for _ in 0..MAX_ITERATIONS {
         let next = assign(points, &centres);
-        if next == assignment {
+        if next == assignment || points.is_stopped() {
             break;
         }
         assignment = next;
@@ -77,7 +76,7 @@ pub fn kmeans(points: Points<'_>, k: usize, rng: &mut impl Rng) -> Vec<f64> {
 /// Index of the nearest centre of each point `[N]`; the first of equals.
 pub fn assign(points: Points<'_>, centres: &[f64]) -> Vec<usize> {
     points
-        .rows()
+        .par_rows()
         .map(|x| {
             let distances = centres.chunks_exact(points.dim()).map(|c| squared_distance(x, c));
             distances.enumerate().min_by(|a, b| a.1.total_cmp(&b.1)).map_or(0, |(c, _)| c)
@@ -89,7 +88,8 @@ pub fn assign(points: Points<'_>, centres: &[f64]) -> Vec<usize> {
 pub fn inertia(points: Points<'_>, centres: &[f64]) -> f64 {
     let nearest =
         |x: &[f64]| centres.chunks_exact(points.dim()).map(|c| squared_distance(x, c)).fold(f64::INFINITY, f64::min);
-    points.rows().zip(points.weights()).map(|(x, weight)| weight * nearest(x)).sum()
+    let nearest: Vec<f64> = points.par_rows().map(nearest).collect();
+    nearest.into_iter().zip(points.weights()).map(|(distance, weight)| weight * distance).sum()
 }
 
 /// Responsibilities `[N,K]` that are 1 for the assigned component and 0 elsewhere.

@@ -20,13 +20,13 @@
 //! every variance in the table. Of ten identical points MLE makes a variance that only `reg_covar`
 //! holds up, while that of MAP stays finite by the prior.
 //!
-//! The points are walked once for all N_k and x̄_k, and once more for the scatter of each
-//! component. Taking the scatter around the finished mean costs that second walk and does not
+//! The points are walked once for N_k and x̄_k of each component, and once more for its scatter. Taking the scatter around the finished mean costs that second walk and does not
 //! cancel, as Σ r x xᵀ - N_k x̄ x̄ᵀ would. Of a full scatter only the lower triangle is summed, and
 //! points of responsibility 0 are skipped: N·K·D²/2 multiply-adds at most, N·K·D for the other
 //! families.
 
 use nalgebra::{Cholesky, DMatrix, DVector};
+use rayon::prelude::*;
 
 use super::{Covariance, CovarianceType, Mixture, Points};
 
@@ -189,6 +189,7 @@ pub fn m_step(
         }
     }
     let scatters: Vec<Covariance> = (0..components)
+        .into_par_iter()
         .map(|k| {
             let r = responsibilities.iter().skip(k).step_by(components).copied();
             scatter(points, r, &centres[k * d..(k + 1) * d], kind)
@@ -213,20 +214,20 @@ pub fn m_step(
     Mixture { weights, means, covariances }
 }
 
-/// Counts N_k `[K]` and weighted means x̄_k `[K,D]`, in one walk over the points.
+/// Counts N_k `[K]` and weighted means x̄_k `[K,D]`, in a walk over the points for each component.
 fn first_moments(points: Points<'_>, responsibilities: &[f64], k: usize) -> (Vec<f64>, Vec<f64>) {
     let d = points.dim();
     let mut counts = vec![0.0; k];
     let mut means = vec![0.0; k * d];
-    for ((x, weight), row) in points.rows().zip(points.weights()).zip(responsibilities.chunks_exact(k)) {
-        for (c, &r) in row.iter().enumerate() {
-            let r = weight * r;
-            counts[c] += r;
-            for (m, x) in means[c * d..(c + 1) * d].iter_mut().zip(x) {
+    means.par_chunks_exact_mut(d).zip(&mut counts).enumerate().for_each(|(c, (mean, count))| {
+        for ((x, weight), row) in points.rows().zip(points.weights()).zip(responsibilities.chunks_exact(k)) {
+            let r = weight * row[c];
+            *count += r;
+            for (m, x) in mean.iter_mut().zip(x) {
                 *m += r * x;
             }
         }
-    }
+    });
     for (mean, count) in means.chunks_exact_mut(d).zip(&counts) {
         mean.iter_mut().for_each(|m| *m /= count.max(f64::MIN_POSITIVE));
     }

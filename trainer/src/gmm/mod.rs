@@ -2,6 +2,9 @@
 //!
 //! p(x) = Σ_k π_k N(x; μ_k, Σ_k). Everything about components is computed in log space. Points may carry weights: a point
 //! of weight w counts as w points in one place would, in the log-likelihood, in the M-step and where EM starts.
+//!
+//! All cores share the work, and their number changes no bit: what is found for a point depends on no other, and a sum over
+//! points is taken in their order, by one thread for each component.
 
 mod covariance;
 mod criteria;
@@ -16,6 +19,9 @@ mod table;
 mod valleys;
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rayon::prelude::*;
 
 pub use covariance::{Covariance, CovarianceType};
 pub use criteria::Criteria;
@@ -35,7 +41,12 @@ pub struct Points<'a> {
     values: &'a [f64],
     dim: usize,
     weights: Option<&'a [f64]>,
+    /// Set when whoever asked for the work no longer wants it.
+    stop: Option<&'a AtomicBool>,
 }
+
+/// Points that one task takes where several threads share the work; the sums over points do not depend on it.
+const TASK: usize = 1024;
 
 impl<'a> Points<'a> {
     /// Points from row-major `values` `[N,D]`.
@@ -49,7 +60,17 @@ impl<'a> Points<'a> {
         if let Some(at) = values.iter().position(|v| !v.is_finite()) {
             return Err(GmmError::NotFinite { row: at / dim, column: at % dim });
         }
-        Ok(Self { values, dim, weights: None })
+        Ok(Self { values, dim, weights: None, stop: None })
+    }
+
+    /// The same points; EM and k-means on them end soon after `stop` is set, and what they then give is of no use.
+    pub fn until(self, stop: &'a AtomicBool) -> Self {
+        Self { stop: Some(stop), ..self }
+    }
+
+    /// Whether work on the points is no longer wanted.
+    pub fn is_stopped(&self) -> bool {
+        self.stop.is_some_and(|stop| stop.load(Ordering::Relaxed))
     }
 
     /// The same points with weights `[N]`: how often each counts.
@@ -97,7 +118,7 @@ impl<'a> Points<'a> {
         if values.len() != self.values.len() {
             return Err(GmmError::Rows { values: values.len(), dim: self.dim });
         }
-        Ok(Points { weights: self.weights, ..Points::new(values, self.dim)? })
+        Ok(Points { weights: self.weights, stop: self.stop, ..Points::new(values, self.dim)? })
     }
 
     /// Number of different points of a weight above 0, as far as `most`.
@@ -133,6 +154,11 @@ impl<'a> Points<'a> {
     /// The points, one after another.
     pub fn rows(&self) -> std::slice::ChunksExact<'a, f64> {
         self.values.chunks_exact(self.dim)
+    }
+
+    /// The points, for several threads.
+    fn par_rows(&self) -> impl IndexedParallelIterator<Item = &'a [f64]> + use<'a> {
+        self.values.par_chunks_exact(self.dim).with_min_len(TASK)
     }
 
     /// The values of point `n` `[D]`.

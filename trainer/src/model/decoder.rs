@@ -11,6 +11,9 @@ use crate::cpu;
 use crate::elbo::reconstruction;
 use crate::frame::FrameShape;
 
+/// Most bytes of reconstructions under every cluster that are in memory together, unless one frame has more.
+const MOST_BYTES: usize = 1 << 28;
+
 /// Distribution of a value of the frame, decided once the data are known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -96,6 +99,17 @@ impl Decoder {
     /// - `frames`: `[B,P]`, `z`: `[B,D]`
     /// - output: `[B,K]`, nats
     pub fn log_likelihood_all(&self, frames: Tensor<2>, z: Tensor<2>) -> Tensor<2> {
+        let ([b, p], [k, _]) = (frames.dims(), self.from_c.dims());
+        let at_once = (MOST_BYTES / (size_of::<f32>() * k * p)).max(1);
+        if at_once >= b {
+            return self.log_likelihood_of_some(frames, z);
+        }
+        let parts = frames.split(at_once, 0).into_iter().zip(z.split(at_once, 0));
+        Tensor::cat(parts.map(|(frames, z)| self.log_likelihood_of_some(frames, z)).collect(), 0)
+    }
+
+    /// [`Decoder::log_likelihood_all`] of frames whose K reconstructions are in memory together.
+    fn log_likelihood_of_some(&self, frames: Tensor<2>, z: Tensor<2>) -> Tensor<2> {
         let out = self.forward_all(z);
         if self.likelihood == Likelihood::Bernoulli && cpu::on_cpu(&out.device()) {
             let [b, k, p] = out.dims();

@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
-use crate::data::Frames;
+use crate::data::Source;
 use crate::error::Result;
 use crate::fitted::{Fitted, encode, to_host};
 use crate::ranking::best_two;
@@ -27,7 +27,7 @@ impl Latents {
     ///
     /// # Errors
     /// [`crate::Error::Data`] if the frames have another shape than the model takes.
-    pub fn new(fitted: &Fitted, frames: &Frames, device: &Device) -> Result<Self> {
+    pub fn new(fitted: &Fitted, frames: &dyn Source, device: &Device) -> Result<Self> {
         let width = fitted.config.clusters();
         let (mut means, mut variances, mut log_q, mut far) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         encode(&fitted.model, &fitted.scale(frames)?, device, |_, x, posterior| {

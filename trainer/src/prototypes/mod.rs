@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 
 use burn::tensor::Device;
 
-use crate::data::Frames;
+use crate::data::{Frames, Source};
 use crate::error::Result;
 use crate::fitted::Fitted;
 
@@ -82,7 +82,7 @@ pub struct Change {
 /// # Errors
 /// [`crate::Error::Data`] if the frames have another shape than the model takes.
 pub fn prototypes(fitted: &Fitted, frames: &Frames, latents: &Latents, device: &Device) -> Result<Vec<Prototype>> {
-    let scaled = fitted.scale(frames)?;
+    let scaled = fitted.scale(frames)?.all()?;
     let (means, deviations, weights) = components(fitted)?;
     let d = latents.dim;
     let all: Vec<usize> = (0..deviations.len()).collect();

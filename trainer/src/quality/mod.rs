@@ -16,13 +16,17 @@ pub use exported::as_exported;
 pub use planted::{Planted, occluder, stroke};
 
 use burn::tensor::Device;
+use rand::seq::index;
 use serde::{Serialize, Serializer};
 
 use crate::critic::{self, Critic};
-use crate::data::Frames;
+use crate::data::{Frames, Source};
 use crate::error::{Error, Result};
 use crate::fitted::Fitted;
 use crate::rng::{Purpose, stream};
+
+/// Most frames that anything is measured on.
+pub const MOST_FRAMES: usize = 100_000;
 
 /// Bar that a measured value has to meet.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -102,7 +106,8 @@ pub struct Subject<'a> {
     /// Some of the frames that the model was not fitted to, in the units of the data, for what
     /// takes long.
     pub frames: &'a Frames,
-    /// All frames that the model was not fitted to, in the units of the data, for the rest.
+    /// All frames that the model was not fitted to, or as many as [`Subject::all_of`] takes, in the units of the data, for
+    /// the rest.
     pub all: &'a Frames,
     /// Frames of other kinds, which should be novel, by name.
     pub novel: &'a [(String, Frames)],
@@ -111,6 +116,20 @@ pub struct Subject<'a> {
 }
 
 impl<'a> Subject<'a> {
+    /// All frames, of very many [`MOST_FRAMES`] drawn at random, in memory.
+    ///
+    /// # Errors
+    /// As for [`Source::read`].
+    pub fn all_of(fitted: &Fitted, frames: &dyn Source) -> Result<Frames> {
+        if frames.len() <= MOST_FRAMES {
+            return frames.all();
+        }
+        let mut rng = stream(fitted.config.seed, Purpose::Sample, 1);
+        let mut chosen = index::sample(&mut rng, frames.len(), MOST_FRAMES).into_vec();
+        chosen.sort_unstable();
+        frames.gather(&chosen)
+    }
+
     /// The first `count` frames of a random order, or all if there are fewer.
     pub fn draw(fitted: &'a Fitted, frames: &Frames, count: usize) -> Frames {
         use rand::seq::SliceRandom;

@@ -6,7 +6,7 @@ use maud::{DOCTYPE, PreEscaped, html};
 use serde::Serialize;
 
 use super::page::{POLICY, STYLE};
-use crate::data::DataSet;
+use crate::data::{DataSet, Source, each_frame};
 use crate::error::Result;
 use crate::explain::heatmap;
 use crate::frame::FrameKind;
@@ -36,18 +36,38 @@ pub struct Spread {
 }
 
 impl Spread {
-    fn of(name: String, values: impl Iterator<Item = f64> + Clone) -> Self {
-        let count = values.clone().count().max(1) as f64;
-        let (least, most) =
-            values.clone().fold((f64::INFINITY, f64::NEG_INFINITY), |(least, most), v| (v.min(least), v.max(most)));
-        let mean = values.clone().sum::<f64>() / count;
-        let variance = values.clone().map(|v| (v - mean).powi(2)).sum::<f64>() / count;
-        let mut histogram = vec![0; BARS];
-        for v in values {
-            let share = if most > least { (v - least) / (most - least) } else { 0.0 };
-            histogram[((share * BARS as f64) as usize).min(BARS - 1)] += 1;
-        }
-        Self { name, least, mean, deviation: variance.sqrt(), most, histogram }
+    /// The spread of each of groups of `size` values that lie side by side in a frame, by their names.
+    fn of_groups(names: Vec<String>, size: usize, frames: &dyn Source) -> Result<Vec<Self>> {
+        let empty = |name| Self {
+            name,
+            least: f64::INFINITY,
+            mean: 0.0,
+            deviation: 0.0,
+            most: f64::NEG_INFINITY,
+            histogram: vec![0; BARS],
+        };
+        let mut spreads: Vec<Self> = names.into_iter().map(empty).collect();
+        let each = |spreads: &mut Vec<Self>, visit: fn(&mut Self, f64)| {
+            each_frame(frames, |frame| {
+                for (spread, values) in spreads.iter_mut().zip(frame.chunks_exact(size)) {
+                    values.iter().for_each(|v| visit(spread, f64::from(*v)));
+                }
+            })
+        };
+        let count = (frames.len() * size).max(1) as f64;
+        each(&mut spreads, |spread, v| {
+            (spread.least, spread.most) = (v.min(spread.least), v.max(spread.most));
+            spread.mean += v;
+        })?;
+        spreads.iter_mut().for_each(|spread| spread.mean /= count);
+        each(&mut spreads, |spread, v| {
+            spread.deviation += (v - spread.mean).powi(2);
+            let range = spread.most - spread.least;
+            let share = if range > 0.0 { (v - spread.least) / range } else { 0.0 };
+            spread.histogram[((share * BARS as f64) as usize).min(BARS - 1)] += 1;
+        })?;
+        spreads.iter_mut().for_each(|spread| spread.deviation = (spread.deviation / count).sqrt());
+        Ok(spreads)
     }
 
     /// The histogram in characters; a part in which there is anything shows.
@@ -60,22 +80,22 @@ impl Spread {
 }
 
 /// The spread of every column of rows, of every channel of windows and pictures; of all values where those are many.
-pub fn spreads(set: &DataSet) -> Vec<Spread> {
-    let (shape, values) = (set.frames.shape, &set.frames.values);
+///
+/// # Errors
+/// If the frames cannot be read.
+pub fn spreads(set: &DataSet) -> Result<Vec<Spread>> {
+    let shape = set.frames.shape;
     let (groups, what) = match set.taken.kind {
         FrameKind::Features => (shape.len(), "column"),
         _ => (shape.channels, "channel"),
     };
-    let size = shape.len() / groups.max(1);
     if groups > COLUMNS || groups == 1 {
-        return vec![Spread::of("all values".into(), values.iter().map(|v| f64::from(*v)))];
+        return Spread::of_groups(vec!["all values".into()], shape.len(), &set.frames);
     }
-    let of = |group: usize| {
-        let name = set.columns.as_ref().map_or_else(|| format!("{what} {}", group + 1), |names| names[group].clone());
-        let frames = values.chunks_exact(shape.len());
-        Spread::of(name, frames.flat_map(move |frame| &frame[group * size..][..size]).map(|v| f64::from(*v)))
+    let name = |group: usize| {
+        set.columns.as_ref().map_or_else(|| format!("{what} {}", group + 1), |names| names[group].clone())
     };
-    (0..groups).map(of).collect()
+    Spread::of_groups((0..groups).map(name).collect(), shape.len() / groups, &set.frames)
 }
 
 /// A page about data: what they are taken for, how values spread, and frames drawn evenly over them.
@@ -84,17 +104,15 @@ pub fn spreads(set: &DataSet) -> Vec<Spread> {
 /// [`crate::Error::Resource`] if a picture cannot be encoded.
 pub fn inspection(name: &str, set: &DataSet) -> Result<String> {
     let (frames, kind) = (&set.frames, set.taken.kind);
-    let range = match kind {
-        FrameKind::Image => heatmap::range(&frames.values),
-        _ => [
-            frames.values.iter().copied().fold(f32::INFINITY, f32::min),
-            frames.values.iter().copied().fold(f32::NEG_INFINITY, f32::max),
-        ],
-    };
+    let spreads = spreads(set)?;
+    let ends = spreads.iter().fold([f64::INFINITY, f64::NEG_INFINITY], |[a, b], s| [a.min(s.least), b.max(s.most)]);
+    let ends = ends.map(|end| end as f32);
+    let range = if kind == FrameKind::Image { heatmap::range(&ends) } else { ends };
     let shown = frames.len().min(DRAWN);
-    let places = (0..shown).map(|i| i * frames.len() / shown);
-    let pictures = places.map(|n| {
-        let png = heatmap::png(&heatmap::frame(frames.frame(n), frames.shape, kind, range))?;
+    let places: Vec<usize> = (0..shown).map(|i| i * frames.len() / shown).collect();
+    let drawn = frames.gather(&places)?;
+    let pictures = places.iter().zip(drawn.values.chunks_exact(frames.shape.len())).map(|(&n, frame)| {
+        let png = heatmap::png(&heatmap::frame(frame, frames.shape, kind, range))?;
         let title = set.files.as_ref().map_or_else(|| format!("frame {n}"), |files| files[n].clone());
         Ok((title, format!("data:image/png;base64,{}", STANDARD.encode(png))))
     });
@@ -118,7 +136,7 @@ pub fn inspection(name: &str, set: &DataSet) -> Result<String> {
                         h2 { "Values" }
                         table {
                             thead { tr { th {} th { "least" } th { "mean" } th { "deviation" } th { "most" } th { "histogram" } } }
-                            tbody { @for spread in spreads(set) {
+                            tbody { @for spread in &spreads {
                                 tr {
                                     th { (spread.name) }
                                     @for v in [spread.least, spread.mean, spread.deviation, spread.most] { td { (number(v)) } }

@@ -8,7 +8,7 @@ use rand::seq::index;
 use super::history::History;
 use super::pictures::Look;
 use crate::compare::Comparison;
-use crate::data::{Frames, Role};
+use crate::data::{Frames, Role, Source};
 use crate::error::Result;
 use crate::eval::{Reliability, Scores, against_labels, against_views, matching, predict, scores};
 use crate::explain::{Explanation, explain};
@@ -112,15 +112,15 @@ impl Findings<'_> {
 
 impl Part {
     /// Draws frames of a part, encodes them, and explains some.
-    pub fn new(fitted: &Fitted, role: Option<Role>, frames: Frames, device: &Device) -> Result<Self> {
+    pub fn new(fitted: &Fitted, role: Option<Role>, frames: &dyn Source, device: &Device) -> Result<Self> {
         let total = frames.len();
         let frames = if total > MOST_FRAMES {
             let mut rng = stream(fitted.config.seed, Purpose::Report, frames_stream(role));
             let mut chosen = index::sample(&mut rng, total, MOST_FRAMES).into_vec();
             chosen.sort_unstable();
-            frames.select(&chosen)
+            frames.gather(&chosen)?
         } else {
-            frames
+            frames.all()?
         };
         let latents = Latents::new(fitted, &frames, device)?;
         let mut which: Vec<usize> = (0..fitted.config.clusters())

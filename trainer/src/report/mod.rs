@@ -57,7 +57,7 @@ pub fn report(
         if index + 1 == roles.len() {
             comparison = Some(compare(fitted, &frames, device)?);
         }
-        parts.push(Part::new(fitted, (!alone).then_some(*role), frames, device)?);
+        parts.push(Part::new(fitted, (!alone).then_some(*role), &frames, device)?);
     }
     let (first, last) = (&parts[0], &parts[parts.len() - 1]);
     let labelled = last.frames.labels.as_deref().map(|labels| Labelled::new(&last.latents, labels, classes));

@@ -33,7 +33,7 @@ use crate::config::{CheckedConfig, Config, EncoderKind};
 use crate::data::SeenValues;
 use crate::data::scaling::Scaling;
 use crate::error::{Error, Result};
-use crate::files::{UNFINISHED, sha256, write_atomically};
+use crate::files::{UNFINISHED, Unfinished, sha256, write_atomically};
 use crate::fit::{Checkpoint, Place, Space};
 use crate::fitted::Fitted;
 use crate::frame::FrameShape;
@@ -220,7 +220,9 @@ impl Run {
     /// Writes a checkpoint over the last one of the same stage, and gives the path of the file.
     pub fn checkpoint(&self, checkpoint: &Checkpoint) -> Result<PathBuf> {
         let path = checkpoint_path(&self.folder, checkpoint.place.stage);
-        write_atomically(&path, &checkpoint.encode()?)?;
+        let mut file = Unfinished::create(&path)?;
+        checkpoint.write(&mut file)?;
+        file.finish()?;
         Ok(path)
     }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::data::{Frames, Input};
+use crate::data::{self, Input};
 use crate::error::{Error, Result};
 use crate::files::write_atomically;
 use crate::fit;
@@ -25,11 +25,11 @@ impl Source {
     ///
     /// # Errors
     /// [`Error::Resource`] if there is no working directory, to which a relative path is relative.
-    pub fn new(input: &Input, frames: &Frames) -> Result<Self> {
+    pub fn new(input: &Input, frames: &dyn data::Source) -> Result<Self> {
         // JSON is Unicode; a path that is not is not found again, and --data has to name it.
         let words = input.absolute()?.words();
         let input = words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
-        Ok(Self { input, sha256: fit::sha256_of(frames) })
+        Ok(Self { input, sha256: fit::sha256_of(frames)? })
     }
 
     /// The source that a run directory tells; None for a run from before there was such a file.
@@ -78,8 +78,8 @@ impl Source {
     ///
     /// # Errors
     /// [`Error::Data`] if they are not.
-    pub fn check(&self, frames: &Frames, input: &Input, given: bool) -> Result<()> {
-        if fit::sha256_of(frames) == self.sha256 {
+    pub fn check(&self, frames: &dyn data::Source, input: &Input, given: bool) -> Result<()> {
+        if fit::sha256_of(frames)? == self.sha256 {
             return Ok(());
         }
         let problem = if given {

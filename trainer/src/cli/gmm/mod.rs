@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use components::Components;
 use report::Report;
-use trainer::data::{DataSet, Expected, Input};
+use trainer::data::{DataSet, Expected, Frames, Input};
 use trainer::files::write_atomically;
 use trainer::frame::FrameKind;
 use trainer::gmm::{CovarianceType, EStep, Points};
@@ -118,7 +118,7 @@ impl Args {
 }
 
 /// The rows of a table, with their weights.
-fn points(table: &DataSet<f64>) -> Result<Points<'_>> {
+fn points(table: &DataSet<Frames<f64>>) -> Result<Points<'_>> {
     let points = Points::new(&table.frames.values, table.frames.shape.len())?;
     Ok(match &table.weights {
         Some(weights) => points.weighted(weights)?,

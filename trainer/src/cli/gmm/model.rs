@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use trainer::data::DataSet;
+use trainer::data::{DataSet, Frames};
 use trainer::files::write_atomically;
 use trainer::gmm::TableMixture;
 use trainer::{Error, Result};
@@ -27,7 +27,7 @@ pub fn load(path: &Path) -> Result<TableMixture> {
 ///
 /// # Errors
 /// [`Error::Data`] with both numbers.
-pub fn check(mixture: &TableMixture, data: &str, table: &DataSet<f64>) -> Result<()> {
+pub fn check(mixture: &TableMixture, data: &str, table: &DataSet<Frames<f64>>) -> Result<()> {
     let (found, expected) = (table.frames.shape.len(), mixture.mixture.dim());
     if found != expected {
         let which = mixture.columns.as_deref().map_or(String::new(), |columns| format!(": {}", columns.join(", ")));

@@ -11,18 +11,24 @@ use burn::tensor::{Tensor, TensorData};
 use rand::seq::SliceRandom;
 use rand::{Rng, RngExt};
 use rand_distr::StandardNormal;
+use rayon::prelude::*;
 
-use crate::data::Frames;
 use crate::data::views::{ImageMap, Views};
+use crate::data::{Source, frames_in};
+use crate::error::Result;
 use crate::rng::{Purpose, stream};
 
 /// How many batches may wait ahead of the step.
 const AHEAD: usize = 2;
+/// Bytes of frames and views that are drawn at once, unless one batch has more.
+const DRAWN_BYTES: usize = 64 << 20;
 
 /// What is random in a training step, drawn on the host; [`Store`] makes a [`Batch`] of it.
 pub struct Drawn {
     /// Indices of the B frames.
     pub frames: Vec<usize>,
+    /// Values of the frames `[B,P]`; None where the device has them.
+    pub values: Option<Vec<f32>>,
     /// V random views of each frame, view after view.
     pub views: DrawnViews,
     /// Standard normal noise for the latents `[rows·B,D]`.
@@ -37,7 +43,7 @@ pub enum DrawnViews {
     None,
     /// The values of the views, made already `[V·B,P]`.
     Values(Vec<f32>),
-    /// Indices of the frames that are the views, V·B.
+    /// Indices of the frames that are the views, V·B; the device has them.
     Frames(Vec<usize>),
     /// The maps that make the views of the frames, V·B; the device applies them.
     Maps(Vec<ImageMap>),
@@ -85,7 +91,9 @@ pub struct StageBatch {
 /// The recipe for every batch of a stage; batch `step` depends on nothing but the recipe.
 pub struct BatchPlan<'a> {
     /// Frames to draw from.
-    pub frames: &'a Frames,
+    pub frames: &'a (dyn Source + Sync),
+    /// Whether the device has the frames, so that only their indices are drawn.
+    pub on_device: bool,
     /// What makes the views.
     pub views_from: Views<'a>,
     /// Whether views of maps are only drawn on the host, and made on the device.
@@ -105,19 +113,20 @@ impl BatchPlan<'_> {
     }
 
     /// The frames in the order of an epoch.
-    fn order(&self, epoch: usize) -> Vec<usize> {
-        let mut order: Vec<usize> = (0..self.frames.len()).collect();
+    fn order(&self, epoch: usize) -> Vec<u32> {
+        let mut order: Vec<u32> = (0..self.frames.len() as u32).collect();
         order.shuffle(&mut stream(self.seed, self.batch.purposes.0, epoch as u64));
         order
     }
 
     /// What step `step` draws, given the order of the epoch it lies in.
-    fn draw(&self, step: usize, order: &[usize]) -> Drawn {
+    fn draw(&self, step: usize, order: &[u32]) -> Result<Drawn> {
         let b = self.batch.frames;
         let start = (step % self.steps_per_epoch()) * b;
-        let frames = order[start..start + b].to_vec();
+        let frames: Vec<usize> = order[start..start + b].iter().map(|&n| n as usize).collect();
+        let values = if self.on_device { None } else { Some(self.frames.gather(&frames)?.values) };
         let mut rng = stream(self.seed, self.batch.purposes.1, step as u64);
-        let views = self.draw_views(&frames, &mut rng);
+        let views = self.draw_views(&frames, values.as_deref(), &mut rng)?;
         let rows = self.batch.noise_rows * b;
         let noise: Vec<f32> = (0..rows * self.latent).map(|_| rng.sample(StandardNormal)).collect();
         let gumbel = self.batch.clusters.map(|k| {
@@ -126,54 +135,87 @@ impl BatchPlan<'_> {
             let values: Vec<f32> = uniform.map(|u| -(-u.ln()).max(f32::MIN_POSITIVE).ln()).collect();
             TensorData::new(values, [b, k])
         });
-        Drawn { frames, views, noise: TensorData::new(noise, [rows, self.latent]), gumbel }
+        Ok(Drawn { frames, values, views, noise: TensorData::new(noise, [rows, self.latent]), gumbel })
     }
 
     /// What a batch of all frames, in their order, draws.
-    pub fn draw_all(&self) -> Drawn {
-        self.draw(0, &(0..self.frames.len()).collect::<Vec<_>>())
+    ///
+    /// # Errors
+    /// As for [`Source::read`].
+    pub fn draw_all(&self) -> Result<Drawn> {
+        self.draw(0, &(0..self.frames.len() as u32).collect::<Vec<_>>())
     }
 
-    fn draw_views(&self, frames: &[usize], rng: &mut impl Rng) -> DrawnViews {
+    /// The views of `frames`, whose values are given unless the device has them.
+    fn draw_views(&self, frames: &[usize], values: Option<&[f32]>, rng: &mut impl Rng) -> Result<DrawnViews> {
         let each = || (0..self.batch.views).flat_map(|_| frames.iter().copied());
-        match &self.views_from {
+        Ok(match &self.views_from {
             _ if self.batch.views == 0 => DrawnViews::None,
-            Views::Frames => DrawnViews::Frames(each().collect()),
-            Views::Neighbours(near) => DrawnViews::Frames(each().map(|n| near.draw(n, rng)).collect()),
+            Views::Frames => self.chosen(each().collect())?,
+            Views::Neighbours(near) => self.chosen(each().map(|n| near.draw(n, rng)).collect())?,
             Views::Maps(maps) if self.views_on_device => {
                 DrawnViews::Maps(each().map(|_| ImageMap::draw(maps, rng)).collect())
             }
             Views::Maps(maps) => {
-                let p = self.frames.shape.len();
-                let mut values = vec![0.0; self.batch.views * frames.len() * p];
-                for (view, n) in values.chunks_exact_mut(p).zip(each()) {
-                    maps.apply(self.frames.frame(n), view, rng);
-                }
-                DrawnViews::Values(values)
+                let p = self.frames.shape().len();
+                let read;
+                let frames_once = match values {
+                    Some(values) => values,
+                    None => {
+                        read = self.frames.gather(frames)?.values;
+                        &read
+                    }
+                };
+                let mut views = vec![0.0; self.batch.views * frames.len() * p];
+                let each = (0..self.batch.views).flat_map(|_| frames_once.chunks_exact(p));
+                views.chunks_exact_mut(p).zip(each).for_each(|(view, frame)| maps.apply(frame, view, rng));
+                DrawnViews::Values(views)
             }
-        }
+        })
     }
 
-    /// Draws the batches of `steps` on a thread of `scope` and hands them over in order.
+    /// Views that are frames.
+    fn chosen(&self, indices: Vec<usize>) -> Result<DrawnViews> {
+        Ok(match self.on_device {
+            true => DrawnViews::Frames(indices),
+            false => DrawnViews::Values(self.frames.gather(&indices)?.values),
+        })
+    }
+
+    /// Number of steps whose batches are drawn at once: one a thread, but not more than memory should hold beside those
+    /// that wait.
+    fn at_once(&self) -> usize {
+        let rows = self.batch.frames * (1 + self.batch.views);
+        (frames_in(DRAWN_BYTES, self.frames.shape()) / rows).clamp(1, rayon::current_num_threads())
+    }
+
+    /// Draws the batches of `steps` on a thread of `scope` and hands them over in order, several steps at once on all
+    /// cores. A step draws from a stream of its own, so their number changes no bit.
     ///
-    /// Dropping the receiver ends the thread.
+    /// Dropping the receiver ends the thread, and so does a batch that cannot be read.
     pub fn spawn<'scope, 'env>(
         &'env self,
         scope: &'scope Scope<'scope, 'env>,
         steps: std::ops::Range<usize>,
-    ) -> (Receiver<Drawn>, ScopedJoinHandle<'scope, ()>) {
+    ) -> (Receiver<Result<Drawn>>, ScopedJoinHandle<'scope, ()>) {
         let (sender, receiver) = sync_channel(AHEAD);
         let worker = scope.spawn(move || {
-            let mut epoch = usize::MAX;
-            let mut order = Vec::new();
-            for step in steps {
-                if step / self.steps_per_epoch() != epoch {
-                    epoch = step / self.steps_per_epoch();
-                    order = self.order(epoch);
+            let (per_epoch, mut step) = (self.steps_per_epoch(), steps.start);
+            let mut order = (usize::MAX, Vec::new());
+            while step < steps.end {
+                let epoch = step / per_epoch;
+                if order.0 != epoch {
+                    order = (epoch, self.order(epoch));
                 }
-                if sender.send(self.draw(step, &order)).is_err() {
-                    return;
+                let end = steps.end.min((epoch + 1) * per_epoch).min(step + self.at_once());
+                let drawn: Vec<_> = (step..end).into_par_iter().map(|step| self.draw(step, &order.1)).collect();
+                for drawn in drawn {
+                    let is_last = drawn.is_err();
+                    if sender.send(drawn).is_err() || is_last {
+                        return;
+                    }
                 }
+                step = end;
             }
         });
         (receiver, worker)

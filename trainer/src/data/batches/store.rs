@@ -6,19 +6,16 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::{Batch, Drawn, DrawnViews};
 use crate::cpu::on_cpu;
-use crate::data::Frames;
 use crate::data::views::{ImageMapper, Views};
+use crate::data::{Part, Source};
+use crate::error::Result;
 
 /// Bytes of frames that are kept on a device; more are brought over batch by batch.
 const MOST_BYTES: usize = 1 << 30;
 
-/// Owns the frames of a training and makes batches of them on its device.
-///
-/// The frames are owned, not borrowed: a training holds them and their store side by side, and would borrow from
-/// itself.
-#[derive(Clone, Debug)]
-pub struct Store {
-    frames: Frames,
+/// Has the frames of a training and makes batches of them on its device.
+pub struct Store<'a> {
+    frames: Part<'a>,
     device: Device,
     /// All frames `[N,P]`, if they are on the device.
     resident: Option<Tensor<2>>,
@@ -26,18 +23,30 @@ pub struct Store {
     mapper: OnceCell<ImageMapper>,
 }
 
-impl Store {
+impl<'a> Store<'a> {
     /// Brings the frames to `device`, unless it is the CPU or they are too many.
-    pub fn new(frames: Frames, device: &Device) -> Self {
+    ///
+    /// # Errors
+    /// As for [`Source::read`].
+    pub fn new(frames: Part<'a>, device: &Device) -> Result<Self> {
         let device = device.clone().inner();
-        let fits = frames.values.len() * size_of::<f32>() <= MOST_BYTES;
-        let resident = (fits && !on_cpu(&device)).then(|| to_tensor(&frames.values, frames.shape.len(), &device));
-        Self { frames, device, resident, mapper: OnceCell::new() }
+        let (n, p) = (frames.len(), frames.shape().len());
+        let resident = if n * p * size_of::<f32>() <= MOST_BYTES && !on_cpu(&device) {
+            Some(to_tensor(&frames.gather(&(0..n).collect::<Vec<_>>())?.values, p, &device))
+        } else {
+            None
+        };
+        Ok(Self { frames, device, resident, mapper: OnceCell::new() })
     }
 
     /// All frames, on the host.
-    pub fn frames(&self) -> &Frames {
+    pub fn frames(&self) -> &Part<'a> {
         &self.frames
+    }
+
+    /// Whether the device has the frames, so that a batch needs only their indices.
+    pub fn is_resident(&self) -> bool {
+        self.resident.is_some()
     }
 
     /// Whether views are made on the device, rather than by the thread that draws the batches.
@@ -49,40 +58,44 @@ impl Store {
     }
 
     /// The batch that was drawn, on the device, with gradient tracking.
-    pub fn batch(&self, drawn: Drawn) -> Batch {
-        let chosen = self.select(&drawn.frames);
+    ///
+    /// # Errors
+    /// As for [`Source::read`].
+    pub fn batch(&self, drawn: Drawn) -> Result<Batch> {
+        let p = self.frames.shape().len();
+        let chosen = match &drawn.values {
+            Some(values) => to_tensor(values, p, &self.device),
+            None => self.select(&drawn.frames)?,
+        };
         let views = match drawn.views {
             DrawnViews::None => None,
-            DrawnViews::Values(values) => Some(to_tensor(&values, self.frames.shape.len(), &self.device)),
-            DrawnViews::Frames(indices) => Some(self.select(&indices)),
+            DrawnViews::Values(values) => Some(to_tensor(&values, p, &self.device)),
+            DrawnViews::Frames(indices) => Some(self.select(&indices)?),
             DrawnViews::Maps(maps) => {
                 let repeated = chosen.clone().repeat_dim(0, maps.len() / drawn.frames.len());
-                let mapper = self.mapper.get_or_init(|| ImageMapper::new(self.frames.shape, &self.device));
+                let mapper = self.mapper.get_or_init(|| ImageMapper::new(self.frames.shape(), &self.device));
                 Some(mapper.apply(repeated, &maps))
             }
         };
         let send = |data| Tensor::<2>::from_data(data, &self.device).autodiff();
-        Batch {
+        Ok(Batch {
             frames: chosen.autodiff(),
             views: views.map(Tensor::autodiff),
             noise: send(drawn.noise),
             gumbel: drawn.gumbel.map(send),
-        }
+        })
     }
 
     /// The frames at `indices`, in that order `[n,P]`.
-    fn select(&self, indices: &[usize]) -> Tensor<2> {
-        match &self.resident {
+    fn select(&self, indices: &[usize]) -> Result<Tensor<2>> {
+        Ok(match &self.resident {
             Some(all) => {
                 let indices: Vec<i32> = indices.iter().map(|&n| n as i32).collect();
                 let count = indices.len();
                 all.clone().select(0, Tensor::<1, Int>::from_data(TensorData::new(indices, [count]), &self.device))
             }
-            None => {
-                let values: Vec<f32> = indices.iter().flat_map(|&n| self.frames.frame(n)).copied().collect();
-                to_tensor(&values, self.frames.shape.len(), &self.device)
-            }
-        }
+            None => to_tensor(&self.frames.gather(indices)?.values, self.frames.shape().len(), &self.device),
+        })
     }
 }
 

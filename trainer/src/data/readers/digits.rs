@@ -6,7 +6,8 @@ use rand_chacha::ChaCha8Rng;
 
 use super::{Raw, ReadError, Role, idx};
 use crate::data::meaning::{Expected, Said};
-use crate::data::{DataSet, Frames, Missing};
+use crate::data::{DataSet, Frames, Missing, Source};
+use crate::error::Result;
 
 static IMAGES: &[u8] = include_bytes!("../../../assets/mnist/t10k-images-idx3-ubyte.gz");
 static LABELS: &[u8] = include_bytes!("../../../assets/mnist/t10k-labels-idx1-ubyte.gz");
@@ -18,7 +19,7 @@ pub const FIT: usize = 8_000;
 const SPLIT_SEED: u64 = 0;
 
 /// The 8,000 digits to fit on or the 2,000 held out, split by a shuffle that sees no label.
-pub fn set(role: Role) -> Result<DataSet, ReadError> {
+pub fn set(role: Role) -> Result<DataSet> {
     let mut set = read()?;
     let mut order: Vec<usize> = (0..set.frames.len()).collect();
     order.shuffle(&mut ChaCha8Rng::seed_from_u64(SPLIT_SEED));
@@ -31,19 +32,19 @@ pub fn set(role: Role) -> Result<DataSet, ReadError> {
 }
 
 /// The frames of [`set`].
-pub fn embedded(role: Role) -> Result<Frames, ReadError> {
-    Ok(set(role)?.frames)
+pub fn embedded(role: Role) -> Result<Frames> {
+    set(role)?.frames.all()
 }
 
 /// All 10,000 digits in the order of the file.
-pub fn all() -> Result<Frames, ReadError> {
-    Ok(read()?.frames)
+pub fn all() -> Result<Frames> {
+    read()?.frames.all()
 }
 
-fn read() -> Result<DataSet, ReadError> {
+fn read() -> Result<DataSet> {
     let fault = |problem| ReadError::new("embedded digits", problem);
     let mut raw = Raw::new("the digits in the program", idx::parse(IMAGES).map_err(fault)?);
     raw.pixels = true;
     raw.labels = Some(("their labels".to_owned(), idx::labels(LABELS).map_err(fault)?));
-    DataSet::of(raw, Said::default(), Missing::Error, &Expected::default()).map_err(|problem| fault(problem.into()))
+    Ok(DataSet::of::<f32>(raw, Said::default(), Missing::Error, &Expected::default()).map_err(fault)?)
 }

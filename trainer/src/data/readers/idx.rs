@@ -9,11 +9,15 @@
 //! | rest | values, row-major |
 
 use std::borrow::Cow;
+use std::fs::File;
 use std::io::Read;
+use std::path::Path;
 
 use super::ReadProblem;
+use super::in_files::{Element, ElementKind, InFiles};
 use super::labels::RawLabels;
-use super::stored::{Array, Stored};
+use super::stored::Array;
+use super::values::Values;
 
 /// How a gzip stream begins.
 pub const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
@@ -38,47 +42,58 @@ pub fn unzipped(bytes: &[u8]) -> Result<Cow<'_, [u8]>, ReadProblem> {
 /// The array in the bytes of an IDX file.
 pub fn parse(bytes: &[u8]) -> Result<Array, ReadProblem> {
     let bytes = unzipped(bytes)?;
-    let header =
-        bytes.get(..4).ok_or_else(|| format!("{} bytes, expected an IDX header of at least 4", bytes.len()))?;
-    if !looks_like_idx(&bytes) {
-        return Err(format!("byte 0: magic {header:02x?}, expected [00, 00, type, dimensions] of IDX").into());
+    let (element, sizes) = header(&bytes)?;
+    let at = 4 + 4 * sizes.len();
+    let (rest, width) = (&bytes[at..], element.width());
+    let expected = sizes.iter().try_fold(1usize, |a, &b| a.checked_mul(b));
+    if expected.and_then(|count| count.checked_mul(width)) != Some(rest.len()) {
+        let expected = expected.map_or("more than memory holds".into(), |e| e.to_string());
+        let found = rest.len() as f64 / width as f64;
+        return Err(format!("byte {at}: {found} values, expected {expected} for sizes {sizes:?}").into());
     }
-    let rank = usize::from(header[3]);
+    Ok(Array { sizes, values: element.decode(rest) })
+}
+
+/// Sizes and values of an IDX file whose values stay there; None if they are too few, or not as many as it says.
+pub fn in_place(path: &Path) -> Result<Option<(Vec<usize>, Values)>, ReadProblem> {
+    let mut start = Vec::new();
+    let mut file = File::open(path)?;
+    file.by_ref().take(MOST_HEADER).read_to_end(&mut start)?;
+    let Ok((element, sizes)) = header(&start) else { return Ok(None) };
+    let offset = 4 + 4 * sizes.len() as u64;
+    let Some(count) = sizes.iter().try_fold(1usize, |a, &b| a.checked_mul(b)) else { return Ok(None) };
+    let bytes = (count as u64).checked_mul(element.width() as u64).and_then(|bytes| bytes.checked_add(offset));
+    if bytes != Some(file.metadata()?.len()) {
+        return Ok(None);
+    }
+    Ok(InFiles::new(path, element, offset, count)?.map(|files| (sizes, Values::Files(files))))
+}
+
+/// Bytes of the longest header.
+const MOST_HEADER: u64 = 4 + 4 * u8::MAX as u64;
+
+/// Element type and sizes, by the first bytes of a file.
+fn header(bytes: &[u8]) -> Result<(Element, Vec<usize>), ReadProblem> {
+    let start = bytes.get(..4).ok_or_else(|| format!("{} bytes, expected an IDX header of at least 4", bytes.len()))?;
+    if !looks_like_idx(bytes) {
+        return Err(format!("byte 0: magic {start:02x?}, expected [00, 00, type, dimensions] of IDX").into());
+    }
+    let rank = usize::from(start[3]);
     let sizes = bytes
         .get(4..4 + 4 * rank)
         .ok_or_else(|| format!("file ends inside the {rank} sizes of its IDX header"))?
         .chunks_exact(4)
         .map(|b| u32::from_be_bytes([b[0], b[1], b[2], b[3]]) as usize)
         .collect::<Vec<_>>();
-    let rest = &bytes[4 + 4 * rank..];
-    let width = match header[2] {
-        0x0b => 2,
-        0x0c | 0x0d => 4,
-        0x0e => 8,
-        _ => 1,
+    let kind = match start[2] {
+        0x09 => ElementKind::I8,
+        0x0b => ElementKind::I16,
+        0x0c => ElementKind::I32,
+        0x0d => ElementKind::F32,
+        0x0e => ElementKind::F64,
+        _ => ElementKind::U8,
     };
-    let expected = sizes.iter().try_fold(1usize, |a, &b| a.checked_mul(b));
-    if expected.and_then(|count| count.checked_mul(width)) != Some(rest.len()) {
-        let expected = expected.map_or("more than memory holds".into(), |e| e.to_string());
-        let (at, found) = (4 + 4 * rank, rest.len() as f64 / width as f64);
-        return Err(format!("byte {at}: {found} values, expected {expected} for sizes {sizes:?}").into());
-    }
-    Ok(Array { sizes, values: values(header[2], rest) })
-}
-
-/// The values of an element type, from bytes that are whole values.
-fn values(element: u8, bytes: &[u8]) -> Stored {
-    fn each<const W: usize, T>(bytes: &[u8], of: impl Fn([u8; W]) -> T) -> Vec<T> {
-        bytes.as_chunks().0.iter().map(|&value| of(value)).collect()
-    }
-    match element {
-        0x09 => Stored::I8(each(bytes, i8::from_be_bytes)),
-        0x0b => Stored::I16(each(bytes, i16::from_be_bytes)),
-        0x0c => Stored::I32(each(bytes, i32::from_be_bytes)),
-        0x0d => Stored::F32(each(bytes, f32::from_be_bytes)),
-        0x0e => Stored::F64(each(bytes, f64::from_be_bytes)),
-        _ => Stored::U8(bytes.to_vec()),
-    }
+    Ok((Element { kind, big_endian: true }, sizes))
 }
 
 /// The labels of an IDX file of one dimension `[N]`.

@@ -3,6 +3,7 @@
 pub mod digits;
 mod error;
 mod idx;
+mod in_files;
 mod labels;
 mod npy;
 mod open;
@@ -11,12 +12,14 @@ mod raw;
 mod stored;
 mod table;
 mod value;
+mod values;
 
 pub use error::{ReadError, ReadProblem};
 pub use npy::{write_npy, write_npy_frames};
 pub use open::{Role, parts, read};
 pub use pictures::PictureOptions;
 pub use raw::Raw;
-pub use stored::Stored;
+pub use stored::{Array, Stored};
 pub use table::TableOptions;
 pub use value::Value;
+pub use values::Values;

@@ -1,13 +1,17 @@
 //! NumPy arrays: `.npy`, and `.npz` with frames and labels under the names that people give them.
 
-use std::io::{Read, Seek};
+use std::fs::File;
+use std::io::{BufReader, Read, Seek};
+use std::path::Path;
 
-use npyz::{DType, NpyFile, TypeChar, npz};
+use npyz::{DType, Endianness, NpyFile, TypeChar, TypeStr, npz};
 use zip::ZipArchive;
 use zip::read::ZipFile;
 
+use super::in_files::{Element, ElementKind, InFiles};
 use super::labels::RawLabels;
 use super::stored::{Array, Stored};
+use super::values::Values;
 use super::{Raw, ReadProblem, Role};
 use crate::error::{Error, Result};
 use crate::frame::FrameShape;
@@ -24,6 +28,42 @@ const LABELS: [&str; 11] =
 /// Frames of an `.npy` file.
 pub fn read_npy(reader: impl Read) -> Result<Raw, ReadProblem> {
     Ok(Raw::new(".npy", array("array", NpyFile::new(reader)?)?))
+}
+
+/// Frames of an `.npy` file that stay there: numbers in row-major order, and not too few; None of others.
+pub fn in_place(path: &Path) -> Result<Option<Raw>, ReadProblem> {
+    let mut file = BufReader::new(File::open(path)?);
+    let npy = NpyFile::new(&mut file)?;
+    let sizes: Vec<usize> = npy.shape().iter().map(|&size| size as usize).collect();
+    let columns_first = npy.order() == npyz::Order::Fortran && sizes.len() > 1;
+    let DType::Plain(number) = npy.dtype() else { return Ok(None) };
+    let (Some(element), false) = (element(&number), columns_first) else { return Ok(None) };
+    let count = sizes.iter().try_fold(1usize, |a, &b| a.checked_mul(b));
+    // What was read is the header.
+    let offset = file.stream_position()?;
+    let Some(count) = count else { return Ok(None) };
+    let files = InFiles::new(path, element, offset, count)?;
+    Ok(files.map(|files| Raw::of(".npy", sizes, Values::Files(files))))
+}
+
+/// How the numbers of an array are stored; None of those that are read into memory.
+fn element(number: &TypeStr) -> Option<Element> {
+    use ElementKind::*;
+    let kind = match (number.type_char(), number.size_field()) {
+        (TypeChar::Uint, 1) => U8,
+        (TypeChar::Uint, 2) => U16,
+        (TypeChar::Uint, 4) => U32,
+        (TypeChar::Uint, 8) => U64,
+        (TypeChar::Int, 1) => I8,
+        (TypeChar::Int, 2) => I16,
+        (TypeChar::Int, 4) => I32,
+        (TypeChar::Int, 8) => I64,
+        (TypeChar::Float, 2) => F16,
+        (TypeChar::Float, 4) => F32,
+        (TypeChar::Float, 8) => F64,
+        _ => return None,
+    };
+    Some(Element { kind, big_endian: number.endianness() == Endianness::Big })
 }
 
 /// Labels of an `.npy` file.
@@ -130,7 +170,7 @@ fn labels_name(names: &[String], x: &str, wanted: &Wanted) -> Result<Option<Stri
         Some("none") => return Ok(None),
         Some(name) if names.iter().any(|n| n == name) => return Ok(Some(name.to_owned())),
         // A file of their own.
-        Some(name) if std::path::Path::new(name).is_file() => return Ok(None),
+        Some(name) if Path::new(name).is_file() => return Ok(None),
         Some(name) => {
             return Err(format!("no array \"{name}\" of labels; there are {}", names.join(", ")).into());
         }

@@ -9,6 +9,7 @@ use super::labels::RawLabels;
 use super::pictures::{self, is_picture, natural};
 use super::raw::Raw;
 use super::table::{self, TableRequest};
+use super::values::Values;
 use super::{ReadError, ReadProblem, idx, npy};
 use crate::data::{Expected, Input};
 use crate::error::Subject;
@@ -223,12 +224,20 @@ impl Request<'_> {
         file.by_ref().take(16).read_to_end(&mut start).map_err(|e| fault(e.into()))?;
         let reopened = || File::open(path).map(BufReader::new).map_err(|e| fault(e.into()));
         if is_npy(&start, path) {
-            return Ok(Found::Raw(Box::new(npy::read_npy(reopened()?).map_err(fault)?)));
+            let raw = match npy::in_place(path).map_err(fault)? {
+                Some(raw) => raw,
+                None => npy::read_npy(reopened()?).map_err(fault)?,
+            };
+            return Ok(Found::Raw(Box::new(raw)));
         }
         if is_npz(&start, path) {
             return Ok(Found::Raw(Box::new(npy::read_npz(reopened()?, self.role, &self.wanted()).map_err(fault)?)));
         }
-        let found = self.bytes(path, std::fs::read(path).map_err(|e| fault(e.into()))?).map_err(fault)?;
+        let in_place = if looks_like_idx(&start) { idx::in_place(path).map_err(fault)? } else { None };
+        let found = match in_place {
+            Some((sizes, values)) => Found::Raw(Box::new(of_idx(sizes, values).map_err(fault)?)),
+            None => self.bytes(path, std::fs::read(path).map_err(|e| fault(e.into()))?).map_err(fault)?,
+        };
         let Found::Raw(mut raw) = found else { return Ok(found) };
         if let Some(beside) = labels_beside(path).filter(|_| raw.format == IDX) {
             let labels = std::fs::read(&beside).map_err(ReadProblem::from).and_then(|bytes| idx::labels(&bytes));
@@ -253,7 +262,8 @@ impl Request<'_> {
             return Ok(Found::Raw(Box::new(npy::read_npz(Cursor::new(bytes), self.role, &self.wanted())?)));
         }
         if looks_like_idx(&bytes) {
-            return Ok(Found::Raw(Box::new(of_idx(&bytes)?)));
+            let array = idx::parse(&bytes)?;
+            return Ok(Found::Raw(Box::new(of_idx(array.sizes, array.values.into())?)));
         }
         if image::guess_format(&bytes).is_ok() {
             let name = path.display().to_string();
@@ -289,16 +299,15 @@ impl Request<'_> {
 const IDX: &str = "IDX";
 
 /// The frames of an IDX file, of bytes rather pictures than not.
-fn of_idx(bytes: &[u8]) -> Result<Raw, ReadProblem> {
-    let array = idx::parse(bytes)?;
-    let letters = match array.sizes.len() {
+fn of_idx(sizes: Vec<usize>, values: Values) -> Result<Raw, ReadProblem> {
+    let letters = match sizes.len() {
         3 => Some("nhw"),
         4 => Some("nchw"),
         2 => None,
-        _ => return Err(format!("sizes {:?}, expected images [N,H,W] or [N,C,H,W], or rows [N,F]", array.sizes).into()),
+        _ => return Err(format!("sizes {sizes:?}, expected images [N,H,W] or [N,C,H,W], or rows [N,F]").into()),
     };
-    let layout = letters.filter(|_| array.values.white().is_some()).and_then(|letters| letters.parse().ok());
-    Ok(Raw { layout, pixels: true, ..Raw::new(IDX, array) })
+    let layout = letters.filter(|_| values.white().is_some()).and_then(|letters| letters.parse().ok());
+    Ok(Raw { layout, pixels: true, ..Raw::of(IDX, sizes, values) })
 }
 
 /// The name of a format that is known by its first bytes, but not read.

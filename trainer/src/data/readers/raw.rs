@@ -3,6 +3,7 @@
 use super::ReadProblem;
 use super::labels::RawLabels;
 use super::stored::Array;
+use super::values::Values;
 use crate::data::layout::Layout;
 
 /// The content of a file as it is stored.
@@ -10,8 +11,10 @@ use crate::data::layout::Layout;
 pub struct Raw {
     /// The format, as it is told to the user.
     pub format: String,
-    /// The values; one axis is that of the frames.
-    pub array: Array,
+    /// Size of each axis of the array, the outermost first; one axis is that of the frames.
+    pub sizes: Vec<usize>,
+    /// The values, the last axis fastest.
+    pub values: Values,
     /// The meaning of the axes, where the format has one.
     pub layout: Option<Layout>,
     /// Whether values are those of pixels because the format is one of pictures.
@@ -33,9 +36,15 @@ pub struct Raw {
 impl Raw {
     /// Values of which the format says no more.
     pub fn new(format: &str, array: Array) -> Self {
+        Self::of(format, array.sizes, array.values.into())
+    }
+
+    /// Values of an array of these sizes, in memory or in a file.
+    pub fn of(format: &str, sizes: Vec<usize>, values: Values) -> Self {
         Self {
             format: format.to_owned(),
-            array,
+            sizes,
+            values,
             layout: None,
             pixels: false,
             table: false,
@@ -52,7 +61,7 @@ impl Raw {
     /// # Errors
     /// If the two differ in the type or number of their values, their columns, or in whether they have labels.
     pub fn followed_by(mut self, other: Self) -> Result<Self, ReadProblem> {
-        let (sizes, more) = (&self.array.sizes, &other.array.sizes);
+        let (sizes, more) = (&self.sizes, &other.sizes);
         if sizes.len() != more.len() || sizes[1..] != more[1..] {
             return Err(format!("shape {more:?}, expected {sizes:?} of another count, as in the file before").into());
         }
@@ -66,8 +75,8 @@ impl Raw {
         if self.labels.is_some() != other.labels.is_some() {
             return Err("labels in some of the files only; say --label NAME, or --label none".into());
         }
-        self.array.sizes[0] += more[0];
-        self.array.values = self.array.values.followed_by(other.array.values)?;
+        self.sizes[0] += more[0];
+        self.values = self.values.followed_by(other.values)?;
         self.labels = self.labels.zip(other.labels).map(|((name, a), (_, b))| (name, a.followed_by(b)));
         self.files = self.files.zip(other.files).map(|(a, b)| [a, b].concat());
         self.weights = self.weights.zip(other.weights).map(|(a, b)| [a, b].concat());

@@ -1,5 +1,7 @@
 //! Values as a file stores them, before anyone says what they mean.
 
+use std::ops::Range;
+
 use half::f16;
 
 use super::value::Value;
@@ -128,11 +130,14 @@ impl Stored {
     /// The least and the greatest finite value, if there is one.
     pub fn range(&self) -> Option<(f64, f64)> {
         fn of<N: Number>(values: &[N]) -> Option<(f64, f64)> {
-            let finite = values.iter().map(|v| v.wide()).filter(|v| v.is_finite());
-            finite.fold(None, |range, v| match range {
-                None => Some((v, v)),
-                Some((least, most)) => Some((v.min(least), v.max(most))),
-            })
+            let (mut least, mut most) = (f64::INFINITY, f64::NEG_INFINITY);
+            for v in values {
+                let v = v.wide();
+                // Not a short-circuit: what always computes both becomes a vector's.
+                least = if v.is_finite() & (v < least) { v } else { least };
+                most = if v.is_finite() & (v > most) { v } else { most };
+            }
+            (least <= most).then_some((least, most))
         }
         of_any_type!(self, values => of(values))
     }
@@ -180,15 +185,20 @@ impl Stored {
         of_any_type!(self, values => values.iter().map(|v| v.wide()).collect())
     }
 
-    /// The values as frames or tables hold them, as shares of `white` if there is one.
-    pub fn widen<T: Value>(&self, white: Option<f64>) -> Vec<T> {
-        fn of<N: Number, T: Value>(values: &[N], white: Option<f64>) -> Vec<T> {
+    /// Writes the values at `places` to `out` as frames or tables hold them, as shares of `white` if there is one.
+    ///
+    /// # Panics
+    /// If there are not as many places as values to write, or there is no such place.
+    pub fn widen<T: Value>(&self, places: Range<usize>, white: Option<f64>, out: &mut [T]) {
+        fn of<N: Number, T: Value>(values: &[N], white: Option<f64>, out: &mut [T]) {
+            assert_eq!(values.len(), out.len());
+            let pairs = out.iter_mut().zip(values);
             match white {
-                Some(white) => values.iter().map(|v| T::share(v.single(), white)).collect(),
-                None => values.iter().map(|v| T::of(v.single(), v.wide())).collect(),
+                Some(white) => pairs.for_each(|(out, v)| *out = T::share(v.single(), white)),
+                None => pairs.for_each(|(out, v)| *out = T::of(v.single(), v.wide())),
             }
         }
-        of_any_type!(self, values => of(values, white))
+        of_any_type!(self, values => of(&values[places], white, out));
     }
 }
 

@@ -14,8 +14,9 @@ pub use reach::strength as strength_within_reach;
 
 use rand::Rng;
 
-use super::Frames;
+use super::Source;
 use crate::config::{AugmentConfig, AugmentKind};
+use crate::error::Result;
 use crate::frame::{FrameKind, FrameShape};
 
 /// The source of the views of a frame.
@@ -48,12 +49,23 @@ impl<'a> Views<'a> {
 
     /// Writes a random view of `frame` `[P]` to `view` `[P]`; where views are neighbours, those of frame `n` of
     /// `training`.
-    pub fn draw(&self, training: &Frames, frame: &[f32], n: usize, view: &mut [f32], rng: &mut impl Rng) {
+    ///
+    /// # Errors
+    /// As for [`Source::read`].
+    pub fn draw(
+        &self,
+        training: &dyn Source,
+        frame: &[f32],
+        n: usize,
+        view: &mut [f32],
+        rng: &mut impl Rng,
+    ) -> Result<()> {
         match self {
             Self::Frames => view.copy_from_slice(frame),
             Self::Maps(maps) => maps.apply(frame, view, rng),
-            Self::Neighbours(near) => view.copy_from_slice(training.frame(near.draw(n, rng))),
+            Self::Neighbours(near) => training.read(&[near.draw(n, rng)], view)?,
         }
+        Ok(())
     }
 
     /// True if a view is the frame itself.

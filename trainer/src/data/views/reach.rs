@@ -8,7 +8,8 @@ use rand::seq::SliceRandom;
 
 use super::Augmentation;
 use crate::config::AugmentConfig;
-use crate::data::Frames;
+use crate::data::Source;
+use crate::error::Result;
 use crate::frame::FrameKind;
 use crate::rng::{Purpose, stream};
 
@@ -26,12 +27,15 @@ const PICKED: u64 = 0;
 
 /// What the ranges in `config` are to be multiplied by, 0 to 1: the most at which a map moves the median frame no
 /// further, as a squared distance, than `config.reach` times the median distance to the nearest other frame.
-pub fn strength(config: &AugmentConfig, frames: &Frames, seed: u64) -> f64 {
+///
+/// # Errors
+/// As for [`Source::read`].
+pub fn strength(config: &AugmentConfig, frames: &dyn Source, seed: u64) -> Result<f64> {
     let mut order: Vec<usize> = (0..frames.len()).collect();
     order.shuffle(&mut stream(seed, Purpose::Reach, PICKED));
     order.truncate(AMONG);
-    let picked = frames.select(&order);
-    let p = frames.shape.len();
+    let picked = frames.gather(&order)?;
+    let p = picked.shape.len();
     let count = (DIFFERENCES / (AMONG * p)).clamp(PROBES[0], PROBES[1]);
     let probes: Vec<&[f32]> = picked.values.chunks_exact(p).take(count).collect();
     let nearest = |probe: &&[f32]| {
@@ -41,7 +45,7 @@ pub fn strength(config: &AugmentConfig, frames: &Frames, seed: u64) -> f64 {
     };
     let limit = median(probes.iter().map(nearest).collect()) * config.reach as f32;
     let fits = |strength: f64| {
-        let maps = Augmentation::new(config, frames.shape, FrameKind::Image, strength);
+        let maps = Augmentation::new(config, picked.shape, FrameKind::Image, strength);
         let moved = probes.iter().enumerate().map(|(n, probe)| {
             let mut view = vec![0.0; probe.len()];
             maps.apply(probe, &mut view, &mut stream(seed, Purpose::Reach, n as u64 + 1));
@@ -51,13 +55,13 @@ pub fn strength(config: &AugmentConfig, frames: &Frames, seed: u64) -> f64 {
     };
     let (mut low, mut high) = (0.0, 1.0);
     if !limit.is_finite() || fits(high) {
-        return high;
+        return Ok(high);
     }
     for _ in 0..HALVINGS {
         let middle = 0.5 * (low + high);
         if fits(middle) { low = middle } else { high = middle }
     }
-    low
+    Ok(low)
 }
 
 fn squared_distance(a: &[f32], b: &[f32]) -> f32 {
@@ -73,6 +77,7 @@ fn median(mut values: Vec<f32>) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::Frames;
     use crate::frame::FrameShape;
 
     /// A bar on an empty ground at one of eight columns, 40 shades of it: the more alike the shades, the nearer the
@@ -84,7 +89,7 @@ mod tests {
             let value = move |n: usize, i: usize| f32::from(i % 8 == (n * 3) % 8) * (1.0 + shade * n as f32);
             let values = (0..40).flat_map(|n| (0..64).map(move |i| value(n, i))).collect();
             let frames = Frames { shape, values, labels: None };
-            strength(&AugmentConfig { reach, ..AugmentConfig::default() }, &frames, 1)
+            strength(&AugmentConfig { reach, ..AugmentConfig::default() }, &frames, 1).unwrap()
         };
         assert_eq!(at(1e6, 1.0), 1.0);
         assert!(at(0.5, 1.0) < at(2.0, 1.0) && at(2.0, 1.0) < 1.0, "{} {}", at(0.5, 1.0), at(2.0, 1.0));
