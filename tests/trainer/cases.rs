@@ -1,6 +1,8 @@
 //! Inputs that people reported to other programs, through the command line: what is told, and what comes out.
 #![expect(clippy::unwrap_used, reason = "a helper that fails is the test's own message")]
 
+#[path = "../common/answers.rs"]
+mod answers;
 #[path = "../common/command.rs"]
 mod command;
 
@@ -8,6 +10,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use answers::columns;
 use command::{SMALL, fails, stdout, trainer, write_csv};
 use tempfile::TempDir;
 
@@ -16,14 +19,6 @@ fn stderr(arguments: &[&str]) -> String {
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{arguments:?}: {text}");
     text
-}
-
-/// The columns of a table by their names.
-fn columns(table: &str, names: &[&str]) -> Vec<Vec<String>> {
-    let mut reader = csv::Reader::from_reader(table.as_bytes());
-    let header = reader.headers().unwrap().clone();
-    let places: Vec<usize> = names.iter().map(|name| header.iter().position(|h| h == *name).unwrap()).collect();
-    reader.records().map(|row| places.iter().map(|&place| row.as_ref().unwrap()[place].to_owned()).collect()).collect()
 }
 
 /// The rows of the table, in other orders of columns and lines of the same.

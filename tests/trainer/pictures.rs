@@ -202,7 +202,7 @@ fn colours_and_sizes_become_one() {
     // A model of colours takes grey ones as such.
     std::fs::remove_file(dir.path().join("1.png")).unwrap();
     let shape = FrameShape { channels: 3, height: 2, width: 2 };
-    let known = Expected { kind: Some(FrameKind::Image), shape: Some(shape), columns: None };
+    let known = Expected { kind: Some(FrameKind::Image), shape: Some(shape), columns: None, ..Expected::default() };
     assert_eq!(input(dir.path()).open_for(Role::Score, &known).unwrap().frames.shape, shape);
 
     save(GrayImage::from_fn(6, 4, |x, y| Luma([(10 * x + y) as u8])), dir.path(), "wide.png");
@@ -222,4 +222,46 @@ fn a_picture_is_never_a_window() {
     let dir = TempDir::new().unwrap();
     save(GrayImage::new(40, 4), dir.path(), "strip.png");
     assert_eq!(open(dir.path()).taken.kind, FrameKind::Image);
+}
+
+#[test]
+fn classes_may_stand_in_a_table_beside() {
+    let dir = TempDir::new().unwrap();
+    for (n, name) in ["a/1.png", "a/2.png", "b/10.png"].iter().enumerate() {
+        save(GrayImage::from_pixel(1, 1, Luma([n as u8])), dir.path(), name);
+    }
+    let table = dir.path().join("labels.csv");
+    let labelled = |text: &str| {
+        std::fs::write(&table, text).unwrap();
+        let input = Input { label: Some(table.display().to_string()), ..input(dir.path()) };
+        input.open(Role::Fit)
+    };
+    for text in [
+        "file,label\na/1.png,cat\na/2.png,dog\nb/10.png,cat\n",
+        "id;class;size\n10;cat;1\n2;dog;1\n1;cat;2\n3;dog;2\n",
+        "./a/1.png,cat\n./b/10.png,cat\n./a/2.png,dog\n",
+        "image,species\nb\\10.png,cat\na\\1.png,cat\na\\2.png,dog\n",
+    ] {
+        let set = labelled(text).unwrap();
+        assert_eq!(
+            (set.frames.labels, set.classes),
+            (Some(vec![0, 1, 0]), Some(vec!["cat".into(), "dog".into()])),
+            "{text}"
+        );
+        assert!(!set.taken.to_string().contains("left out"), "{}", set.taken);
+    }
+    for (text, problem) in [
+        ("file,label\n1.png,cat\n2.png,dog\n", "no class for 1 of 3 pictures, as \"b/10.png\""),
+        (
+            "file,label\n1.png,cat\n2.png,dog\n10.png,cat\n1.png,dog\n",
+            "line 5, field 2: a second class for \"a/1.png\"",
+        ),
+        ("file,label\nx.png,cat\ny.png,dog\n", "no column names the pictures, as \"a/1.png\""),
+        ("file,a,b\n1,x,1\n2,y,2\n10,z,3\n", "which holds the classes?"),
+    ] {
+        let error = labelled(text).unwrap_err().to_string();
+        assert!(error.contains(problem), "{error}");
+    }
+    let input = Input { label: Some("kind".into()), ..input(dir.path()) };
+    assert!(refused(&input).contains("by their sub-folders, or by a table"));
 }

@@ -139,7 +139,7 @@ fn axes_are_taken_as_they_are_meant_or_asked_for() {
         assert!(offers.iter().all(|offer| error.contains(offer)), "{error}");
         // A model that knows its frames needs no word.
         let shape = FrameShape { channels: 1, height: 28, width: 140 };
-        let known = Expected { shape: Some(shape), kind: Some(FrameKind::Image), columns: None };
+        let known = Expected { shape: Some(shape), kind: Some(FrameKind::Image), columns: None, ..Expected::default() };
         let read = Input::of(Some(&path)).open_for(Role::Score, &known);
         assert_eq!(read.is_ok_and(|set| set.frames.shape == shape), sizes == [9, 28, 140]);
     }

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use burn::tensor::Device;
 use image::RgbImage;
 use trainer::data::{Frames, Input, Role, write_npy_frames};
 use trainer::explain::{Explanation, Map, explain, heatmap};
@@ -10,6 +9,8 @@ use trainer::files::write_atomically;
 use trainer::frame::{FrameKind, FrameShape};
 use trainer::run::load;
 use trainer::{Error, Result};
+
+use super::on::On;
 
 /// Show why frames went to their clusters, as pictures and numbers
 ///
@@ -24,6 +25,8 @@ pub struct Args {
     model: PathBuf,
     #[command(flatten)]
     input: Input,
+    #[command(flatten)]
+    on: On,
     /// Which part of a data set that has two
     #[arg(long, value_enum, default_value = "score")]
     part: Role,
@@ -47,7 +50,7 @@ impl Args {
                 "a file has no decoder, which the maps need: give the run directory",
             ));
         }
-        let device = Device::flex();
+        let device = self.on.device()?;
         let fitted = load(&self.model, &device)?;
         let set = super::read(&self.input, self.part, &fitted.expected())?;
         let all = &set.frames;

@@ -118,7 +118,7 @@ impl Training {
             None => next_free(Path::new("runs"), name)?,
         };
         let run = Run::create(&folder, config, &Source::new(input, &set.frames)?)?;
-        self.train_in(run, config, set, devices, None)
+        self.train_in(run, config, set, input, devices, None)
     }
 
     /// Trains in a run directory, with progress.
@@ -127,6 +127,7 @@ impl Training {
         run: Run,
         config: &CheckedConfig,
         set: &DataSet,
+        input: &Input,
         (device, devices): &(Chosen, Vec<Device>),
         resume: Option<Checkpoint>,
     ) -> Result<(Fitted, Run)> {
@@ -143,7 +144,8 @@ impl Training {
         }
         let mut progress = Progress::new(&run, Duration::from_secs(self.checkpoint_every))?;
         let fitted = fit::fit_on(config, frames, devices, resume, &mut |event| progress.observe(event));
-        let fitted = Fitted { columns: set.columns.clone(), ..progress.finish(fitted)? };
+        let fitted = progress.finish(fitted)?;
+        let fitted = Fitted { columns: set.columns.clone(), manner: Some(input.manner(set)), ..fitted };
         let lines = run.lines()?;
         let health = Health::new(&fitted, &lines);
         eprintln!("{health}");
@@ -197,7 +199,7 @@ impl Args {
             source.check(&set.frames, &input, !self.input.is_embedded())?;
         }
         let devices = self.training.devices()?;
-        let (_, run) = self.training.train_in(run, &config, &set, &devices, checkpoint)?;
+        let (_, run) = self.training.train_in(run, &config, &set, &input, &devices, checkpoint)?;
         tell(&run)
     }
 }

@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
-use burn::tensor::Device;
 use trainer::data::{Input, Role};
 use trainer::quality::{Subject, gate, measure, table};
 use trainer::{Result, run};
+
+use super::on::On;
 
 /// Measure what is claimed of a model and its maps, each claim with its bar
 #[derive(clap::Args, Debug)]
@@ -15,6 +16,8 @@ pub struct Args {
     run: PathBuf,
     #[command(flatten)]
     input: Input,
+    #[command(flatten)]
+    on: On,
     /// Frames of another kind, which should be called novel; may be given more than once
     #[arg(long, value_name = "PATH")]
     novel: Vec<PathBuf>,
@@ -32,7 +35,7 @@ pub struct Args {
 impl Args {
     /// Measures the claims and prints them.
     pub fn run(self) -> Result<()> {
-        let device = Device::flex();
+        let device = self.on.device()?;
         let fitted = run::load(&self.run, &device)?;
         let all = super::read(&self.input, Role::Score, &fitted.expected())?.frames;
         let critic = run::load_critic(&self.run, &fitted, &device)?;

@@ -3,9 +3,11 @@
 use std::fmt;
 
 use super::Frames;
+use super::kept::Kept;
+use super::manner::Manner;
 use super::meaning::{Expected, Meaning, Said};
 use super::missing::{Missing, settled};
-use super::readers::{Raw, Value};
+use super::readers::{Array, Raw, Value};
 use crate::frame::{FrameKind, FrameShape};
 
 /// Frames, and what was taken for what to get them.
@@ -21,6 +23,8 @@ pub struct DataSet<T = f32> {
     pub files: Option<Vec<String>>,
     /// Weights of the rows `[N]`, finite and not negative, if they were asked for.
     pub weights: Option<Vec<f64>>,
+    /// Columns that are carried through to the output `[N]` each.
+    pub kept: Vec<Kept>,
     /// What was taken for what.
     pub taken: Taken,
 }
@@ -36,6 +40,8 @@ pub struct Taken {
     pub kind: FrameKind,
     /// Format, type of the values, and the axes of arrays.
     pub source: String,
+    /// Type of the values as stored.
+    pub stored: &'static str,
     /// Least and greatest value as stored.
     pub range: (f64, f64),
     /// The stored value that became 1; None: values are as stored.
@@ -48,30 +54,51 @@ pub struct Taken {
     pub notes: Vec<String>,
 }
 
+impl<T> DataSet<T> {
+    /// Name of a class; its number where it has none.
+    pub fn class(&self, label: u32) -> String {
+        let name = self.classes.as_ref().and_then(|names| names.get(label as usize));
+        name.cloned().unwrap_or_else(|| label.to_string())
+    }
+}
+
 impl<T: Value> DataSet<T> {
     /// Frames of what a reader found, by what was said of them.
     ///
     /// # Errors
     /// If it is not clear what the values mean, if one is missing or not finite, or if labels are not as many as frames.
     pub fn of(raw: Raw, said: Said, missing: Missing, expected: &Expected) -> Result<Self, String> {
-        let said = Said { layout: said.layout.or(raw.layout.as_ref()), pixels: raw.pixels || said.pixels, ..said };
+        let kept = expected.manner.as_ref().and_then(Manner::layout).filter(|_| raw.layout.is_none() || raw.table);
+        let kept = kept.filter(|layout| expected.fits(layout, &raw.array.sizes));
+        let asked = said.layout.or(kept.as_ref());
+        let said = Said {
+            layout: asked.or(raw.layout.as_ref()),
+            asked: asked.is_some(),
+            pixels: raw.pixels || said.pixels,
+            columns: raw.columns.as_deref(),
+            ..said
+        };
         let Meaning { reading, kind, white } = Meaning::of(&raw.array.sizes, &raw.array.values, said, expected)?;
         let mut notes = raw.notes;
-        let type_name = raw.array.values.type_name();
-        let source = match raw.table {
-            true => raw.format,
-            false => format!("{}, {type_name} {:?} as {}", raw.format, raw.array.sizes, reading.layout),
+        let stored = raw.array.values.type_name();
+        let source = match (raw.table, reading.kind) {
+            (true, FrameKind::Features) => raw.format,
+            (true, _) => format!("{}, as {}", raw.format, reading.layout),
+            _ => format!("{}, {stored} {:?} as {}", raw.format, raw.array.sizes, reading.layout),
         };
+        // Pixels are told apart by their place in the picture.
+        let columns = raw.columns.filter(|_| reading.kind == FrameKind::Features);
         let range = raw.array.values.range().unwrap_or((f64::NAN, f64::NAN));
         if let Some(note) = white.and_then(|white| unused_bits(range.1, white)) {
             notes.push(note);
         }
-        let stored = raw.array.transposed(&reading.order).values;
-        let mut frames: Frames<T> = Frames { shape: reading.shape, values: stored.widen(white), labels: None };
+        let array = Array { sizes: reading.sizes, values: raw.array.values };
+        let values = array.transposed(&reading.order).values;
+        let mut frames: Frames<T> = Frames { shape: reading.shape, values: values.widen(white), labels: None };
         if frames.shape.is_empty() || frames.is_empty() {
             return Err(format!("no frames (shape of a frame: {})", frames.shape));
         }
-        let kept = settled(&mut frames, &stored, missing, raw.columns.as_deref(), &mut notes)?;
+        let kept = settled(&mut frames, &values, missing, columns.as_deref(), &mut notes)?;
         let count = kept.len();
         let labels = match raw.labels {
             Some((name, labels)) if labels.len() == count => Some((name, labels.filtered(&kept))),
@@ -105,11 +132,14 @@ impl<T: Value> DataSet<T> {
             range,
             white,
             labels: told,
-            columns: raw.columns.clone(),
+            columns: columns.clone(),
+            stored,
             notes,
         };
         let (files, weights) = (only(raw.files, &kept), only(raw.weights, &kept));
-        Ok(Self { frames, columns: raw.columns, classes, files, weights, taken })
+        let carried = raw.kept.into_iter().map(|column| column.filtered(&kept)).collect::<Result<_, _>>();
+        let carried = carried.map_err(|e| e.to_string())?;
+        Ok(Self { frames, columns, classes, files, weights, kept: carried, taken })
     }
 }
 
@@ -183,6 +213,7 @@ mod tests {
             shape: FrameShape { channels: 1, height: 8, width: 8 },
             kind: FrameKind::Image,
             source: ".npy, u8 [1797, 8, 8] as nhw".into(),
+            stored: "u8",
             range: (0.0, 16.0),
             white: Some(255.0),
             labels: Some(("\"y\"".into(), 10)),

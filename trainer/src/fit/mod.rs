@@ -135,6 +135,7 @@ pub fn fit_on(
         calibrated_on,
         data_sha256,
         columns: None,
+        manner: None,
     }))
 }
 

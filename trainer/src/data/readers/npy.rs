@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::frame::FrameShape;
 
 /// Names of frames, and how names begin or end that belong to one part of a data set.
-const FRAMES: [&str; 18] = [
+pub const FRAMES: [&str; 18] = [
     "x", "data", "images", "image", "imgs", "img", "features", "feature", "frames", "frame", "windows", "window",
     "samples", "signals", "inputs", "input", "arr_0", "values",
 ];
@@ -64,6 +64,10 @@ pub struct Wanted<'a> {
     pub frames: Option<&'a str>,
     /// The array of labels; `none` for none.
     pub labels: Option<&'a str>,
+    /// The array of frames that the model is used to, if there is one of this name.
+    pub usual_frames: Option<&'a str>,
+    /// The array of labels that the model is used to.
+    pub usual_labels: Option<&'a str>,
 }
 
 /// The parts whose frames an archive names, as `x_train` and `x_test` do.
@@ -105,6 +109,9 @@ fn frames_name(names: &[String], role: Role, wanted: &Wanted) -> Result<String, 
             None => Err(format!("no array \"{name}\"; there are {}", listed()).into()),
         };
     }
+    if let Some(name) = names.iter().find(|name| Some(name.as_str()) == wanted.usual_frames) {
+        return Ok(name.clone());
+    }
     let other = if role == Role::Fit { Role::Score } else { Role::Fit };
     for part in [Some(role), None, Some(other)] {
         match in_part(names, &FRAMES, part)[..] {
@@ -134,7 +141,11 @@ fn labels_name(names: &[String], x: &str, wanted: &Wanted) -> Result<Option<Stri
         Some(name) => {
             return Err(format!("no array \"{name}\" of labels; there are {}", names.join(", ")).into());
         }
-        None => {}
+        None => match wanted.usual_labels {
+            Some("none") => return Ok(None),
+            Some(name) if names.iter().any(|n| n == name) => return Ok(Some(name.to_owned())),
+            _ => {}
+        },
     }
     let (stem, part) = taken_apart(x);
     let found = in_part(names, &LABELS, part);

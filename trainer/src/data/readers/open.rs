@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{BufReader, Cursor, Read};
 use std::path::{Path, PathBuf};
 
+use super::columnar::{self, Format};
 use super::idx::{GZIP_MAGIC, looks_like_idx, unzipped};
 use super::labels::RawLabels;
 use super::pictures::{self, is_picture, natural};
@@ -84,24 +85,32 @@ pub fn read(input: &Input, role: Role, expected: &Expected, weight: Option<&str>
         if let Some((file, _)) = raws.first() {
             return Err(ReadError::new(file, "is no picture, as the others are"));
         }
-        if input.label.as_deref().is_some_and(|label| label != "none") {
-            return Err(ReadError::new(
-                subject,
-                "pictures have classes by their sub-folders: --label takes none but none",
-            ));
+        if let Some(name) = input.keep.iter().chain(&input.table.columns).chain(&input.table.ignore).next() {
+            let problem =
+                format!("no column \"{name}\": pictures have none; the names of their files are in the answers");
+            return Err(ReadError::new(subject, problem));
         }
         let colours = expected.shape.is_some_and(|shape| shape.channels == 3);
-        let mut raw = pictures::read(&sources, &input.pictures, colours)?;
+        let used = expected.manner.as_ref().map(|manner| manner.of_pictures(&input.pictures)).transpose();
+        let used = used.map_err(|problem| ReadError::new(subject.clone(), problem))?;
+        let (options, as_fitted) = used.unwrap_or_else(|| (input.pictures.clone(), Vec::new()));
+        let mut raw = pictures::read(&sources, &options, colours)?;
+        if !as_fitted.is_empty() {
+            raw.notes.push(format!("{}, as the model was fitted", as_fitted.join(" ")));
+        }
+        let beside = input.label.as_deref().map(Path::new).and_then(Path::file_name).map(|name| name.to_string_lossy());
+        others.retain(|other| Some(&**other) != beside.as_deref());
         if !others.is_empty() {
             raw.notes.push(left_out(&others));
         }
+        raw.labels = labels_of_pictures(input, &sources, raw.labels)?;
         return Ok((subject, raw));
     }
     let mut raws = raws.into_iter();
     let Some((_, mut all)) = raws.next() else { return Err(ReadError::new(subject, "no file")) };
     if let Some((name, labels)) = request.labels_file(&all)? {
         all.labels = Some((name, labels));
-    } else if !all.table {
+    } else if !all.has_columns {
         request.check_names(&all).map_err(|problem| ReadError::new(subject.clone(), problem))?;
     }
     let more = raws.len();
@@ -115,6 +124,39 @@ pub fn read(input: &Input, role: Role, expected: &Expected, weight: Option<&str>
         all.format = format!("{} files, {}", more + 1, all.format);
     }
     Ok((subject, all))
+}
+
+/// What the bytes of a file of this name hold.
+pub fn read_bytes(input: &Input, name: &Path, bytes: Vec<u8>, expected: &Expected) -> Result<Raw, ReadError> {
+    let request = Request { input, role: Role::Score, expected, weight: None };
+    match request.bytes(name, bytes).map_err(|problem| ReadError::new(name, problem))? {
+        Found::Raw(raw) => Ok(*raw),
+        Found::Picture(source) => pictures::read(&[source], &input.pictures, false),
+    }
+}
+
+/// The classes of pictures: those of their sub-folders, unless `--label` names a table of others, or none.
+fn labels_of_pictures(
+    input: &Input,
+    sources: &[pictures::Source],
+    by_folder: Option<(String, RawLabels)>,
+) -> Result<Option<(String, RawLabels)>, ReadError> {
+    match input.label.as_deref() {
+        None => Ok(by_folder),
+        Some("none") => Ok(None),
+        Some(file) => {
+            let path = Path::new(file);
+            let read = || pictures::labels(&std::fs::read(path)?, &input.table, sources);
+            let labels = read().map_err(|problem| match problem {
+                ReadProblem::Io(e) if e.kind() == std::io::ErrorKind::NotFound => ReadError::new(
+                    path,
+                    "no such file; pictures have classes by their sub-folders, or by a table of their names and classes",
+                ),
+                problem => ReadError::new(path, problem),
+            })?;
+            Ok(Some((file.to_owned(), labels)))
+        }
+    }
 }
 
 /// The files that a folder without frames holds, in words.
@@ -184,7 +226,9 @@ impl Request<'_> {
         let table = &self.input.table;
         let label = self.input.label.as_deref().filter(|label| *label != "none" && raw.labels.is_none());
         let asked = [self.weight, label].into_iter().flatten();
-        let column = asked.chain(table.columns.iter().chain(&table.ignore).map(String::as_str)).next();
+        let named =
+            table.columns.iter().chain(&table.ignore).chain(self.input.keep.iter().filter(|_| raw.kept.is_empty()));
+        let column = asked.chain(named.map(String::as_str)).next();
         match column {
             Some(name) => {
                 Err(format!("no column \"{name}\": only a table names its columns, and an .npz its arrays").into())
@@ -240,7 +284,13 @@ impl Request<'_> {
     }
 
     fn wanted(&self) -> npy::Wanted<'_> {
-        npy::Wanted { frames: self.input.array.as_deref(), labels: self.input.label.as_deref() }
+        let manner = self.expected.manner.as_ref();
+        npy::Wanted {
+            frames: self.input.array.as_deref(),
+            labels: self.input.label.as_deref(),
+            usual_frames: manner.and_then(|manner| manner.array.as_deref()),
+            usual_labels: manner.and_then(|manner| manner.label.as_deref()),
+        }
     }
 
     /// What bytes hold, by how they begin; `path` says more where that leaves a choice.
@@ -264,26 +314,38 @@ impl Request<'_> {
                 bytes: Some(bytes),
             }));
         }
+        if let Some(format) = Format::of(&bytes) {
+            let raw = columnar::read(format, bytes, &self.wanted(), self.table())?;
+            return Ok(Found::Raw(Box::new(raw)));
+        }
         if let Some(format) = known_but_not_read(&bytes) {
-            return Err(format!("{format} is not read; inputs are tables, IDX, .npy, .npz and pictures").into());
+            return Err(format!("{format} is not read; inputs are {INPUTS}").into());
         }
         if bytes.starts_with(&[0, 0]) {
             return Err(format!(
-                "byte 0: {:02x?}, no IDX file (magic 00 00 type dimensions); inputs are tables, IDX, .npy, .npz and pictures",
+                "byte 0: {:02x?}, no IDX file (magic 00 00 type dimensions); inputs are {INPUTS}",
                 &bytes[..bytes.len().min(4)]
             )
             .into());
         }
-        let request = TableRequest {
+        Ok(Found::Raw(Box::new(table::read(&bytes, self.table())?)))
+    }
+
+    /// What is asked of the columns of a table.
+    fn table(&self) -> TableRequest<'_> {
+        TableRequest {
             options: &self.input.table,
             label: self.input.label.as_deref(),
             weight: self.weight,
-            model: self.expected.columns.as_deref(),
+            keep: &self.input.keep,
+            expected: self.expected,
             missing: self.input.missing,
-        };
-        Ok(Found::Raw(Box::new(table::read(&bytes, request)?)))
+        }
     }
 }
+
+/// What is read.
+pub const INPUTS: &str = "tables, Parquet, Arrow IPC, IDX, .npy, .npz and pictures";
 
 /// The name of the format IDX.
 const IDX: &str = "IDX";
@@ -303,14 +365,16 @@ fn of_idx(bytes: &[u8]) -> Result<Raw, ReadProblem> {
 
 /// The name of a format that is known by its first bytes, but not read.
 fn known_but_not_read(bytes: &[u8]) -> Option<&'static str> {
-    let known: [(&[u8], &str); 11] = [
+    let known: [(&[u8], &str); 13] = [
         (b"{", "JSON"),
         (b"[", "JSON"),
         (b"@relation", "ARFF"),
         (b"GIF8", "GIF"),
-        (b"\x89HDF", "HDF5"),
-        (b"PAR1", "Parquet"),
-        (b"ARROW1", "Arrow IPC"),
+        (b"\x89HDF", "HDF5 (in Python: np.save(\"x.npy\", h5py.File(\"x.h5\")[\"x\"][:]))"),
+        (b"PARE", "encrypted Parquet"),
+        (b"FEA1", "Feather of version 1 (write it anew: version 2 is Arrow IPC)"),
+        (b"Obj\x01", "Avro"),
+        (b"SQLite format 3", "a database of SQLite"),
         (b"MATLAB", "a MATLAB file"),
         (b"\xd0\xcf\x11\xe0", "an old spreadsheet (save it as .csv)"),
         (b"%PDF", "PDF"),

@@ -1,11 +1,13 @@
 //! Pictures, a frame each: PNG, JPEG, BMP, TIFF, WebP and PNM; sub-folders name classes.
 
 mod decode;
+mod labels;
 mod list;
 mod options;
 
+pub use labels::labels;
 pub use list::{is_picture, list, natural};
-pub use options::PictureOptions;
+pub use options::{PictureOptions, Size};
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
