@@ -4,6 +4,7 @@
 #[path = "../common/answers.rs"]
 mod answers;
 #[path = "../common/command.rs"]
+#[expect(dead_code, reason = "what tables of text need")]
 mod command;
 
 use std::collections::HashMap;
@@ -14,9 +15,9 @@ use answers::columns;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Int32Type, Int64Type, UInt8Type, UInt32Type};
 use arrow_array::{
-    Array, ArrayRef, BooleanArray, DictionaryArray, FixedSizeListArray, Float32Array, Float64Array, Int64Array,
-    LargeListArray, ListArray, RecordBatch, StringArray, StructArray, TimestampMillisecondArray, UInt8Array,
-    UInt16Array,
+    Array, ArrayRef, BinaryArray, BooleanArray, DictionaryArray, FixedSizeListArray, Float32Array, Float64Array,
+    Int64Array, LargeListArray, ListArray, RecordBatch, StringArray, StructArray, TimestampMillisecondArray,
+    UInt8Array, UInt16Array,
 };
 use arrow_schema::{DataType, Field, Schema};
 use bytes::Bytes;
@@ -115,9 +116,11 @@ fn a_column_is_a_feature_as_in_a_table_of_text() {
         assert_eq!(set.frames.labels, Some(vec![0, 1, 0, 1, 1]));
         assert_eq!((set.taken.kind, set.classes), (FrameKind::Features, names(&["ant", "cat"])));
         let told = set.taken.to_string();
-        for note in
-            ["\"id\" left out, it counts or names the rows", "\"when\" left out, times", "\"place\" left out, it is"]
-        {
+        for note in [
+            "\"id\" left out, it counts or names the rows",
+            "\"when\" left out, times",
+            "\"place\" left out, it holds structures",
+        ] {
             assert!(told.contains(note), "{told}");
         }
         let mut input = Input::of(Some(&path));
@@ -126,7 +129,7 @@ fn a_column_is_a_feature_as_in_a_table_of_text() {
         let model = Expected { columns: names(&["on", "a"]), ..Expected::default() };
         assert_eq!(Input::of(Some(&path)).open_for(Role::Score, &model).unwrap().frames.values[..2], [1.0, 1.5]);
         input.table.columns = vec!["place".into()];
-        assert!(refused(&input).contains("row 1, column \"place\": of Struct"), "{}", refused(&input));
+        assert!(refused(&input).contains("row 1, column \"place\": structures"), "{}", refused(&input));
     }
     // Words are asked for, and words of numbers are these.
     let text = batch(vec![("a", words(&["1.5", "-3.25"])), ("colour", words(&["red", "blue"]))]);
@@ -334,4 +337,28 @@ fn a_model_knows_its_frames_in_another_format() {
     let known = Expected { shape: Some(shape), kind: Some(FrameKind::Window), ..Expected::default() };
     let set = Input::of(Some(&path)).open_for(Role::Score, &known).unwrap();
     assert_eq!((set.frames.shape, set.frames.values[11]), (shape, 11.0));
+}
+
+/// Pictures as files in a column, as data sets are passed around with them.
+#[test]
+fn pictures_may_lie_in_a_column() {
+    let dir = TempDir::new().unwrap();
+    let file = |level: u8| {
+        let mut out = std::io::Cursor::new(Vec::new());
+        let picture = image::GrayImage::from_fn(3, 2, |x, _| image::Luma([level + x as u8]));
+        picture.write_to(&mut out, image::ImageFormat::Png).unwrap();
+        out.into_inner()
+    };
+    let files: ArrayRef = Arc::new(BinaryArray::from_iter_values([file(10), file(20)]));
+    let inside = StructArray::from(vec![(Arc::new(Field::new("bytes", DataType::Binary, true)), files.clone())]);
+    let y: ArrayRef = Arc::new(Int64Array::from(vec![7, 3]));
+    for column in [files, Arc::new(inside)] {
+        let path = write(dir.path(), "p.parquet", &batch(vec![("image", column), ("label", y.clone())]));
+        let set = open(&path);
+        assert_eq!((set.frames.shape.to_string().as_str(), set.taken.kind), ("1x2x3", FrameKind::Image));
+        assert_eq!((set.frames.frame(1)[2], set.frames.labels), (22.0 / 255.0, Some(vec![7, 3])));
+    }
+    let broken: ArrayRef = Arc::new(BinaryArray::from_iter_values([file(10), file(20)[..30].to_vec()]));
+    let path = write(dir.path(), "b.arrow", &batch(vec![("image", broken)]));
+    assert!(refused(&Input::of(Some(&path))).contains("row 2, column \"image\""));
 }

@@ -265,3 +265,38 @@ fn classes_may_stand_in_a_table_beside() {
     let input = Input { label: Some("kind".into()), ..input(dir.path()) };
     assert!(refused(&input).contains("by their sub-folders, or by a table"));
 }
+
+/// Links that lead back, pipes, and films.
+#[cfg(unix)]
+#[test]
+fn nothing_in_a_folder_is_read_twice_or_waited_for() {
+    let dir = TempDir::new().unwrap();
+    save(grey(3), dir.path(), "a/1.png");
+    std::os::unix::fs::symlink("..", dir.path().join("a/back")).unwrap();
+    std::os::unix::fs::symlink("a", dir.path().join("b")).unwrap();
+    let pipe = dir.path().join("a/2.png");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let set = open(dir.path());
+    assert_eq!(set.frames.len(), 1);
+    assert!(set.taken.to_string().contains("1 files left out, no pictures: "), "{}", set.taken);
+}
+
+#[test]
+fn the_first_picture_of_a_film_is_taken_and_told() {
+    let dir = TempDir::new().unwrap();
+    let mut film = bytes(grey(3), ImageFormat::Png);
+    // After the header, as the chunk of a film with two pictures.
+    let mut chunk = b"acTL\0\0\0\x02\0\0\0\0".to_vec();
+    let mut crc = flate2::Crc::new();
+    crc.update(&chunk);
+    chunk.extend(crc.sum().to_be_bytes());
+    film.splice(33..33, [&8u32.to_be_bytes()[..], &chunk].concat());
+    std::fs::write(dir.path().join("film.png"), film).unwrap();
+    let set = open(dir.path());
+    assert_eq!(set.frames.values, values(&grey(3)));
+    assert!(
+        set.taken.to_string().contains("1 files have several pictures, of which the first is taken"),
+        "{}",
+        set.taken
+    );
+}

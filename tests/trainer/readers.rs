@@ -308,3 +308,29 @@ fn several_files_and_patterns_are_read_in_natural_order() {
     assert!(refused(&Input::of(Some(&dir.path().join("part-*.npy")))).contains("part-2.npy"));
     assert!(refused(&Input::of(Some(&dir.path().join("nothing-*.npy")))).contains("no file"));
 }
+
+/// What was saved to one file twice would be half lost.
+#[test]
+fn a_second_array_in_a_file_is_not_passed_over() {
+    let dir = TempDir::new().unwrap();
+    let one = npy("|u1", false, &[2, 2], &[1, 2, 3, 4]);
+    let path = write(&dir, "two.npy", &[one.clone(), one.clone()].concat());
+    assert!(refused(&Input::of(Some(&path))).contains("more after its array"));
+    // The digits of a header are believed only as far as there are bytes.
+    let huge = npy("<f8", false, &[6_000_000_000, 5_000_000_000], &[0; 64]);
+    assert!(refused(&Input::of(Some(&write(&dir, "huge.npy", &huge)))).contains("huge.npy"));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_is_read_once() {
+    let dir = TempDir::new().unwrap();
+    let pipe = dir.path().join("pipe.csv");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let writer = std::thread::spawn({
+        let pipe = pipe.clone();
+        move || std::fs::write(pipe, "a,b\n1,2\n3,4\n").unwrap()
+    });
+    assert_eq!(open(&pipe).frames.values, [1.0, 2.0, 3.0, 4.0]);
+    writer.join().unwrap();
+}

@@ -334,3 +334,45 @@ fn rows_of_pixels_are_pictures() {
     assert_eq!(value(&known(None)), pixel(2, 1) as f32 / 255.0);
     assert_eq!(value(&known(Some(Manner::default()))), pixel(2, 1) as f32);
 }
+
+/// What looked like one thing to the reader, and is another.
+#[test]
+fn tables_of_other_programs_are_read_or_their_cause_is_named() {
+    let dir = |text: &str| csv(text).open();
+    // Thousands by commas, where a point stands beside them, or they are said to be.
+    assert_eq!(dir("a,b\n\"1,234.5\",2\n\"-2,345,678.25\",3\n").frames.values, [1234.5, 2.0, -2_345_678.25, 3.0]);
+    let mut thousands = csv("a;b\n1,500;2\n2,250;3\n");
+    assert!(thousands.refused().contains("--decimal comma or --decimal point"));
+    for (word, values) in [("point", [1500.0, 2.0, 2250.0, 3.0]), ("comma", [1.5, 2.0, 2.25, 3.0])] {
+        thousands.input.table.decimal = Some(clap::ValueEnum::from_str(word, false).unwrap());
+        assert_eq!(thousands.open().frames.values, values);
+    }
+    // A name with a line end in it is told in one line.
+    let set = dir("a,\"b\nof two lines\"\n1.5,2\n-3.25,1e3\n");
+    assert_eq!((set.frames.values.as_slice(), set.columns.clone()), (&ROWS[..], names(&["a", "b of two lines"])));
+    assert_eq!(set.taken.to_string().lines().count(), 1);
+    assert!(!csv("note,a\n\"x\ny\",1\nz,2\n").refused().contains('\n'));
+    // Comments of other programs are no names of columns.
+    for mark in ["% ", "; ", "// ", "! "] {
+        let error = csv(&format!("{mark}comment\n1,2\n3,4\n")).refused();
+        assert!(error.contains("1 as in the header; --skip N"), "{error}");
+    }
+    let zones = dir("at,a,b\n2024-01-01 12:00:00 UTC,1.5,2\n2024-01-01 12:01:00 UTC,-3.25,1e3\n");
+    assert_eq!(zones.frames.values, ROWS);
+    for (bytes, name) in [
+        (&b"BZh91AY&SY"[..], "bzip2"),
+        (b"\xfd7zXZ\0", "xz"),
+        (b"<!DOCTYPE html><html></html>", "HTML"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\n", "Git LFS"),
+        (b"@RELATION x\n@DATA\n1\n", "ARFF"),
+    ] {
+        let error = Table::new("t.csv", bytes).refused();
+        assert!(error.contains(name), "{error}");
+    }
+    let gzip = |bytes: &[u8]| {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    };
+    assert_eq!(Table::new("t.csv.gz", &gzip(&gzip(b"a,b\n1.5,2\n-3.25,1e3\n"))).open().frames.values, ROWS);
+}

@@ -188,7 +188,9 @@ impl fmt::Display for Taken {
             None if self.notes.iter().any(|note| note.starts_with("no labels")) => {}
             None => write!(f, "; no labels")?,
         }
-        self.notes.iter().try_for_each(|note| write!(f, "; {note}"))
+        // Names of files may have line ends in them.
+        let bare = |note: &String| note.replace(char::is_control, " ");
+        self.notes.iter().try_for_each(|note| write!(f, "; {}", bare(note)))
     }
 }
 

@@ -74,6 +74,13 @@ impl From<&str> for ReadProblem {
     }
 }
 
+/// What is wrong with a part of a file, a picture in a column.
+impl From<ReadError> for ReadProblem {
+    fn from(error: ReadError) -> Self {
+        Self::Content(error.to_string())
+    }
+}
+
 impl From<ReadError> for Error {
     fn from(ReadError { subject, problem }: ReadError) -> Self {
         Self::Data { subject, problem: problem.to_string(), source: Some(Box::new(problem)) }

@@ -22,8 +22,13 @@ const LABELS: [&str; 11] =
     ["y", "label", "labels", "target", "targets", "class", "classes", "species", "category", "categories", "arr_1"];
 
 /// Frames of an `.npy` file.
-pub fn read_npy(reader: impl Read) -> Result<Raw, ReadProblem> {
-    Ok(Raw::new(".npy", array("array", NpyFile::new(reader)?)?))
+pub fn read_npy(mut reader: impl Read) -> Result<Raw, ReadProblem> {
+    let array = array("array", NpyFile::new(&mut reader)?)?;
+    // What was saved to one file twice would be half lost.
+    if reader.read(&mut [0])? > 0 {
+        return Err("holds more after its array; save one array a file, or several in an .npz".into());
+    }
+    Ok(Raw::new(".npy", array))
 }
 
 /// Labels of an `.npy` file.

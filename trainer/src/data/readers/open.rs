@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::columnar::{self, Format};
 use super::idx::{GZIP_MAGIC, looks_like_idx, unzipped};
 use super::labels::RawLabels;
-use super::pictures::{self, is_picture, natural};
+use super::pictures::{self, is_picture, is_pipe, natural};
 use super::raw::Raw;
 use super::table::{self, TableRequest};
 use super::{ReadError, ReadProblem, idx, npy};
@@ -66,7 +66,7 @@ pub fn read(input: &Input, role: Role, expected: &Expected, weight: Option<&str>
             }
             sources.extend(pictures);
             others.extend(left_out);
-        } else if is_picture(&path) && path.exists() {
+        } else if is_picture(&path) && path.exists() && !is_pipe(&path) {
             let name = path.display().to_string();
             sources.push(pictures::Source { path, name, class: None, bytes: None });
         } else {
@@ -90,14 +90,7 @@ pub fn read(input: &Input, role: Role, expected: &Expected, weight: Option<&str>
                 format!("no column \"{name}\": pictures have none; the names of their files are in the answers");
             return Err(ReadError::new(subject, problem));
         }
-        let colours = expected.shape.is_some_and(|shape| shape.channels == 3);
-        let used = expected.manner.as_ref().map(|manner| manner.of_pictures(&input.pictures)).transpose();
-        let used = used.map_err(|problem| ReadError::new(subject.clone(), problem))?;
-        let (options, as_fitted) = used.unwrap_or_else(|| (input.pictures.clone(), Vec::new()));
-        let mut raw = pictures::read(&sources, &options, colours)?;
-        if !as_fitted.is_empty() {
-            raw.notes.push(format!("{}, as the model was fitted", as_fitted.join(" ")));
-        }
+        let mut raw = request.decode(&sources)?;
         let beside = input.label.as_deref().map(Path::new).and_then(Path::file_name).map(|name| name.to_string_lossy());
         others.retain(|other| Some(&**other) != beside.as_deref());
         if !others.is_empty() {
@@ -131,7 +124,7 @@ pub fn read_bytes(input: &Input, name: &Path, bytes: Vec<u8>, expected: &Expecte
     let request = Request { input, role: Role::Score, expected, weight: None };
     match request.bytes(name, bytes).map_err(|problem| ReadError::new(name, problem))? {
         Found::Raw(raw) => Ok(*raw),
-        Found::Picture(source) => pictures::read(&[source], &input.pictures, false),
+        Found::Picture(source) => request.decode(&[source]),
     }
 }
 
@@ -262,6 +255,9 @@ impl Request<'_> {
             std::io::stdin().read_to_end(&mut bytes).map_err(|e: std::io::Error| stdin(ReadProblem::from(e)))?;
             return self.bytes(path, bytes).map_err(stdin);
         }
+        if is_pipe(path) {
+            return self.bytes(path, std::fs::read(path).map_err(|e| fault(e.into()))?).map_err(fault);
+        }
         let mut start = Vec::new();
         let mut file = File::open(path).map_err(|e| fault(e.into()))?;
         file.by_ref().take(16).read_to_end(&mut start).map_err(|e| fault(e.into()))?;
@@ -315,7 +311,7 @@ impl Request<'_> {
             }));
         }
         if let Some(format) = Format::of(&bytes) {
-            let raw = columnar::read(format, bytes, &self.wanted(), self.table())?;
+            let raw = columnar::read(format, bytes, &self.wanted(), self.table(), &|pictures| self.decode(pictures))?;
             return Ok(Found::Raw(Box::new(raw)));
         }
         if let Some(format) = known_but_not_read(&bytes) {
@@ -329,6 +325,20 @@ impl Request<'_> {
             .into());
         }
         Ok(Found::Raw(Box::new(table::read(&bytes, self.table())?)))
+    }
+
+    /// The frames of pictures, as they are asked for or as the model is used to them.
+    fn decode(&self, sources: &[pictures::Source]) -> Result<Raw, ReadError> {
+        let colours = self.expected.shape.is_some_and(|shape| shape.channels == 3);
+        let said = &self.input.pictures;
+        let used = self.expected.manner.as_ref().map(|manner| manner.of_pictures(said)).transpose();
+        let used = used.map_err(|problem| ReadError::new("pictures", problem))?;
+        let (options, as_fitted) = used.unwrap_or_else(|| (said.clone(), Vec::new()));
+        let mut raw = pictures::read(sources, &options, colours)?;
+        if !as_fitted.is_empty() {
+            raw.notes.push(format!("{}, as the model was fitted", as_fitted.join(" ")));
+        }
+        Ok(raw)
     }
 
     /// What is asked of the columns of a table.
@@ -365,7 +375,7 @@ fn of_idx(bytes: &[u8]) -> Result<Raw, ReadProblem> {
 
 /// The name of a format that is known by its first bytes, but not read.
 fn known_but_not_read(bytes: &[u8]) -> Option<&'static str> {
-    let known: [(&[u8], &str); 13] = [
+    let known: [(&[u8], &str); 21] = [
         (b"{", "JSON"),
         (b"[", "JSON"),
         (b"@relation", "ARFF"),
@@ -375,12 +385,21 @@ fn known_but_not_read(bytes: &[u8]) -> Option<&'static str> {
         (b"FEA1", "Feather of version 1 (write it anew: version 2 is Arrow IPC)"),
         (b"Obj\x01", "Avro"),
         (b"SQLite format 3", "a database of SQLite"),
-        (b"MATLAB", "a MATLAB file"),
+        (b"MATLAB 5.0 MAT-file", "a MATLAB file"),
         (b"\xd0\xcf\x11\xe0", "an old spreadsheet (save it as .csv)"),
         (b"%PDF", "PDF"),
         (b"\x80\x04", "a pickle"),
+        (b"BZh9", "bzip2 (unpack it first)"),
+        (b"\xfd7zXZ", "xz (unpack it first)"),
+        (b"\x28\xb5\x2f\xfd", "Zstandard (unpack it first)"),
+        (b"7z\xbc\xaf", "7-Zip (unpack it first)"),
+        (b"<!doctype", "a page of HTML"),
+        (b"<html", "a page of HTML"),
+        (b"<?xml", "XML"),
+        (b"version https://git-lfs", "a pointer of Git LFS (git lfs pull brings the file)"),
     ];
-    known.iter().find(|(magic, _)| bytes.starts_with(magic)).map(|(_, name)| *name)
+    let begins = |magic: &[u8]| bytes.get(..magic.len()).is_some_and(|start| start.eq_ignore_ascii_case(magic));
+    known.iter().find(|(magic, _)| begins(magic)).map(|(_, name)| *name)
 }
 
 fn extension(path: &Path) -> String {

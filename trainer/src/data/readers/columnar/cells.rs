@@ -51,9 +51,21 @@ fn column(array: &ArrayRef) -> Result<Column, ArrowError> {
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Column::Texts(text(&array)?),
         kind => match text(&array) {
             Ok(times) if kind.is_temporal() => Column::Times(times),
-            _ => Column::Nested(kind.to_string()),
+            _ => Column::Nested(in_a_word(kind)),
         },
     })
+}
+
+/// What stands in a column that is neither of numbers nor of text.
+fn in_a_word(kind: &DataType) -> String {
+    use DataType::{Binary, BinaryView, FixedSizeBinary, FixedSizeList, LargeBinary, LargeList, Map, Struct};
+    match kind {
+        LargeList(_) | FixedSizeList(..) => "lists".to_owned(),
+        Struct(_) => "structures".to_owned(),
+        Map(..) => "maps".to_owned(),
+        Binary | LargeBinary | BinaryView | FixedSizeBinary(_) => "bytes".to_owned(),
+        other => other.to_string(),
+    }
 }
 
 impl Cells for ColumnCells {

@@ -2,6 +2,7 @@
 
 mod cells;
 mod lists;
+mod pictures;
 
 use std::io::Cursor;
 use std::sync::Arc;
@@ -16,8 +17,9 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use self::cells::ColumnCells;
 use self::lists::{is_frames, unnested};
 use super::npy::{FRAMES, Wanted};
+use super::pictures::Source;
 use super::table::{self, TableRequest, unique};
-use super::{Raw, ReadProblem};
+use super::{Raw, ReadError, ReadProblem};
 use crate::data::Missing;
 
 /// A kind of file of typed columns.
@@ -51,25 +53,38 @@ impl Format {
     }
 }
 
-/// The frames, classes and weights of a file.
-pub fn read(format: Format, bytes: Vec<u8>, wanted: &Wanted, request: TableRequest) -> Result<Raw, ReadProblem> {
-    let mut all = whole(format, bytes)?;
+/// The frames, classes and weights of a file; `decode` makes frames of pictures.
+pub fn read(
+    format: Format,
+    bytes: Vec<u8>,
+    wanted: &Wanted,
+    request: TableRequest,
+    decode: &dyn Fn(&[Source]) -> Result<Raw, ReadError>,
+) -> Result<Raw, ReadProblem> {
+    let mut all = whole(format, bytes).map_err(|problem| match problem.to_string() {
+        text if text.contains("Disabled feature at compile time: brotli") => {
+            "compressed by Brotli, which is not read: write it with zstd or snappy".into()
+        }
+        _ => problem,
+    })?;
     if all.num_rows() == 0 {
         return Err("no frames: the file has no rows".into());
     }
     let names = unique(all.schema().fields().iter().map(|field| field.name().clone()).collect());
-    let Some(frames) = column_of_frames(&all, &names, wanted, &request)? else {
-        let cells = ColumnCells::of(&all)?;
-        return table::raw(&cells, names.len(), Some(&names), format!("{}, columns", format.name()), request);
+    let (frames, raw) = match column_of_frames(&all, &names, wanted, &request)? {
+        Some(frames) => {
+            let present = rows_with(&mut all, frames, request.missing)?;
+            let (array, layout) = unnested(all.schema().field(frames), all.column(frames))?;
+            (frames, Raw { layout, notes: present.into_iter().collect(), ..Raw::new("", array) })
+        }
+        None => match column_of_pictures(&all, &names, &request)? {
+            Some((frames, files)) => (frames, decode(&sources(&names[frames], files)?)?),
+            None => {
+                let cells = ColumnCells::of(&all)?;
+                return table::raw(&cells, names.len(), Some(&names), format!("{}, columns", format.name()), request);
+            }
+        },
     };
-    let mut notes = Vec::new();
-    let nulls = all.column(frames).null_count();
-    if nulls > 0 && request.missing == Missing::Drop {
-        notes.push(format!("{nulls} rows left out, whose \"{}\" is null", names[frames]));
-        let present: BooleanArray = (0..all.num_rows()).map(|n| Some(all.column(frames).is_valid(n))).collect();
-        all = filter_record_batch(&all, &present)?;
-    }
-    let (array, layout) = unnested(all.schema().field(frames), all.column(frames))?;
     let others: Vec<usize> = (0..names.len()).filter(|at| *at != frames).collect();
     let (rest, others) = (all.project(&others)?, others.iter().map(|&at| names[at].clone()).collect::<Vec<_>>());
     let cells = ColumnCells::of(&rest)?;
@@ -77,18 +92,61 @@ pub fn read(format: Format, bytes: Vec<u8>, wanted: &Wanted, request: TableReque
     let label = labels.as_ref().map(|(name, _)| name.clone());
     let left: Vec<String> =
         others.iter().map(|name| format!("\"{name}\"")).filter(|name| Some(name) != label.as_ref()).collect();
+    let mut notes = raw.notes;
     if !left.is_empty() {
         notes.push(format!("columns left out, beside the frames: {}", left.join(", ")));
     }
+    let of = if raw.format.is_empty() { String::new() } else { format!(" of {}", raw.format) };
     Ok(Raw {
-        format: format!("{} \"{}\"", format.name(), names[frames]),
-        layout,
+        format: format!("{} \"{}\"{of}", format.name(), names[frames]),
         has_columns: true,
         labels,
         kept: table::kept(&cells, Some(&others), others.len(), request.keep)?,
         notes,
-        ..Raw::new("", array)
+        files: None,
+        ..raw
     })
+}
+
+/// Leaves out the rows whose frame is null, if such are left out, with a word on that.
+fn rows_with(all: &mut RecordBatch, frames: usize, missing: Missing) -> Result<Option<String>, ReadProblem> {
+    let column = all.column(frames);
+    let nulls = column.null_count();
+    if nulls == 0 || missing != Missing::Drop {
+        return Ok(None);
+    }
+    let present: BooleanArray = (0..column.len()).map(|n| Some(column.is_valid(n))).collect();
+    let note = format!("{nulls} rows left out, whose \"{}\" is null", all.schema().field(frames).name());
+    *all = filter_record_batch(all, &present)?;
+    Ok(Some(note))
+}
+
+/// The pictures of a column, to be decoded.
+fn sources(column: &str, files: Vec<Option<Vec<u8>>>) -> Result<Vec<Source>, ReadProblem> {
+    let source = |(row, file): (usize, Option<Vec<u8>>)| {
+        let name = format!("row {}, column \"{column}\"", row + 1);
+        let bytes = file.ok_or_else(|| format!("{name}: null, expected a picture"))?;
+        Ok(Source { path: name.clone().into(), name, class: None, bytes: Some(bytes) })
+    };
+    files.into_iter().enumerate().map(source).collect()
+}
+
+/// The column of pictures, if there is one, and the bytes of each.
+fn column_of_pictures(
+    all: &RecordBatch,
+    names: &[String],
+    request: &TableRequest,
+) -> Result<Option<(usize, Vec<Option<Vec<u8>>>)>, ReadProblem> {
+    let (chosen, ignored) = (&request.options.columns, &request.options.ignore);
+    for at in 0..names.len() {
+        if ignored.contains(&names[at]) || !(chosen.is_empty() || chosen.contains(&names[at])) {
+            continue;
+        }
+        if let Some(files) = pictures::files(all.column(at))? {
+            return Ok(Some((at, files)));
+        }
+    }
+    Ok(None)
 }
 
 /// All rows of a file.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::super::ReadProblem;
 use super::super::labels::RawLabels;
-use super::super::table::{Cells, Parsed, TableOptions, lookup, parsed};
+use super::super::table::{Cells, Header, Parsed, TableOptions, lookup, parsed};
 use super::Source;
 
 /// The classes of pictures, in their order, from the bytes of a table with a column of their names: paths in the folder,
@@ -15,7 +15,13 @@ use super::Source;
 /// If no column names the pictures, one is not named, or named twice with two classes, or it is not clear which column
 /// holds the classes.
 pub fn labels(bytes: &[u8], options: &TableOptions, sources: &[Source]) -> Result<RawLabels, ReadProblem> {
-    let Parsed { cells, names, width, .. } = parsed(bytes, options, None)?;
+    let mut table = parsed(bytes, options, None)?;
+    // Words above words look like names of columns; that of a picture is none.
+    let named = |name: &String| sources.iter().any(|source| keys(source).any(|key| key == plain(name)));
+    if options.header == Header::Auto && table.names.as_ref().is_some_and(|names| names.iter().any(named)) {
+        table = parsed(bytes, &TableOptions { header: Header::No, ..options.clone() }, None)?;
+    }
+    let Parsed { cells, names, width, .. } = table;
     let by_column: Vec<Named> = (0..width).map(|column| Named::of(&cells, column)).collect();
     let found = |column: usize| sources.iter().filter(|source| by_column[column].row(source).is_some()).count();
     let best = (0..width).rev().max_by_key(|&column| found(column)).filter(|&column| found(column) > 0);
@@ -47,26 +53,32 @@ pub fn labels(bytes: &[u8], options: &TableOptions, sources: &[Source]) -> Resul
     Ok(RawLabels::Words(sources.iter().map(class).collect::<Result<_, String>>()?))
 }
 
+/// The names that a table may have for a picture, the longer first: its path, its name, both without their ending.
+fn keys(source: &Source) -> impl Iterator<Item = String> {
+    let path = source.name.replace('\\', "/");
+    let last = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
+    let without = Path::new(&path).with_extension("").display().to_string();
+    [path.clone(), without.clone(), last(&path), last(&without)].into_iter()
+}
+
+/// A name as [`keys`] has it.
+fn plain(name: &str) -> String {
+    let name = name.replace('\\', "/");
+    name.strip_prefix("./").unwrap_or(&name).to_owned()
+}
+
 /// The rows of a column by the names of files in it.
 struct Named(HashMap<String, Vec<usize>>);
 
 impl Named {
     fn of(cells: &impl Cells, column: usize) -> Self {
         let mut rows: HashMap<String, Vec<usize>> = HashMap::new();
-        for row in 0..cells.rows() {
-            let name = cells.text(row, column).replace('\\', "/");
-            rows.entry(name.trim_start_matches("./").to_owned()).or_default().push(row);
-        }
+        (0..cells.rows()).for_each(|row| rows.entry(plain(&cells.text(row, column))).or_default().push(row));
         Self(rows)
     }
 
-    /// The rows of a picture: by its path, else by its name, else by that without its ending.
+    /// The rows of a picture, by its path before its name: that may stand in several folders.
     fn row(&self, source: &Source) -> Option<&[usize]> {
-        let path = Path::new(&source.name);
-        let last = |part: Option<&std::ffi::OsStr>| part.map(|part| part.to_string_lossy().into_owned());
-        let stem = path.with_extension("");
-        let keys = [Some(source.name.replace('\\', "/")), last(path.file_name()), last(stem.file_name())];
-        let without = stem.display().to_string().replace('\\', "/");
-        keys.into_iter().flatten().chain([without]).find_map(|key| self.0.get(&key)).map(Vec::as_slice)
+        keys(source).find_map(|key| self.0.get(&key)).map(Vec::as_slice)
     }
 }

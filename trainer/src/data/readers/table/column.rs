@@ -50,7 +50,8 @@ impl Column {
                 }
                 Field::Word => {
                     column.words += 1;
-                    let shown = || (cells.place(row, at), cells.text(row, at).chars().take(SHOWN).collect());
+                    let bare = |c: char| if c.is_control() { ' ' } else { c };
+                    let shown = || (cells.place(row, at), cells.text(row, at).chars().map(bare).take(SHOWN).collect());
                     column.first_word.get_or_insert_with(shown);
                     f64::NAN
                 }

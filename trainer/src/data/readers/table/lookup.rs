@@ -184,7 +184,7 @@ impl Table<'_> {
         let has = |usual: &[&str]| name.as_deref().is_some_and(|name| usual.contains(&name));
         let why = |why: &str| Ok(Some(why.to_owned()));
         if let Some(kind) = &values.nested {
-            return why(&format!("it is of {kind}"));
+            return why(&format!("it holds {kind}"));
         }
         if values.is_empty() {
             return why("empty");

@@ -13,10 +13,10 @@ mod text;
 
 pub use cells::{Cells, TextCells};
 pub use fields::{Field, field};
-pub use options::{Decimal, TableOptions};
+pub use options::{Decimal, Header, TableOptions};
 pub use taken::{kept, labels, raw};
 
-use options::{Delimiter, Header};
+use options::Delimiter;
 
 use self::dialect::Row;
 use super::ReadProblem;
@@ -72,7 +72,7 @@ pub fn parsed(bytes: &[u8], options: &TableOptions, known: Option<&[String]>) ->
     let decimal = options.decimal.map_or_else(|| dialect::decimal(&rows), Ok)?;
     let mut names: Option<Vec<String>> = None;
     if header::is_header(&rows, options.header, decimal, known)? && !rows.is_empty() {
-        names = Some(rows.remove(0).1.iter().map(str::to_owned).collect());
+        names = Some(rows.remove(0).1.iter().map(in_one_line).collect());
     }
     if rows.is_empty() {
         return Err("no frames: the table has no rows".into());
@@ -132,7 +132,7 @@ fn aligned(rows: &mut [Row], names: &mut Option<Vec<String>>) -> Result<usize, R
     }
     if let Some(names) = names {
         // R leaves out the name of the row names.
-        if names.len() + 1 == width {
+        if names.len() + 1 == width && !names[0].starts_with(COMMENTS) {
             names.insert(0, String::new());
         }
         while names.len() > width && names.last().is_some_and(String::is_empty) {
@@ -140,10 +140,19 @@ fn aligned(rows: &mut [Row], names: &mut Option<Vec<String>>) -> Result<usize, R
         }
         if names.len() != width {
             let line = rows.first().map_or(0, |(line, _)| *line);
-            return Err(format!("line {line}: {width} fields, expected {} as in the header", names.len()).into());
+            let hint = if names[0].starts_with(COMMENTS) { "; --skip N leaves N lines above a table out" } else { "" };
+            return Err(format!("line {line}: {width} fields, expected {} as in the header{hint}", names.len()).into());
         }
     }
     Ok(width)
+}
+
+/// What lines begin with that are comments to other programs.
+const COMMENTS: [char; 5] = ['%', ';', '!', '/', '*'];
+
+/// A name as it can be told in a line.
+fn in_one_line(name: &str) -> String {
+    name.split(char::is_control).map(str::trim).collect::<Vec<_>>().join(" ")
 }
 
 /// Names that differ from one another: the second `x` becomes `x.1`.

@@ -92,7 +92,7 @@ fn classes(cells: &impl Cells, names: Option<&[String]>, at: usize) -> (String, 
 /// Refuses what no feature may hold, by its place.
 fn check(cells: &impl Cells, at: usize, column: &Column, missing: Missing) -> Result<(), ReadProblem> {
     if let Some(kind) = &column.nested {
-        return Err(format!("{}: of {kind}, expected a number", cells.place(0, at)).into());
+        return Err(format!("{}: {kind}, expected a number", cells.place(0, at)).into());
     }
     if let Some((place, text)) = &column.first_word {
         return Err(format!("{place}: \"{text}\", expected a number").into());
