@@ -42,6 +42,7 @@ pub fn random(likelihood: Likelihood, scaling: Option<Scaling>) -> Fitted {
         calibrated_on: 99,
         data_sha256: String::new(),
         columns: None,
+        manner: None,
     }
 }
 

@@ -1,13 +1,18 @@
 //! Inputs that people reported to other programs, through the command line: what is told, and what comes out.
 #![expect(clippy::unwrap_used, reason = "a helper that fails is the test's own message")]
 
+#[path = "../common/answers.rs"]
+mod answers;
 #[path = "../common/command.rs"]
 mod command;
+#[path = "../common/npy.rs"]
+mod npy;
 
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use answers::columns;
 use command::{SMALL, fails, stdout, trainer, write_csv};
 use tempfile::TempDir;
 
@@ -16,14 +21,6 @@ fn stderr(arguments: &[&str]) -> String {
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{arguments:?}: {text}");
     text
-}
-
-/// The columns of a table by their names.
-fn columns(table: &str, names: &[&str]) -> Vec<Vec<String>> {
-    let mut reader = csv::Reader::from_reader(table.as_bytes());
-    let header = reader.headers().unwrap().clone();
-    let places: Vec<usize> = names.iter().map(|name| header.iter().position(|h| h == *name).unwrap()).collect();
-    reader.records().map(|row| places.iter().map(|&place| row.as_ref().unwrap()[place].to_owned()).collect()).collect()
 }
 
 /// The rows of the table, in other orders of columns and lines of the same.
@@ -111,7 +108,7 @@ fn a_window_of_one_channel_stays_a_window() {
     let fit = ["fit", "--data", &at("windows.txt"), "--layout", "nt", "--out", &at("run")];
     let output = trainer(&[&fit[..], &SMALL, &["--set", "pretrain.steps=2", "--set", "refine.steps=2"]].concat());
     let told = String::from_utf8_lossy(&output.stderr);
-    assert!(told.contains("120 frames of 1x1x16 taken as windows (a table of spaces, no header)"), "{told}");
+    assert!(told.contains("120 frames of 1x1x16 taken as windows (a table of spaces, no header, as nt)"), "{told}");
     let config = std::fs::read_to_string(dir.path().join("run/config.toml")).unwrap();
     assert!(config.contains("frames = \"window\""), "{config}");
 }
@@ -162,4 +159,56 @@ fn inspection_says_what_is_taken_for_what() {
     assert!((json["spreads"][0]["deviation"].as_f64().unwrap() - deviation).abs() < 1e-6, "{json}");
     assert!(stdout(&["inspect"]).starts_with("8,000 frames of 1x28x28 taken as images (the digits in the program"));
     fails(&["inspect", &at("none.csv")], 3, "none.csv");
+}
+
+/// What was said of the frames at fit holds for later ones, in the run and in the ONNX file; what speaks against it is
+/// refused.
+#[test]
+fn a_model_reads_later_frames_as_those_that_it_was_fitted_to() {
+    let dir = TempDir::new().unwrap();
+    let at = |name: &str| dir.path().join(name).display().to_string();
+    // Pictures of 10 bits in 16, the frames last, two kinds of 1x4x6.
+    let (h, w, count) = (4, 6, 120);
+    let value =
+        |y: usize, x: usize, n: usize| if (x < 3) == (n % 2 == 0) { 900 + (x * y + n) % 100 } else { (n * x + y) % 90 };
+    let of = |n: std::ops::Range<usize>| -> Vec<u8> {
+        let places = (0..h).flat_map(|y| {
+            (0..w).flat_map({
+                let n = n.clone();
+                move |x| n.clone().map(move |n| (y, x, n))
+            })
+        });
+        places.flat_map(|(y, x, n)| (value(y, x, n) as u16).to_le_bytes()).collect()
+    };
+    std::fs::write(at("fit.npy"), npy::npy("<u2", false, &[h, w, count], &of(0..count))).unwrap();
+    std::fs::write(at("new.npy"), npy::npy("<u2", false, &[h, w, 9], &of(0..9))).unwrap();
+    let fit = ["fit", "--data", &at("fit.npy"), "--layout", "hwn", "--white", "1023", "--out", &at("run")];
+    let more = ["--set", "encoder.channels=[]", "--set", "collapse.information=0", "--set", "collapse.balance=0"];
+    let output = trainer(&[&fit[..], &SMALL, &more].concat());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    stdout(&["export", &at("run"), "--out", &at("export")]);
+    for model in ["run", "export/model.onnx"] {
+        let told = stderr(&["predict", &at(model), "--data", &at("new.npy"), "--out", &at("a.csv")]);
+        assert!(
+            told.contains("9 frames of 1x4x6") && told.contains("as hwn") && told.contains("divided by 1023"),
+            "{told}"
+        );
+        assert!(!told.contains("range:"), "{told}");
+        let predict = |more: [&'static str; 2]| {
+            [&["predict", &at(model), "--data", &at("new.npy")][..], &more]
+                .concat()
+                .iter()
+                .map(|w| (*w).to_owned())
+                .collect::<Vec<_>>()
+        };
+        let refuses =
+            |more, code, message| fails(&predict(more).iter().map(String::as_str).collect::<Vec<_>>(), code, message);
+        refuses(["--white", "4095"], 3, "--white 4095: the model was fitted to frames whose white was 1023");
+        refuses(["--layout", "ctn"], 3, "--layout ctn makes windows of the frames, the model takes images");
+    }
+    fails(
+        &["predict", &at("export/model.onnx"), "--data", &at("new.npy"), "--device", "gpu"],
+        2,
+        "engines of files compute on the CPU",
+    );
 }

@@ -202,7 +202,7 @@ fn colours_and_sizes_become_one() {
     // A model of colours takes grey ones as such.
     std::fs::remove_file(dir.path().join("1.png")).unwrap();
     let shape = FrameShape { channels: 3, height: 2, width: 2 };
-    let known = Expected { kind: Some(FrameKind::Image), shape: Some(shape), columns: None };
+    let known = Expected { kind: Some(FrameKind::Image), shape: Some(shape), columns: None, ..Expected::default() };
     assert_eq!(input(dir.path()).open_for(Role::Score, &known).unwrap().frames.shape, shape);
 
     save(GrayImage::from_fn(6, 4, |x, y| Luma([(10 * x + y) as u8])), dir.path(), "wide.png");
@@ -225,4 +225,81 @@ fn a_picture_is_never_a_window() {
     let dir = TempDir::new().unwrap();
     save(GrayImage::new(40, 4), dir.path(), "strip.png");
     assert_eq!(open(dir.path()).taken.kind, FrameKind::Image);
+}
+
+#[test]
+fn classes_may_stand_in_a_table_beside() {
+    let dir = TempDir::new().unwrap();
+    for (n, name) in ["a/1.png", "a/2.png", "b/10.png"].iter().enumerate() {
+        save(GrayImage::from_pixel(1, 1, Luma([n as u8])), dir.path(), name);
+    }
+    let table = dir.path().join("labels.csv");
+    let labelled = |text: &str| {
+        std::fs::write(&table, text).unwrap();
+        let input = Input { label: Some(table.display().to_string()), ..input(dir.path()) };
+        input.open(Role::Fit)
+    };
+    for text in [
+        "file,label\na/1.png,cat\na/2.png,dog\nb/10.png,cat\n",
+        "id;class;size\n10;cat;1\n2;dog;1\n1;cat;2\n3;dog;2\n",
+        "./a/1.png,cat\n./b/10.png,cat\n./a/2.png,dog\n",
+        "image,species\nb\\10.png,cat\na\\1.png,cat\na\\2.png,dog\n",
+    ] {
+        let set = labelled(text).unwrap();
+        assert_eq!(
+            (set.frames.labels, set.classes),
+            (Some(vec![0, 1, 0]), Some(vec!["cat".into(), "dog".into()])),
+            "{text}"
+        );
+        assert!(!set.taken.to_string().contains("left out"), "{}", set.taken);
+    }
+    for (text, problem) in [
+        ("file,label\n1.png,cat\n2.png,dog\n", "no class for 1 of 3 pictures, as \"b/10.png\""),
+        (
+            "file,label\n1.png,cat\n2.png,dog\n10.png,cat\n1.png,dog\n",
+            "line 5, field 2: a second class for \"a/1.png\"",
+        ),
+        ("file,label\nx.png,cat\ny.png,dog\n", "no column names the pictures, as \"a/1.png\""),
+        ("file,a,b\n1,x,1\n2,y,2\n10,z,3\n", "which holds the classes?"),
+    ] {
+        let error = labelled(text).unwrap_err().to_string();
+        assert!(error.contains(problem), "{error}");
+    }
+    let input = Input { label: Some("kind".into()), ..input(dir.path()) };
+    assert!(refused(&input).contains("by their sub-folders, or by a table"));
+}
+
+/// Links that lead back, pipes, and films.
+#[cfg(unix)]
+#[test]
+fn nothing_in_a_folder_is_read_twice_or_waited_for() {
+    let dir = TempDir::new().unwrap();
+    save(grey(3), dir.path(), "a/1.png");
+    std::os::unix::fs::symlink("..", dir.path().join("a/back")).unwrap();
+    std::os::unix::fs::symlink("a", dir.path().join("b")).unwrap();
+    let pipe = dir.path().join("a/2.png");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let set = open(dir.path());
+    assert_eq!(set.frames.len(), 1);
+    assert!(set.taken.to_string().contains("1 files left out, no pictures: "), "{}", set.taken);
+}
+
+#[test]
+fn the_first_picture_of_a_film_is_taken_and_told() {
+    let dir = TempDir::new().unwrap();
+    let mut film = bytes(grey(3), ImageFormat::Png);
+    // After the header, as the chunk of a film with two pictures.
+    let mut chunk = b"acTL\0\0\0\x02\0\0\0\0".to_vec();
+    let mut crc = flate2::Crc::new();
+    crc.update(&chunk);
+    chunk.extend(crc.sum().to_be_bytes());
+    film.splice(33..33, [&8u32.to_be_bytes()[..], &chunk].concat());
+    std::fs::write(dir.path().join("film.png"), film).unwrap();
+    let set = open(dir.path());
+    assert_eq!(set.frames.values, values(&grey(3)));
+    assert!(
+        set.taken.to_string().contains("1 files have several pictures, of which the first is taken"),
+        "{}",
+        set.taken
+    );
 }

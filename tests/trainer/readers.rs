@@ -142,7 +142,7 @@ fn axes_are_taken_as_they_are_meant_or_asked_for() {
         assert!(offers.iter().all(|offer| error.contains(offer)), "{error}");
         // A model that knows its frames needs no word.
         let shape = FrameShape { channels: 1, height: 28, width: 140 };
-        let known = Expected { shape: Some(shape), kind: Some(FrameKind::Image), columns: None };
+        let known = Expected { shape: Some(shape), kind: Some(FrameKind::Image), columns: None, ..Expected::default() };
         let read = Input::of(Some(&path)).open_for(Role::Score, &known);
         assert_eq!(read.is_ok_and(|set| set.frames.shape == shape), sizes == [9, 28, 140]);
     }
@@ -310,4 +310,30 @@ fn several_files_and_patterns_are_read_in_natural_order() {
     write(&dir, "part-2.npy", &npy("|u1", false, &[1, 3], &[1, 2, 3]));
     assert!(refused(&Input::of(Some(&dir.path().join("part-*.npy")))).contains("part-2.npy"));
     assert!(refused(&Input::of(Some(&dir.path().join("nothing-*.npy")))).contains("no file"));
+}
+
+/// What was saved to one file twice would be half lost.
+#[test]
+fn a_second_array_in_a_file_is_not_passed_over() {
+    let dir = TempDir::new().unwrap();
+    let one = npy("|u1", false, &[2, 2], &[1, 2, 3, 4]);
+    let path = write(&dir, "two.npy", &[one.clone(), one.clone()].concat());
+    assert!(refused(&Input::of(Some(&path))).contains("more after its array"));
+    // The digits of a header are believed only as far as there are bytes.
+    let huge = npy("<f8", false, &[6_000_000_000, 5_000_000_000], &[0; 64]);
+    assert!(refused(&Input::of(Some(&write(&dir, "huge.npy", &huge)))).contains("huge.npy"));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_is_read_once() {
+    let dir = TempDir::new().unwrap();
+    let pipe = dir.path().join("pipe.csv");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let writer = std::thread::spawn({
+        let pipe = pipe.clone();
+        move || std::fs::write(pipe, "a,b\n1,2\n3,4\n").unwrap()
+    });
+    assert_eq!(open(&pipe).frames.values, [1.0, 2.0, 3.0, 4.0]);
+    writer.join().unwrap();
 }

@@ -6,7 +6,8 @@ use std::io::Write;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use tempfile::TempDir;
-use trainer::data::{DataSet, Expected, Input, Missing, Role, Source};
+use trainer::data::{DataSet, Expected, Input, Manner, Missing, Role, Source};
+use trainer::frame::{FrameKind, FrameShape};
 
 /// A table in a file, to be read by options.
 struct Table {
@@ -249,8 +250,8 @@ fn features_are_chosen_and_come_in_the_order_of_the_model() {
 #[test]
 fn what_is_no_table_is_refused_by_its_name() {
     for (bytes, expected) in [
-        (&b"PAR1\x15\x04\x15"[..], "Parquet is not read"),
-        (b"\x89HDF\r\n\x1a\n", "HDF5 is not read"),
+        (&b"PAR1\x15\x04\x15"[..], "t.csv: "),
+        (b"\x89HDF\r\n\x1a\n", "HDF5 (in Python:"),
         (b"a,b\n1,\x002\n", "zero bytes"),
         (b"a,b\n1,2,3\n4,5\n", "fields, expected"),
         (b"a,b\n1,1e400\n", "expected a finite number"),
@@ -258,4 +259,131 @@ fn what_is_no_table_is_refused_by_its_name() {
         let error = Table::new("t.csv", bytes).refused();
         assert!(error.contains(expected), "{error}");
     }
+}
+
+/// Classes in a table that names nothing: taken where they can be nothing else, asked for where they may be a feature.
+#[test]
+fn classes_without_a_name_are_told_or_asked_for() {
+    fn row(n: usize) -> String {
+        format!("{}.5,{}.25", (n * 7) % 5, (n * 3) % 4)
+    }
+    let with = |class: &dyn Fn(usize) -> String| -> String { (0..40).map(class).collect() };
+    let last = csv(&with(&|n| format!("{},{}\n", row(n), n % 3)));
+    let set = last.open();
+    assert_eq!((set.frames.shape.width, set.frames.labels.unwrap()[..4].to_vec()), (2, vec![0, 1, 2, 0]));
+    let told = set.taken.to_string();
+    assert!(told.contains("labels from column 3, 3 classes") && told.contains("--label none takes column 3"), "{told}");
+    assert_eq!(last.label("none").open().frames.shape.width, 3);
+    let first = csv(&with(&|n| format!("{},{}\n", 1 + n % 3, row(n)))).open();
+    assert_eq!((first.frames.shape.width, first.frames.labels.unwrap()[..3].to_vec()), (2, vec![1, 2, 3]));
+    // Beside other whole numbers it may be a feature; a model says whether it is.
+    let beside = with(&|n| format!("{},{},{}\n", row(n), 500 + 13 * n, n % 3));
+    let error = csv(&beside).refused();
+    assert!(error.contains("column 4 alone holds a few whole numbers, 0 to 2: say --label 4"), "{error}");
+    let model = |width| Expected { shape: Some(FrameShape { channels: 1, height: 1, width }), ..Expected::default() };
+    for (width, labelled) in [(3, true), (4, false)] {
+        let set = csv(&beside).input.open_for(Role::Score, &model(width));
+        assert_eq!(set.unwrap().frames.labels.is_some(), labelled);
+    }
+    // Numbers that several columns count, gaps in the count, fractions, few rows: no classes.
+    for class in [
+        |n: usize| format!("{},{},{}\n", n % 2, row(n), n % 3),
+        |n: usize| format!("{},{}\n", row(n), 3 * (n % 3)),
+        |n: usize| format!("{},{}.5\n", row(n), n % 3),
+        |n: usize| format!("{},{}\n", row(n), n % 20),
+    ] {
+        assert_eq!(csv(&with(&class)).open().frames.labels, None);
+    }
+}
+
+/// Pixels of digits, as they come with a header, without one, and with classes.
+#[test]
+fn rows_of_pixels_are_pictures() {
+    let pixel = |n: usize, p: usize| (n * 31 + p * 7) % 256;
+    let row = |n: usize, count: usize| (0..count).map(|p| pixel(n, p).to_string()).collect::<Vec<_>>().join(",");
+    let header = |name: &dyn Fn(usize) -> String, count| (0..count).map(name).collect::<Vec<_>>().join(",");
+    let kaggle = |count| {
+        let rows: String = (0..60).map(|n| format!("{},{}\n", n % 10, row(n, count))).collect();
+        format!("label,{}\n{rows}", header(&|p| format!("pixel{p}"), count))
+    };
+    let bare: String = (0..60).map(|n| format!("{},{}\n", n % 10, row(n, 784))).collect();
+    let crossed = format!("{}\n{}\n", header(&|p| format!("{}x{}", p / 28 + 1, p % 28 + 1), 784), row(0, 784));
+    for (text, labelled, side) in [
+        (kaggle(784), true, 28),
+        (kaggle(64), true, 8),
+        (bare.clone(), true, 28),
+        (crossed, false, 28),
+        (format!("{}\n", row(3, 784)), false, 28),
+    ] {
+        let set = csv(&text).open();
+        assert_eq!(
+            (set.frames.shape, set.taken.kind),
+            (FrameShape { channels: 1, height: side, width: side }, FrameKind::Image)
+        );
+        assert_eq!((set.frames.labels.is_some(), set.columns), (labelled, None));
+        let told = set.taken.to_string();
+        assert!(told.contains(&format!("as nhw:{side}x{side}")) && told.contains("divided by 255"), "{told}");
+    }
+    let set = csv(&bare).open();
+    assert_eq!(set.frames.frame(2)[1], pixel(2, 1) as f32 / 255.0);
+    // Said otherwise, and what is no byte, or no square.
+    let with_layout = |text: &str, layout: &str| {
+        let mut table = csv(text);
+        table.input.layout = Some(layout.parse().unwrap());
+        table.open()
+    };
+    let rows = with_layout(&kaggle(784), "nf");
+    assert_eq!((rows.taken.kind, rows.frames.frame(2)[1]), (FrameKind::Features, pixel(2, 1) as f32));
+    assert_eq!(with_layout(&kaggle(72), "nhwc:4x6x3").frames.shape, FrameShape { channels: 3, height: 4, width: 6 });
+    assert_eq!(csv(&kaggle(72)).open().taken.kind, FrameKind::Features);
+    let beyond = bare.replacen(",255,", ",256,", 1);
+    assert_eq!(csv(&beyond).label("1").open().taken.kind, FrameKind::Features);
+    // A model of pictures gets pictures, but one that is used to values as they are.
+    let shape = FrameShape { channels: 1, height: 28, width: 28 };
+    let known = |manner| Expected { kind: Some(FrameKind::Image), shape: Some(shape), manner, ..Expected::default() };
+    let value = |known: &Expected| csv(&bare).input.open_for(Role::Score, known).unwrap().frames.frame(2)[1];
+    assert_eq!(value(&known(None)), pixel(2, 1) as f32 / 255.0);
+    assert_eq!(value(&known(Some(Manner::default()))), pixel(2, 1) as f32);
+}
+
+/// What looked like one thing to the reader, and is another.
+#[test]
+fn tables_of_other_programs_are_read_or_their_cause_is_named() {
+    let dir = |text: &str| csv(text).open();
+    // Thousands by commas, where a point stands beside them, or they are said to be.
+    assert_eq!(dir("a,b\n\"1,234.5\",2\n\"-2,345,678.25\",3\n").frames.values, [1234.5, 2.0, -2_345_678.25, 3.0]);
+    let mut thousands = csv("a;b\n1,500;2\n2,250;3\n");
+    assert!(thousands.refused().contains("--decimal comma or --decimal point"));
+    for (word, values) in [("point", [1500.0, 2.0, 2250.0, 3.0]), ("comma", [1.5, 2.0, 2.25, 3.0])] {
+        thousands.input.table.decimal = Some(clap::ValueEnum::from_str(word, false).unwrap());
+        assert_eq!(thousands.open().frames.values, values);
+    }
+    // A name with a line end in it is told in one line.
+    let set = dir("a,\"b\nof two lines\"\n1.5,2\n-3.25,1e3\n");
+    assert_eq!((set.frames.values.as_slice(), set.columns.clone()), (&ROWS[..], names(&["a", "b of two lines"])));
+    assert_eq!(set.taken.to_string().lines().count(), 1);
+    assert!(!csv("note,a\n\"x\ny\",1\nz,2\n").refused().contains('\n'));
+    // Comments of other programs are no names of columns.
+    for mark in ["% ", "; ", "// ", "! "] {
+        let error = csv(&format!("{mark}comment\n1,2\n3,4\n")).refused();
+        assert!(error.contains("1 as in the header; --skip N"), "{error}");
+    }
+    let zones = dir("at,a,b\n2024-01-01 12:00:00 UTC,1.5,2\n2024-01-01 12:01:00 UTC,-3.25,1e3\n");
+    assert_eq!(zones.frames.values, ROWS);
+    for (bytes, name) in [
+        (&b"BZh91AY&SY"[..], "bzip2"),
+        (b"\xfd7zXZ\0", "xz"),
+        (b"<!DOCTYPE html><html></html>", "HTML"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\n", "Git LFS"),
+        (b"@RELATION x\n@DATA\n1\n", "ARFF"),
+    ] {
+        let error = Table::new("t.csv", bytes).refused();
+        assert!(error.contains(name), "{error}");
+    }
+    let gzip = |bytes: &[u8]| {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    };
+    assert_eq!(Table::new("t.csv.gz", &gzip(&gzip(b"a,b\n1.5,2\n-3.25,1e3\n"))).open().frames.values, ROWS);
 }

@@ -86,6 +86,8 @@ pub const ENCODER_KEY: &str = "cluster_vae.encoder";
 pub const IDENTITY: &str = "identity";
 /// Key of the names of the features in the order of the frame, a list in JSON; absent where they have none.
 pub const COLUMNS_KEY: &str = "cluster_vae.columns";
+/// Key of how files of frames were read that the model was fitted to, an object in JSON; for the trainer alone.
+pub const MANNER_KEY: &str = "cluster_vae.manner";
 /// Key of the least value that training saw of every channel or column `[G]`, decimal numbers between commas, in the units
 /// of the training data; a model without it, as those of before 2026-11-27, does not say.
 pub const LEAST_KEY: &str = "cluster_vae.range_least";

@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
-use burn::tensor::Device;
 use trainer::data::{Input, Role};
 use trainer::fit::recalibrate;
 use trainer::{Result, run};
+
+use super::on::On;
 
 /// Calibrate novelty and confidence of a fitted model anew, from the frames that training kept aside
 #[derive(clap::Args, Debug)]
@@ -15,12 +16,14 @@ pub struct Args {
     run: PathBuf,
     #[command(flatten)]
     input: Input,
+    #[command(flatten)]
+    on: On,
 }
 
 impl Args {
     /// Calibrates the run, and prints what it is calibrated to.
     pub fn run(self) -> Result<()> {
-        let device = Device::flex();
+        let device = self.on.device()?;
         let fitted = run::load(&self.run, &device)?;
         let frames = super::read(&self.input, Role::Fit, &fitted.expected())?.frames;
         let fitted = recalibrate(&fitted, &frames, &device)?;

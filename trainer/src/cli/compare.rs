@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
-use burn::tensor::Device;
 use trainer::compare::{MOST_FRAMES, Row, compare};
 use trainer::data::{Input, Role};
 use trainer::{Result, run};
+
+use super::on::On;
 
 /// Set a run beside k-means and mixtures on the values themselves
 #[derive(clap::Args, Debug)]
@@ -15,6 +16,8 @@ pub struct Args {
     run: PathBuf,
     #[command(flatten)]
     input: Input,
+    #[command(flatten)]
+    on: On,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -23,7 +26,7 @@ pub struct Args {
 impl Args {
     /// Compares and prints a table.
     pub fn run(self) -> Result<()> {
-        let device = Device::flex();
+        let device = self.on.device()?;
         let fitted = run::load(&self.run, &device)?;
         let frames = super::read(&self.input, Role::Score, &fitted.expected())?.frames;
         eprintln!("comparing on {} frames", frames.len().min(MOST_FRAMES));

@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
-use burn::tensor::Device;
 use indicatif::ProgressBar;
 use trainer::critic::{STEPS, agreement, exact, native, train};
 use trainer::data::{Input, Role};
 use trainer::export::encode_flash;
 use trainer::{Result, run};
+
+use super::on::On;
 
 /// Train the amortised critic of a fitted model, and measure it
 #[derive(clap::Args, Debug)]
@@ -17,12 +18,14 @@ pub struct Args {
     run: PathBuf,
     #[command(flatten)]
     input: Input,
+    #[command(flatten)]
+    on: On,
 }
 
 impl Args {
     /// Trains the critic, saves it, and prints how near it comes to the exact map.
     pub fn run(self) -> Result<()> {
-        let device = Device::flex();
+        let device = self.on.device()?;
         let fitted = run::load(&self.run, &device)?;
         let frames = super::read(&self.input, Role::Fit, &fitted.expected())?.frames;
         let bar = ProgressBar::new(STEPS as u64);

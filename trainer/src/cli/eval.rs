@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use burn::tensor::Device;
 use serde::Serialize;
 use trainer::data::{Expected, Input, Role};
 use trainer::eval::{Evaluation, Exported, Predictions, Scores, evaluate, scores};
 use trainer::fitted::BoundReport;
 use trainer::{Result, run};
 
+use super::on::On;
 use super::range;
 
 /// Score a model: against labels, and by its bound
@@ -21,6 +21,8 @@ pub struct Args {
     model: PathBuf,
     #[command(flatten)]
     input: Input,
+    #[command(flatten)]
+    on: On,
     /// Samples of z a frame for the bounds; the estimate of log p(x) is the better the more there
     /// are
     #[arg(long, value_name = "S", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=100_000))]
@@ -44,7 +46,7 @@ impl Args {
     pub fn run(self) -> Result<()> {
         let read = |expected: &Expected| super::read(&self.input, Role::Score, expected);
         let (n, scores, bound) = if self.model.is_dir() {
-            let device = Device::flex();
+            let device = self.on.device()?;
             let fitted = run::load(&self.model, &device)?;
             let set = read(&fitted.expected())?;
             range::tell(fitted.seen.as_ref(), &set)?;
@@ -53,6 +55,7 @@ impl Args {
             let Evaluation { scores, bound, .. } = evaluate(&fitted, &frames, self.samples as usize, &device)?;
             (frames.len(), scores, Some(bound))
         } else {
+            self.on.check_engine(&self.model)?;
             let model = Exported::open(&self.model)?;
             let set = read(model.expected())?;
             range::tell(model.seen(), &set)?;

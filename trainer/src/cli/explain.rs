@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use burn::tensor::Device;
 use image::RgbImage;
 use trainer::data::{Frames, Input, Role, Source, write_npy_frames};
 use trainer::explain::{Explanation, Map, explain, heatmap};
@@ -10,6 +9,8 @@ use trainer::files::write_atomically;
 use trainer::frame::{FrameKind, FrameShape};
 use trainer::run::load;
 use trainer::{Error, Result};
+
+use super::on::On;
 
 /// Most features of a row that a line names.
 const FEATURES_TOLD: usize = 3;
@@ -29,6 +30,8 @@ pub struct Args {
     model: PathBuf,
     #[command(flatten)]
     input: Input,
+    #[command(flatten)]
+    on: On,
     /// Which part of a data set that has two
     #[arg(long, value_enum, default_value = "score")]
     part: Role,
@@ -52,7 +55,7 @@ impl Args {
                 "a file has no decoder, which the maps need: give the run directory",
             ));
         }
-        let device = Device::flex();
+        let device = self.on.device()?;
         let fitted = load(&self.model, &device)?;
         let set = super::read(&self.input, self.part, &fitted.expected())?;
         let all = &set.frames;

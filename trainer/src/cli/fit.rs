@@ -120,7 +120,7 @@ impl Training {
         };
         let source = shown("hash", &set.frames, 1, |frames| Source::new(input, frames))?;
         let run = Run::create(&folder, config, &source)?;
-        self.train_in(run, config, set, devices, None)
+        self.train_in(run, config, set, input, devices, None)
     }
 
     /// Trains in a run directory, with progress.
@@ -129,6 +129,7 @@ impl Training {
         run: Run,
         config: &CheckedConfig,
         set: &DataSet,
+        input: &Input,
         (device, devices): &(Chosen, Vec<Device>),
         resume: Option<Checkpoint>,
     ) -> Result<(Fitted, Run)> {
@@ -145,7 +146,8 @@ impl Training {
         }
         let mut progress = Progress::new(&run, Duration::from_secs(self.checkpoint_every))?;
         let fitted = fit::fit_on(config, frames, devices, resume, &mut |event| progress.observe(event));
-        let fitted = Fitted { columns: set.columns.clone(), ..progress.finish(fitted)? };
+        let fitted = progress.finish(fitted)?;
+        let fitted = Fitted { columns: set.columns.clone(), manner: Some(input.manner(set)), ..fitted };
         let lines = run.lines()?;
         let health = Health::new(&fitted, &lines);
         eprintln!("{health}");
@@ -199,7 +201,7 @@ impl Args {
             source.check(&set.frames, &input, !self.input.is_embedded())?;
         }
         let devices = self.training.devices()?;
-        let (_, run) = self.training.train_in(run, &config, &set, &devices, checkpoint)?;
+        let (_, run) = self.training.train_in(run, &config, &set, &input, &devices, checkpoint)?;
         tell(&run)
     }
 }

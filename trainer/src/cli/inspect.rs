@@ -93,9 +93,5 @@ impl Args {
 fn classes(set: &DataSet) -> Vec<Class> {
     let mut counts = std::collections::BTreeMap::new();
     set.frames.labels.iter().flatten().for_each(|label| *counts.entry(*label).or_insert(0) += 1);
-    let name = |label: u32| match &set.classes {
-        Some(names) => names[label as usize].clone(),
-        None => label.to_string(),
-    };
-    counts.into_iter().map(|(label, frames)| Class { name: name(label), frames }).collect()
+    counts.into_iter().map(|(label, frames)| Class { name: set.class(label), frames }).collect()
 }

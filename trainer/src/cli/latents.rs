@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 
-use burn::tensor::Device;
 use trainer::data::{Input, Role};
 use trainer::eval::latents;
 use trainer::files::write_atomically;
 use trainer::run::{load, load_stage};
 use trainer::stage::StageName;
 use trainer::{Result, data::write_npy};
+
+use super::on::On;
 
 /// Write the latent means of frames, for a look or for other clustering programs
 #[derive(clap::Args, Debug)]
@@ -18,6 +19,8 @@ pub struct Args {
     run: PathBuf,
     #[command(flatten)]
     input: Input,
+    #[command(flatten)]
+    on: On,
     /// Which part of a data set that has two
     #[arg(long, value_enum, default_value = "score")]
     part: Role,
@@ -32,7 +35,7 @@ pub struct Args {
 impl Args {
     /// Encodes the frames and writes their means.
     pub fn run(self) -> Result<()> {
-        let device = Device::flex();
+        let device = self.on.device()?;
         let fitted = match self.stage {
             Some(stage) => load_stage(&self.run, stage, &device)?,
             None => load(&self.run, &device)?,

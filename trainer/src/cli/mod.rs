@@ -1,5 +1,6 @@
 //! One file a verb.
 
+mod answers;
 mod benchmark;
 mod calibrate;
 mod compare;
@@ -13,6 +14,7 @@ mod gmm;
 mod inspect;
 mod latents;
 pub mod memory;
+mod on;
 mod predict;
 mod progress;
 mod quality;

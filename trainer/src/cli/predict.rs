@@ -1,6 +1,5 @@
 //! `trainer predict`.
 
-use std::io::ErrorKind::BrokenPipe;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -13,24 +12,34 @@ use trainer::files::Unfinished;
 use trainer::fitted::{Fitted, encoded_at_once};
 use trainer::{Error, Result, run};
 
+use super::answers::{Form, Table, batch};
+use super::on::On;
 use super::range;
 
 /// Label frames with a model: an ONNX file, a flash image, or a run
 ///
-/// Writes a row a frame: its number, the file it is from if each has its own, cluster, confidence, novelty in nats,
-/// whether that is past the threshold, whether a value is outside the range of training, the second cluster, and the
-/// probability of every cluster. The novelty of a run counts the decoder, as that of what is exported with
-/// `--novelty decoder` does.
+/// Writes a row a frame: its number, the file it is from if each has its own, the columns of --keep, its class if that
+/// is known, cluster, confidence, novelty in nats, the threshold of that and whether it is past it, whether a value is outside the range
+/// of training, the second cluster, and the probability of every cluster. The novelty of a run counts the decoder, as
+/// that of what is exported with `--novelty decoder` does.
 #[derive(clap::Args, Debug)]
-#[command(after_help = "Example:\n  trainer predict models/digits.onnx --data frames.npy --out labels.csv")]
+#[command(after_help = "\
+Example:
+  trainer predict models/digits.onnx --data frames.npy --out labels.csv
+  trainer predict runs/1 --data new.parquet --keep id,time --out labels.parquet")]
 pub struct Args {
     /// ONNX file or flash image (.cvi) of `trainer export`, or a run directory
     model: PathBuf,
     #[command(flatten)]
     input: Input,
-    /// CSV file to write [default: stdout]
+    #[command(flatten)]
+    on: On,
+    /// File to write: .csv, .tsv, .jsonl, .parquet or .arrow [default: CSV on stdout]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Columns of the table that are carried through, by name or number from 1
+    #[arg(long, value_name = "COLUMN,...", value_delimiter = ',')]
+    keep: Vec<String>,
     /// End with exit code 3 if frames lie outside the range of values seen in training, or vary far less; the
     /// table is written all the same
     #[arg(long)]
@@ -39,17 +48,23 @@ pub struct Args {
 
 impl Args {
     /// Labels the frames and writes the table.
-    pub fn run(self) -> Result<()> {
-        let model = Model::open(&self.model)?;
+    pub fn run(mut self) -> Result<()> {
+        let form = self.out.as_deref().map_or(Ok(Form::Csv(b',')), Form::of)?;
+        self.input.keep = std::mem::take(&mut self.keep);
+        let model = Model::open(&self.model, self.on)?;
         let set = super::read(&self.input, Role::Score, &model.expected())?;
         let as_in_training = range::tell(model.seen(), &set)?;
         match &self.out {
             Some(path) => {
                 let mut file = Unfinished::create(path)?;
-                self.write(&model, &set, &mut file, &path.display().to_string())?;
+                let name = path.display().to_string();
+                self.write(&model, &set, form, &mut file, &name).map_err(|e| match e {
+                    Error::Stopped => Error::resource(&name, "nobody reads it any more"),
+                    other => other,
+                })?;
                 file.finish()?;
             }
-            None => match self.write(&model, &set, &mut std::io::stdout().lock(), "stdout") {
+            None => match self.write(&model, &set, form, &mut std::io::stdout(), "stdout") {
                 // A reader that closed the pipe early.
                 Err(Error::Stopped) => {}
                 ended => ended?,
@@ -62,27 +77,18 @@ impl Args {
     }
 
     /// Writes the table to `to`, of this name, as the frames are labelled.
-    fn write(&self, model: &Model, set: &DataSet, to: &mut dyn Write, name: &str) -> Result<()> {
-        let fault = |e: csv::Error| match e.kind() {
-            csv::ErrorKind::Io(e) if e.kind() == BrokenPipe && self.out.is_none() => Error::Stopped,
-            _ => Error::resource(name, e),
-        };
-        let mut writer = csv::Writer::from_writer(to);
+    fn write(&self, model: &Model, set: &DataSet, form: Form, to: &mut (dyn Write + Send), name: &str) -> Result<()> {
+        let mut table = Table::new(form, to, name);
         let bar = ProgressBar::new(set.frames.len() as u64);
-        let mut index = 0;
+        let mut done = 0;
         model.each_part(&set.frames, &self.input.name(), &mut |part| {
-            if index == 0 {
-                head(&mut writer, set, &part).map_err(fault)?;
-            }
-            for assignment in &part {
-                row(&mut writer, set, index, assignment).map_err(fault)?;
-                index += 1;
-            }
-            bar.set_position(index as u64);
+            table.write(&batch(set, done, &part, model.threshold())?)?;
+            done += part.len();
+            bar.set_position(done as u64);
             Ok(())
         })?;
         bar.finish_and_clear();
-        writer.flush().map_err(|e| fault(e.into()))
+        table.finish()
     }
 }
 
@@ -95,11 +101,22 @@ enum Model {
 }
 
 impl Model {
-    fn open(path: &Path) -> Result<Self> {
-        let Some(folder) = in_folder(path) else { return Ok(Self::File(Exported::open(&exported(path))?)) };
-        let device = Device::flex();
+    fn open(path: &Path, on: On) -> Result<Self> {
+        let Some(folder) = in_folder(path) else {
+            on.check_engine(path)?;
+            return Ok(Self::File(Exported::open(&exported(path))?));
+        };
+        let device = on.device()?;
         let fitted = run::load(&folder, &device)?;
         Ok(Self::Run(folder, Box::new(fitted), device))
+    }
+
+    /// The threshold of the novelty, nats.
+    fn threshold(&self) -> f32 {
+        match self {
+            Self::Run(_, fitted, _) => fitted.calibration.novelty_threshold,
+            Self::File(model) => model.threshold(),
+        }
     }
 
     fn expected(&self) -> Expected {
@@ -148,36 +165,4 @@ fn in_folder(model: &Path) -> Option<PathBuf> {
 /// The file of the model, in a folder of exported ones the ONNX file.
 fn exported(model: &Path) -> PathBuf {
     if model.is_dir() { model.join("model.onnx") } else { model.to_owned() }
-}
-
-/// Writes the names of the columns.
-fn head<W: Write>(writer: &mut csv::Writer<W>, set: &DataSet, part: &[Assignment]) -> Result<(), csv::Error> {
-    let clusters = part.first().map_or(0, |a| a.log_responsibilities.len());
-    let file = set.files.as_ref().map(|_| "file");
-    let fixed = ["cluster", "confidence", "novelty", "is_novel", "is_outside", "runner_up"];
-    let head = ["index"].into_iter().chain(file).chain(fixed).map(str::to_owned);
-    writer.write_record(head.chain((0..clusters).map(|c| format!("p_{c}"))))
-}
-
-/// Writes the row of a frame.
-fn row<W: Write>(writer: &mut csv::Writer<W>, set: &DataSet, index: usize, a: &Assignment) -> Result<(), csv::Error> {
-    let file = set.files.as_ref().map(|files| files[index].clone());
-    let answer = [
-        a.cluster.to_string(),
-        a.confidence.to_string(),
-        a.novelty.to_string(),
-        a.is_novel.to_string(),
-        a.is_outside.to_string(),
-        a.runner_up.map(|c| c.to_string()).unwrap_or_default(),
-    ];
-    let head = [index.to_string()].into_iter().chain(file).chain(answer);
-    writer.write_record(head.chain(a.responsibilities().map(number)))
-}
-
-/// Values below this are written with an exponent, not with dozens of zeros.
-const SMALL: f32 = 1e-4;
-
-/// A probability, in the fewest digits that give it back.
-fn number(p: f32) -> String {
-    if p > 0.0 && p < SMALL { format!("{p:e}") } else { p.to_string() }
 }

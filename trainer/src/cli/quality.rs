@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use burn::tensor::Device;
 use trainer::data::{Frames, Input, Role};
 use trainer::fitted::Fitted;
 use trainer::quality::{MOST_FRAMES, Subject, gate, measure, table};
 use trainer::{Result, run};
+
+use super::on::On;
 
 /// Measure what is claimed of a model and its maps, each claim with its bar
 #[derive(clap::Args, Debug)]
@@ -16,6 +17,8 @@ pub struct Args {
     run: PathBuf,
     #[command(flatten)]
     input: Input,
+    #[command(flatten)]
+    on: On,
     /// Frames of another kind, which should be called novel; may be given more than once
     #[arg(long, value_name = "PATH")]
     novel: Vec<PathBuf>,
@@ -33,7 +36,7 @@ pub struct Args {
 impl Args {
     /// Measures the claims and prints them.
     pub fn run(self) -> Result<()> {
-        let device = Device::flex();
+        let device = self.on.device()?;
         let fitted = run::load(&self.run, &device)?;
         let all = read(&fitted, &self.input)?;
         let critic = run::load_critic(&self.run, &fitted, &device)?;

@@ -10,6 +10,8 @@ use trainer::fitted::Fitted;
 use trainer::report::report;
 use trainer::run::load;
 
+use super::on::On;
+
 /// Write a page about a run: one HTML file, without network and without script
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Example:\n  trainer report runs/mnist --data mnist/")]
@@ -18,6 +20,8 @@ pub struct Args {
     run: PathBuf,
     #[command(flatten)]
     input: Input,
+    #[command(flatten)]
+    on: On,
     /// File to write [default: report.html in the run directory]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -26,7 +30,7 @@ pub struct Args {
 impl Args {
     /// Writes the page, and prints where it is.
     pub fn run(self) -> Result<()> {
-        let device = Device::flex();
+        let device = self.on.device()?;
         let fitted = load(&self.run, &device)?;
         let page = write(&fitted, &self.run, &self.input, self.out.as_deref(), &device)?;
         super::print_line(page.display())

@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use clap::{Args, FromArgMatches};
 
 use super::layout::Layout;
+use super::manner::Manner;
 use super::meaning::{Expected, Said};
 use super::missing::Missing;
-use super::readers::{self, PictureOptions, Role, TableOptions, Value};
+use super::readers::{self, PictureOptions, Raw, Role, TableOptions, Value};
 use super::{DataSet, Frames, Source};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Subject};
 
 /// Where frames are read from, and what is said of them.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -19,7 +20,8 @@ pub struct Input {
     /// [default: the embedded digits]
     #[arg(long, value_name = "PATH", num_args = 1..)]
     pub data: Vec<PathBuf>,
-    /// Axes of an array: nf, nt, nct, ntc, nhw, nchw, nhwc, or their letters in another order [default: by the sizes]
+    /// Axes of an array: nf, nt, nct, ntc, nhw, nchw, nhwc, or their letters in another order; of frames that are rows of
+    /// numbers with sizes, as nhw:28x28 [default: by the sizes]
     #[arg(long, value_name = "AXES", help_heading = READING)]
     pub layout: Option<Layout>,
     /// Array of an .npz that holds the frames [default: one with a usual name]
@@ -28,6 +30,9 @@ pub struct Input {
     /// Column, array or file of classes, which only score; none for none [default: one with a usual name]
     #[arg(long, value_name = "NAME|INDEX|FILE", help_heading = READING, allow_hyphen_values = true)]
     pub label: Option<String>,
+    /// Columns of a table that are carried through to the output of `predict`, by name or number from 1
+    #[arg(skip)]
+    pub keep: Vec<String>,
     /// What becomes of frames in which a value is missing
     #[arg(long, value_enum, default_value_t, help_heading = READING)]
     pub missing: Missing,
@@ -90,16 +95,34 @@ impl Input {
     pub fn open_table(&self, weight: Option<&str>, expected: &Expected) -> Result<DataSet<Frames<f64>>> {
         let rows = self.layout.is_none().then(|| "nf".parse().ok()).flatten();
         let input = Self { layout: rows.or(self.layout.clone()), ..self.clone() };
-        let DataSet { frames, columns, classes, files, weights, taken } =
+        let DataSet { frames, columns, classes, files, weights, kept, taken } =
             input.read::<f64>(Role::Score, expected, weight)?;
-        Ok(DataSet { frames: frames.all_as()?, columns, classes, files, weights, taken })
+        Ok(DataSet { frames: frames.all_as()?, columns, classes, files, weights, kept, taken })
+    }
+
+    /// Takes the bytes of a file for what they are, by how they begin, and by the name of the file.
+    ///
+    /// # Errors
+    /// As for [`Input::open`].
+    pub fn open_bytes(&self, name: &Path, bytes: Vec<u8>) -> Result<DataSet> {
+        let expected = Expected::default();
+        self.set::<f32>(name.into(), readers::read_bytes(self, name, bytes, &expected)?, &expected)
     }
 
     fn read<T: Value + Default>(&self, role: Role, expected: &Expected, weight: Option<&str>) -> Result<DataSet> {
         let (subject, raw) = readers::read(self, role, expected, weight)?;
-        let said = Said { layout: self.layout.as_ref(), white: self.white, pixels: false };
+        self.set::<T>(subject, raw, expected)
+    }
+
+    fn set<T: Value + Default>(&self, subject: Subject, raw: Raw, expected: &Expected) -> Result<DataSet> {
+        let said = Said { layout: self.layout.as_ref(), white: self.white, ..Said::default() };
         let set = DataSet::of::<T>(raw, said, self.missing, expected);
         Ok(set.map_err(|problem| readers::ReadError::new(subject, problem))?)
+    }
+
+    /// How these frames were read, for others that a model of them is used on.
+    pub fn manner<T>(&self, set: &DataSet<T>) -> Manner {
+        Manner::of(self, set.taken.white.map(|white| (set.taken.stored, white)), set.columns.is_some())
     }
 
     /// True if frames come from standard input, which can be read once.
@@ -149,18 +172,18 @@ impl Input {
         say("layout", self.layout.as_ref().map(Layout::to_string));
         say("array", self.array.clone());
         say("label", self.label.clone());
-        say("missing", name(&self.missing));
+        say("missing", word(&self.missing));
         say("white", self.white.map(|white| white.to_string()));
         say("delimiter", table.delimiter.map(|delimiter| delimiter.word()));
-        say("decimal", table.decimal.as_ref().and_then(name));
-        say("header", name(&table.header));
+        say("decimal", table.decimal.as_ref().and_then(word));
+        say("header", word(&table.header));
         say("skip", (table.skip > 0).then(|| table.skip.to_string()));
         say("encoding", table.encoding.clone());
         say("columns", joined(&table.columns));
         say("ignore", joined(&table.ignore));
         say("crop", pictures.crop.map(|size| size.to_string()));
         say("resize", pictures.resize.map(|size| size.to_string()));
-        say("background", name(&pictures.background));
+        say("background", word(&pictures.background));
         words.extend(pictures.gray.then(|| "--gray".into()));
         if !self.is_embedded() {
             words.push("--data".into());
@@ -179,7 +202,7 @@ impl Input {
 }
 
 /// The word for a value of an option.
-fn name(value: &impl clap::ValueEnum) -> Option<String> {
+pub(super) fn word(value: &impl clap::ValueEnum) -> Option<String> {
     value.to_possible_value().map(|value| value.get_name().to_owned())
 }
 

@@ -9,24 +9,38 @@ use crate::frame::{FrameKind, FrameShape};
 /// time, `f` features.
 ///
 /// Frames are pictures (`nhw`, `nchw`, `nhwc`), windows (`nt`, `nct`, `ntc`) or rows (`n`, `nf`), the letters in any order.
+/// With sizes, as `nhw:28x28`, they are those of the axes after `n`, and each row of numbers is such a frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Layout(String);
+pub struct Layout {
+    letters: String,
+    /// Sizes of the axes after the first; none where the array has axes of its own.
+    sizes: Vec<usize>,
+}
 
 impl FromStr for Layout {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         let text = text.to_ascii_lowercase();
-        let mut letters: Vec<char> = text.chars().collect();
-        letters.sort_unstable();
-        let sorted: String = letters.into_iter().collect();
-        match sorted.as_str() {
-            "n" | "fn" | "nt" | "cnt" | "hnw" | "chnw" => Ok(Self(text)),
-            _ => Err(
+        let (letters, sizes) = text.split_once(':').map_or((&*text, None), |(letters, sizes)| (letters, Some(sizes)));
+        let mut sorted: Vec<char> = letters.chars().collect();
+        sorted.sort_unstable();
+        let sorted: String = sorted.into_iter().collect();
+        if !matches!(sorted.as_str(), "n" | "fn" | "nt" | "cnt" | "hnw" | "chnw") {
+            return Err(
                 "expected nf, nt, nct, ntc, nhw, nchw, nhwc, or their letters in another order: n frames, c channels, \
-                      h rows, w columns, t samples in time, f features"
+                 h rows, w columns, t samples in time, f features; with sizes, as nhw:28x28, for rows of numbers"
                     .into(),
-            ),
+            );
+        }
+        let size = |text: &str| text.parse().ok().filter(|size| *size > 0);
+        let sizes: Option<Vec<usize>> = sizes.map_or(Some(Vec::new()), |sizes| sizes.split('x').map(size).collect());
+        match sizes {
+            Some(sizes) if sizes.is_empty() => Ok(Self { letters: letters.to_owned(), sizes }),
+            Some(sizes) if letters.starts_with('n') && sizes.len() + 1 == letters.len() => {
+                Ok(Self { letters: letters.to_owned(), sizes })
+            }
+            _ => Err("expected a size for every letter after n, as nhw:28x28 or nchw:3x32x32".into()),
         }
     }
 }
@@ -34,13 +48,20 @@ impl FromStr for Layout {
 impl Layout {
     /// True if an array holds one frame after the other, so that those of another may follow.
     pub fn is_by_frame(&self) -> bool {
-        self.0.starts_with('n')
+        self.letters.starts_with('n')
+    }
+
+    /// The meaning of these letters.
+    fn of(letters: &str) -> Self {
+        Self { letters: letters.to_owned(), sizes: Vec::new() }
     }
 }
 
 impl fmt::Display for Layout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.letters)?;
+        let sizes: Vec<String> = self.sizes.iter().map(usize::to_string).collect();
+        if sizes.is_empty() { Ok(()) } else { write!(f, ":{}", sizes.join("x")) }
     }
 }
 
@@ -55,6 +76,8 @@ pub struct Reading {
     pub shape: FrameShape,
     /// Axes of the array in the order frames, channels, rows, columns; axes of size 1 that mean nothing come last.
     pub order: Vec<usize>,
+    /// Sizes of the array that is read so: its own, or for rows of numbers those of the layout.
+    pub sizes: Vec<usize>,
 }
 
 impl Reading {
@@ -62,11 +85,20 @@ impl Reading {
     ///
     /// With `nf`, all axes after the first are features.
     pub fn of(layout: &Layout, sizes: &[usize]) -> Result<Self, String> {
-        let letters: Vec<char> = layout.0.chars().collect();
-        if layout.0 == "nf" && sizes.len() > 1 {
+        let letters: Vec<char> = layout.letters.chars().collect();
+        let values = |sizes: &[usize]| sizes.iter().product::<usize>();
+        let flat = |sizes: &[usize]| sizes.iter().filter(|size| **size != 1).count() <= 1;
+        let rows = [sizes.first().copied().into_iter().collect::<Vec<_>>(), layout.sizes.clone()].concat();
+        let sizes = match (&layout.sizes[..], sizes) {
+            ([], _) => sizes,
+            (frame, [_, own @ ..]) if flat(own) && values(own) == values(frame) => &rows,
+            _ => return Err(format!("shape {sizes:?} has no rows of the sizes of --layout {layout}")),
+        };
+        if layout.letters == "nf" && sizes.len() > 1 {
             let shape = FrameShape { channels: 1, height: 1, width: sizes[1..].iter().product() };
             let order = (0..sizes.len()).collect();
-            return Ok(Self { layout: layout.clone(), kind: FrameKind::Features, shape, order });
+            let (layout, sizes) = (layout.clone(), sizes.to_vec());
+            return Ok(Self { layout, kind: FrameKind::Features, shape, order, sizes });
         }
         let surplus = sizes.len().checked_sub(letters.len());
         let axes = surplus
@@ -85,7 +117,7 @@ impl Reading {
         let shape = FrameShape { channels: size('c'), height: size('h'), width };
         let mut order: Vec<usize> = std::iter::once('n').chain(inner).filter_map(axis).collect();
         order.extend((0..sizes.len()).filter(|axis| !axes.contains(axis)));
-        Ok(Self { layout: layout.clone(), kind, shape, order })
+        Ok(Self { layout: layout.clone(), kind, shape, order, sizes: sizes.to_vec() })
     }
 
     /// All that an array of these sizes may mean to who knows nothing else of it, but that its values are `pixels`: of a
@@ -111,7 +143,7 @@ impl Reading {
             }
             [] => Vec::new(),
         };
-        letters.into_iter().filter_map(|letters| Self::of(&Layout(letters.into()), sizes).ok()).collect()
+        letters.into_iter().filter_map(|letters| Self::of(&Layout::of(letters), sizes).ok()).collect()
     }
 
     /// The reading in words, with the option that asks for it.
@@ -204,6 +236,16 @@ mod tests {
         assert_eq!((matlab.shape.to_string().as_str(), matlab.order), ("3x4x6", vec![3, 2, 0, 1]));
         assert_eq!(read("nt", &[7, 1, 1, 9]).order, [0, 3, 1, 2]);
         assert_eq!(read("nf", &[7, 2, 9]).shape.to_string(), "1x1x18");
+        let rows = read("nhwc:4x6x3", &[7, 72]);
+        assert_eq!(
+            (rows.shape.to_string().as_str(), rows.order, rows.sizes),
+            ("3x4x6", vec![0, 3, 1, 2], vec![7, 4, 6, 3])
+        );
+        assert_eq!("nchw:3x32x32".parse::<Layout>().unwrap().to_string(), "nchw:3x32x32");
+        for wrong in ["nhw:28", "hwn:28x28", "nhw:28x0", "nhw:", "nhw:ax3"] {
+            assert!(wrong.parse::<Layout>().unwrap_err().contains("nhw:28x28"), "{wrong}");
+        }
+        assert!(Reading::of(&"nhw:28x28".parse().unwrap(), &[5, 783]).unwrap_err().contains("nhw:28x28"));
         assert!("nhc".parse::<Layout>().unwrap_err().contains("nhwc"));
         assert!(Reading::of(&"nchw".parse().unwrap(), &[5, 8]).unwrap_err().contains("--layout nchw"));
     }

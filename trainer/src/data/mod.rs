@@ -6,7 +6,9 @@
 
 pub mod batches;
 mod input;
+mod kept;
 pub mod layout;
+mod manner;
 pub mod meaning;
 mod missing;
 mod readers;
@@ -18,6 +20,8 @@ mod stored_frames;
 pub mod views;
 
 pub use input::{Input, open};
+pub use kept::{Kept, texts};
+pub use manner::Manner;
 pub use meaning::Expected;
 pub use missing::Missing;
 pub use readers::{PictureOptions, ReadError, ReadProblem, Role, TableOptions, digits, write_npy, write_npy_frames};

@@ -3,6 +3,8 @@
 use std::fmt;
 
 use super::StoredFrames;
+use super::kept::Kept;
+use super::manner::Manner;
 use super::meaning::{Expected, Meaning, Said};
 use super::missing::{Missing, settled};
 use super::readers::{Raw, ReadProblem, Value};
@@ -21,6 +23,8 @@ pub struct DataSet<F = StoredFrames> {
     pub files: Option<Vec<String>>,
     /// Weights of the rows `[N]`, finite and not negative, if they were asked for.
     pub weights: Option<Vec<f64>>,
+    /// Columns that are carried through to the output `[N]` each.
+    pub kept: Vec<Kept>,
     /// What was taken for what.
     pub taken: Taken,
 }
@@ -36,6 +40,8 @@ pub struct Taken {
     pub kind: FrameKind,
     /// Format, type of the values, and the axes of arrays.
     pub source: String,
+    /// Type of the values as stored.
+    pub stored: &'static str,
     /// Least and greatest value as stored.
     pub range: (f64, f64),
     /// The stored value that became 1; None: values are as stored.
@@ -46,6 +52,14 @@ pub struct Taken {
     pub columns: Option<Vec<String>>,
     /// What else the user should know: what was left out, and why.
     pub notes: Vec<String>,
+}
+
+impl<F> DataSet<F> {
+    /// Name of a class; its number where it has none.
+    pub fn class(&self, label: u32) -> String {
+        let name = self.classes.as_ref().and_then(|names| names.get(label as usize));
+        name.cloned().unwrap_or_else(|| label.to_string())
+    }
 }
 
 impl DataSet {
@@ -59,20 +73,32 @@ impl DataSet {
         missing: Missing,
         expected: &Expected,
     ) -> Result<Self, ReadProblem> {
-        let said = Said { layout: said.layout.or(raw.layout.as_ref()), pixels: raw.pixels || said.pixels, ..said };
+        let kept = expected.manner.as_ref().and_then(Manner::layout).filter(|_| raw.layout.is_none() || raw.table);
+        let kept = kept.filter(|layout| expected.fits(layout, &raw.sizes));
+        let asked = said.layout.or(kept.as_ref());
+        let said = Said {
+            layout: asked.or(raw.layout.as_ref()),
+            asked: asked.is_some(),
+            pixels: raw.pixels || said.pixels,
+            columns: raw.columns.as_deref(),
+            ..said
+        };
         let range = raw.values.range().map_err(|e| e.problem)?;
         let Meaning { reading, kind, white } = Meaning::of(&raw.sizes, &raw.values, range, said, expected)?;
         let mut notes = raw.notes;
-        let type_name = raw.values.type_name();
-        let source = match raw.table {
-            true => raw.format,
-            false => format!("{}, {type_name} {:?} as {}", raw.format, raw.sizes, reading.layout),
+        let stored = raw.values.type_name();
+        let source = match (raw.table, reading.kind) {
+            (true, FrameKind::Features) => raw.format,
+            (true, _) => format!("{}, as {}", raw.format, reading.layout),
+            _ => format!("{}, {stored} {:?} as {}", raw.format, raw.sizes, reading.layout),
         };
+        // Pixels are told apart by their place in the picture.
+        let columns = raw.columns.filter(|_| reading.kind == FrameKind::Features);
         let range = range.unwrap_or((f64::NAN, f64::NAN));
         if let Some(note) = white.and_then(|white| unused_bits(range.1, white)) {
             notes.push(note);
         }
-        let frames = StoredFrames::new((&raw.sizes, raw.values), &reading.order, reading.shape, white);
+        let frames = StoredFrames::new((&reading.sizes, raw.values), &reading.order, reading.shape, white);
         let mut frames = frames.map_err(|e| e.problem)?;
         if frames.shape.is_empty() || frames.is_empty() {
             return Err(format!("no frames (shape of a frame: {})", frames.shape).into());
@@ -80,7 +106,7 @@ impl DataSet {
         if u32::try_from(frames.len()).is_err() {
             return Err(format!("{} frames, at most {} are taken", frames.len(), u32::MAX).into());
         }
-        let kept = settled::<T>(&mut frames, missing, raw.columns.as_deref(), &mut notes)?;
+        let kept = settled::<T>(&mut frames, missing, columns.as_deref(), &mut notes)?;
         let count = kept.len();
         let labels = match raw.labels {
             Some((name, labels)) if labels.len() == count => Some((name, labels.filtered(&kept))),
@@ -114,11 +140,14 @@ impl DataSet {
             range,
             white,
             labels: told,
-            columns: raw.columns.clone(),
+            columns: columns.clone(),
+            stored,
             notes,
         };
         let (files, weights) = (only(raw.files, &kept), only(raw.weights, &kept));
-        Ok(Self { frames, columns: raw.columns, classes, files, weights, taken })
+        let carried = raw.kept.into_iter().map(|column| column.filtered(&kept)).collect::<Result<_, _>>();
+        let carried = carried.map_err(|e| e.to_string())?;
+        Ok(Self { frames, columns, classes, files, weights, kept: carried, taken })
     }
 }
 
@@ -167,7 +196,9 @@ impl fmt::Display for Taken {
             None if self.notes.iter().any(|note| note.starts_with("no labels")) => {}
             None => write!(f, "; no labels")?,
         }
-        self.notes.iter().try_for_each(|note| write!(f, "; {note}"))
+        // Names of files may have line ends in them.
+        let bare = |note: &String| note.replace(char::is_control, " ");
+        self.notes.iter().try_for_each(|note| write!(f, "; {}", bare(note)))
     }
 }
 
@@ -192,6 +223,7 @@ mod tests {
             shape: FrameShape { channels: 1, height: 8, width: 8 },
             kind: FrameKind::Image,
             source: ".npy, u8 [1797, 8, 8] as nhw".into(),
+            stored: "u8",
             range: (0.0, 16.0),
             white: Some(255.0),
             labels: Some(("\"y\"".into(), 10)),

@@ -27,6 +27,7 @@ pub struct Exported {
     expected: Expected,
     shape: FrameShape,
     seen: Option<SeenValues>,
+    threshold: f32,
     /// Engines that are loaded and idle.
     idle: Mutex<Vec<Engine>>,
 }
@@ -45,17 +46,18 @@ impl Exported {
             let deviation = deviation.map_or_else(|| vec![0.0; least.len()], <[f32]>::to_vec);
             Some(SeenValues { least, most, deviation })
         };
-        let (shape, expected, seen) = if bytes.starts_with(&MAGIC) {
-            let (shape, range) = of_flash(&bytes).map_err(|e| Error::model(path, e))?;
-            (shape, Expected::default(), seen(range, None))
+        let (shape, expected, seen, threshold) = if bytes.starts_with(&MAGIC) {
+            let (shape, range, threshold) = of_flash(&bytes).map_err(|e| Error::model(path, e))?;
+            (shape, Expected::default(), seen(range, None), threshold)
         } else {
             let engine = Engine::from_bytes(&bytes, runtime::Precision::F32).map_err(|e| Error::model(path, e))?;
-            (engine.shape(), described(&bytes), seen(engine.range(), engine.deviation()))
+            let seen = seen(engine.range(), engine.deviation());
+            (engine.shape(), described(&bytes), seen, engine.novelty_threshold())
         };
         let shape = FrameShape { channels: shape.channels, height: shape.height, width: shape.width };
         let kind = expected.kind.unwrap_or_else(|| shape.kind());
         let expected = Expected { kind: Some(kind), shape: Some(shape), ..expected };
-        Ok(Self { path: path.to_owned(), bytes, expected, shape, seen, idle: Mutex::default() })
+        Ok(Self { path: path.to_owned(), bytes, expected, shape, seen, threshold, idle: Mutex::default() })
     }
 
     /// What is to be known of frames before they are read: their shape, and as far as the file says, what they are and the
@@ -67,6 +69,11 @@ impl Exported {
     /// The values that the model was fitted to; None if the file does not say.
     pub fn seen(&self) -> Option<&SeenValues> {
         self.seen.as_ref()
+    }
+
+    /// The threshold past which a frame is novel, nats.
+    pub fn threshold(&self) -> f32 {
+        self.threshold
     }
 
     /// Assignments of frames, made in parallel; `subject` is what the frames are called in an error.
@@ -141,14 +148,18 @@ impl Exported {
     }
 }
 
-/// Shape of a frame of a flash image, with a decoder or without, and the range of values that training saw.
-fn of_flash(bytes: &[u8]) -> Result<(runtime::FrameShape, Option<ValueRange<'_>>), runtime::flash::FlashError> {
+/// Shape of a frame of a flash image, with a decoder or without, the range of values that training saw, and the threshold
+/// of novelty.
+fn of_flash(bytes: &[u8]) -> Result<OfFlash<'_>, runtime::flash::FlashError> {
     match (FlashModel::new(bytes), DecoderModel::new(bytes)) {
-        (Ok(model), _) => Ok((model.shape(), model.range())),
-        (_, Ok(model)) => Ok((model.shape(), model.range())),
+        (Ok(model), _) => Ok((model.shape(), model.range(), model.head().novelty_threshold())),
+        (_, Ok(model)) => Ok((model.shape(), model.range(), model.head().novelty_threshold())),
         (Err(e), _) => Err(e),
     }
 }
+
+/// What [`of_flash`] finds.
+type OfFlash<'a> = (runtime::FrameShape, Option<ValueRange<'a>>, f32);
 
 /// What the metadata of an ONNX file say of frames.
 fn described(bytes: &[u8]) -> Expected {
@@ -161,7 +172,9 @@ fn described(bytes: &[u8]) -> Expected {
         Some("features") => Some(FrameKind::Features),
         _ => None,
     };
-    Expected { kind, shape: None, columns: entry(names::COLUMNS_KEY).and_then(|text| serde_json::from_str(text).ok()) }
+    let columns = entry(names::COLUMNS_KEY).and_then(|text| serde_json::from_str(text).ok());
+    let manner = entry(names::MANNER_KEY).and_then(|text| serde_json::from_str(text).ok());
+    Expected { kind, shape: None, columns, manner }
 }
 
 /// Assignments of an exported model, made in parallel; each thread has an engine of its own.

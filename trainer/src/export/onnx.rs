@@ -315,8 +315,11 @@ fn metadata(fitted: &Fitted, precision: Precision, more: &[(&str, String)]) -> R
     });
     let columns = fitted.columns.as_ref().map(serde_json::to_string).transpose();
     let columns = columns.map_err(|e| Error::model("model.onnx", e))?.map(|text| (names::COLUMNS_KEY, text));
+    let manner = fitted.manner.as_ref().map(serde_json::to_string).transpose();
+    let manner = manner.map_err(|e| Error::model("model.onnx", e))?.map(|text| (names::MANNER_KEY, text));
     // The last entry, so that its digits are found from the end of the file.
     let checksum = (names::CHECKSUM_KEY, "0".repeat(names::CHECKSUM_DIGITS));
-    let entries = entries.into_iter().chain(kind).chain(columns).chain(more.iter().cloned()).chain([checksum]);
+    let entries =
+        entries.into_iter().chain(kind).chain(columns).chain(manner).chain(more.iter().cloned()).chain([checksum]);
     Ok(entries.map(|(key, value)| StringStringEntryProto { key: key.into(), value }).collect())
 }

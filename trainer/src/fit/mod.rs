@@ -166,6 +166,7 @@ fn fitted(
         calibrated_on,
         data_sha256,
         columns: None,
+        manner: None,
     }))
 }
 

@@ -16,7 +16,7 @@ use runtime::Calibration;
 
 use crate::config::CheckedConfig;
 use crate::data::scaling::Scaling;
-use crate::data::{Expected, Part, SeenValues, Source};
+use crate::data::{Expected, Manner, Part, SeenValues, Source};
 use crate::frame::FrameShape;
 use crate::model::{ClusterVae, Likelihood, Posterior};
 
@@ -45,12 +45,19 @@ pub struct Fitted {
     pub data_sha256: String,
     /// Names of the features `[F]` in the order of the model, if the data had any.
     pub columns: Option<Vec<String>>,
+    /// How the frames were read, for others that the model is used on; None where that is not known.
+    pub manner: Option<Manner>,
 }
 
 impl Fitted {
     /// What is to be known of other frames before they are read.
     pub fn expected(&self) -> Expected {
-        Expected { kind: Some(self.config.kind()), shape: Some(self.shape), columns: self.columns.clone() }
+        Expected {
+            kind: Some(self.config.kind()),
+            shape: Some(self.shape),
+            columns: self.columns.clone(),
+            manner: self.manner.clone(),
+        }
     }
 
     /// log q(c|x) as the device gives it: the model's own, at the calibrated temperature.

@@ -5,6 +5,7 @@
 //! escapes it.
 
 mod chart;
+mod features;
 mod history;
 mod inspection;
 mod material;

@@ -63,6 +63,7 @@ pub fn load(folder: &Path, device: &Device) -> Result<Fitted> {
         calibrated_on: saved.calibrated_on,
         data_sha256: saved.data_sha256,
         columns: saved.columns,
+        manner: saved.manner,
     })
 }
 

@@ -30,8 +30,8 @@ use burn::module::Module;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{CheckedConfig, Config, EncoderKind};
-use crate::data::SeenValues;
 use crate::data::scaling::Scaling;
+use crate::data::{Manner, SeenValues};
 use crate::error::{Error, Result};
 use crate::files::{UNFINISHED, Unfinished, sha256, write_atomically};
 use crate::fit::{Checkpoint, Place, Space};
@@ -71,6 +71,9 @@ struct Saved {
     /// Names of the features in the order of the model; absent where the data had none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     columns: Option<Vec<String>>,
+    /// How the frames were read; absent in runs of before that was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    manner: Option<Manner>,
     weights_sha256: String,
 }
 
@@ -278,6 +281,7 @@ impl Run {
             calibrated_on: fitted.calibrated_on,
             data_sha256: fitted.data_sha256.clone(),
             columns: fitted.columns.clone(),
+            manner: fitted.manner.clone(),
             weights_sha256: sha256(&bytes),
         };
         let text = serde_json::to_string_pretty(&saved).map_err(|e| Error::resource("model.json", e))?;

@@ -32,6 +32,12 @@ pub enum ReadProblem {
     /// A row cannot be taken apart into fields.
     #[error(transparent)]
     Csv(#[from] ::csv::Error),
+    /// A file of Parquet or Arrow is damaged, or has what is not read.
+    #[error(transparent)]
+    Parquet(#[from] parquet::errors::ParquetError),
+    /// As [`ReadProblem::Parquet`], of the columns themselves.
+    #[error(transparent)]
+    Arrow(#[from] arrow_schema::ArrowError),
     /// A picture cannot be decoded.
     #[error(transparent)]
     Picture(#[from] image::ImageError),
@@ -65,6 +71,13 @@ impl From<String> for ReadProblem {
 impl From<&str> for ReadProblem {
     fn from(problem: &str) -> Self {
         Self::Content(problem.to_owned())
+    }
+}
+
+/// What is wrong with a part of a file, a picture in a column.
+impl From<ReadError> for ReadProblem {
+    fn from(error: ReadError) -> Self {
+        Self::Content(error.to_string())
     }
 }
 

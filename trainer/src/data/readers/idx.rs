@@ -27,16 +27,23 @@ pub fn looks_like_idx(bytes: &[u8]) -> bool {
     matches!(bytes, [0, 0, 0x08 | 0x09 | 0x0b | 0x0c | 0x0d | 0x0e, ..])
 }
 
-/// What a gzip stream holds; other bytes are as they are.
+/// Streams of gzip within each other that are unpacked.
+const MOST_ZIPPED: usize = 3;
+
+/// What a gzip stream holds, also one in another; other bytes are as they are.
 pub fn unzipped(bytes: &[u8]) -> Result<Cow<'_, [u8]>, ReadProblem> {
-    if !bytes.starts_with(&GZIP_MAGIC) {
-        return Ok(Cow::Borrowed(bytes));
+    let mut bytes = Cow::Borrowed(bytes);
+    for _ in 0..MOST_ZIPPED {
+        if !bytes.starts_with(&GZIP_MAGIC) {
+            break;
+        }
+        let mut out = Vec::new();
+        flate2::read::MultiGzDecoder::new(&*bytes)
+            .read_to_end(&mut out)
+            .map_err(|source| ReadProblem::Gzip { bytes: out.len(), source })?;
+        bytes = Cow::Owned(out);
     }
-    let mut out = Vec::new();
-    flate2::read::MultiGzDecoder::new(bytes)
-        .read_to_end(&mut out)
-        .map_err(|source| ReadProblem::Gzip { bytes: out.len(), source })?;
-    Ok(Cow::Owned(out))
+    Ok(bytes)
 }
 
 /// The array in the bytes of an IDX file.

@@ -1,5 +1,6 @@
 //! Values from files as they are stored, a reader a format.
 
+mod columnar;
 pub mod digits;
 mod error;
 mod idx;
@@ -16,8 +17,8 @@ mod values;
 
 pub use error::{ReadError, ReadProblem};
 pub use npy::{write_npy, write_npy_frames};
-pub use open::{Role, parts, read};
-pub use pictures::PictureOptions;
+pub use open::{Role, parts, read, read_bytes};
+pub use pictures::{PictureOptions, Size};
 pub use raw::Raw;
 pub use stored::{Array, Stored};
 pub use table::TableOptions;

@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::frame::FrameShape;
 
 /// Names of frames, and how names begin or end that belong to one part of a data set.
-const FRAMES: [&str; 18] = [
+pub const FRAMES: [&str; 18] = [
     "x", "data", "images", "image", "imgs", "img", "features", "feature", "frames", "frame", "windows", "window",
     "samples", "signals", "inputs", "input", "arr_0", "values",
 ];
@@ -26,8 +26,13 @@ const LABELS: [&str; 11] =
     ["y", "label", "labels", "target", "targets", "class", "classes", "species", "category", "categories", "arr_1"];
 
 /// Frames of an `.npy` file.
-pub fn read_npy(reader: impl Read) -> Result<Raw, ReadProblem> {
-    Ok(Raw::new(".npy", array("array", NpyFile::new(reader)?)?))
+pub fn read_npy(mut reader: impl Read) -> Result<Raw, ReadProblem> {
+    let array = array("array", NpyFile::new(&mut reader)?)?;
+    // What was saved to one file twice would be half lost.
+    if reader.read(&mut [0])? > 0 {
+        return Err("holds more after its array; save one array a file, or several in an .npz".into());
+    }
+    Ok(Raw::new(".npy", array))
 }
 
 /// Frames of an `.npy` file that stay there: numbers in row-major order, and not too few; None of others.
@@ -104,6 +109,10 @@ pub struct Wanted<'a> {
     pub frames: Option<&'a str>,
     /// The array of labels; `none` for none.
     pub labels: Option<&'a str>,
+    /// The array of frames that the model is used to, if there is one of this name.
+    pub usual_frames: Option<&'a str>,
+    /// The array of labels that the model is used to.
+    pub usual_labels: Option<&'a str>,
 }
 
 /// The parts whose frames an archive names, as `x_train` and `x_test` do.
@@ -145,6 +154,9 @@ fn frames_name(names: &[String], role: Role, wanted: &Wanted) -> Result<String, 
             None => Err(format!("no array \"{name}\"; there are {}", listed()).into()),
         };
     }
+    if let Some(name) = names.iter().find(|name| Some(name.as_str()) == wanted.usual_frames) {
+        return Ok(name.clone());
+    }
     let other = if role == Role::Fit { Role::Score } else { Role::Fit };
     for part in [Some(role), None, Some(other)] {
         match in_part(names, &FRAMES, part)[..] {
@@ -174,7 +186,11 @@ fn labels_name(names: &[String], x: &str, wanted: &Wanted) -> Result<Option<Stri
         Some(name) => {
             return Err(format!("no array \"{name}\" of labels; there are {}", names.join(", ")).into());
         }
-        None => {}
+        None => match wanted.usual_labels {
+            Some("none") => return Ok(None),
+            Some(name) if names.iter().any(|n| n == name) => return Ok(Some(name.to_owned())),
+            _ => {}
+        },
     }
     let (stem, part) = taken_apart(x);
     let found = in_part(names, &LABELS, part);

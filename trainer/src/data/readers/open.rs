@@ -4,9 +4,10 @@ use std::fs::File;
 use std::io::{BufReader, Cursor, Read};
 use std::path::{Path, PathBuf};
 
+use super::columnar::{self, Format};
 use super::idx::{GZIP_MAGIC, looks_like_idx, unzipped};
 use super::labels::RawLabels;
-use super::pictures::{self, is_picture, natural};
+use super::pictures::{self, is_picture, is_pipe, natural};
 use super::raw::Raw;
 use super::table::{self, TableRequest};
 use super::values::Values;
@@ -66,7 +67,7 @@ pub fn read(input: &Input, role: Role, expected: &Expected, weight: Option<&str>
             }
             sources.extend(pictures);
             others.extend(left_out);
-        } else if is_picture(&path) && path.exists() {
+        } else if is_picture(&path) && path.exists() && !is_pipe(&path) {
             let name = path.display().to_string();
             sources.push(pictures::Source { path, name, class: None, bytes: None });
         } else {
@@ -85,24 +86,25 @@ pub fn read(input: &Input, role: Role, expected: &Expected, weight: Option<&str>
         if let Some((file, _)) = raws.first() {
             return Err(ReadError::new(file, "is no picture, as the others are"));
         }
-        if input.label.as_deref().is_some_and(|label| label != "none") {
-            return Err(ReadError::new(
-                subject,
-                "pictures have classes by their sub-folders: --label takes none but none",
-            ));
+        if let Some(name) = input.keep.iter().chain(&input.table.columns).chain(&input.table.ignore).next() {
+            let problem =
+                format!("no column \"{name}\": pictures have none; the names of their files are in the answers");
+            return Err(ReadError::new(subject, problem));
         }
-        let colours = expected.shape.is_some_and(|shape| shape.channels == 3);
-        let mut raw = pictures::read(&sources, &input.pictures, colours)?;
+        let mut raw = request.decode(&sources)?;
+        let beside = input.label.as_deref().map(Path::new).and_then(Path::file_name).map(|name| name.to_string_lossy());
+        others.retain(|other| Some(&**other) != beside.as_deref());
         if !others.is_empty() {
             raw.notes.push(left_out(&others));
         }
+        raw.labels = labels_of_pictures(input, &sources, raw.labels)?;
         return Ok((subject, raw));
     }
     let mut raws = raws.into_iter();
     let Some((_, mut all)) = raws.next() else { return Err(ReadError::new(subject, "no file")) };
     if let Some((name, labels)) = request.labels_file(&all)? {
         all.labels = Some((name, labels));
-    } else if !all.table {
+    } else if !all.has_columns {
         request.check_names(&all).map_err(|problem| ReadError::new(subject.clone(), problem))?;
     }
     let more = raws.len();
@@ -116,6 +118,39 @@ pub fn read(input: &Input, role: Role, expected: &Expected, weight: Option<&str>
         all.format = format!("{} files, {}", more + 1, all.format);
     }
     Ok((subject, all))
+}
+
+/// What the bytes of a file of this name hold.
+pub fn read_bytes(input: &Input, name: &Path, bytes: Vec<u8>, expected: &Expected) -> Result<Raw, ReadError> {
+    let request = Request { input, role: Role::Score, expected, weight: None };
+    match request.bytes(name, bytes).map_err(|problem| ReadError::new(name, problem))? {
+        Found::Raw(raw) => Ok(*raw),
+        Found::Picture(source) => request.decode(&[source]),
+    }
+}
+
+/// The classes of pictures: those of their sub-folders, unless `--label` names a table of others, or none.
+fn labels_of_pictures(
+    input: &Input,
+    sources: &[pictures::Source],
+    by_folder: Option<(String, RawLabels)>,
+) -> Result<Option<(String, RawLabels)>, ReadError> {
+    match input.label.as_deref() {
+        None => Ok(by_folder),
+        Some("none") => Ok(None),
+        Some(file) => {
+            let path = Path::new(file);
+            let read = || pictures::labels(&std::fs::read(path)?, &input.table, sources);
+            let labels = read().map_err(|problem| match problem {
+                ReadProblem::Io(e) if e.kind() == std::io::ErrorKind::NotFound => ReadError::new(
+                    path,
+                    "no such file; pictures have classes by their sub-folders, or by a table of their names and classes",
+                ),
+                problem => ReadError::new(path, problem),
+            })?;
+            Ok(Some((file.to_owned(), labels)))
+        }
+    }
 }
 
 /// The files that a folder without frames holds, in words.
@@ -185,7 +220,9 @@ impl Request<'_> {
         let table = &self.input.table;
         let label = self.input.label.as_deref().filter(|label| *label != "none" && raw.labels.is_none());
         let asked = [self.weight, label].into_iter().flatten();
-        let column = asked.chain(table.columns.iter().chain(&table.ignore).map(String::as_str)).next();
+        let named =
+            table.columns.iter().chain(&table.ignore).chain(self.input.keep.iter().filter(|_| raw.kept.is_empty()));
+        let column = asked.chain(named.map(String::as_str)).next();
         match column {
             Some(name) => {
                 Err(format!("no column \"{name}\": only a table names its columns, and an .npz its arrays").into())
@@ -219,6 +256,9 @@ impl Request<'_> {
             std::io::stdin().read_to_end(&mut bytes).map_err(|e: std::io::Error| stdin(ReadProblem::from(e)))?;
             return self.bytes(path, bytes).map_err(stdin);
         }
+        if is_pipe(path) {
+            return self.bytes(path, std::fs::read(path).map_err(|e| fault(e.into()))?).map_err(fault);
+        }
         let mut start = Vec::new();
         let mut file = File::open(path).map_err(|e| fault(e.into()))?;
         file.by_ref().take(16).read_to_end(&mut start).map_err(|e| fault(e.into()))?;
@@ -249,7 +289,13 @@ impl Request<'_> {
     }
 
     fn wanted(&self) -> npy::Wanted<'_> {
-        npy::Wanted { frames: self.input.array.as_deref(), labels: self.input.label.as_deref() }
+        let manner = self.expected.manner.as_ref();
+        npy::Wanted {
+            frames: self.input.array.as_deref(),
+            labels: self.input.label.as_deref(),
+            usual_frames: manner.and_then(|manner| manner.array.as_deref()),
+            usual_labels: manner.and_then(|manner| manner.label.as_deref()),
+        }
     }
 
     /// What bytes hold, by how they begin; `path` says more where that leaves a choice.
@@ -274,26 +320,52 @@ impl Request<'_> {
                 bytes: Some(bytes),
             }));
         }
+        if let Some(format) = Format::of(&bytes) {
+            let raw = columnar::read(format, bytes, &self.wanted(), self.table(), &|pictures| self.decode(pictures))?;
+            return Ok(Found::Raw(Box::new(raw)));
+        }
         if let Some(format) = known_but_not_read(&bytes) {
-            return Err(format!("{format} is not read; inputs are tables, IDX, .npy, .npz and pictures").into());
+            return Err(format!("{format} is not read; inputs are {INPUTS}").into());
         }
         if bytes.starts_with(&[0, 0]) {
             return Err(format!(
-                "byte 0: {:02x?}, no IDX file (magic 00 00 type dimensions); inputs are tables, IDX, .npy, .npz and pictures",
+                "byte 0: {:02x?}, no IDX file (magic 00 00 type dimensions); inputs are {INPUTS}",
                 &bytes[..bytes.len().min(4)]
             )
             .into());
         }
-        let request = TableRequest {
+        Ok(Found::Raw(Box::new(table::read(&bytes, self.table())?)))
+    }
+
+    /// The frames of pictures, as they are asked for or as the model is used to them.
+    fn decode(&self, sources: &[pictures::Source]) -> Result<Raw, ReadError> {
+        let colours = self.expected.shape.is_some_and(|shape| shape.channels == 3);
+        let said = &self.input.pictures;
+        let used = self.expected.manner.as_ref().map(|manner| manner.of_pictures(said)).transpose();
+        let used = used.map_err(|problem| ReadError::new("pictures", problem))?;
+        let (options, as_fitted) = used.unwrap_or_else(|| (said.clone(), Vec::new()));
+        let mut raw = pictures::read(sources, &options, colours)?;
+        if !as_fitted.is_empty() {
+            raw.notes.push(format!("{}, as the model was fitted", as_fitted.join(" ")));
+        }
+        Ok(raw)
+    }
+
+    /// What is asked of the columns of a table.
+    fn table(&self) -> TableRequest<'_> {
+        TableRequest {
             options: &self.input.table,
             label: self.input.label.as_deref(),
             weight: self.weight,
-            model: self.expected.columns.as_deref(),
+            keep: &self.input.keep,
+            expected: self.expected,
             missing: self.input.missing,
-        };
-        Ok(Found::Raw(Box::new(table::read(&bytes, request)?)))
+        }
     }
 }
+
+/// What is read.
+pub const INPUTS: &str = "tables, Parquet, Arrow IPC, IDX, .npy, .npz and pictures";
 
 /// The name of the format IDX.
 const IDX: &str = "IDX";
@@ -312,20 +384,31 @@ fn of_idx(sizes: Vec<usize>, values: Values) -> Result<Raw, ReadProblem> {
 
 /// The name of a format that is known by its first bytes, but not read.
 fn known_but_not_read(bytes: &[u8]) -> Option<&'static str> {
-    let known: [(&[u8], &str); 11] = [
+    let known: [(&[u8], &str); 21] = [
         (b"{", "JSON"),
         (b"[", "JSON"),
         (b"@relation", "ARFF"),
         (b"GIF8", "GIF"),
-        (b"\x89HDF", "HDF5"),
-        (b"PAR1", "Parquet"),
-        (b"ARROW1", "Arrow IPC"),
-        (b"MATLAB", "a MATLAB file"),
+        (b"\x89HDF", "HDF5 (in Python: np.save(\"x.npy\", h5py.File(\"x.h5\")[\"x\"][:]))"),
+        (b"PARE", "encrypted Parquet"),
+        (b"FEA1", "Feather of version 1 (write it anew: version 2 is Arrow IPC)"),
+        (b"Obj\x01", "Avro"),
+        (b"SQLite format 3", "a database of SQLite"),
+        (b"MATLAB 5.0 MAT-file", "a MATLAB file"),
         (b"\xd0\xcf\x11\xe0", "an old spreadsheet (save it as .csv)"),
         (b"%PDF", "PDF"),
         (b"\x80\x04", "a pickle"),
+        (b"BZh9", "bzip2 (unpack it first)"),
+        (b"\xfd7zXZ", "xz (unpack it first)"),
+        (b"\x28\xb5\x2f\xfd", "Zstandard (unpack it first)"),
+        (b"7z\xbc\xaf", "7-Zip (unpack it first)"),
+        (b"<!doctype", "a page of HTML"),
+        (b"<html", "a page of HTML"),
+        (b"<?xml", "XML"),
+        (b"version https://git-lfs", "a pointer of Git LFS (git lfs pull brings the file)"),
     ];
-    known.iter().find(|(magic, _)| bytes.starts_with(magic)).map(|(_, name)| *name)
+    let begins = |magic: &[u8]| bytes.get(..magic.len()).is_some_and(|start| start.eq_ignore_ascii_case(magic));
+    known.iter().find(|(magic, _)| begins(magic)).map(|(_, name)| *name)
 }
 
 fn extension(path: &Path) -> String {

@@ -4,6 +4,7 @@ use super::ReadProblem;
 use super::labels::RawLabels;
 use super::stored::Array;
 use super::values::Values;
+use crate::data::kept::Kept;
 use crate::data::layout::Layout;
 
 /// The content of a file as it is stored.
@@ -19,8 +20,10 @@ pub struct Raw {
     pub layout: Option<Layout>,
     /// Whether values are those of pixels because the format is one of pictures.
     pub pixels: bool,
-    /// Whether rows have columns that can be asked for: by number where they have no names.
+    /// Whether frames are the rows of a table.
     pub table: bool,
+    /// Whether there are columns that can be asked for: by number where they have no names.
+    pub has_columns: bool,
     /// Where labels are from, and the labels.
     pub labels: Option<(String, RawLabels)>,
     /// Names of the features, if the file has any.
@@ -29,6 +32,8 @@ pub struct Raw {
     pub files: Option<Vec<String>>,
     /// Weights of the rows `[N]`, finite and not negative, if they were asked for.
     pub weights: Option<Vec<f64>>,
+    /// Columns that are carried through to the output `[N]` each.
+    pub kept: Vec<Kept>,
     /// What the user should know: what was left out, and why.
     pub notes: Vec<String>,
 }
@@ -48,10 +53,12 @@ impl Raw {
             layout: None,
             pixels: false,
             table: false,
+            has_columns: false,
             labels: None,
             columns: None,
             files: None,
             weights: None,
+            kept: Vec::new(),
             notes: Vec::new(),
         }
     }
@@ -80,6 +87,8 @@ impl Raw {
         self.labels = self.labels.zip(other.labels).map(|((name, a), (_, b))| (name, a.followed_by(b)));
         self.files = self.files.zip(other.files).map(|(a, b)| [a, b].concat());
         self.weights = self.weights.zip(other.weights).map(|(a, b)| [a, b].concat());
+        let kept = self.kept.into_iter().zip(&other.kept).map(|(a, b)| a.followed_by(b));
+        self.kept = kept.collect::<Result<_, _>>()?;
         self.notes.extend(other.notes);
         self.notes.dedup();
         Ok(self)

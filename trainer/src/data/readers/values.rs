@@ -72,6 +72,21 @@ impl Values {
         }
     }
 
+    /// True if every value is a whole number.
+    ///
+    /// # Errors
+    /// If a file cannot be read.
+    pub fn is_whole(&self) -> Result<bool, ReadError> {
+        match self {
+            Self::Memory(stored) => Ok(stored.is_whole()),
+            Self::Files(files) => {
+                let mut whole = true;
+                files.each_chunk(|stored| whole &= stored.is_whole())?;
+                Ok(whole)
+            }
+        }
+    }
+
     /// All values in memory.
     ///
     /// # Errors

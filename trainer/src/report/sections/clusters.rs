@@ -4,6 +4,7 @@ use maud::{Markup, html};
 
 use crate::error::Result;
 use crate::prototypes::{PLACES, Prototype};
+use crate::report::features;
 use crate::report::material::{Findings, Part};
 use crate::report::parts::{Section, count, percent};
 use crate::report::pictures::Tile;
@@ -31,6 +32,7 @@ pub fn section(findings: &Findings<'_>) -> Result<Section> {
                 ": the smallest q(c|x). " strong { "Walks" } ": decoded from \u{2212}3 to +3 standard deviations through \u{3bc}"
                 sub { "c" } " along the two directions in which the latents of the cluster vary most, the first two \
                 eigenvectors of Cov(m) + E diag v over its frames. " (findings.look.legend())
+                @if let Some(order) = features::order(findings.fitted) { " " (order) }
             }
         }
     };
@@ -85,6 +87,9 @@ fn card(findings: &Findings<'_>, part: &Part, p: &Prototype) -> Result<Markup> {
             }
             p class="small" {
                 (count(p.frames)) " frames, " (percent(p.share)) "; \u{3c3}" sub { "c" } " = " (format!("{:.2}", p.deviation))
+            }
+            @if let Some(apart) = features::apart(findings.fitted, &p.decoded_mean) {
+                p class="small" { "decoded mean: " (apart) }
             }
             @for row in rows { (row) }
         }

@@ -5,6 +5,7 @@ use maud::{Markup, html};
 use crate::data::Role;
 use crate::error::Result;
 use crate::explain::{Explanation, Map, heatmap};
+use crate::report::features;
 use crate::report::material::{Findings, Part};
 use crate::report::parts::{Section, figure, percent};
 use crate::report::pictures::{Tile, scale, span};
@@ -117,7 +118,10 @@ fn card(findings: &Findings<'_>, part: &Part, n: usize, e: &Explanation, spans: 
             (findings.look.strip(&tiles, tiles.len(), &spoken)?)
             p class="small" {
                 strong { "Cluster " (e.cluster) } ", " (sure(e.cluster)) "; then " (e.runner_up) ", " (sure(e.runner_up))
-                @if let Some(labels) = &part.frames.labels { "; label " (labels[n]) }
+                @if let Some(labels) = &part.frames.labels {
+                    "; label " (findings.labelled.as_ref().map_or_else(|| labels[n].to_string(), |l| l.name(labels[n]).to_string()))
+                }
+                @if let Some(features) = features::rests_on(findings.fitted, e) { "; most in the contrast: " (features) }
             }
         }
     })

@@ -7,6 +7,9 @@ use image::{DynamicImage, GenericImageView, ImageDecoder, ImageFormat, ImageRead
 use super::super::ReadProblem;
 use super::options::{Background, PictureOptions, Size};
 
+/// The chunk that says that a picture is a film stands in so many bytes, before the pixels.
+const FILM: usize = 4096;
+
 /// A decoded picture, and its format.
 pub struct Picture {
     /// The pixels, without alpha.
@@ -47,7 +50,18 @@ pub fn decode(bytes: &[u8], options: &PictureOptions) -> Result<Picture, ReadPro
     if let Some(Size { width, height }) = options.resize {
         pixels = pixels.resize_exact(width, height, FilterType::Triangle);
     }
-    Ok(Picture { pixels, format, transparent, turned, more: format == ImageFormat::Tiff && has_pages(bytes) })
+    Ok(Picture { pixels, format, transparent, turned, more: has_more(bytes, format) })
+}
+
+/// Whether a file has more than one picture: pages of a TIFF, or a film in PNG or WebP.
+fn has_more(bytes: &[u8], format: ImageFormat) -> bool {
+    let holds = |chunk: &[u8]| bytes.windows(chunk.len()).take(FILM).any(|window| window == chunk);
+    match format {
+        ImageFormat::Tiff => has_pages(bytes),
+        ImageFormat::Png => holds(b"acTL"),
+        ImageFormat::WebP => holds(b"ANIM"),
+        _ => false,
+    }
 }
 
 /// Whether a TIFF has a second directory, which is that of a second page.

@@ -1,6 +1,7 @@
 //! The files of a folder: which are pictures, and which are left out.
 
 use std::cmp::Ordering;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::super::ReadError;
@@ -13,6 +14,11 @@ const OF_SYSTEMS: [&str; 5] = ["__MACOSX", "Thumbs.db", "ehthumbs.db", "desktop.
 pub fn is_picture(path: &Path) -> bool {
     let extension = path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase);
     extension.is_some_and(|e| EXTENSIONS.contains(&e.as_str()) || matches!(e.as_str(), "pnm" | "pbm"))
+}
+
+/// True for what is there and can be read once at most, such as a pipe or a device.
+pub fn is_pipe(path: &Path) -> bool {
+    path.metadata().is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())
 }
 
 /// The files in a folder and its sub-folders.
@@ -28,7 +34,12 @@ pub struct Listing {
 pub fn list(folder: &Path) -> Result<Listing, ReadError> {
     let mut listing = Listing::default();
     let mut folders = vec![folder.to_owned()];
+    // Links may lead back to where they lie.
+    let mut seen = HashSet::new();
     while let Some(folder) = folders.pop() {
+        if !seen.insert(folder.canonicalize().map_err(|e| ReadError::new(&folder, e))?) {
+            continue;
+        }
         let entries = std::fs::read_dir(&folder)
             .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>())
             .map_err(|e| ReadError::new(&folder, e))?;
@@ -39,7 +50,7 @@ pub fn list(folder: &Path) -> Result<Listing, ReadError> {
             }
             if path.is_dir() {
                 folders.push(path);
-            } else if is_picture(&path) {
+            } else if is_picture(&path) && !is_pipe(&path) {
                 listing.pictures.push(path);
             } else {
                 listing.others.push(path);

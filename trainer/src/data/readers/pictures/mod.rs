@@ -1,11 +1,13 @@
 //! Pictures, a frame each: PNG, JPEG, BMP, TIFF, WebP and PNM; sub-folders name classes.
 
 mod decode;
+mod labels;
 mod list;
 mod options;
 
-pub use list::{is_picture, list, natural};
-pub use options::PictureOptions;
+pub use labels::labels;
+pub use list::{is_picture, is_pipe, list, natural};
+pub use options::{PictureOptions, Size};
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -145,7 +147,7 @@ fn notes(pictures: &[Picture], coloured: usize, colour: bool) -> Vec<String> {
     }
     let more = count(|picture| picture.more);
     if more > 0 {
-        notes.push(format!("{more} files have several pages, of which the first is taken"));
+        notes.push(format!("{more} files have several pictures, of which the first is taken"));
     }
     if turned > 0 {
         notes.push(format!("{turned} pictures turned as their EXIF data say"));

@@ -110,7 +110,9 @@ pub fn decimal(rows: &[Row]) -> Result<Decimal, ReadProblem> {
     let (mut comma, mut point, mut decimals) = (None, None, false);
     for (line, record) in rows {
         for text in record.iter().filter(|text| text.contains([',', '.'])) {
-            match (is(text, Decimal::Comma), is(text, Decimal::Point)) {
+            // Groups of three may be thousands, or not.
+            let grouped = text.contains(',') && !text.contains('.');
+            match (is(text, Decimal::Comma), is(text, Decimal::Point) && !grouped) {
                 (true, false) => {
                     comma.get_or_insert((*line, text.to_owned()));
                     let after = text.rsplit(',').next().unwrap_or("");

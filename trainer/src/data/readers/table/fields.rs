@@ -38,12 +38,16 @@ pub fn field(text: &str, decimal: Decimal) -> Field {
 
 fn number(text: &str, decimal: Decimal) -> Option<f64> {
     match decimal {
+        Decimal::Point if text.contains(',') => {
+            let (whole, rest) = text.split_once('.').unwrap_or((text, ""));
+            (!rest.contains(',')).then(|| format!("{}.{rest}", without_groups(whole, ',')?).parse().ok()).flatten()
+        }
         Decimal::Point => text.parse().ok(),
         Decimal::Comma if !text.contains([',', '.']) => text.parse().ok(),
         Decimal::Comma => {
             let (whole, rest) = text.split_once(',')?;
             let whole = match whole.contains('.') {
-                true => without_groups(whole)?,
+                true => without_groups(whole, '.')?,
                 false => whole.to_owned(),
             };
             (!rest.contains([',', '.'])).then(|| format!("{whole}.{rest}").parse().ok()).flatten()
@@ -51,17 +55,18 @@ fn number(text: &str, decimal: Decimal) -> Option<f64> {
     }
 }
 
-/// `1.234.567` as `1234567`; None if the groups are not of three digits.
-fn without_groups(whole: &str) -> Option<String> {
+/// `1.234.567` as `1234567` where `mark` is the point; None if the groups are not of three digits.
+fn without_groups(whole: &str, mark: char) -> Option<String> {
     let (sign, digits) = whole.split_at(usize::from(whole.starts_with(['+', '-'])));
-    let mut groups = digits.split('.');
+    let mut groups = digits.split(mark);
     let first = groups.next().filter(|first| (1..=3).contains(&first.len()))?;
     let all = |group: &str| group.len() == 3 && group.bytes().all(|byte| byte.is_ascii_digit());
-    groups.all(all).then(|| format!("{sign}{first}{}", digits[first.len()..].replace('.', "")))
+    groups.all(all).then(|| format!("{sign}{first}{}", digits[first.len()..].replace(mark, "")))
 }
 
 /// True for dates and times in digits, as `2024-01-31`, `31.01.2024 12:00`, `2024-01-31T12:00:00.5Z`, `12:30`.
 fn is_time(lower: &str) -> bool {
+    let lower = lower.strip_suffix("utc").or(lower.strip_suffix("gmt")).unwrap_or(lower);
     let text = lower.trim_end_matches(['z', 'm', 'a', 'p', ' ']);
     let (first, rest) = text.split_once(['t', ' ']).unwrap_or((text, ""));
     match (is_date(first), is_clock(first)) {
@@ -104,6 +109,11 @@ mod tests {
             ("1.5", Point, Field::Number(1.5)),
             ("-1e3", Point, Field::Number(-1000.0)),
             ("1,5", Point, Field::Word),
+            ("1,234.5", Point, Field::Number(1234.5)),
+            ("-1,234,567", Point, Field::Number(-1_234_567.0)),
+            ("12,34.5", Point, Field::Word),
+            ("1,234.5,6", Point, Field::Word),
+            ("2024-01-31 12:00:00 UTC", Point, Field::Time),
             ("1,5", Comma, Field::Number(1.5)),
             ("7", Comma, Field::Number(7.0)),
             ("1.234.567,25", Comma, Field::Number(1_234_567.25)),

@@ -2,8 +2,8 @@
 
 use super::dialect::Row;
 use super::fields::{Field, field};
+use super::lookup::is_usual;
 use super::options::{Decimal, Header};
-use super::roles::is_usual;
 
 /// So many rows below the first are looked at.
 const SAMPLE: usize = 200;

@@ -1,26 +1,28 @@
 //! Tables as text, one frame a row: what stands between fields, encodings, headers, and what each column is.
 
+mod cells;
 mod column;
 mod dialect;
 mod fields;
 mod header;
+pub mod lookup;
 mod options;
 mod roles;
+mod taken;
 mod text;
 
-pub use options::TableOptions;
+pub use cells::{Cells, TextCells};
+pub use fields::{Field, field};
+pub use options::{Decimal, Header, TableOptions};
+pub use taken::{kept, labels, raw};
 
-use options::{Decimal, Delimiter, Header};
+use options::Delimiter;
 
-use self::column::Column;
 use self::dialect::Row;
-use self::roles::{Asked, roles};
 use super::ReadProblem;
 use super::labels::RawLabels;
 use super::raw::Raw;
-use super::stored::{Array, Stored};
-use crate::data::Missing;
-use crate::data::layout::Layout;
+use crate::data::{Expected, Missing};
 
 /// What a table is read for.
 #[derive(Clone, Copy, Debug)]
@@ -31,15 +33,34 @@ pub struct TableRequest<'a> {
     pub label: Option<&'a str>,
     /// Column of weights.
     pub weight: Option<&'a str>,
-    /// Names of the features that the model takes, in its order.
-    pub model: Option<&'a [String]>,
+    /// Columns that are carried through to the output.
+    pub keep: &'a [String],
+    /// What is known of the frames, by the model that they are for.
+    pub expected: &'a Expected,
     /// What becomes of missing values.
     pub missing: Missing,
 }
 
 /// The features, classes and weights in the bytes of a table.
 pub fn read(bytes: &[u8], request: TableRequest) -> Result<Raw, ReadProblem> {
-    let options = request.options;
+    let Parsed { cells, names, width, format } = parsed(bytes, request.options, request.expected.columns.as_deref())?;
+    raw(&cells, width, names.as_deref(), format, request)
+}
+
+/// A text taken apart.
+pub struct Parsed {
+    /// The fields.
+    pub cells: TextCells,
+    /// Names of the columns, if there is a header.
+    pub names: Option<Vec<String>>,
+    /// Number of columns.
+    pub width: usize,
+    /// How it is written, in words.
+    pub format: String,
+}
+
+/// The rows and names in the bytes of a table; `known` are names that the model has.
+pub fn parsed(bytes: &[u8], options: &TableOptions, known: Option<&[String]>) -> Result<Parsed, ReadProblem> {
     let (text, encoding) = text::decoded(bytes, options.encoding.as_deref())?;
     let (stated, text) = dialect::stated(&text);
     // Left out, but counted, so that an error names the line of the file.
@@ -50,8 +71,8 @@ pub fn read(bytes: &[u8], request: TableRequest) -> Result<Raw, ReadProblem> {
     let mut rows = dialect::rows(text, delimiter)?;
     let decimal = options.decimal.map_or_else(|| dialect::decimal(&rows), Ok)?;
     let mut names: Option<Vec<String>> = None;
-    if header::is_header(&rows, options.header, decimal, request.model)? && !rows.is_empty() {
-        names = Some(rows.remove(0).1.iter().map(str::to_owned).collect());
+    if header::is_header(&rows, options.header, decimal, known)? && !rows.is_empty() {
+        names = Some(rows.remove(0).1.iter().map(in_one_line).collect());
     }
     if rows.is_empty() {
         return Err("no frames: the table has no rows".into());
@@ -61,36 +82,14 @@ pub fn read(bytes: &[u8], request: TableRequest) -> Result<Raw, ReadProblem> {
         names = dialect::names_in_comment(text, delimiter, width).map(|n| n.iter().map(str::to_owned).collect());
     }
     let names = names.map(unique);
-    let columns: Vec<Column> = (0..width).map(|at| Column::of(&rows, at, decimal)).collect();
-    let asked = Asked { options, label: request.label, weight: request.weight, model: request.model };
-    let roles = roles(&columns, names.as_deref(), asked)?;
-    for &at in &roles.features {
-        check(&rows, at, &columns[at], request.missing)?;
-    }
-    let mut values = Vec::with_capacity(rows.len() * roles.features.len());
-    for n in 0..rows.len() {
-        values.extend(roles.features.iter().map(|&at| columns[at].numbers[n]));
-    }
-    let array = Array { sizes: vec![rows.len(), roles.features.len()], values: Stored::F64(values) };
-    let called = |at: usize| names.as_ref().map_or_else(|| format!("column {}", at + 1), |n| format!("\"{}\"", n[at]));
-    let class = |text: &str| if matches!(text, "NA" | "NaN" | "nan") { String::new() } else { text.to_owned() };
-    let words = |at: usize| rows.iter().map(|(_, row)| class(&row[at])).collect();
     let format = [
         Some(format!("a table of {delimiter}")),
         (decimal == Decimal::Comma).then(|| "decimal commas".to_owned()),
         encoding.map(str::to_owned),
         Some(if names.is_some() { "a header" } else { "no header" }.to_owned()),
     ];
-    Ok(Raw {
-        format: format.into_iter().flatten().collect::<Vec<_>>().join(", "),
-        table: true,
-        layout: "nf".parse::<Layout>().ok(),
-        labels: roles.label.map(|at| (called(at), RawLabels::Words(words(at)))),
-        columns: names.as_ref().map(|names| roles.features.iter().map(|&at| names[at].clone()).collect()),
-        weights: roles.weight.map(|at| weights(&rows, at, &columns[at])).transpose()?,
-        notes: roles.notes,
-        ..Raw::new("", array)
-    })
+    let format = format.into_iter().flatten().collect::<Vec<_>>().join(", ");
+    Ok(Parsed { cells: TextCells { rows, decimal }, names, width, format })
 }
 
 /// The labels in a text of one column, with a header or without.
@@ -100,7 +99,7 @@ pub fn read_labels(bytes: &[u8], options: &TableOptions) -> Result<RawLabels, Re
     if let Some((line, row)) = rows.iter().find(|(_, row)| row.len() != 1) {
         return Err(format!("line {line}: {} fields, expected one label a line", row.len()).into());
     }
-    let named = rows.first().is_some_and(|(_, row)| !row[0].is_empty() && roles::is_usual(&row[0]));
+    let named = rows.first().is_some_and(|(_, row)| !row[0].is_empty() && lookup::is_usual(&row[0]));
     if options.header == Header::Yes || (options.header == Header::Auto && named) {
         rows.remove(0);
     }
@@ -133,7 +132,7 @@ fn aligned(rows: &mut [Row], names: &mut Option<Vec<String>>) -> Result<usize, R
     }
     if let Some(names) = names {
         // R leaves out the name of the row names.
-        if names.len() + 1 == width {
+        if names.len() + 1 == width && !names[0].starts_with(COMMENTS) {
             names.insert(0, String::new());
         }
         while names.len() > width && names.last().is_some_and(String::is_empty) {
@@ -141,14 +140,23 @@ fn aligned(rows: &mut [Row], names: &mut Option<Vec<String>>) -> Result<usize, R
         }
         if names.len() != width {
             let line = rows.first().map_or(0, |(line, _)| *line);
-            return Err(format!("line {line}: {width} fields, expected {} as in the header", names.len()).into());
+            let hint = if names[0].starts_with(COMMENTS) { "; --skip N leaves N lines above a table out" } else { "" };
+            return Err(format!("line {line}: {width} fields, expected {} as in the header{hint}", names.len()).into());
         }
     }
     Ok(width)
 }
 
+/// What lines begin with that are comments to other programs.
+const COMMENTS: [char; 5] = ['%', ';', '!', '/', '*'];
+
+/// A name as it can be told in a line.
+fn in_one_line(name: &str) -> String {
+    name.split(char::is_control).map(str::trim).collect::<Vec<_>>().join(" ")
+}
+
 /// Names that differ from one another: the second `x` becomes `x.1`.
-fn unique(names: Vec<String>) -> Vec<String> {
+pub fn unique(names: Vec<String>) -> Vec<String> {
     let mut out: Vec<String> = Vec::with_capacity(names.len());
     for name in names {
         let others = (1..).map(|n| format!("{name}.{n}"));
@@ -156,40 +164,4 @@ fn unique(names: Vec<String>) -> Vec<String> {
         out.push(free.unwrap_or(name));
     }
     out
-}
-
-/// Refuses what no feature may hold, by its place.
-fn check(rows: &[Row], at: usize, column: &Column, missing: Missing) -> Result<(), ReadProblem> {
-    let place = |n: usize| format!("line {}, field {}", rows[n].0, at + 1);
-    if let Some((line, text)) = &column.first_word {
-        return Err(format!("line {line}, field {}: \"{text}\", expected a number", at + 1).into());
-    }
-    if let Some(n) = column.numbers.iter().position(|v| v.is_infinite()) {
-        return Err(format!("{}: {}, expected a finite number", place(n), column.numbers[n]).into());
-    }
-    match column.numbers.iter().position(|v| v.is_nan()) {
-        Some(n) if missing == Missing::Error => Err(format!(
-            "{}: \"{}\", expected a finite number; --missing drop leaves such rows out ({} in this column), --missing mean \
-             puts the column's mean there",
-            place(n),
-            &rows[n].1[at],
-            column.missing
-        )
-        .into()),
-        _ => Ok(()),
-    }
-}
-
-/// The weights in a column.
-fn weights(rows: &[Row], at: usize, column: &Column) -> Result<Vec<f64>, ReadProblem> {
-    for ((line, row), &weight) in rows.iter().zip(&column.numbers) {
-        let place = format!("line {line}, field {}", at + 1);
-        if !weight.is_finite() {
-            return Err(format!("{place}: \"{}\", expected a number", &row[at]).into());
-        }
-        if weight < 0.0 {
-            return Err(format!("{place}: weight {weight}, expected 0 or more").into());
-        }
-    }
-    Ok(column.numbers.clone())
 }

@@ -4,6 +4,7 @@ use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
 
 use super::super::ReadProblem;
 use super::super::idx::unzipped;
+use super::super::open::INPUTS;
 
 /// The text in the bytes of a table, gzipped or not, and its encoding if that is not UTF-8.
 ///
@@ -22,7 +23,7 @@ pub fn decoded(bytes: &[u8], asked: Option<&str>) -> Result<(String, Option<&'st
         return Err(format!("is no text in {}; say --encoding NAME", encoding.name()).into());
     }
     if text.contains('\0') {
-        return Err("holds zero bytes, so it is no text; inputs are tables, IDX, .npy, .npz and pictures".into());
+        return Err(format!("holds zero bytes, so it is no text; inputs are {INPUTS}").into());
     }
     Ok((text.into_owned(), (encoding != UTF_8).then_some(encoding.name())))
 }

@@ -1,0 +1,9 @@
+//! Any bytes as Arrow IPC, a file or a stream.
+#![no_main]
+
+mod read;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    read::taken("x.arrow", &[b"ARROW1\0\0", bytes].concat());
+    read::taken("x.arrows", &[&[0xff; 4], bytes].concat());
+});

@@ -1,0 +1,6 @@
+//! Any bytes as a table of text, or as what else they begin as.
+#![no_main]
+
+mod read;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| read::taken("x.csv", bytes));
