@@ -58,7 +58,9 @@ impl Args {
         let frames = all.select(&self.index);
         let explanations = explain(&fitted, &frames, &device)?;
         std::fs::create_dir_all(&self.out).map_err(|e| Error::resource(self.out.display(), e))?;
-        let view = View { shape: frames.shape, kind: fitted.config.kind(), maps: &self.map };
+        // Maps are of features, where there is a front end.
+        let frames = fitted.features(&frames)?;
+        let view = View { shape: frames.shape, kind: fitted.inner_kind(), maps: &self.map };
         for (n, (index, explanation)) in self.index.iter().zip(&explanations).enumerate() {
             eprintln!("frame {index}: {}", summary(explanation));
             self.pictures(*index, &view.pictures(frames.frame(n), explanation))?;

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use trainer::fit::{Checkpoint, Epoch, Event, Kept, Space};
+use trainer::fit::{Checkpoint, Epoch, Event, Kept, Space, percent};
 use trainer::fitted::Fitted;
 use trainer::run::Run;
 use trainer::stage::StageName;
@@ -108,6 +108,14 @@ impl<'a> Progress<'a> {
                 self.counting = None;
                 self.line(&counted.to_string());
                 return self.log(counted);
+            }
+            Event::FrontEnd { spectral, placed } => {
+                let place = format!("the place of a sample in its window explains {}", percent(placed.max(0.0)));
+                self.line(&match spectral {
+                    true => format!("windows: {place}, so they were cut anywhere: the networks see spectra"),
+                    false => format!("windows: {place}, so that matters: the networks see samples"),
+                });
+                return self.log(&serde_json::json!({ "frontend": if spectral { "spectral" } else { "none" }, "placed": placed }));
             }
             Event::Weaker { strength } => {
                 self.line(&format!(

@@ -28,7 +28,7 @@ pub struct Agreement {
 pub fn exact(fitted: &Fitted, frames: &Frames, device: &Device) -> Result<Vec<f32>> {
     let noise = trust::noise(&fitted.model)?;
     let mut maps = Vec::with_capacity(frames.values.len());
-    encode(&fitted.model, &fitted.scale(frames)?, device, |_, x, posterior| {
+    encode(&fitted.model, &fitted.prepare(frames)?, device, |_, x, posterior| {
         maps.extend(to_host(exact_part(fitted, x, &posterior, noise))?);
         Ok(())
     })?;
@@ -54,10 +54,10 @@ pub fn native(image: &[u8], frames: &Frames) -> Result<Vec<f32>> {
     let mut memory = [native::scratch_len(&image), native::critic_scratch_len(&network)].map(|len| vec![0.0; len]);
     let [encoder, critic] = &mut memory;
     let mut critic = native::Critic::new(&image, critic).map_err(|e| fault(&e))?;
+    let p = image.input_shape().len();
     let mut engine = native::Engine::new(image, encoder).map_err(|e| fault(&e))?;
-    let mut maps = vec![0.0; frames.values.len()];
-    let p = frames.shape.len();
-    for (frame, map) in frames.values.chunks_exact(p).zip(maps.chunks_exact_mut(p)) {
+    let mut maps = vec![0.0; frames.len() * p];
+    for (frame, map) in frames.values.chunks_exact(frames.shape.len()).zip(maps.chunks_exact_mut(p)) {
         engine.explain(&mut critic, frame, map).map_err(|e| Error::data("frames", e))?;
     }
     Ok(maps)

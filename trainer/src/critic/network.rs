@@ -133,7 +133,7 @@ impl Critic {
 
     /// A critic of the shape that suits a model, with the network that `make` gives.
     pub(super) fn of(fitted: &Fitted, make: impl FnOnce(&Layout) -> Result<Network>) -> Result<Self> {
-        let (shape, kind, latent) = (fitted.shape, fitted.config.kind(), fitted.config.latent);
+        let (shape, kind, latent) = (fitted.inner_shape(), fitted.inner_kind(), fitted.config.latent);
         let factor = factor(shape, kind, latent)?;
         let places = shape.channels * grid(shape, factor).iter().product::<usize>();
         let network = make(&Layout { latent, shape, places, side: side(kind) })?;
@@ -168,7 +168,7 @@ impl Critic {
     pub fn maps(&self, fitted: &Fitted, frames: &Frames, device: &Device) -> Result<Vec<f32>> {
         let enlarge = self.enlarge(device);
         let mut maps = Vec::with_capacity(frames.values.len());
-        encode(&fitted.model, &fitted.scale(frames)?, device, |_, x, posterior| {
+        encode(&fitted.model, &fitted.prepare(frames)?, device, |_, x, posterior| {
             maps.extend(to_host(self.forward(x, posterior.mu_z, &enlarge))?);
             Ok(())
         })?;

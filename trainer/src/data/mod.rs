@@ -4,19 +4,23 @@
 //! and what a frame is, and only then are values widened; [`scaling`] standardises them for a model.
 
 pub mod batches;
+mod front_end;
 mod input;
 pub mod layout;
 pub mod meaning;
 mod missing;
+mod preparation;
 mod readers;
 pub mod scaling;
 mod seen;
 mod set;
 pub mod views;
 
+pub use front_end::{FrontEnd, placed};
 pub use input::{Input, open};
 pub use meaning::Expected;
 pub use missing::Missing;
+pub use preparation::{Preparation, Standardised, features};
 pub use readers::{PictureOptions, ReadError, ReadProblem, Role, TableOptions, digits, write_npy, write_npy_frames};
 pub use seen::{Comparison, SeenValues};
 pub use set::{DataSet, Taken};

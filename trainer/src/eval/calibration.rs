@@ -98,17 +98,23 @@ pub fn against_views(
         AugmentKind::Neighbours => AugmentConfig { kind: AugmentKind::Auto, ..config.augment.clone() },
         _ => config.augment.clone(),
     };
-    let maps = Augmentation::new(&augment, fitted.shape, config.kind(), config.refine.strength);
-    let scaled = fitted.scale(frames)?;
-    let mut values = vec![0.0; scaled.values.len()];
-    let p = scaled.shape.len();
-    for (frame, view) in scaled.values.chunks_exact(p).zip(values.chunks_exact_mut(p)) {
-        maps.apply(frame, view, rng);
+    let prepared = fitted.prepare(frames)?;
+    let mut maps = Augmentation::new(&augment, prepared.shape, config.kind(), config.refine.strength);
+    let preparation = fitted.preparation();
+    let mut sources = None;
+    if let Some(standardised) = preparation.of_standardised(fitted.shape)
+        && maps.maps_windows()
+    {
+        maps = maps.of_windows(fitted.shape, standardised);
+        sources = preparation.standardised(frames);
     }
-    if let Some(scaling) = &fitted.scaling {
-        scaling.undo(&mut values);
-    }
-    let of_views = predict(fitted, &Frames { shape: scaled.shape, values, labels: None }, device)?;
+    let sources = sources.as_ref().unwrap_or(&prepared);
+    let mut values = vec![0.0; prepared.values.len()];
+    let rows = sources.values.chunks_exact(sources.shape.len()).zip(values.chunks_exact_mut(prepared.shape.len()));
+    rows.for_each(|(frame, view)| maps.apply(frame, view, rng));
+    // Views are prepared already.
+    let views = Frames { shape: prepared.shape, values, labels: None };
+    let of_views = predict(&Fitted { scaling: None, ..fitted.of_features() }, &views, device)?;
     let same: Vec<bool> = predictions.clusters.iter().zip(&of_views.clusters).map(|(a, b)| a == b).collect();
     Ok(Some(calibration(&predictions.confidences(), &same)))
 }

@@ -4,6 +4,7 @@ mod card;
 mod critic;
 mod decoder;
 mod flash;
+mod front_end;
 mod fold;
 mod graph;
 mod onnx;

@@ -57,7 +57,7 @@ pub fn recalibrate(fitted: &Fitted, frames: &Frames, device: &Device) -> Result<
     if sha256_of(frames) != fitted.data_sha256 {
         return Err(Error::data("--data", "not the frames that the model was fitted to"));
     }
-    let data = TrainingData::new(&fitted.config, frames, fitted.scaling.as_ref(), std::slice::from_ref(device))?;
+    let data = TrainingData::new(&fitted.config, frames, fitted.preparation(), std::slice::from_ref(device))?;
     let (calibration, novelty) = calibrate(&fitted.model, &fitted.config, &data, fitted.calibration.temperature)?;
     let seen = Some(SeenValues::of(frames, fitted.config.kind()));
     Ok(Fitted { calibration, novelty, seen, calibrated_on: data.held_out.len(), ..fitted.clone() })
@@ -105,12 +105,17 @@ fn threshold(mut novelty: Vec<f32>, rate: f64) -> f32 {
 fn temperature_of_views(model: &ClusterVae, config: &CheckedConfig, data: &TrainingData) -> Result<f32> {
     let views_from = data.views(config, &config.augment, config.refine.strength);
     // Neighbours are known of training frames alone.
-    let frames = if data.neighbours.is_some() { data.training() } else { &data.held_out };
-    let frames = frames.select(&(0..frames.len().min(MAX_CALIBRATION)).collect::<Vec<_>>());
+    let [training, held_out] = data.sources(&views_from);
+    let [frames, sources] = match data.neighbours {
+        Some(_) => [data.training(), training],
+        None => [&data.held_out, held_out],
+    };
+    let first: Vec<usize> = (0..frames.len().min(MAX_CALIBRATION)).collect();
+    let [frames, sources] = [frames, sources].map(|frames| frames.select(&first));
     let mut views = Frames { labels: None, ..frames.clone() };
     let mut rng = stream(config.seed, Purpose::Calibration, VIEWS_STREAM);
     for (n, view) in views.values.chunks_exact_mut(frames.shape.len()).enumerate() {
-        views_from.draw(data.training(), frames.frame(n), n, view, &mut rng);
+        views_from.draw(data.training(), sources.frame(n), n, view, &mut rng);
     }
     let k = model.prior.clusters();
     let log_q = log_responsibilities(model, &frames)?;

@@ -19,6 +19,13 @@ pub enum Event<'a> {
         /// Number of frames.
         frames: usize,
     },
+    /// Whether windows have a spectrum for a front end, where the settings leave it open.
+    FrontEnd {
+        /// Whether they have.
+        spectral: bool,
+        /// Share of the samples' variance that their place in the window explains, see [`crate::data::placed`].
+        placed: f64,
+    },
     /// The maps that make views go further than `augment.reach` allows: their ranges are multiplied.
     Weaker {
         /// What they are multiplied by, 0 to 1.

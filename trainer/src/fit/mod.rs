@@ -15,6 +15,7 @@ mod kept;
 mod log;
 mod metrics;
 mod mixture;
+mod prepare;
 mod pretrain;
 mod refine;
 mod spread;
@@ -41,6 +42,8 @@ pub use starts::Choice;
 pub use throughput::throughput;
 pub use witness::Halves;
 
+use std::ops::ControlFlow;
+
 use burn::tensor::Device;
 
 use crate::config::{AugmentKind, CheckedConfig, Count};
@@ -50,7 +53,7 @@ use crate::files::sha256;
 use crate::fitted::Fitted;
 use attempts::Attempts;
 use identity::OnValues;
-use training_data::{TrainingData, kept_from_training, scaling_and_likelihood};
+use training_data::{TrainingData, kept_from_training};
 use witness::Witnessed;
 
 /// Fits the model to unlabelled frames, from the beginning or from a checkpoint of the same settings.
@@ -90,12 +93,15 @@ pub fn fit_on(
     if resume.as_ref().is_some_and(|checkpoint| checkpoint.data_sha256 != data_sha256) {
         return Err(Error::data("--data", "not the frames that the interrupted run was fitted to"));
     }
-    let (scaling, likelihood) = scaling_and_likelihood(config, frames)?;
     // What was saved is of a network, and what is told before its first step was told then.
     let resumed = resume.is_some();
+    let mut silent = |_: Event<'_>| ControlFlow::Continue(());
+    let told: &mut Observer<'_> = if resumed { &mut silent } else { observer };
+    let Some(prepared) = prepare::run(config, frames, told)? else { return Ok(None) };
+    let (preparation, likelihood) = (prepared.preparation(), prepared.likelihood);
     let on_values = match resumed {
         true => OnValues::No,
-        false => identity::run(config, frames, scaling.as_ref(), likelihood, devices, observer)?,
+        false => identity::run(config, frames, preparation, likelihood, devices, observer)?,
     };
     let (config, model, (calibration, novelty)) = match on_values {
         OnValues::Model { config, model, calibrated } => (*config, *model, calibrated),
@@ -105,7 +111,7 @@ pub fn fit_on(
             if looks_for_neighbours && observer(Event::Neighbours { frames: frames.len() }).is_break() {
                 return Ok(None);
             }
-            let data = TrainingData::new(config, frames, scaling.as_ref(), devices)?;
+            let data = TrainingData::new(config, frames, preparation, devices)?;
             let strength = data.map_strength;
             if strength < 1.0 && !resumed && observer(Event::Weaker { strength }).is_break() {
                 return Ok(None);
@@ -127,7 +133,8 @@ pub fn fit_on(
         config,
         model,
         shape,
-        scaling,
+        front_end: prepared.front_end,
+        scaling: prepared.scaling,
         seen,
         likelihood,
         calibration,

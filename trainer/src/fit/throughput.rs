@@ -8,7 +8,8 @@ use burn::tensor::Device;
 use super::checkpoint::Place;
 use super::event::Event;
 use super::stage::StageStart;
-use super::training_data::{TrainingData, scaling_and_likelihood};
+use super::prepare;
+use super::training_data::TrainingData;
 use super::{pretrain, refine};
 use crate::config::CheckedConfig;
 use crate::data::Frames;
@@ -35,14 +36,16 @@ pub fn throughput(
     let mut config = (**config).clone();
     (config.pretrain.steps, config.refine.steps) = ((steps * (rounds + 1)).into(), (steps * (rounds + 1)).into());
     let config = config.check(frames.shape)?;
-    let (scaling, likelihood) = scaling_and_likelihood(&config, frames)?;
+    let prepared = prepare::run(&config, frames, &mut |_| ControlFlow::Continue(()))?;
+    // Nobody broke off.
+    let Some(prepared) = prepared else { return Ok(Vec::new()) };
     let data = TrainingData {
         reports_bounds: false,
         judges: false,
-        ..TrainingData::new(&config, frames, scaling.as_ref(), std::slice::from_ref(device))?
+        ..TrainingData::new(&config, frames, prepared.preparation(), std::slice::from_ref(device))?
     };
     let mut init = Init { rng: stream(config.seed, Purpose::Weights, 0), device: &data.devices[0] };
-    let model = ClusterVae::new(&config, frames.shape, likelihood, &mut init);
+    let model = ClusterVae::new(&config, data.training().shape, prepared.likelihood, &mut init);
 
     let mut ends = Vec::new();
     let mut fault = None;

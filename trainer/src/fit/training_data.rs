@@ -1,17 +1,14 @@
-//! What the stages of a training look at: frames, already scaled, and what makes batches of them.
+//! What the stages of a training look at: frames, already prepared, and what makes batches of them.
 
 use burn::tensor::Device;
 use rand::seq::SliceRandom;
 
 use super::kept;
-use crate::config::{AugmentConfig, AugmentKind, CheckedConfig, LikelihoodChoice};
-use crate::data::Frames;
+use crate::config::{AugmentConfig, AugmentKind, CheckedConfig};
 use crate::data::batches::{Batch, BatchPlan, StageBatch, Store};
-use crate::data::scaling::Scaling;
+use crate::data::{Frames, Preparation, Standardised};
 use crate::data::views::{Augmentation, Neighbours, Views, strength_within_reach};
-use crate::error::{Error, Result};
-use crate::frame::FrameKind;
-use crate::model::Likelihood;
+use crate::error::Result;
 use crate::rng::{Purpose, stream};
 
 /// One in this many frames is kept from training, to calibrate novelty.
@@ -23,12 +20,22 @@ const FEW_SHARE: usize = 8;
 /// Largest number of frames that are kept from training.
 pub const MAX_CALIBRATION: usize = 3000;
 
-/// The frames of a training, already scaled, in two parts: to train on, and to calibrate with.
+/// The windows behind features, their channels standardised, in the order of the features.
+pub struct Windows {
+    training: Frames,
+    held_out: Frames,
+    /// What makes features of them.
+    standardised: Standardised,
+}
+
+/// The frames of a training, already prepared, in two parts: to train on, and to calibrate with.
 pub struct TrainingData {
     /// The frames to train on, which it makes into batches.
     pub store: Store,
     /// Frames that only calibrate, and whose bounds are reported.
     pub held_out: Frames,
+    /// The windows that the frames are features of, if there is a front end: maps are of those.
+    pub windows: Option<Windows>,
     /// The nearest frames of every training frame, if those stand for views.
     pub neighbours: Option<Neighbours>,
     /// The devices that a step computes on, with gradient tracking; at least one.
@@ -42,25 +49,53 @@ pub struct TrainingData {
 }
 
 impl TrainingData {
-    /// Splits the frames at random, scales both parts, and finds neighbours where those stand for views.
-    pub fn new(config: &CheckedConfig, frames: &Frames, scaling: Option<&Scaling>, devices: &[Device]) -> Result<Self> {
-        let mut order: Vec<usize> = (0..frames.len()).collect();
+    /// Splits the frames at random, prepares both parts, and finds neighbours where those stand for views.
+    pub fn new(
+        config: &CheckedConfig,
+        frames: &Frames,
+        preparation: Preparation<'_>,
+        devices: &[Device],
+    ) -> Result<Self> {
+        let select = |indices: &[usize]| {
+            let part = frames.select(indices);
+            (preparation.apply(&part), preparation.standardised(&part))
+        };
+        Self::split(config, frames.len(), &select, preparation.of_standardised(frames.shape), devices)
+    }
+
+    /// Some of the training frames, split again.
+    pub fn part(&self, config: &CheckedConfig, indices: &[usize], devices: &[Device]) -> Result<Self> {
+        let select = |part: &[usize]| {
+            let part: Vec<usize> = part.iter().map(|&n| indices[n]).collect();
+            (self.training().select(&part), self.windows.as_ref().map(|windows| windows.training.select(&part)))
+        };
+        let standardised = self.windows.as_ref().map(|windows| windows.standardised.clone());
+        Self::split(config, indices.len(), &select, standardised, devices)
+    }
+
+    /// Splits `count` frames, of which `select` gives some with the windows behind them.
+    fn split(
+        config: &CheckedConfig,
+        count: usize,
+        select: &dyn Fn(&[usize]) -> (Frames, Option<Frames>),
+        standardised: Option<Standardised>,
+        devices: &[Device],
+    ) -> Result<Self> {
+        let mut order: Vec<usize> = (0..count).collect();
         order.shuffle(&mut stream(config.seed, Purpose::Calibration, 0));
-        let count = kept_from_training(frames.len());
-        let (mut training, mut held_out) = (frames.select(&order[count..]), frames.select(&order[..count]));
-        if let Some(scaling) = scaling {
-            scaling.apply(&mut training.values);
-            scaling.apply(&mut held_out.values);
-        }
+        let (held_out, training) = order.split_at(kept_from_training(count));
+        let [(training, windows), (held_out, held_out_windows)] = [training, held_out].map(select);
+        let windows = windows.zip(held_out_windows).zip(standardised);
+        let windows = windows.map(|((training, held_out), standardised)| Windows { training, held_out, standardised });
         let wanted = config.augment.kind == AugmentKind::Neighbours;
         let neighbours =
             wanted.then(|| Neighbours::find(&training, config.augment.neighbours, &devices[0])).transpose()?;
         let devices: Vec<Device> = devices.iter().map(|device| device.clone().autodiff()).collect();
-        let maps_images = Augmentation::new(&config.augment, frames.shape, config.kind(), 1.0).maps_images();
+        let maps_images = Augmentation::new(&config.augment, training.shape, config.kind(), 1.0).maps_images();
         let affine = AugmentConfig { elastic: 0.0, thickness: 0.0, ..config.augment.clone() };
         let map_strength = if maps_images { strength_within_reach(&affine, &training, config.seed) } else { 1.0 };
         let store = Store::new(training, &devices[0]);
-        Ok(Self { store, held_out, neighbours, devices, map_strength, reports_bounds: true, judges: true })
+        Ok(Self { store, held_out, windows, neighbours, devices, map_strength, reports_bounds: true, judges: true })
     }
 
     /// The frames to train on.
@@ -71,14 +106,28 @@ impl TrainingData {
     /// The source of a stage's views: maps with the ranges of `augment` times `strength`, as far as
     /// they stay within reach, or neighbours.
     pub fn views(&self, config: &CheckedConfig, augment: &AugmentConfig, strength: f64) -> Views<'_> {
-        let shape = self.training().shape;
-        Views::new(augment, shape, config.kind(), self.neighbours.as_ref(), strength * self.map_strength)
+        let (shape, strength) = (self.training().shape, strength * self.map_strength);
+        let views = Views::new(augment, shape, config.kind(), self.neighbours.as_ref(), strength);
+        match (views, &self.windows) {
+            (Views::Maps(maps), Some(windows)) => {
+                Views::Maps(maps.of_windows(windows.training.shape, windows.standardised.clone()))
+            }
+            (views, _) => views,
+        }
+    }
+
+    /// What views are drawn of, training frames and held-out ones: windows where maps are of those, else the frames.
+    pub fn sources(&self, views: &Views<'_>) -> [&Frames; 2] {
+        match (views, &self.windows) {
+            (Views::Maps(maps), Some(windows)) if maps.maps_windows() => [&windows.training, &windows.held_out],
+            _ => [self.training(), &self.held_out],
+        }
     }
 
     /// The recipe for the batches of a stage, with views from `views_from`.
     pub fn plan<'a>(&'a self, config: &CheckedConfig, views_from: Views<'a>, batch: StageBatch) -> BatchPlan<'a> {
         BatchPlan {
-            frames: self.training(),
+            frames: self.sources(&views_from)[0],
             views_on_device: self.store.makes(&views_from),
             views_from,
             batch,
@@ -96,11 +145,13 @@ impl TrainingData {
         if n < kept::FEWEST || !self.judges {
             return None;
         }
-        let store = Store::new(self.held_out.select(&(0..n).collect::<Vec<_>>()), &self.devices[0]);
+        let first: Vec<usize> = (0..n).collect();
+        let store = Store::new(self.held_out.select(&first), &self.devices[0]);
         let views_from = if let Views::Neighbours(_) = views_from { Views::Frames } else { views_from };
+        let source = self.sources(&views_from)[1].select(&first);
         let purposes = (Purpose::Judge, Purpose::Judge);
         let plan = BatchPlan {
-            frames: store.frames(),
+            frames: &source,
             views_on_device: store.makes(&views_from),
             views_from,
             batch: StageBatch { frames: n, clusters: None, purposes, ..batch },
@@ -108,31 +159,6 @@ impl TrainingData {
             seed: config.seed,
         };
         Some(store.batch(plan.draw_all()).inner())
-    }
-}
-
-/// How the values are scaled and what distribution the decoder gives them, as the settings say.
-///
-/// By default pictures whose values all lie in `[0, 1]` are Bernoulli means and stay as they are. All else is
-/// standardised and Gaussian: rows and windows have units, and those must not decide. Bernoulli, where it is asked for,
-/// takes any frames with values in `[0, 1]`.
-///
-/// # Errors
-/// [`Error::Config`] if Bernoulli is asked for and a value lies outside of `[0, 1]`.
-pub fn scaling_and_likelihood(config: &CheckedConfig, frames: &Frames) -> Result<(Option<Scaling>, Likelihood)> {
-    let probabilities = frames.values.iter().all(|v| (0.0..=1.0).contains(v));
-    let grey_levels = probabilities && config.kind() == FrameKind::Image;
-    match config.decoder.likelihood {
-        LikelihoodChoice::Bernoulli if probabilities => Ok((None, Likelihood::Bernoulli)),
-        LikelihoodChoice::Bernoulli => Err(Error::config(
-            "decoder.likelihood",
-            "bernoulli needs every value in [0, 1]; use gaussian or auto for these frames",
-        )),
-        LikelihoodChoice::Auto if grey_levels => Ok((None, Likelihood::Bernoulli)),
-        LikelihoodChoice::Gaussian if grey_levels => Ok((None, Likelihood::Gaussian)),
-        LikelihoodChoice::Auto | LikelihoodChoice::Gaussian => {
-            Ok((Some(Scaling::fit(frames, config.kind())), Likelihood::Gaussian))
-        }
     }
 }
 

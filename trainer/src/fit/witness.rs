@@ -72,7 +72,7 @@ pub fn run(
     let devices: Vec<_> = data.devices.iter().map(|device| device.clone().inner()).collect();
     for (half, (fitted, others)) in [(left, right), (right, left)].into_iter().enumerate() {
         let config = halves_of(half);
-        let mut part = TrainingData::new(&config, &training.select(fitted), None, &devices)?;
+        let mut part = data.part(&config, fitted, &devices)?;
         part.reports_bounds = false;
         let attempts = Attempts { config: &config, data: &part, likelihood, data_sha256 };
         let witness = match attempts.run(None, &mut of_half(half, observer)) {

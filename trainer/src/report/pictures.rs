@@ -44,8 +44,8 @@ impl<'a> Look<'a> {
     /// either side, others 0 to 1.
     pub fn new(fitted: &'a Fitted) -> Self {
         Self {
-            shape: fitted.shape,
-            kind: fitted.config.kind(),
+            shape: fitted.inner_shape(),
+            kind: fitted.inner_kind(),
             scaling: fitted.scaling.as_ref(),
             range: if fitted.scaling.is_some() { [-3.0, 3.0] } else { [0.0, 1.0] },
         }

@@ -84,7 +84,7 @@ pub struct StageBatch {
 
 /// The recipe for every batch of a stage; batch `step` depends on nothing but the recipe.
 pub struct BatchPlan<'a> {
-    /// Frames to draw from.
+    /// Frames to draw from; windows, where views are features of mapped windows.
     pub frames: &'a Frames,
     /// What makes the views.
     pub views_from: Views<'a>,
@@ -144,7 +144,7 @@ impl BatchPlan<'_> {
                 DrawnViews::Maps(each().map(|_| ImageMap::draw(maps, rng)).collect())
             }
             Views::Maps(maps) => {
-                let p = self.frames.shape.len();
+                let p = maps.len();
                 let mut values = vec![0.0; self.batch.views * frames.len() * p];
                 for (view, n) in values.chunks_exact_mut(p).zip(each()) {
                     maps.apply(self.frames.frame(n), view, rng);

@@ -1,0 +1,45 @@
+//! The section of the front end.
+
+use super::error::Part;
+use super::read::read_u32;
+use super::rest::Rest;
+use super::{FRONT_END_HEADER, FlashError};
+use crate::frontend::CONSTANTS;
+use crate::layer::MAX_UNITS;
+use crate::{FrameShape, FrontEnd};
+
+/// The kind of front end that is a spectrum; there is no other.
+pub(super) const SPECTRAL: u32 = 1;
+/// Words of the header that say something.
+const USED_WORDS: usize = 3;
+const WRONG: FlashError = FlashError::Inconsistent("the front end does not fit the frames");
+#[cfg(not(feature = "spectral"))]
+const NOT_BUILT: FlashError =
+    FlashError::Inconsistent("it has a front end, which this program was built without: runtime's feature `spectral`");
+
+/// The front end of frames of a shape.
+#[cfg(not(feature = "spectral"))]
+pub(super) fn read<'a>(_: &'a [u8], _: Part, _: FrameShape) -> Result<FrontEnd<'a>, FlashError> {
+    Err(NOT_BUILT)
+}
+
+/// The front end of frames of a shape.
+#[cfg(feature = "spectral")]
+pub(super) fn read<'a>(bytes: &'a [u8], part: Part, shape: FrameShape) -> Result<FrontEnd<'a>, FlashError> {
+    let (header, rest) = bytes.split_at_checked(FRONT_END_HEADER).ok_or(WRONG)?;
+    let words: [u32; FRONT_END_HEADER / 4] = core::array::from_fn(|i| read_u32(header, 4 * i));
+    let [kind, length, bands] = [words[0], words[1], words[2]];
+    let zeros = words.iter().skip(USED_WORDS).all(|word| *word == 0);
+    if kind != SPECTRAL || !zeros || bands as usize > MAX_UNITS {
+        return Err(WRONG);
+    }
+    let mut rest = Rest { bytes: rest, part, wrong: WRONG };
+    let window = rest.floats(shape.width)?;
+    // Not 0, or the header would have been refused.
+    let constants = rest.floats(CONSTANTS * (shape.len() / shape.width.max(1)))?;
+    let edges = bytemuck::try_cast_slice(rest.bytes).map_err(|_| WRONG)?;
+    if edges.len() != bands as usize + 1 {
+        return Err(WRONG);
+    }
+    FrontEnd::new(shape, length as usize, window, constants, edges).ok_or(WRONG)
+}
