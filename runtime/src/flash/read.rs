@@ -4,8 +4,8 @@ use heapless::Vec;
 
 use super::error::Part;
 use super::{
-    ALIGNMENT, FIXED_SECTIONS, FlashError, HEADER, LAYER, MAGIC, SECTION, VERSION, checksum, front_end, header_checksum,
-    section, word,
+    ALIGNMENT, FIXED_SECTIONS, FlashError, HEADER, LAYER, MAGIC, SECTION, VERSION, checksum, front_end,
+    header_checksum, section, word,
 };
 use crate::layer::{Conv, Dense, LANES, Layer, Layout, MAX_UNITS, padded};
 use crate::{Calibration, FrameShape, FrontEnd, Head, MAX_CLUSTERS, ValueRange};

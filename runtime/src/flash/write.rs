@@ -4,7 +4,7 @@ use std::vec::Vec;
 
 use half::f16;
 
-use super::front_end::SPECTRAL;
+use super::front_end::{SPECTRAL, TONE};
 use super::{
     ALIGNMENT, CRITIC_HEADER, DECODER_HEADER, FIXED_SECTIONS, FRONT_END_HEADER, HEADER, LAYER, MAGIC, SECTION, VERSION,
     checksum, header_checksum, word,
@@ -139,12 +139,17 @@ pub fn encode(spec: &ModelSpec) -> Vec<u8> {
 
 /// The section of the front end.
 fn front_end(spec: &FrontEndSpec) -> Vec<u8> {
-    let words = [SPECTRAL, spec.length as u32, spec.edges.len().saturating_sub(1) as u32];
+    let words = match spec {
+        FrontEndSpec::Spectral(spec) => [SPECTRAL, spec.length as u32, spec.edges.len().saturating_sub(1) as u32],
+        FrontEndSpec::Tone(tone) => [TONE, tone.floor().to_bits(), 0],
+    };
     let mut bytes: Vec<u8> = words.into_iter().flat_map(u32::to_le_bytes).collect();
     bytes.resize(FRONT_END_HEADER, 0);
-    bytes.extend(floats(&spec.window));
-    bytes.extend(floats(&spec.constants));
-    bytes.extend(spec.edges.iter().flat_map(|edge| edge.to_le_bytes()));
+    if let FrontEndSpec::Spectral(spec) = spec {
+        bytes.extend(floats(&spec.window));
+        bytes.extend(floats(&spec.constants));
+        bytes.extend(spec.edges.iter().flat_map(|edge| edge.to_le_bytes()));
+    }
     bytes
 }
 

@@ -2,12 +2,41 @@
 
 use std::vec::Vec;
 
-use super::FrontEnd;
+use super::{FrontEnd, Spectral, Tone};
 use crate::FrameShape;
 
-/// The numbers of a [`FrontEnd`], by the names of [`FrontEnd::new`].
+/// The numbers of a [`FrontEnd`].
 #[derive(Clone, Debug, PartialEq)]
-pub struct FrontEndSpec {
+pub enum FrontEndSpec {
+    /// Of windows.
+    Spectral(SpectralSpec),
+    /// Of pictures; it borrows nothing.
+    Tone(Tone),
+}
+
+impl FrontEndSpec {
+    /// The front end of these numbers; None where [`Spectral::new`] refuses them.
+    pub fn front_end(&self) -> Option<FrontEnd<'_>> {
+        match self {
+            Self::Spectral(spec) => spec.front_end().map(FrontEnd::Spectral),
+            Self::Tone(tone) => Some(FrontEnd::Tone(*tone)),
+        }
+    }
+
+    /// What it makes of whole frames `[N,P]`; None where there is no front end of these numbers.
+    pub fn features(&self, frames: &[f32]) -> Option<Vec<f32>> {
+        let front_end = self.front_end()?;
+        let (length, count) = (front_end.frame().len(), front_end.shape().len());
+        let mut work = std::vec![0.0; front_end.work()];
+        let mut features = std::vec![0.0; frames.len() / length * count];
+        let mut rows = frames.chunks_exact(length).zip(features.chunks_exact_mut(count));
+        rows.all(|(frame, row)| front_end.apply(frame.iter().copied(), row, &mut work)).then_some(features)
+    }
+}
+
+/// The numbers of a [`Spectral`], by the names of [`Spectral::new`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct SpectralSpec {
     /// Shape of a frame, `[C,1,W]` or `[1,C,W]`.
     pub shape: FrameShape,
     /// The length N of the spectrum.
@@ -20,20 +49,10 @@ pub struct FrontEndSpec {
     pub edges: Vec<u32>,
 }
 
-impl FrontEndSpec {
-    /// The front end of these numbers; None where [`FrontEnd::new`] refuses them.
-    pub fn front_end(&self) -> Option<FrontEnd<'_>> {
-        FrontEnd::new(self.shape, self.length, &self.window, &self.constants, &self.edges)
-    }
-
-    /// The features `[N,C,F]` of whole frames `[N,P]`; None where [`FrontEnd::new`] refuses the numbers.
-    pub fn features(&self, frames: &[f32]) -> Option<Vec<f32>> {
-        let front_end = self.front_end()?;
-        let (length, count) = (self.shape.len(), front_end.shape().len());
-        let mut work = std::vec![0.0; self.length];
-        let mut features = std::vec![0.0; frames.len() / length * count];
-        let mut rows = frames.chunks_exact(length).zip(features.chunks_exact_mut(count));
-        rows.all(|(frame, row)| front_end.apply(frame.iter().copied(), row, &mut work)).then_some(features)
+impl SpectralSpec {
+    /// The front end of these numbers; None where [`Spectral::new`] refuses them.
+    pub fn front_end(&self) -> Option<Spectral<'_>> {
+        Spectral::new(self.shape, self.length, &self.window, &self.constants, &self.edges)
     }
 
     /// The Hann window of `width` samples, its squares summing to 1: an outer sample weighs little, but none 0.

@@ -46,7 +46,7 @@ impl Order {
 
 /// Values of memory that a front end works in, beside what it writes; 0 where there is none.
 pub fn work_len(model: &FlashModel<'_>) -> usize {
-    model.front_end().map_or(0, |front_end| front_end.length())
+    model.front_end().map_or(0, |front_end| front_end.work())
 }
 
 /// Writes a frame to `row` as the encoder takes it: in the order of the first layer, standardised. A front end works in
@@ -69,7 +69,7 @@ pub fn write_in(
     frame: impl Iterator<Item = f32>,
 ) -> Result<(), FrameError> {
     match model.front_end() {
-        // Features have no other order than their own: before them there is no convolution.
+        // What a front end gives has one channel, or there is no convolution: its order is the layer's.
         Some(front_end) => {
             if !front_end.apply(frame, row, work) {
                 return Err(FrameError::Engine);

@@ -8,13 +8,14 @@ use tract_onnx::pb::{ModelProto, TensorShapeProto, TypeProto, ValueInfoProto, te
 
 use super::load::{metadata, read_initializer};
 use super::{LoadError, names};
-use crate::{FrameError, FrameShape, FrontEndSpec};
+use crate::{FrameError, FrameShape, FrontEndSpec, SpectralSpec, Tone};
 
 /// The front end that a file describes; None if it has none.
 pub(super) fn read(model: &ModelProto, shape: FrameShape) -> Result<Option<FrontEndSpec>, LoadError> {
     match metadata(model, names::FRONT_END_KEY) {
         None => return Ok(None),
         Some(names::SPECTRAL) => {}
+        Some(names::TONE) => return tone(model, shape).map(Some),
         Some(found) => return Err(LoadError::Incompatible(format!("{} is {found:?}", names::FRONT_END_KEY))),
     }
     let wrong = || LoadError::Incompatible("its front end does not fit its frames".into());
@@ -22,22 +23,27 @@ pub(super) fn read(model: &ModelProto, shape: FrameShape) -> Result<Option<Front
     let edges = metadata(model, names::EDGES_KEY).map(|text| text.split(',').map(|edge| edge.parse().ok()).collect());
     let edges = edges.flatten().ok_or_else(wrong)?;
     let [centre, factor, floor] = [names::CENTRE, names::CHANNEL_FACTOR, names::FLOOR];
-    let [centre, factor, floor] = [read_initializer(model, centre)?, read_initializer(model, factor)?, read_initializer(model, floor)?];
+    let [centre, factor, floor] =
+        [read_initializer(model, centre)?, read_initializer(model, factor)?, read_initializer(model, floor)?];
     if [factor.len(), floor.len()] != [centre.len(); 2] {
         return Err(wrong());
     }
-    let constants = centre.into_iter().zip(factor).zip(floor).flat_map(|((centre, factor), floor)| [centre, factor, floor]);
-    let spec = FrontEndSpec {
-        shape,
-        length,
-        window: FrontEndSpec::hann(shape.width),
-        constants: constants.collect(),
-        edges,
-    };
+    let constants =
+        centre.into_iter().zip(factor).zip(floor).flat_map(|((centre, factor), floor)| [centre, factor, floor]);
+    let spec =
+        SpectralSpec { shape, length, window: SpectralSpec::hann(shape.width), constants: constants.collect(), edges };
     if spec.front_end().is_none() {
         return Err(wrong());
     }
-    Ok(Some(spec))
+    Ok(Some(FrontEndSpec::Spectral(spec)))
+}
+
+fn tone(model: &ModelProto, shape: FrameShape) -> Result<FrontEndSpec, LoadError> {
+    let tone = match read_initializer(model, names::FLOOR)?[..] {
+        [floor] => Tone::new(shape, floor).map(FrontEndSpec::Tone),
+        _ => None,
+    };
+    tone.ok_or_else(|| LoadError::Incompatible("its front end does not fit its frames".into()))
 }
 
 /// Makes the features the input of a graph in place of the frame, and removes what makes them.

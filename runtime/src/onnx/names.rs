@@ -56,12 +56,15 @@ pub const FEATURES: &str = "features";
 pub const CENTRE: &str = "frontend.centre";
 /// Initializer: what the front end then multiplies them by `[C,1]`.
 pub const CHANNEL_FACTOR: &str = "frontend.factor";
-/// Initializer: the least power of a channel `[C,1]`, which is added to every power before its logarithm.
+/// Initializer: the least power of a channel `[C,1]`, which is added to every power before its
+/// logarithm; of [`TONE`] what is added to the contrast of a picture `[]`.
 pub const FLOOR: &str = "frontend.floor";
-/// Key of the kind of front end, [`SPECTRAL`]; absent in models without.
+/// Key of the kind of front end, [`SPECTRAL`] or [`TONE`]; absent in models without.
 pub const FRONT_END_KEY: &str = "cluster_vae.front_end";
-/// The value of [`FRONT_END_KEY`] for [`crate::FrontEnd`].
+/// The value of [`FRONT_END_KEY`] for [`crate::Spectral`].
 pub const SPECTRAL: &str = "spectral";
+/// The value of [`FRONT_END_KEY`] for [`crate::Tone`].
+pub const TONE: &str = "tone";
 /// Key of the length N of the spectrum, a decimal number.
 pub const LENGTH_KEY: &str = "cluster_vae.front_end_length";
 /// Key of the first line of each band and the line after the last `[B+1]`, decimal numbers between commas.

@@ -14,9 +14,11 @@ mod readers;
 pub mod scaling;
 mod seen;
 mod set;
+mod spectral;
+mod tone;
 pub mod views;
 
-pub use front_end::{FrontEnd, placed};
+pub use front_end::FrontEnd;
 pub use input::{Input, open};
 pub use meaning::Expected;
 pub use missing::Missing;
@@ -24,6 +26,8 @@ pub use preparation::{Preparation, Standardised, features};
 pub use readers::{PictureOptions, ReadError, ReadProblem, Role, TableOptions, digits, write_npy, write_npy_frames};
 pub use seen::{Comparison, SeenValues};
 pub use set::{DataSet, Taken};
+pub use spectral::{Spectral, placed};
+pub use tone::{Colours, Tone};
 
 use crate::frame::FrameShape;
 

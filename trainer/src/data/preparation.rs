@@ -1,6 +1,6 @@
 //! What is done to frames before the networks see them: the front end, then the standardisation of what it gives.
 
-use runtime::FrontEndSpec;
+use runtime::SpectralSpec;
 
 use super::Frames;
 use super::front_end::FrontEnd;
@@ -19,7 +19,7 @@ pub struct Preparation<'a> {
 impl Preparation<'_> {
     /// Shape of what frames of a shape become.
     pub fn shape(&self, shape: FrameShape) -> FrameShape {
-        self.front_end.map_or(shape, FrontEnd::shape)
+        self.front_end.map_or(shape, |front_end| front_end.shape(shape))
     }
 
     /// The frames as the networks take them.
@@ -31,15 +31,15 @@ impl Preparation<'_> {
         prepared
     }
 
-    /// What is done to windows whose channels are standardised already; None where there is no front end.
+    /// What is done to windows whose channels are standardised already; None where there is no spectrum.
     pub fn of_standardised(&self, shape: FrameShape) -> Option<Standardised> {
-        let front_end = self.front_end?.of_standardised();
+        let front_end = self.front_end?.spectral()?.of_standardised();
         Some(Standardised { spec: front_end.spec(shape), scaling: self.scaling.cloned() })
     }
 
-    /// The windows with their channels standardised; None where there is no front end.
+    /// The windows with their channels standardised; None where there is no spectrum.
     pub fn standardised(&self, frames: &Frames) -> Option<Frames> {
-        let front_end = self.front_end?;
+        let front_end = self.front_end?.spectral()?;
         let width = frames.shape.width;
         let spread = |values: &[f32]| values.iter().flat_map(|value| std::iter::repeat_n(*value, width)).collect();
         let scaling = Scaling { shift: spread(&front_end.centre), factor: spread(&front_end.factor) };
@@ -52,7 +52,7 @@ impl Preparation<'_> {
 /// What is done to windows whose channels are standardised already.
 #[derive(Clone, Debug)]
 pub struct Standardised {
-    spec: FrontEndSpec,
+    spec: SpectralSpec,
     scaling: Option<Scaling>,
 }
 
@@ -78,6 +78,6 @@ impl Standardised {
 pub fn features(front_end: Option<&FrontEnd>, frames: &Frames) -> Frames {
     let Some(front_end) = front_end else { return frames.clone() };
     // It fits, or the model would not have been fitted or loaded.
-    let values = front_end.spec(frames.shape).features(&frames.values).unwrap_or_default();
-    Frames { shape: front_end.shape(), values, labels: frames.labels.clone() }
+    let values = front_end.spec(frames.shape).and_then(|spec| spec.features(&frames.values)).unwrap_or_default();
+    Frames { shape: front_end.shape(frames.shape), values, labels: frames.labels.clone() }
 }

@@ -36,7 +36,7 @@ pub fn encode_flash(fitted: &Fitted, critic: Option<&Critic>) -> Result<Vec<u8>>
     dense.push(spec_of(&side_by_side(&heads)));
     let spec = ModelSpec {
         shape: FrameShape { channels: shape.channels, height: shape.height, width: shape.width },
-        front_end: fitted.front_end.as_ref().map(|front_end| front_end.spec(shape)),
+        front_end: fitted.front_end.as_ref().and_then(|front_end| front_end.spec(shape)),
         scaling: fitted.scaling.clone().map(|scaling| [scaling.shift, scaling.factor]),
         range: fitted.seen.clone().map(|seen| [seen.least, seen.most]),
         convs: folded
@@ -137,5 +137,5 @@ fn typical_frame(fitted: &Fitted) -> Result<Vec<f32>> {
         }
     }
     // What has these features is not known, but something that has them nearly will do.
-    Ok(fitted.front_end.as_ref().map(|front_end| front_end.window(&values, fitted.shape.width)).unwrap_or(values))
+    Ok(fitted.front_end.as_ref().map(|front_end| front_end.frame(&values, fitted.shape)).unwrap_or(values))
 }

@@ -1,9 +1,12 @@
 //! What is done to frames before the networks see them, found from the training frames and the settings.
 
+use std::ops::ControlFlow;
+
+use super::count::{Counting, Space, count_clusters};
 use super::event::{Event, Observer};
 use crate::config::{CheckedConfig, FrontEndChoice, LikelihoodChoice};
 use crate::data::scaling::Scaling;
-use crate::data::{Frames, FrontEnd, Preparation, features, placed};
+use crate::data::{Colours, Frames, FrontEnd, Preparation, Spectral, Tone, features, placed};
 use crate::error::{Error, Result};
 use crate::frame::FrameKind;
 use crate::model::Likelihood;
@@ -12,6 +15,15 @@ use crate::model::Likelihood;
 /// streams stay below 0.03; those that begin with an event, or at midnight, have 0.1 to 0.9, and their samples say more
 /// than a spectrum.
 const MOST_PLACED: f64 = 0.05;
+/// Channels of pictures in colour.
+const COLOURED: usize = 3;
+/// Share of the variance from which on mean colours are most of how pictures differ.
+const COLOURS_ARE_MOST: f64 = 0.5;
+/// Share of the variance within pictures that lies along the main colour of each, from which on they are of two colours;
+/// noise is the rest.
+const TWO_COLOURS: f64 = 0.9;
+/// What is added to the variances of mean colours that are counted, as a share of theirs.
+const COLOUR_GRAIN: f64 = 1e-3;
 
 /// What is done to frames before the networks see them, and the distribution of what the decoder gives back.
 #[derive(Clone, Debug)]
@@ -36,32 +48,70 @@ impl Prepared {
 /// # Errors
 /// As those of [`scaling_and_likelihood`]; [`Error::Config`] if Bernoulli is asked for and there is a front end.
 pub fn run(config: &CheckedConfig, frames: &Frames, observer: &mut Observer<'_>) -> Result<Option<Prepared>> {
-    let possible = FrontEndChoice::has_spectrum(config.kind(), frames.shape);
-    let spectral = match config.frontend {
-        FrontEndChoice::None => false,
-        FrontEndChoice::Spectral => true,
-        FrontEndChoice::Auto if !possible || config.decoder.likelihood == LikelihoodChoice::Bernoulli => false,
-        FrontEndChoice::Auto => {
-            let placed = placed(frames);
-            let spectral = placed <= MOST_PLACED;
-            if observer(Event::FrontEnd { spectral, placed }).is_break() {
-                return Ok(None);
-            }
-            spectral
-        }
+    let choice = match config.frontend {
+        FrontEndChoice::Auto => chosen(config, frames, observer)?,
+        choice => Some(choice),
     };
-    if !spectral {
-        let (scaling, likelihood) = scaling_and_likelihood(config, frames)?;
-        return Ok(Some(Prepared { front_end: None, scaling, likelihood }));
-    }
+    let front_end = match choice {
+        None => return Ok(None),
+        Some(FrontEndChoice::Auto | FrontEndChoice::None) => {
+            let (scaling, likelihood) = scaling_and_likelihood(config, frames)?;
+            return Ok(Some(Prepared { front_end: None, scaling, likelihood }));
+        }
+        Some(FrontEndChoice::Tone) => {
+            let front_end = Some(FrontEnd::Tone(Tone::fit(frames)));
+            let (scaling, likelihood) = scaling_and_likelihood(config, &features(front_end.as_ref(), frames))?;
+            return Ok(Some(Prepared { front_end, scaling, likelihood }));
+        }
+        Some(FrontEndChoice::Spectral) => FrontEnd::Spectral(Spectral::fit(frames)),
+    };
     if config.decoder.likelihood == LikelihoodChoice::Bernoulli {
-        let problem = "bernoulli is for values in [0, 1], and a spectrum has others; use gaussian or auto, or frontend = none";
+        let problem =
+            "bernoulli is for values in [0, 1], and a spectrum has others; use gaussian or auto, or frontend = none";
         return Err(Error::config("decoder.likelihood", problem));
     }
-    let front_end = FrontEnd::fit(frames);
     // A feature is a unit of its own, whatever its neighbours are.
     let scaling = Scaling::fit(&features(Some(&front_end), frames), FrameKind::Features);
     Ok(Some(Prepared { front_end: Some(front_end), scaling: Some(scaling), likelihood: Likelihood::Gaussian }))
+}
+
+/// The front end that the frames call for, where the settings leave it open; None if the observer broke off.
+fn chosen(config: &CheckedConfig, frames: &Frames, observer: &mut Observer<'_>) -> Result<Option<FrontEndChoice>> {
+    let bernoulli = config.decoder.likelihood == LikelihoodChoice::Bernoulli;
+    if FrontEndChoice::has_spectrum(config.kind(), frames.shape) && !bernoulli {
+        let placed = placed(frames);
+        let spectral = placed <= MOST_PLACED;
+        let choice = if spectral { FrontEndChoice::Spectral } else { FrontEndChoice::None };
+        return Ok(observer(Event::FrontEnd { spectral, placed }).is_continue().then_some(choice));
+    }
+    let none = Ok(Some(FrontEndChoice::None));
+    if frames.shape.channels != COLOURED || !FrontEndChoice::has_tone(config.kind(), frames.shape) {
+        return none;
+    }
+    let colours = Colours::of(frames);
+    let share = colours.share();
+    if share < COLOURS_ARE_MOST {
+        return none;
+    }
+    // Many pictures of a few colours are a stack of points, which is no cloud to be counted: a grain of a thousandth of how
+    // they differ makes one of it.
+    let counting = Counting {
+        on: Space::Values,
+        reg_covar: COLOUR_GRAIN * colours.between / COLOURED as f64,
+        pooling: config.mixture.pooling,
+        most: config.mixture.most_clusters,
+        seed: config.seed,
+    };
+    let clusters = match count_clusters(&colours.means, COLOURED, &counting, &mut |_| ControlFlow::Continue(())) {
+        Ok(counted) => counted.and_then(|counted| counted.clusters),
+        // Too few pictures to say.
+        Err(Error::Uncounted { .. }) => return none,
+        Err(error) => return Err(error),
+    };
+    let tone = clusters == Some(1) && colours.along >= TWO_COLOURS;
+    let choice = if tone { FrontEndChoice::Tone } else { FrontEndChoice::None };
+    let along = colours.along;
+    Ok(observer(Event::Tone { tone, share, along, clusters }).is_continue().then_some(choice))
 }
 
 /// How the values are scaled and what distribution the decoder gives them, as the settings say.

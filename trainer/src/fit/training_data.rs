@@ -6,8 +6,8 @@ use rand::seq::SliceRandom;
 use super::kept;
 use crate::config::{AugmentConfig, AugmentKind, CheckedConfig};
 use crate::data::batches::{Batch, BatchPlan, StageBatch, Store};
-use crate::data::{Frames, Preparation, Standardised};
 use crate::data::views::{Augmentation, Neighbours, Views, strength_within_reach};
+use crate::data::{Frames, Preparation, Standardised};
 use crate::error::Result;
 use crate::rng::{Purpose, stream};
 

@@ -92,9 +92,10 @@ impl Fitted {
         self.preparation().shape(self.shape)
     }
 
-    /// What the values are that the networks take: features without order where there is a front end, else as frames are.
+    /// What the values are that the networks take: features without order of a spectrum, else as frames are.
     pub fn inner_kind(&self) -> FrameKind {
-        if self.front_end.is_some() { FrameKind::Features } else { self.config.kind() }
+        let spectral = self.front_end.as_ref().is_some_and(|front_end| front_end.spectral().is_some());
+        if spectral { FrameKind::Features } else { self.config.kind() }
     }
 
     /// The frames in the units of what the networks give back: features where there is a front end, else the frames.

@@ -40,7 +40,7 @@ pub fn load(folder: &Path, device: &Device) -> Result<Fitted> {
     if saved.front_end.as_ref().is_some_and(|front_end| !front_end.fits(saved.shape)) {
         return Err(Error::model(&description, "its front end does not fit its frames"));
     }
-    let inner = saved.front_end.as_ref().map_or(saved.shape, FrontEnd::shape);
+    let inner = saved.front_end.as_ref().map_or(saved.shape, |front_end| front_end.shape(saved.shape));
     let config =
         Config::default().merge_file(&folder.join("config.toml"))?.check(saved.shape)?.with_clusters(saved.clusters);
     let config = if saved.identity { config.with_identity(inner.len()) } else { config };
