@@ -243,8 +243,8 @@ fn read_layers<'a, const DECODER: bool>(
         return Err(WRONG_LAYER);
     }
     layers.clear();
-    // Height, width and channels of the maps as long as there are convolutions.
-    let mut maps = Some([shape.height, shape.width, shape.channels]);
+    // Height, width and channels of the maps as long as there are convolutions, which features have none of.
+    let mut maps = (!file.front_end).then_some([shape.height, shape.width, shape.channels]);
     let mut units = shape.len();
     for (index, entry) in table.chunks_exact(LAYER).enumerate() {
         let number = |at: usize| read_u32(entry, at) as usize;
