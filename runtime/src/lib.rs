@@ -27,9 +27,9 @@ mod range;
 pub use assignment::{Assignment, MAX_CLUSTERS};
 pub use dispersion::Dispersion;
 pub use frame::{FrameError, FrameShape, check_frame};
-pub use frontend::{Feature, FrontEnd, LENGTHS as FRONT_END_LENGTHS, Measure};
 #[cfg(feature = "std")]
 pub use frontend::FrontEndSpec;
+pub use frontend::{Feature, FrontEnd, LENGTHS as FRONT_END_LENGTHS, Measure};
 pub use head::{Calibration, Head, HeadError};
 #[cfg(feature = "tract")]
 pub use onnx::{Engine, ExplainError, Explanation, LoadError, Precision};

@@ -67,7 +67,8 @@ fn features_are_as_they_are_defined() {
         // Noise, a tone that leaks, and silence but for a little noise.
         for scale in [1.0, 1e-3] {
             let tone = |n: usize| (0.37 * n as f32).sin() * 3.0 * scale;
-            let frame: Vec<f32> = (0..spec.shape.len()).map(|n| tone(n) + scale * (rng.random::<f32>() - 0.3)).collect();
+            let frame: Vec<f32> =
+                (0..spec.shape.len()).map(|n| tone(n) + scale * (rng.random::<f32>() - 0.3)).collect();
             let found = spec.features(&frame).unwrap();
             for (at, (a, b)) in found.iter().zip(by_definition(&spec, &frame)).enumerate() {
                 assert!((f64::from(*a) - b).abs() < 1e-4, "{width}, feature {at}: {a} {b}");
@@ -258,7 +259,10 @@ fn novelty_with_a_decoder_counts_features() {
     for (frame, features) in frames.chunks_exact(40).zip(features.chunks_exact(12)) {
         let (found, expected) = (engine.assign(frame).unwrap(), by_features.assign(features).unwrap());
         assert_eq!(found.log_responsibilities, expected.log_responsibilities);
-        assert!((found.novelty - expected.novelty).abs() < 1e-4 * (1.0 + expected.novelty.abs()), "{found:?} {expected:?}");
+        assert!(
+            (found.novelty - expected.novelty).abs() < 1e-4 * (1.0 + expected.novelty.abs()),
+            "{found:?} {expected:?}"
+        );
     }
 }
 
@@ -291,7 +295,10 @@ fn a_front_end_that_does_not_fit_is_refused() {
         assert!(matches!(FlashModel::new(&Buffer::copy_of(&bytes)), Err(FlashError::Damaged(_))));
         repair(&mut bytes);
         let refused = FlashModel::new(&Buffer::copy_of(&bytes)).err();
-        assert!(matches!(refused, Some(FlashError::Inconsistent(_) | FlashError::NotFinite(_))), "{at} {value}: {refused:?}");
+        assert!(
+            matches!(refused, Some(FlashError::Inconsistent(_) | FlashError::NotFinite(_))),
+            "{at} {value}: {refused:?}"
+        );
     }
     // Without its flag the section is one too many, and with it there must be one.
     for (spec, flag) in [(model(false), 1), (of_features(&model(false)), 3)] {

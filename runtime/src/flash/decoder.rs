@@ -155,4 +155,3 @@ fn read<'a>(bytes: &'a [u8], part: Part, model: &FlashModel<'a>) -> Result<Decod
     }
     Ok(DecoderNetwork { first: first.ok_or(WRONG)?, biases, rest: layers, dispersion })
 }
-

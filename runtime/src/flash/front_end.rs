@@ -13,18 +13,8 @@ pub(super) const SPECTRAL: u32 = 1;
 /// Words of the header that say something.
 const USED_WORDS: usize = 3;
 const WRONG: FlashError = FlashError::Inconsistent("the front end does not fit the frames");
-#[cfg(not(feature = "spectral"))]
-const NOT_BUILT: FlashError =
-    FlashError::Inconsistent("it has a front end, which this program was built without: runtime's feature `spectral`");
 
 /// The front end of frames of a shape.
-#[cfg(not(feature = "spectral"))]
-pub(super) fn read<'a>(_: &'a [u8], _: Part, _: FrameShape) -> Result<FrontEnd<'a>, FlashError> {
-    Err(NOT_BUILT)
-}
-
-/// The front end of frames of a shape.
-#[cfg(feature = "spectral")]
 pub(super) fn read<'a>(bytes: &'a [u8], part: Part, shape: FrameShape) -> Result<FrontEnd<'a>, FlashError> {
     let (header, rest) = bytes.split_at_checked(FRONT_END_HEADER).ok_or(WRONG)?;
     let words: [u32; FRONT_END_HEADER / 4] = core::array::from_fn(|i| read_u32(header, 4 * i));

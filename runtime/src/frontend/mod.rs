@@ -37,6 +37,7 @@ pub(crate) const CONSTANTS: usize = 3;
 /// and where the channel lies still. `centre` and `factor` standardise a channel over the frames of training, so that units
 /// do not matter; `floor` is a share of what v is there on average.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(not(feature = "spectral"), expect(dead_code, reason = "there is no FFT to run them"))]
 pub struct FrontEnd<'a> {
     channels: usize,
     width: usize,
@@ -65,14 +66,17 @@ impl<'a> FrontEnd<'a> {
     ) -> Option<Self> {
         let (width, channels) = (shape.width, shape.len().checked_div(shape.width)?);
         let flat = shape.channels == 1 || shape.height == 1;
-        let long = length.is_power_of_two() && (LENGTHS[0]..=LENGTHS[1]).contains(&length) && (1..=length).contains(&width);
+        let long =
+            length.is_power_of_two() && (LENGTHS[0]..=LENGTHS[1]).contains(&length) && (1..=length).contains(&width);
         let whole = window.len() == width && constants.len() == channels.checked_mul(CONSTANTS)?;
         let finite = window.iter().chain(constants).all(|value| value.is_finite());
-        let floors = constants.chunks_exact(CONSTANTS).all(|of_channel| of_channel.last().is_some_and(|floor| *floor > 0.0));
+        let floors =
+            constants.chunks_exact(CONSTANTS).all(|of_channel| of_channel.last().is_some_and(|floor| *floor > 0.0));
         let (first, last) = (*edges.first()? as usize, *edges.last()? as usize);
         let bands = edges.len() > 1 && first >= 1 && last <= length / 2 && edges.is_sorted_by(|a, b| a < b);
         let front_end = Self { channels, width, length, window, constants, edges };
-        let fits = flat && long && whole && finite && floors && bands && (1..=MAX_UNITS).contains(&front_end.shape().len());
+        let fits =
+            flat && long && whole && finite && floors && bands && (1..=MAX_UNITS).contains(&front_end.shape().len());
         fits.then_some(front_end)
     }
 

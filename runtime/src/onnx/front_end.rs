@@ -22,18 +22,15 @@ pub(super) fn read(model: &ModelProto, shape: FrameShape) -> Result<Option<Front
     let edges = metadata(model, names::EDGES_KEY).map(|text| text.split(',').map(|edge| edge.parse().ok()).collect());
     let edges = edges.flatten().ok_or_else(wrong)?;
     let [centre, factor, floor] = [names::CENTRE, names::CHANNEL_FACTOR, names::FLOOR];
-    let [centre, factor, floor] = [read_initializer(model, centre)?, read_initializer(model, factor)?, read_initializer(model, floor)?];
+    let [centre, factor, floor] =
+        [read_initializer(model, centre)?, read_initializer(model, factor)?, read_initializer(model, floor)?];
     if [factor.len(), floor.len()] != [centre.len(); 2] {
         return Err(wrong());
     }
-    let constants = centre.into_iter().zip(factor).zip(floor).flat_map(|((centre, factor), floor)| [centre, factor, floor]);
-    let spec = FrontEndSpec {
-        shape,
-        length,
-        window: FrontEndSpec::hann(shape.width),
-        constants: constants.collect(),
-        edges,
-    };
+    let constants =
+        centre.into_iter().zip(factor).zip(floor).flat_map(|((centre, factor), floor)| [centre, factor, floor]);
+    let spec =
+        FrontEndSpec { shape, length, window: FrontEndSpec::hann(shape.width), constants: constants.collect(), edges };
     if spec.front_end().is_none() {
         return Err(wrong());
     }

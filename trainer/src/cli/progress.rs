@@ -115,7 +115,9 @@ impl<'a> Progress<'a> {
                     true => format!("windows: {place}, so they were cut anywhere: the networks see spectra"),
                     false => format!("windows: {place}, so that matters: the networks see samples"),
                 });
-                return self.log(&serde_json::json!({ "frontend": if spectral { "spectral" } else { "none" }, "placed": placed }));
+                return self.log(
+                    &serde_json::json!({ "frontend": if spectral { "spectral" } else { "none" }, "placed": placed }),
+                );
             }
             Event::Weaker { strength } => {
                 self.line(&format!(

@@ -35,7 +35,8 @@ impl FrontEnd {
     /// The front end for `frames`, which are windows of at least 2 samples: channels are standardised, and floors are a share
     /// of what the power of a channel then is on average. A constant channel has a floor of 1, in its own units.
     pub fn fit(frames: &Frames) -> Self {
-        let (width, length) = (frames.shape.width, frames.shape.width.next_power_of_two().max(runtime::FRONT_END_LENGTHS[0]));
+        let (width, length) =
+            (frames.shape.width, frames.shape.width.next_power_of_two().max(runtime::FRONT_END_LENGTHS[0]));
         let scaling = Scaling::fit(frames, FrameKind::Window);
         let of_channels = |values: &[f32]| values.iter().copied().step_by(width).collect::<Vec<_>>();
         let (centre, factor) = (of_channels(&scaling.shift), of_channels(&scaling.factor));
@@ -44,7 +45,8 @@ impl FrontEnd {
             for ((power, window), factor) in power.iter_mut().zip(frame.chunks_exact(width)).zip(&factor) {
                 let values = || window.iter().map(|value| f64::from(*value));
                 let mean = values().sum::<f64>() / width as f64;
-                *power += values().map(|value| ((value - mean) * f64::from(*factor)).powi(2)).sum::<f64>() / width as f64;
+                *power +=
+                    values().map(|value| ((value - mean) * f64::from(*factor)).powi(2)).sum::<f64>() / width as f64;
             }
         }
         let floor = |power: f64| {

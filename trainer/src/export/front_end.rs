@@ -46,9 +46,11 @@ pub fn metadata(front_end: &FrontEnd) -> [(&'static str, String); 3] {
 fn spectrum(g: &mut GraphBuilder, front_end: &FrontEnd, frame: FrameShape) {
     let (channels, width) = (front_end.centre.len(), frame.width);
     let inner = front_end.shape();
-    for (name, values) in
-        [(names::CENTRE, &front_end.centre), (names::CHANNEL_FACTOR, &front_end.factor), (names::FLOOR, &front_end.floor)]
-    {
+    for (name, values) in [
+        (names::CENTRE, &front_end.centre),
+        (names::CHANNEL_FACTOR, &front_end.factor),
+        (names::FLOOR, &front_end.floor),
+    ] {
         g.floats(name, &[channels, 1], values);
     }
     let (lines, [cosine, sine]) = matrices(front_end, frame);

@@ -4,8 +4,8 @@ mod card;
 mod critic;
 mod decoder;
 mod flash;
-mod front_end;
 mod fold;
+mod front_end;
 mod graph;
 mod onnx;
 

@@ -55,7 +55,8 @@ pub fn run(config: &CheckedConfig, frames: &Frames, observer: &mut Observer<'_>)
         return Ok(Some(Prepared { front_end: None, scaling, likelihood }));
     }
     if config.decoder.likelihood == LikelihoodChoice::Bernoulli {
-        let problem = "bernoulli is for values in [0, 1], and a spectrum has others; use gaussian or auto, or frontend = none";
+        let problem =
+            "bernoulli is for values in [0, 1], and a spectrum has others; use gaussian or auto, or frontend = none";
         return Err(Error::config("decoder.likelihood", problem));
     }
     let front_end = FrontEnd::fit(frames);

@@ -7,8 +7,8 @@ use burn::tensor::Device;
 
 use super::checkpoint::Place;
 use super::event::Event;
-use super::stage::StageStart;
 use super::prepare;
+use super::stage::StageStart;
 use super::training_data::TrainingData;
 use super::{pretrain, refine};
 use crate::config::CheckedConfig;

@@ -30,8 +30,8 @@ use burn::module::Module;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{CheckedConfig, Config, EncoderKind};
-use crate::data::{FrontEnd, SeenValues};
 use crate::data::scaling::Scaling;
+use crate::data::{FrontEnd, SeenValues};
 use crate::error::{Error, Result};
 use crate::files::{UNFINISHED, sha256, write_atomically};
 use crate::fit::{Checkpoint, Place, Space};

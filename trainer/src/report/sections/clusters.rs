@@ -70,7 +70,8 @@ fn card(findings: &Findings<'_>, part: &Part, p: &Prototype) -> Result<Markup> {
         rows.push(row("doubtful", &frames(&p.doubtful))?);
     }
     for (rank, walk) in p.traversals.iter().enumerate() {
-        let tiles: Vec<Tile<'_>> = walk.decoded.chunks_exact(findings.fitted.inner_shape().len()).map(Tile::Frame).collect();
+        let tiles: Vec<Tile<'_>> =
+            walk.decoded.chunks_exact(findings.fitted.inner_shape().len()).map(Tile::Frame).collect();
         let name = format!("walk {}, a step is {:.2} in the latent", rank + 1, walk.direction.deviation);
         rows.push(row(&name, &tiles)?);
     }
