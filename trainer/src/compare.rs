@@ -128,8 +128,9 @@ pub fn compare(fitted: &Fitted, frames: &Frames, device: &Device) -> Result<Comp
         acc: acc(&of_run),
     }];
     let mut left_out = Vec::new();
-    for (name, values) in spaces(fitted, &frames) {
-        let space = Space::new(values, frames.shape.len());
+    for (name, values) in spaces(fitted, &frames)? {
+        let width = values.len() / frames.len();
+        let space = Space::new(values, width);
         for method in [Method::KMeans, Method::Mixture(CovarianceType::Diagonal), Method::Mixture(CovarianceType::Full)]
         {
             let (left, right) = (0..frames.len()).partition::<Vec<usize>, _>(|n| n % 2 == 0);
@@ -156,8 +157,9 @@ pub fn compare(fitted: &Fitted, frames: &Frames, device: &Device) -> Result<Comp
     Ok(Comparison { frames: frames.len(), rows, left_out })
 }
 
-/// The values as they are, and where that is another thing to the methods, standardised by kind of frame.
-fn spaces(fitted: &Fitted, frames: &Frames) -> Vec<(&'static str, Vec<f64>)> {
+/// The values as they are, and where that is another thing to the methods, standardised by kind of frame; then the features
+/// of the front end, if there is one.
+fn spaces(fitted: &Fitted, frames: &Frames) -> Result<Vec<(&'static str, Vec<f64>)>> {
     let wide = |values: &[f32]| values.iter().map(|v| f64::from(*v)).collect();
     let mut spaces = vec![("raw", wide(&frames.values))];
     let mut scaled = frames.values.clone();
@@ -167,7 +169,10 @@ fn spaces(fitted: &Fitted, frames: &Frames) -> Vec<(&'static str, Vec<f64>)> {
     if scaling.factor.iter().any(|f| *f != scaling.factor[0]) {
         spaces.push(("standardised", wide(&scaled)));
     }
-    spaces
+    if fitted.front_end.is_some() {
+        spaces.push(("spectral", wide(&fitted.prepare(frames)?.values)));
+    }
+    Ok(spaces)
 }
 
 #[derive(Clone, Copy)]

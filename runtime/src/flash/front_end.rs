@@ -18,9 +18,6 @@ pub(super) const TONE: u32 = 2;
 /// Words of the header that say something.
 const USED_WORDS: usize = 3;
 const WRONG: FlashError = FlashError::Inconsistent("the front end does not fit the frames");
-#[cfg(not(feature = "spectral"))]
-const NOT_BUILT: FlashError =
-    FlashError::Inconsistent("it has a front end, which this program was built without: runtime's feature `spectral`");
 
 /// The front end of frames of a shape.
 pub(super) fn read<'a>(bytes: &'a [u8], part: Part, shape: FrameShape) -> Result<FrontEnd<'a>, FlashError> {

@@ -17,6 +17,9 @@ const NO_DECODER: FlashError =
     FlashError::Inconsistent("it has no decoder; `trainer export --novelty decoder` gives one");
 #[cfg(feature = "std")]
 const HAS_DECODER: FlashError = FlashError::Inconsistent("it has a decoder, which flash::DecoderModel reads");
+const NOT_BUILT: FlashError = FlashError::Inconsistent("a front end needs runtime's feature `spectral`");
+/// Whether this build can run a front end.
+const SPECTRAL: bool = cfg!(feature = "spectral");
 const TOO_FEW_WEIGHTS: FlashError = FlashError::Inconsistent("a layer has too few weights");
 
 /// Most layers of a model.
@@ -146,13 +149,14 @@ impl<'a> FlashModel<'a> {
 
     /// The front end, which makes the features that the encoder takes of a frame; None where it takes the frame itself.
     pub fn front_end(&self) -> Option<&FrontEnd<'a>> {
-        self.front_end.as_ref()
+        // Known where there is no FFT, so that such a program has no code for features.
+        self.front_end.as_ref().filter(|_| SPECTRAL)
     }
 
     /// Shape of what the encoder takes: of the features of the front end if there is one, else of a frame. Maps that explain
     /// are of this shape.
     pub fn input_shape(&self) -> FrameShape {
-        self.front_end.map_or(self.shape, |front_end| front_end.shape())
+        self.front_end().map_or(self.shape, FrontEnd::shape)
     }
 
     /// Shift and factor of every value `[P]` that the encoder takes, if values are standardised.
@@ -243,8 +247,8 @@ fn read_layers<'a, const DECODER: bool>(
         return Err(WRONG_LAYER);
     }
     layers.clear();
-    // Height, width and channels of the maps as long as there are convolutions.
-    let mut maps = Some([shape.height, shape.width, shape.channels]);
+    // Height, width and channels of the maps as long as there are convolutions, which features have none of.
+    let mut maps = (!file.front_end).then_some([shape.height, shape.width, shape.channels]);
     let mut units = shape.len();
     for (index, entry) in table.chunks_exact(LAYER).enumerate() {
         let number = |at: usize| read_u32(entry, at) as usize;
@@ -333,12 +337,15 @@ impl<'a, const DECODER: bool> File<'a, DECODER> {
         }
         let critic = flags & 1;
         let front_end = stated(word::VALUES) >> 1 & 1;
+        if !SPECTRAL && front_end == 1 {
+            return Err(NOT_BUILT);
+        }
         let sections = FIXED_SECTIONS + layers + front_end + critic + usize::from(DECODER);
         let table = bytes.get(HEADER..HEADER + sections * SECTION).ok_or(short(HEADER + sections * SECTION))?;
         if header_checksum(bytes, table) != read_u32(bytes, word::CHECKSUM * 4) {
             return Err(FlashError::Damaged(Part::Header));
         }
-        let file = Self { bytes, layers, front_end: front_end == 1, critic: critic == 1 };
+        let file = Self { bytes, layers, front_end: SPECTRAL && front_end == 1, critic: critic == 1 };
         file.check_sections(sections)?;
         Ok(file)
     }

@@ -30,6 +30,7 @@ pub(crate) const CONSTANTS: usize = 3;
 /// and where the channel lies still. `centre` and `factor` standardise a channel over the frames of training, so that units
 /// do not matter; `floor` is a share of what v is there on average.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(not(feature = "spectral"), expect(dead_code, reason = "there is no FFT to run them"))]
 pub struct Spectral<'a> {
     channels: usize,
     width: usize,

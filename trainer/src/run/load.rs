@@ -10,7 +10,6 @@ use runtime::Calibration;
 
 use super::{Saved, VERSION, checkpoint_path};
 use crate::config::{Config, EncoderKind, Weights};
-use crate::data::FrontEnd;
 use crate::error::{Error, Result};
 use crate::files::sha256;
 use crate::fit::Checkpoint;
