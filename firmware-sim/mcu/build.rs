@@ -7,7 +7,7 @@ use std::{env, fs};
 
 use runtime::flash::{Buffer, DenseSpec, FlashModel, ModelSpec, encode};
 use runtime::native::{Engine, scratch_len};
-use runtime::{Calibration, FrameShape, FrontEndSpec};
+use runtime::{Calibration, FrameShape, FrontEndSpec, SpectralSpec};
 
 /// Bytes of the IDX header before the first image.
 const HEADER: usize = 16;
@@ -67,13 +67,13 @@ fn windows() -> Result<Vec<u8>, Box<dyn Error>> {
         (0..count).map(|_| next()).collect()
     };
     let shape = FrameShape { channels: 6, height: 1, width: 100 };
-    let front_end = FrontEndSpec {
+    let front_end = FrontEndSpec::Spectral(SpectralSpec {
         shape,
         length: 128,
-        window: FrontEndSpec::hann(100),
+        window: SpectralSpec::hann(100),
         constants: [0.1, 0.9, 0.003].repeat(6),
-        edges: FrontEndSpec::bands(128, 8),
-    };
+        edges: SpectralSpec::bands(128, 8),
+    });
     let mut dense = |inputs, outputs| DenseSpec {
         shape: [inputs, outputs],
         weight: random(inputs * outputs, 0.2),

@@ -8,7 +8,7 @@ use runtime::flash::{
 };
 use runtime::kernels::Kernel;
 use runtime::native::{Batch, Critic, CriticError, Engine, EngineError, critic_scratch_len, scratch_len};
-use runtime::{Calibration, FrameError, FrameShape, FrontEndSpec};
+use runtime::{Calibration, FrameError, FrameShape, FrontEndSpec, SpectralSpec};
 
 fn floats(rng: &mut ChaCha8Rng, count: usize) -> Vec<f32> {
     (0..count).map(|_| rng.random::<f32>() - 0.5).collect()
@@ -116,13 +116,13 @@ fn small_with_critic() -> Vec<u8> {
 /// As [`small`], of windows of 16 samples and 4 features.
 fn small_with_front_end() -> Vec<u8> {
     let shape = FrameShape { channels: 1, height: 1, width: 16 };
-    let front_end = FrontEndSpec {
+    let front_end = FrontEndSpec::Spectral(SpectralSpec {
         shape,
         length: 16,
-        window: FrontEndSpec::hann(16),
+        window: SpectralSpec::hann(16),
         constants: vec![0.5, 2.0, 0.01],
-        edges: FrontEndSpec::bands(16, 2),
-    };
+        edges: SpectralSpec::bands(16, 2),
+    });
     let mut rng = ChaCha8Rng::seed_from_u64(9);
     encode(&ModelSpec {
         shape,

@@ -8,28 +8,30 @@ use rand_chacha::ChaCha8Rng;
 use runtime::flash::{Buffer, CriticNetwork, CriticSpec, DecoderModel, DecoderSpec, DenseSpec, FlashError, FlashModel};
 use runtime::flash::{ModelSpec, encode, repair};
 use runtime::native::{Batch, Critic, DecoderEngine, Engine, critic_scratch_len, decoder_scratch_len, scratch_len};
-use runtime::{Calibration, Dispersion, Feature, FrameError, FrameShape, FrontEnd, FrontEndSpec, Measure};
+use runtime::{
+    Calibration, Dispersion, Feature, FrameError, FrameShape, FrontEndSpec, Measure, Spectral, SpectralSpec,
+};
 
 fn floats(rng: &mut ChaCha8Rng, count: usize) -> Vec<f32> {
     (0..count).map(|_| rng.random::<f32>() - 0.5).collect()
 }
 
 /// A front end with constants that are not alike.
-fn spec(shape: FrameShape, bands: usize) -> FrontEndSpec {
+fn spec(shape: FrameShape, bands: usize) -> SpectralSpec {
     let channels = shape.len() / shape.width;
     let length = shape.width.next_power_of_two().max(16);
     let constants = (0..channels).flat_map(|c| [0.5 - c as f32, 0.7 + 0.2 * c as f32, 0.003 * (1 + c) as f32]);
-    FrontEndSpec {
+    SpectralSpec {
         shape,
         length,
-        window: FrontEndSpec::hann(shape.width),
+        window: SpectralSpec::hann(shape.width),
         constants: constants.collect(),
-        edges: FrontEndSpec::bands(length, bands),
+        edges: SpectralSpec::bands(length, bands),
     }
 }
 
 /// The features by their definition, in f64.
-fn by_definition(spec: &FrontEndSpec, frame: &[f32]) -> Vec<f64> {
+fn by_definition(spec: &SpectralSpec, frame: &[f32]) -> Vec<f64> {
     let width = spec.shape.width;
     let mut features = Vec::new();
     for (samples, constants) in frame.chunks_exact(width).zip(spec.constants.chunks_exact(3)) {
@@ -69,13 +71,13 @@ fn features_are_as_they_are_defined() {
             let tone = |n: usize| (0.37 * n as f32).sin() * 3.0 * scale;
             let frame: Vec<f32> =
                 (0..spec.shape.len()).map(|n| tone(n) + scale * (rng.random::<f32>() - 0.3)).collect();
-            let found = spec.features(&frame).unwrap();
+            let found = FrontEndSpec::Spectral(spec.clone()).features(&frame).unwrap();
             for (at, (a, b)) in found.iter().zip(by_definition(&spec, &frame)).enumerate() {
                 assert!((f64::from(*a) - b).abs() < 1e-4, "{width}, feature {at}: {a} {b}");
             }
         }
         // A constant window lies still: no spread, and even shares.
-        let still = spec.features(&vec![0.25; spec.shape.len()]).unwrap();
+        let still = FrontEndSpec::Spectral(spec.clone()).features(&vec![0.25; spec.shape.len()]).unwrap();
         for (features, constants) in still.chunks_exact(2 + bands).zip(spec.constants.chunks_exact(3)) {
             assert!((features[1] - 0.5 * constants[2].ln()).abs() < 1e-4, "{features:?}");
             assert!(features[2..].iter().all(|share| share.abs() < 1e-4), "{features:?}");
@@ -87,7 +89,7 @@ fn features_are_as_they_are_defined() {
 fn bands_hold_every_line_once_and_no_band_is_empty() {
     for length in [16, 32, 128, 2048] {
         for count in 1..20 {
-            let edges = FrontEndSpec::bands(length, count);
+            let edges = SpectralSpec::bands(length, count);
             assert_eq!((edges[0], edges[edges.len() - 1]), (1, length as u32 / 2));
             assert_eq!(edges.len() - 1, count.min(length / 2 - 1));
             assert!(edges.is_sorted_by(|a, b| a < b), "{edges:?}");
@@ -119,7 +121,7 @@ fn features_have_names() {
 fn numbers_that_make_no_front_end_are_refused() {
     let good = spec(FrameShape { channels: 2, height: 1, width: 20 }, 4);
     assert!(good.front_end().is_some());
-    type Change = fn(&mut FrontEndSpec);
+    type Change = fn(&mut SpectralSpec);
     let changes: [Change; 17] = [
         |s| s.length = 16,
         |s| s.length = 33,
@@ -145,7 +147,7 @@ fn numbers_that_make_no_front_end_are_refused() {
         assert!(spec.front_end().is_none(), "change {index}");
     }
     // Memory that is too short, and a frame that is.
-    let front_end: FrontEnd<'_> = good.front_end().unwrap();
+    let front_end: Spectral<'_> = good.front_end().unwrap();
     let (mut features, mut work) = ([0.0; 12], [0.0; 32]);
     assert!(front_end.apply([0.5; 40], &mut features, &mut work));
     assert!(!front_end.apply([0.5; 39], &mut features, &mut work));
@@ -180,7 +182,7 @@ fn model(decoder: bool) -> ModelSpec {
     let dispersion = Dispersion { bernoulli: false, noise: 0.4, weight: 0.3 };
     ModelSpec {
         shape,
-        front_end: Some(spec(shape, 4)),
+        front_end: Some(FrontEndSpec::Spectral(spec(shape, 4))),
         scaling: Some([floats(&mut rng, 12), vec![1.5; 12]]),
         range: Some([vec![-5.0, -5.0], vec![5.0, 6.0]]),
         convs: vec![],

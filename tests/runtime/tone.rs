@@ -26,7 +26,8 @@ fn by_definition(channels: usize, picture: &[f32]) -> Vec<f64> {
         channel.iter().map(|v| v - mean).collect::<Vec<_>>()
     };
     let d: Vec<Vec<f64>> = x.chunks_exact(PIXELS).map(centred).collect();
-    let along = |axis: &[f64]| -> Vec<f64> { (0..PIXELS).map(|p| (0..channels).map(|c| axis[c] * d[c][p]).sum()).collect() };
+    let along =
+        |axis: &[f64]| -> Vec<f64> { (0..PIXELS).map(|p| (0..channels).map(|c| axis[c] * d[c][p]).sum()).collect() };
     let mut axis: Vec<f64> = (0..channels).map(|c| 1.0 + 0.1 * c as f64).collect();
     for _ in 0..2000 {
         let tones = along(&axis);
@@ -60,8 +61,10 @@ fn shades_are_as_they_are_defined() {
             let colour: Vec<f32> = (0..channels).map(|_| rng.random::<f32>() - 0.5).collect();
             let tones: Vec<f32> = (0..PIXELS).map(|_| rng.random::<f32>().powi(4)).collect();
             let noise = |rng: &mut ChaCha8Rng| 0.02 * rng.random::<f32>();
-            let picture: Vec<f32> =
-                colour.iter().flat_map(|c| tones.iter().map(|t| 0.4 + c * t + noise(&mut rng)).collect::<Vec<_>>()).collect();
+            let picture: Vec<f32> = colour
+                .iter()
+                .flat_map(|c| tones.iter().map(|t| 0.4 + c * t + noise(&mut rng)).collect::<Vec<_>>())
+                .collect();
             for (a, b) in shades(channels, &picture).iter().zip(by_definition(channels, &picture)) {
                 assert!((f64::from(*a) - b).abs() < 2e-3, "{channels} channels: {a} {b}");
             }
@@ -75,9 +78,12 @@ fn ink_and_paper_of_any_colours_are_the_same() {
     let drawing = ink(&mut rng);
     let expected = shades(3, &coloured(&drawing, [0.0; 3], [1.0; 3]));
     assert!(expected.iter().enumerate().all(|(p, shade)| (*shade > 0.5) == (p % 5 == 0)), "ink is bright");
-    for (paper, pen) in
-        [([1.0; 3], [0.0; 3]), ([0.9, 0.1, 0.2], [0.1, 0.3, 0.9]), ([0.5, 0.5, 0.5], [0.5, 1.0, 0.5]), ([0.0, 0.6, 0.0], [0.6, 0.0, 0.3])]
-    {
+    for (paper, pen) in [
+        ([1.0; 3], [0.0; 3]),
+        ([0.9, 0.1, 0.2], [0.1, 0.3, 0.9]),
+        ([0.5, 0.5, 0.5], [0.5, 1.0, 0.5]),
+        ([0.0, 0.6, 0.0], [0.6, 0.0, 0.3]),
+    ] {
         for (a, b) in shades(3, &coloured(&drawing, paper, pen)).iter().zip(&expected) {
             assert!((a - b).abs() < 4e-3, "{paper:?} {pen:?}: {a} {b}");
         }
@@ -98,8 +104,13 @@ fn even_and_unusual_pictures() {
     let tone = Tone::new(SHAPE, FLOOR).unwrap();
     let (mut out, mut work) = ([0.0; PIXELS], [0.0; 3 * PIXELS]);
     assert!(!tone.apply([0.0; 3 * PIXELS - 1], &mut out, &mut work), "too few values");
-    assert!(!tone.apply([0.0; 3 * PIXELS], &mut out[1..], &mut work) && !tone.apply([0.0; 3 * PIXELS], &mut out, &mut work[1..]));
-    for (channels, floor) in [(0, FLOOR), (5, FLOOR), (3, 0.0), (3, -1.0), (3, f32::NAN), (3, f32::INFINITY), (3, 1e-40)] {
+    assert!(
+        !tone.apply([0.0; 3 * PIXELS], &mut out[1..], &mut work)
+            && !tone.apply([0.0; 3 * PIXELS], &mut out, &mut work[1..])
+    );
+    for (channels, floor) in
+        [(0, FLOOR), (5, FLOOR), (3, 0.0), (3, -1.0), (3, f32::NAN), (3, f32::INFINITY), (3, 1e-40)]
+    {
         assert_eq!(Tone::new(FrameShape { channels, ..SHAPE }, floor), None);
     }
 }

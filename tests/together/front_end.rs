@@ -96,7 +96,7 @@ fn every_engine_sees_the_same_features() {
         for arithmetic in [Precision::F32, Precision::F16, Precision::Fused] {
             let mut engine = Engine::from_bytes(&bytes, arithmetic).unwrap();
             assert_eq!((engine.shape().len(), engine.input_shape().len()), (150, 30));
-            let spec = model.front_end.as_ref().unwrap().spec(SHAPE);
+            let spec = model.front_end.as_ref().unwrap().spec(SHAPE).unwrap();
             assert_eq!(engine.front_end().unwrap().feature(12), spec.front_end().unwrap().feature(12));
             let all = engine.assign_batch(&frames.values).unwrap();
             for (n, a) in all.iter().enumerate() {
@@ -107,7 +107,7 @@ fn every_engine_sees_the_same_features() {
     let bytes = Buffer::copy_of(&encode_flash(&model.with_latent_novelty(), None).unwrap());
     let image = FlashModel::new(&bytes).unwrap();
     let mut by_image = vec![0.0; 30];
-    let mut work = vec![0.0; image.front_end().unwrap().length()];
+    let mut work = vec![0.0; image.front_end().unwrap().work()];
     assert!(image.front_end().unwrap().apply(frames.frame(7).iter().copied(), &mut by_image, &mut work));
     close(&by_image, &features[7 * 30..8 * 30], 1e-6, "features of the image");
     let mut scratch = vec![f32::NAN; native::scratch_len(&image)];
