@@ -103,6 +103,7 @@ fn random(settings: &[&str], shape: FrameShape) -> Result<Fitted, Error> {
         config,
         model,
         shape,
+        front_end: None,
         scaling: None,
         seen: None,
         likelihood: Likelihood::Bernoulli,

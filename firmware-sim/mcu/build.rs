@@ -5,8 +5,9 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-use runtime::flash::{Buffer, FlashModel};
+use runtime::flash::{Buffer, DenseSpec, FlashModel, ModelSpec, encode};
 use runtime::native::{Engine, scratch_len};
+use runtime::{Calibration, FrameShape, FrontEndSpec, SpectralSpec};
 
 /// Bytes of the IDX header before the first image.
 const HEADER: usize = 16;
@@ -31,6 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let digits = idx.get(HEADER..HEADER + DIGITS * pixels).ok_or("fewer digits than frames of this model")?;
     fs::write(out.join("digits.bin"), digits)?;
     write_expected(&out, image, digits)?;
+    fs::write(out.join("window.cvi"), windows()?)?;
     memory(&here, &out)
 }
 
@@ -52,6 +54,59 @@ fn write_expected(out: &Path, image: FlashModel<'_>, digits: &[u8]) -> Result<()
         );
     }
     Ok(fs::write(out.join("expected.rs"), table + "];\n")?)
+}
+
+/// A model of windows with random weights, which says what the host says of a window of two tones.
+fn windows() -> Result<Vec<u8>, Box<dyn Error>> {
+    let mut state = 1u32;
+    let mut random = |count: usize, scale: f32| -> Vec<f32> {
+        let mut next = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            scale * ((state >> 8) as f32 / (1 << 23) as f32 - 1.0)
+        };
+        (0..count).map(|_| next()).collect()
+    };
+    let shape = FrameShape { channels: 6, height: 1, width: 100 };
+    let front_end = FrontEndSpec::Spectral(SpectralSpec {
+        shape,
+        length: 128,
+        window: SpectralSpec::hann(100),
+        constants: [0.1, 0.9, 0.003].repeat(6),
+        edges: SpectralSpec::bands(128, 8),
+    });
+    let mut dense = |inputs, outputs| DenseSpec {
+        shape: [inputs, outputs],
+        weight: random(inputs * outputs, 0.2),
+        bias: random(outputs, 0.1),
+    };
+    let dense = vec![dense(60, 128), dense(128, 20)];
+    let tone = |n: usize| (0.3 * n as f32).sin() + 0.5 * (1.7 * n as f32).cos();
+    let mut spec = ModelSpec {
+        shape,
+        front_end: Some(front_end),
+        scaling: Some([vec![0.2; 60], vec![0.8; 60]]),
+        range: None,
+        convs: Vec::new(),
+        dense,
+        learned_head: false,
+        log_var_range: [-8.0, 4.0],
+        mu_c: random(70, 1.0),
+        log_var_c: vec![0.0; 7],
+        log_weights: None,
+        calibration: Calibration::threshold(50.0),
+        golden_frame: (0..600).map(tone).collect(),
+        golden_log_responsibilities: vec![0.0; 7],
+        golden_novelty: 0.0,
+        critic: None,
+        decoder: None,
+    };
+    let bytes = Buffer::copy_of(&encode(&spec));
+    let image = FlashModel::new(&bytes)?;
+    let mut scratch = vec![0.0; scratch_len(&image)];
+    let answer = Engine::new(image, &mut scratch)?.assign(&spec.golden_frame)?;
+    spec.golden_log_responsibilities = answer.log_responsibilities.to_vec();
+    spec.golden_novelty = answer.novelty;
+    Ok(encode(&spec))
 }
 
 /// The linker finds the memory map of the board, and cortex-m-rt's script.

@@ -2,6 +2,7 @@
 
 report.py symbols PROGRAM            fails if it could panic or allocate
 report.py damage PROGRAM PART OUT    a copy with one bit of the model, or one digit, changed
+report.py windows COUNTS             what a window takes; fails if a bound is missed
 report.py table PROGRAM FOLDER       the tables behind firmware-sim/docs/mcu.md; fails if a bound is missed
 """
 
@@ -12,6 +13,8 @@ import sys
 
 # Bytes, bytes, instructions a multiply-accumulate on inputs without zeros, and on digits.
 CODE, RAM, DENSE, DIGIT = 9216, 8192, 2.6, 0.9
+# Instructions for a window of 6x100.
+WINDOW = {"front_end": 250_000, "decision": 500_000}
 
 
 def run(*command, **options):
@@ -111,6 +114,14 @@ def counts(path):
     return runs, by_symbol
 
 
+def windows(path):
+    runs, _ = counts(path)
+    for name, most in WINDOW.items():
+        print(f"{name}: {runs[name][0]} instructions, at most {most}")
+    if missed := [name for name, most in WINDOW.items() if runs[name][0] > most]:
+        sys.exit(f"out of bounds: {missed}")
+
+
 def table(program, folder):
     missed = []
 
@@ -171,7 +182,7 @@ def table(program, folder):
 
 
 if __name__ == "__main__":
-    actions = {"symbols": check_symbols, "damage": damage, "table": table}
+    actions = {"symbols": check_symbols, "damage": damage, "windows": windows, "table": table}
     if len(sys.argv) < 3 or sys.argv[1] not in actions:
         sys.exit(__doc__)
     actions[sys.argv[1]](*sys.argv[2:])

@@ -15,6 +15,7 @@ mod assignment;
 mod dispersion;
 pub mod flash;
 mod frame;
+mod frontend;
 mod head;
 pub mod kernels;
 pub mod layer;
@@ -26,6 +27,12 @@ mod range;
 pub use assignment::{Assignment, MAX_CLUSTERS};
 pub use dispersion::Dispersion;
 pub use frame::{FrameError, FrameShape, check_frame};
+pub use frontend::{Feature, FrontEnd, LENGTHS as FRONT_END_LENGTHS, MAX_COLOURS, Measure, Spectral, Tone};
+#[cfg(feature = "std")]
+pub use frontend::{FrontEndSpec, SpectralSpec};
+#[cfg(feature = "std")]
+#[doc(hidden)]
+pub use frontend::{LEAN, SQUARINGS};
 pub use head::{Calibration, Head, HeadError};
 #[cfg(feature = "tract")]
 pub use onnx::{Engine, ExplainError, Explanation, LoadError, Precision};

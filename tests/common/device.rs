@@ -20,6 +20,7 @@ pub fn model(seed: u64) -> Vec<u8> {
     let dense = |inputs, outputs, weight, bias| DenseSpec { shape: [inputs, outputs], weight, bias };
     let mut spec = ModelSpec {
         shape: FrameShape { channels: 1, height: 8, width: 8 },
+        front_end: None,
         scaling: None,
         range: None,
         convs: Vec::new(),

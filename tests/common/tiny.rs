@@ -34,6 +34,7 @@ pub fn random(likelihood: Likelihood, scaling: Option<Scaling>) -> Fitted {
         config,
         model,
         shape: SHAPE,
+        front_end: None,
         scaling,
         seen: None,
         likelihood,

@@ -8,7 +8,7 @@ use runtime::flash::{
 };
 use runtime::kernels::Kernel;
 use runtime::native::{Batch, Critic, CriticError, Engine, EngineError, critic_scratch_len, scratch_len};
-use runtime::{Calibration, FrameError, FrameShape};
+use runtime::{Calibration, FrameError, FrameShape, FrontEndSpec, SpectralSpec};
 
 fn floats(rng: &mut ChaCha8Rng, count: usize) -> Vec<f32> {
     (0..count).map(|_| rng.random::<f32>() - 0.5).collect()
@@ -19,6 +19,7 @@ fn spec() -> ModelSpec {
     let mut rng = ChaCha8Rng::seed_from_u64(1);
     ModelSpec {
         shape: FrameShape { channels: 2, height: 4, width: 3 },
+        front_end: None,
         scaling: Some([floats(&mut rng, 24), floats(&mut rng, 24)]),
         range: Some([vec![-0.5, -0.4], vec![0.5, 0.6]]),
         convs: vec![ConvSpec { shape: [5, 2, 3], stride: 2, weight: floats(&mut rng, 90), bias: floats(&mut rng, 5) }],
@@ -65,6 +66,7 @@ fn small() -> Vec<u8> {
     let mut rng = ChaCha8Rng::seed_from_u64(2);
     encode(&ModelSpec {
         shape: FrameShape { channels: 1, height: 1, width: 3 },
+        front_end: None,
         scaling: None,
         range: None,
         convs: vec![],
@@ -88,6 +90,7 @@ fn small_with_critic() -> Vec<u8> {
     };
     encode(&ModelSpec {
         shape: FrameShape { channels: 1, height: 1, width: 3 },
+        front_end: None,
         scaling: None,
         range: None,
         convs: vec![],
@@ -106,6 +109,33 @@ fn small_with_critic() -> Vec<u8> {
             bernoulli: false,
             sharpness: 1.0,
         }),
+        ..spec()
+    })
+}
+
+/// As [`small`], of windows of 16 samples and 4 features.
+fn small_with_front_end() -> Vec<u8> {
+    let shape = FrameShape { channels: 1, height: 1, width: 16 };
+    let front_end = FrontEndSpec::Spectral(SpectralSpec {
+        shape,
+        length: 16,
+        window: SpectralSpec::hann(16),
+        constants: vec![0.5, 2.0, 0.01],
+        edges: SpectralSpec::bands(16, 2),
+    });
+    let mut rng = ChaCha8Rng::seed_from_u64(9);
+    encode(&ModelSpec {
+        shape,
+        front_end: Some(front_end),
+        scaling: None,
+        range: None,
+        convs: vec![],
+        dense: vec![DenseSpec { shape: [4, 2], weight: floats(&mut rng, 8), bias: floats(&mut rng, 2) }],
+        mu_c: vec![0.0, 1.0],
+        log_var_c: vec![0.0, 0.0],
+        log_weights: None,
+        golden_frame: vec![0.0; 16],
+        golden_log_responsibilities: vec![-0.7, -0.7],
         ..spec()
     })
 }
@@ -163,6 +193,7 @@ fn the_fuzz_corpus_has_whole_images() {
         ("convolution", encode(&spec())),
         ("critic", with_critic),
         ("small_critic", small_with_critic()),
+        ("small_front_end", small_with_front_end()),
     ];
     for (name, image) in images {
         if std::env::var_os("UPDATE").is_some() {
@@ -483,7 +514,7 @@ fn every_truncation_is_refused() {
 
 #[test]
 fn every_flipped_bit_is_noticed() {
-    for image in [small(), small_with_critic()] {
+    for image in [small(), small_with_critic(), small_with_front_end()] {
         let mut bytes = Buffer::copy_of(&image);
         assert!(FlashModel::new(&bytes).is_ok());
         for bit in 0..bytes.len() * 8 {

@@ -17,6 +17,7 @@ fn identity(rng: &mut ChaCha8Rng, [k, d]: [usize; 2], learned_head: bool) -> Mod
         critic: None,
         decoder: None,
         shape: FrameShape { channels: 1, height: 1, width },
+        front_end: None,
         scaling: None,
         range: None,
         convs: vec![],

@@ -23,6 +23,7 @@ fn spec(range: Option<[Vec<f32>; 2]>, decoder: bool) -> ModelSpec {
     });
     ModelSpec {
         shape: SHAPE,
+        front_end: None,
         scaling: Some([vec![0.5; P], vec![2.0; P]]),
         range,
         convs: vec![],

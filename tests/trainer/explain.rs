@@ -51,7 +51,7 @@ fn nodes_have_the_moments_of_the_posterior() {
 
 /// log q of the mean-field optimum from likelihoods of whole frames, which no map has seen.
 fn mean_field(model: &Fitted, data: &Frames) -> (Vec<f32>, Vec<f32>) {
-    let scaled = model.scale(data).unwrap().all().unwrap();
+    let scaled = model.prepare(data).unwrap().all().unwrap();
     let x = tensor(scaled.values, [data.len(), SHAPE.len()]);
     let at = model.model.encoder.forward(x.clone());
     let alignment = model.model.alignment(&at);
@@ -118,7 +118,7 @@ fn the_counterfactual_adds_up_to_the_log_ratio_of_the_moved_posterior() {
         let [mu_c, log_var_c] = [to_host(model.model.prior.mu_c.val()), to_host(model.model.prior.log_var_c.val())];
         let (mu_c, log_var_c) = (mu_c.unwrap(), log_var_c.unwrap());
         for (n, e) in explain(&model, &data, &Device::flex()).unwrap().iter().enumerate() {
-            let x = tensor(model.scale(&data.select(&[n])).unwrap().all().unwrap().values, [1, SHAPE.len()]);
+            let x = tensor(model.prepare(&data.select(&[n])).unwrap().all().unwrap().values, [1, SHAPE.len()]);
             let at = model.model.encoder.forward(x.clone());
             let (m, log_v) = (to_host(at.mu_z.clone()).unwrap(), to_host(at.log_var_z.clone()).unwrap());
             let alignment = |c: usize| -> f64 {
@@ -163,7 +163,7 @@ fn maps_are_their_closed_forms() {
     let data = frames(4);
     for (likelihood, scaling) in [(Likelihood::Bernoulli, None), (Likelihood::Gaussian, Some(scaling()))] {
         let model = random(likelihood, scaling.clone());
-        let x = model.scale(&data).unwrap().all().unwrap().values;
+        let x = model.prepare(&data).unwrap().all().unwrap().values;
         let p = SHAPE.len();
         let at = model.model.encoder.forward(tensor(x.clone(), [4, p]));
         let decoded = |z: Tensor<2>| to_host(model.model.decoder.forward_all(z)).unwrap();
@@ -395,7 +395,7 @@ fn gaussian(model: &ClusterVae, c: usize) -> ([f64; 2], [[f64; 2]; 2]) {
 #[test]
 fn the_mixture_on_the_values_is_explained_by_its_gaussians() {
     let (fitted, frames) = sheared();
-    let scaled = fitted.scale(&frames).unwrap();
+    let scaled = fitted.prepare(&frames).unwrap();
     let explanations = explain(&fitted, &frames, &Device::flex()).unwrap();
     let mut unlike = 0.0f64;
     for (n, e) in explanations.iter().enumerate().step_by(7) {

@@ -53,10 +53,8 @@ fn the_exported_weights_are_those_of_the_exported_files() {
         assert!(difference < 2e-6, "{likelihood:?}: {difference}");
         let unrounded = eval::predict(&model, &data, &Device::flex()).unwrap().agreement(&assigned).1;
         assert!(unrounded > 10.0 * difference, "rounding must show: {unrounded} {difference}");
-        let at = rounded
-            .model
-            .encoder
-            .forward(tensor(rounded.scale(&data).unwrap().all().unwrap().values, [30, SHAPE.len()]));
+        let prepared = rounded.prepare(&data).unwrap().all().unwrap();
+        let at = rounded.model.encoder.forward(tensor(prepared.values, [30, SHAPE.len()]));
         let explained = explain(&rounded, &data, &Device::flex()).unwrap();
         let clusters: Vec<i64> = explained.iter().map(|e| e.cluster as i64).collect();
         let decoded = decoded_by_tract(&model, &to_host(at.mu_z).unwrap(), &clusters);

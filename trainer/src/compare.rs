@@ -129,7 +129,8 @@ pub fn compare(fitted: &Fitted, frames: &dyn Source, device: &Device) -> Result<
     }];
     let mut left_out = Vec::new();
     for (name, values) in spaces(fitted, &frames)? {
-        let space = Space::new(values, frames.shape.len());
+        let width = values.len() / frames.len();
+        let space = Space::new(values, width);
         for method in [Method::KMeans, Method::Mixture(CovarianceType::Diagonal), Method::Mixture(CovarianceType::Full)]
         {
             let (left, right) = (0..frames.len()).partition::<Vec<usize>, _>(|n| n % 2 == 0);
@@ -156,7 +157,8 @@ pub fn compare(fitted: &Fitted, frames: &dyn Source, device: &Device) -> Result<
     Ok(Comparison { frames: frames.len(), rows, left_out })
 }
 
-/// The values as they are, and where that is another thing to the methods, standardised by kind of frame.
+/// The values as they are, and where that is another thing to the methods, standardised by kind of frame; then the features
+/// of the front end, if there is one.
 fn spaces(fitted: &Fitted, frames: &Frames) -> Result<Vec<(&'static str, Vec<f64>)>> {
     let wide = |values: &[f32]| values.iter().map(|v| f64::from(*v)).collect();
     let mut spaces = vec![("raw", wide(&frames.values))];
@@ -166,6 +168,9 @@ fn spaces(fitted: &Fitted, frames: &Frames) -> Result<Vec<(&'static str, Vec<f64
     // One factor for all values changes nothing.
     if scaling.factor.iter().any(|f| *f != scaling.factor[0]) {
         spaces.push(("standardised", wide(&scaled)));
+    }
+    if fitted.front_end.is_some() {
+        spaces.push(("features", wide(&fitted.prepare(frames)?.all()?.values)));
     }
     Ok(spaces)
 }

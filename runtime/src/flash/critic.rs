@@ -34,6 +34,8 @@ pub struct CriticNetwork<'a> {
     factor: usize,
     bernoulli: bool,
     sharpness: f32,
+    /// Values that the front end of the model works in.
+    work: usize,
 }
 
 impl<'a> CriticNetwork<'a> {
@@ -42,8 +44,15 @@ impl<'a> CriticNetwork<'a> {
     /// # Errors
     /// [`FlashError::Inconsistent`] or [`FlashError::NotFinite`] if the section makes no sense; never panics.
     pub fn new(model: &FlashModel<'a>) -> Result<Option<Self>, FlashError> {
-        let part = Part::Section(FIXED_SECTIONS + model.layers().len());
-        model.critic().map(|bytes| read(bytes, part, model.shape(), model.head().latent())).transpose()
+        let part = Part::Section(FIXED_SECTIONS + model.layers().len() + usize::from(model.front_end().is_some()));
+        let work = model.front_end().map_or(0, |front_end| front_end.work());
+        let read = |bytes| read(bytes, part, model.input_shape(), model.head().latent());
+        model.critic().map(|bytes| read(bytes).map(|network| Self { work, ..network })).transpose()
+    }
+
+    /// Values of memory that the front end of the model works in, 0 where there is none.
+    pub(crate) fn work_len(&self) -> usize {
+        self.work
     }
 
     /// The layers that make a grid of m, the last without ReLU.
@@ -118,7 +127,7 @@ fn read<'a>(bytes: &'a [u8], part: Part, shape: FrameShape, latent: usize) -> Re
     if !rest.bytes.is_empty() {
         return Err(WRONG);
     }
-    Ok(CriticNetwork { dense, bias, local, side, factor, bernoulli: bernoulli == 1, sharpness })
+    Ok(CriticNetwork { dense, bias, local, side, factor, bernoulli: bernoulli == 1, sharpness, work: 0 })
 }
 
 /// The next layer of these widths.

@@ -5,10 +5,10 @@ use heapless::Vec;
 use super::error::Part;
 use super::read::{File, read_u32};
 use super::rest::Rest;
-use super::{CriticNetwork, DECODER_HEADER, FIXED_SECTIONS, FlashError, FlashModel};
+use super::{CriticNetwork, DECODER_HEADER, FlashError, FlashModel};
 use crate::dispersion::Dispersion;
 use crate::layer::{Dense, Layer, Layout, MAX_UNITS, padded};
-use crate::{FrameShape, Head, ValueRange};
+use crate::{FrameShape, FrontEnd, Head, ValueRange};
 
 /// Words of the header before the widths of the layers.
 const FIXED_WORDS: usize = 4;
@@ -54,6 +54,16 @@ impl<'a> DecoderModel<'a> {
     /// The encoder, first layer first.
     pub fn layers(&self) -> &[Layer<'a>] {
         self.model.layers()
+    }
+
+    /// The front end, if there is one, as [`FlashModel::front_end`].
+    pub fn front_end(&self) -> Option<&FrontEnd<'a>> {
+        self.model.front_end()
+    }
+
+    /// Shape of what the encoder takes, as [`FlashModel::input_shape`].
+    pub fn input_shape(&self) -> FrameShape {
+        self.model.input_shape()
     }
 
     /// The range of values seen in training, as [`FlashModel::range`].
@@ -121,7 +131,7 @@ fn read<'a>(bytes: &'a [u8], part: Part, model: &FlashModel<'a>) -> Result<Decod
     }
     let mut rest = Rest { bytes: rest, part, wrong: WRONG };
     let (mut inputs, mut first, mut biases, mut layers) = (model.head().latent(), None, &[][..], Vec::new());
-    let outputs = widths.iter().map(|width| *width as usize).chain([model.shape().len()]);
+    let outputs = widths.iter().map(|width| *width as usize).chain([model.input_shape().len()]);
     for (index, outputs) in outputs.enumerate() {
         // Longer ones cannot be counted, and are no layer's.
         if outputs > MAX_UNITS {
@@ -144,9 +154,4 @@ fn read<'a>(bytes: &'a [u8], part: Part, model: &FlashModel<'a>) -> Result<Decod
         return Err(WRONG);
     }
     Ok(DecoderNetwork { first: first.ok_or(WRONG)?, biases, rest: layers, dispersion })
-}
-
-/// The place of the decoder's section in the table, after `layers` and a critic.
-pub(super) const fn section_index(layers: usize, critic: bool) -> usize {
-    FIXED_SECTIONS + layers + critic as usize
 }

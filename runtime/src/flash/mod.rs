@@ -5,6 +5,7 @@ mod buffer;
 mod critic;
 mod decoder;
 mod error;
+mod front_end;
 mod read;
 mod rest;
 #[cfg(feature = "std")]
@@ -39,6 +40,8 @@ const LAYER: usize = 32;
 const CRITIC_HEADER: usize = 64;
 /// Bytes of the header of the decoder's section.
 const DECODER_HEADER: usize = 64;
+/// Bytes of the header of the front end's section.
+const FRONT_END_HEADER: usize = 64;
 /// Sections before those of the layers.
 const FIXED_SECTIONS: usize = 4;
 
@@ -51,7 +54,7 @@ mod word {
     pub const WIDTH: usize = 5;
     pub const CLUSTERS: usize = 6;
     pub const LATENT: usize = 7;
-    pub const SCALED: usize = 8;
+    pub const VALUES: usize = 8;
     pub const HEADS: usize = 9;
     pub const LAYERS: usize = 10;
     pub const THRESHOLD: usize = 11;

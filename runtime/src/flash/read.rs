@@ -2,14 +2,13 @@
 
 use heapless::Vec;
 
-use super::decoder::section_index;
 use super::error::Part;
 use super::{
-    ALIGNMENT, FIXED_SECTIONS, FlashError, HEADER, LAYER, MAGIC, SECTION, VERSION, checksum, header_checksum, section,
-    word,
+    ALIGNMENT, FIXED_SECTIONS, FlashError, HEADER, LAYER, MAGIC, SECTION, VERSION, checksum, front_end,
+    header_checksum, section, word,
 };
 use crate::layer::{Conv, Dense, LANES, Layer, Layout, MAX_UNITS, padded};
-use crate::{Calibration, FrameShape, Head, MAX_CLUSTERS, ValueRange};
+use crate::{Calibration, FrameShape, FrontEnd, Head, MAX_CLUSTERS, ValueRange};
 
 const OUT_OF_PLACE: FlashError = FlashError::Inconsistent("a section is not where it belongs");
 const WRONG_LENGTH: FlashError = FlashError::Inconsistent("a section has another length than its shape asks for");
@@ -18,6 +17,9 @@ const NO_DECODER: FlashError =
     FlashError::Inconsistent("it has no decoder; `trainer export --novelty decoder` gives one");
 #[cfg(feature = "std")]
 const HAS_DECODER: FlashError = FlashError::Inconsistent("it has a decoder, which flash::DecoderModel reads");
+const NOT_BUILT: FlashError = FlashError::Inconsistent("a front end needs runtime's feature `spectral`");
+/// Whether this build can run a front end.
+const SPECTRAL: bool = cfg!(feature = "spectral");
 const TOO_FEW_WEIGHTS: FlashError = FlashError::Inconsistent("a layer has too few weights");
 
 /// Most layers of a model.
@@ -31,6 +33,7 @@ pub struct FlashModel<'a> {
     learned_head: bool,
     log_var_range: [f32; 2],
     head: Head<'a>,
+    front_end: Option<FrontEnd<'a>>,
     scaling: Option<[&'a [f32]; 2]>,
     range: Option<ValueRange<'a>>,
     golden: Golden<'a>,
@@ -68,6 +71,7 @@ impl<'a> FlashModel<'a> {
             learned_head: false,
             log_var_range: [0.0; 2],
             head: Head::empty(),
+            front_end: None,
             scaling: None,
             range: None,
             golden: Golden { frame: &[], log_responsibilities: &[], novelty: 0.0 },
@@ -94,16 +98,18 @@ impl<'a> FlashModel<'a> {
         self.head
             .init(mu_c, log_var_c, log_weights, header.calibration)
             .map_err(|_| FlashError::Inconsistent("the head does not fit its shape"))?;
-        let (scaling, range) = file.values(header.scaled, shape.len())?;
+        let front_end = file.front_end(shape)?;
+        let inputs = front_end.map_or(shape, |front_end| front_end.shape());
+        let (scaling, range) = file.values(header.scaled, inputs.len(), shape.len())?;
         let golden = file.golden(shape.len(), k)?;
         let critic = file.critic()?;
-        read_layers(&mut self.layers, file, shape, header.outputs())?;
+        read_layers(&mut self.layers, file, inputs, header.outputs())?;
 
         self.checksum = file.word(word::CHECKSUM);
         self.shape = shape;
         self.learned_head = header.learned_head;
         self.log_var_range = header.log_var_range;
-        (self.scaling, self.range) = (scaling, range);
+        (self.front_end, self.scaling, self.range) = (front_end, scaling, range);
         self.golden = golden;
         self.critic = critic;
         Ok(())
@@ -141,7 +147,19 @@ impl<'a> FlashModel<'a> {
         self.log_var_range
     }
 
-    /// Shift and factor of every value `[P]`, if values are standardised.
+    /// The front end, which makes the features that the encoder takes of a frame; None where it takes the frame itself.
+    pub fn front_end(&self) -> Option<&FrontEnd<'a>> {
+        // Known where there is no FFT, so that such a program has no code for features.
+        self.front_end.as_ref().filter(|_| SPECTRAL)
+    }
+
+    /// Shape of what the encoder takes: of the features of the front end if there is one, else of a frame. Maps that explain
+    /// are of this shape.
+    pub fn input_shape(&self) -> FrameShape {
+        self.front_end().map_or(self.shape, FrontEnd::shape)
+    }
+
+    /// Shift and factor of every value `[P]` that the encoder takes, if values are standardised.
     pub fn scaling(&self) -> Option<[&'a [f32]; 2]> {
         self.scaling
     }
@@ -184,11 +202,11 @@ impl Header {
         let number = |at| file.word(at) as usize;
         let shape =
             FrameShape { channels: number(word::CHANNELS), height: number(word::HEIGHT), width: number(word::WIDTH) };
-        let (clusters, latent, scaled) = (number(word::CLUSTERS), number(word::LATENT), number(word::SCALED));
+        let (clusters, latent, scaled) = (number(word::CLUSTERS), number(word::LATENT), number(word::VALUES));
         let in_range = (1..=MAX_CLUSTERS).contains(&clusters)
             && (1..=MAX_UNITS).contains(&latent)
             && (1..=MAX_UNITS).contains(&shape.len());
-        if !in_range || scaled > 1 {
+        if !in_range || scaled > 3 {
             return Err(FlashError::Inconsistent("shapes or flags in the header are out of range"));
         }
         let [low, high] = [word::LOG_VAR_MIN, word::LOG_VAR_MAX].map(|at| file.float(at));
@@ -204,7 +222,7 @@ impl Header {
             shape,
             clusters,
             latent,
-            scaled: scaled == 1,
+            scaled: scaled & 1 == 1,
             learned_head: number(word::HEADS) & 1 == 1,
             log_var_range: [low, high],
             calibration,
@@ -229,8 +247,8 @@ fn read_layers<'a, const DECODER: bool>(
         return Err(WRONG_LAYER);
     }
     layers.clear();
-    // Height, width and channels of the maps as long as there are convolutions.
-    let mut maps = Some([shape.height, shape.width, shape.channels]);
+    // Height, width and channels of the maps as long as there are convolutions, which features have none of.
+    let mut maps = (!file.front_end).then_some([shape.height, shape.width, shape.channels]);
     let mut units = shape.len();
     for (index, entry) in table.chunks_exact(LAYER).enumerate() {
         let number = |at: usize| read_u32(entry, at) as usize;
@@ -275,6 +293,7 @@ type Values<'a> = (Option<[&'a [f32]; 2]>, Option<ValueRange<'a>>);
 pub(super) struct File<'a, const DECODER: bool> {
     bytes: &'a [u8],
     layers: usize,
+    front_end: bool,
     critic: bool,
 }
 
@@ -317,20 +336,24 @@ impl<'a, const DECODER: bool> File<'a, DECODER> {
             return Err(NO_DECODER);
         }
         let critic = flags & 1;
-        let sections = FIXED_SECTIONS + layers + critic + usize::from(DECODER);
+        let front_end = stated(word::VALUES) >> 1 & 1;
+        if !SPECTRAL && front_end == 1 {
+            return Err(NOT_BUILT);
+        }
+        let sections = FIXED_SECTIONS + layers + front_end + critic + usize::from(DECODER);
         let table = bytes.get(HEADER..HEADER + sections * SECTION).ok_or(short(HEADER + sections * SECTION))?;
         if header_checksum(bytes, table) != read_u32(bytes, word::CHECKSUM * 4) {
             return Err(FlashError::Damaged(Part::Header));
         }
-        let file = Self { bytes, layers, critic: critic == 1 };
-        file.check_sections(HEADER + sections * SECTION)?;
+        let file = Self { bytes, layers, front_end: SPECTRAL && front_end == 1, critic: critic == 1 };
+        file.check_sections(sections)?;
         Ok(file)
     }
 
     /// Every section begins where the one before it ends, up to padding, and is as its checksum says.
-    fn check_sections(&self, table_end: usize) -> Result<(), FlashError> {
-        let mut end = table_end;
-        for index in 0..FIXED_SECTIONS + self.layers + usize::from(self.critic) + usize::from(DECODER) {
+    fn check_sections(&self, sections: usize) -> Result<(), FlashError> {
+        let mut end = HEADER + sections * SECTION;
+        for index in 0..sections {
             let start = end.checked_next_multiple_of(ALIGNMENT).ok_or(OUT_OF_PLACE)?;
             let [offset, length, stated, reserved] = self.entry(index);
             let next = start.checked_add(length as usize).filter(|next| *next <= self.bytes.len());
@@ -366,9 +389,23 @@ impl<'a, const DECODER: bool> File<'a, DECODER> {
         core::array::from_fn(|i| read_u32(self.bytes, at + 4 * i))
     }
 
+    /// The place of the critic's section, where there is one.
+    fn critic_index(&self) -> usize {
+        FIXED_SECTIONS + self.layers + usize::from(self.front_end)
+    }
+
+    /// The front end of frames of a shape, if there is one.
+    fn front_end(&self, shape: FrameShape) -> Result<Option<FrontEnd<'a>>, FlashError> {
+        if !self.front_end {
+            return Ok(None);
+        }
+        let index = FIXED_SECTIONS + self.layers;
+        front_end::read(self.section(index)?, Part::Section(index), shape).map(Some)
+    }
+
     /// The place of the decoder's section, where there is one.
     pub(super) fn decoder_index(&self) -> usize {
-        section_index(self.layers, self.critic)
+        self.critic_index() + usize::from(self.critic)
     }
 
     pub(super) fn section(&self, index: usize) -> Result<&'a [u8], FlashError> {
@@ -392,8 +429,9 @@ impl<'a, const DECODER: bool> File<'a, DECODER> {
         if values.len() == count { Ok(values) } else { Err(WRONG_LENGTH) }
     }
 
-    /// Shift and factor of `length` values each, if they are standardised, and their range, if it is known.
-    fn values(&self, scaled: bool, length: usize) -> Result<Values<'a>, FlashError> {
+    /// Shift and factor of `length` values each, if they are standardised, and the range of the `frame` values of a frame, if
+    /// it is known.
+    fn values(&self, scaled: bool, length: usize, frame: usize) -> Result<Values<'a>, FlashError> {
         let values = self.all_floats(section::VALUES)?;
         let scaling = match scaled {
             true => Some([values.get(..length), values.get(length..2 * length)]),
@@ -405,7 +443,7 @@ impl<'a, const DECODER: bool> File<'a, DECODER> {
             return Ok((scaling, None));
         }
         let (least, most) = range.split_at(range.len() / 2);
-        match ValueRange::of_finite(least, most, length) {
+        match ValueRange::of_finite(least, most, frame) {
             None => Err(WRONG_LENGTH),
             range => Ok((scaling, range)),
         }
@@ -421,7 +459,7 @@ impl<'a, const DECODER: bool> File<'a, DECODER> {
 
     /// The section of the critic, if there is one.
     fn critic(&self) -> Result<Option<&'a [u8]>, FlashError> {
-        if self.critic { self.section(FIXED_SECTIONS + self.layers).map(Some) } else { Ok(None) }
+        if self.critic { self.section(self.critic_index()).map(Some) } else { Ok(None) }
     }
 
     /// Bias and weights of a layer, all finite.

@@ -4,19 +4,22 @@ use std::vec::Vec;
 
 use half::f16;
 
+use super::front_end::{SPECTRAL, TONE};
 use super::{
-    ALIGNMENT, CRITIC_HEADER, DECODER_HEADER, FIXED_SECTIONS, HEADER, LAYER, MAGIC, SECTION, VERSION, checksum,
-    header_checksum, word,
+    ALIGNMENT, CRITIC_HEADER, DECODER_HEADER, FIXED_SECTIONS, FRONT_END_HEADER, HEADER, LAYER, MAGIC, SECTION, VERSION,
+    checksum, header_checksum, word,
 };
 use crate::layer::{Conv, Dense, Layout, padded};
-use crate::{Calibration, Dispersion, FrameShape};
+use crate::{Calibration, Dispersion, FrameShape, FrontEndSpec};
 
 /// A model in f32, to be encoded as a flash image.
 #[derive(Clone, Debug)]
 pub struct ModelSpec {
     /// Shape of a frame.
     pub shape: FrameShape,
-    /// Shift and factor of every value, if values are standardised.
+    /// The front end, if the encoder takes features of it; its shape is then that of a frame, and `scaling` is of features.
+    pub front_end: Option<FrontEndSpec>,
+    /// Shift and factor of every value that the encoder takes, if values are standardised.
     pub scaling: Option<[Vec<f32>; 2]>,
     /// The least and the largest value that training saw `[G]`, of every channel or column; None if that is not known.
     pub range: Option<[Vec<f32>; 2]>,
@@ -128,9 +131,26 @@ pub fn encode(spec: &ModelSpec) -> Vec<u8> {
     let golden = [&spec.golden_frame[..], &spec.golden_log_responsibilities, &[spec.golden_novelty]].concat();
     let head = [&spec.mu_c[..], &spec.log_var_c, spec.log_weights.as_deref().unwrap_or_default()].concat();
     let fixed = [table, floats(&head), floats(&values.concat()), floats(&golden)];
+    let front_end = spec.front_end.as_ref().map(front_end);
     let critic = spec.critic.as_ref().map(critic);
     let decoder = spec.decoder.as_ref().map(decoder);
-    assemble(spec, fixed.into_iter().chain(sections).chain(critic).chain(decoder).collect())
+    assemble(spec, fixed.into_iter().chain(sections).chain(front_end).chain(critic).chain(decoder).collect())
+}
+
+/// The section of the front end.
+fn front_end(spec: &FrontEndSpec) -> Vec<u8> {
+    let words = match spec {
+        FrontEndSpec::Spectral(spec) => [SPECTRAL, spec.length as u32, spec.edges.len().saturating_sub(1) as u32],
+        FrontEndSpec::Tone(tone) => [TONE, tone.floor().to_bits(), 0],
+    };
+    let mut bytes: Vec<u8> = words.into_iter().flat_map(u32::to_le_bytes).collect();
+    bytes.resize(FRONT_END_HEADER, 0);
+    if let FrontEndSpec::Spectral(spec) = spec {
+        bytes.extend(floats(&spec.window));
+        bytes.extend(floats(&spec.constants));
+        bytes.extend(spec.edges.iter().flat_map(|edge| edge.to_le_bytes()));
+    }
+    bytes
 }
 
 /// The section of the decoder.
@@ -169,7 +189,8 @@ fn critic(spec: &CriticSpec) -> Vec<u8> {
 pub fn repair(bytes: &mut [u8]) {
     let word = |bytes: &[u8], at: usize| bytes.get(at..at + 4).and_then(|b| b.try_into().ok()).map(u32::from_le_bytes);
     let Some(layers) = word(bytes, word::LAYERS * 4) else { return };
-    let optional = (word(bytes, word::HEADS * 4).unwrap_or_default() >> 1).count_ones();
+    let flags = [word::HEADS, word::VALUES].map(|at| word(bytes, at * 4).unwrap_or_default() >> 1);
+    let optional: u32 = flags.iter().map(|flags| flags.count_ones()).sum();
     let sections = FIXED_SECTIONS.saturating_add(layers as usize).saturating_add(optional as usize);
     let Some(table_end) = sections.checked_mul(SECTION).and_then(|n| n.checked_add(HEADER)) else { return };
     if table_end > bytes.len() {
@@ -210,10 +231,11 @@ fn assemble(spec: &ModelSpec, sections: Vec<Vec<u8>>) -> Vec<u8> {
     words[word::WIDTH] = spec.shape.width as u32;
     words[word::CLUSTERS] = clusters as u32;
     words[word::LATENT] = (spec.mu_c.len() / clusters.max(1)) as u32;
-    words[word::SCALED] = u32::from(spec.scaling.is_some());
-    let [critic, decoder] = [spec.critic.is_some(), spec.decoder.is_some()].map(u32::from);
+    let [front_end, critic, decoder] =
+        [spec.front_end.is_some(), spec.critic.is_some(), spec.decoder.is_some()].map(u32::from);
+    words[word::VALUES] = u32::from(spec.scaling.is_some()) | front_end << 1;
     words[word::HEADS] = u32::from(spec.learned_head) | critic << 1 | decoder << 2;
-    words[word::LAYERS] = (sections.len() - FIXED_SECTIONS) as u32 - critic - decoder;
+    words[word::LAYERS] = (sections.len() - FIXED_SECTIONS) as u32 - front_end - critic - decoder;
     words[word::THRESHOLD] = spec.calibration.novelty_threshold.to_bits();
     words[word::TEMPERATURE] = spec.calibration.temperature.to_bits();
     words[word::LOG_VAR_MIN] = spec.log_var_range[0].to_bits();

@@ -79,7 +79,7 @@ impl<'a> Batch<'a> {
     /// Most values of a frame between two layers.
     fn units(&self) -> usize {
         let outputs = self.model.layers().iter().map(|layer| padded(layer.outputs())).max().unwrap_or(0);
-        outputs.max(self.model.shape().len())
+        outputs.max(self.model.input_shape().len())
     }
 
     /// Assigns the frames of one block.
@@ -87,14 +87,16 @@ impl<'a> Batch<'a> {
         let length = self.model.shape().len();
         let count = frames.len() / length;
         let units = self.units();
-        let Memory { values: [from, to], wide, list } = memory;
+        let inputs = self.model.input_shape().len();
+        let Memory { values: [from, to], work, wide, list } = memory;
         from.resize(count * units, 0.0);
         to.resize(count * units, 0.0);
         wide.resize(self.model.layers().iter().map(Kernel::wide_len).max().unwrap_or(0), 0.0);
-        for (frame, row) in frames.chunks_exact(length).zip(from.chunks_exact_mut(length)) {
-            input::write(&self.model, row, frame.iter().copied());
+        work.resize(input::work_len(&self.model), 0.0);
+        for (frame, row) in frames.chunks_exact(length).zip(from.chunks_exact_mut(inputs)) {
+            input::write(&self.model, row, work, frame.iter().copied())?;
         }
-        let mut stride = length;
+        let mut stride = inputs;
         for layer in self.model.layers() {
             let (done, next) = match layer {
                 Layer::Dense(dense) => {
@@ -141,6 +143,8 @@ impl<'a> Batch<'a> {
 struct Memory {
     /// The inputs of a layer, and its outputs.
     values: [Vec<f32>; 2],
+    /// What the front end works in.
+    work: Vec<f32>,
     /// Weights of the layer, widened to f32.
     wide: Vec<f32>,
     /// Indexes of the layer's inputs that are not 0.

@@ -45,7 +45,7 @@ pub fn critic_scratch_len(network: &CriticNetwork<'_>) -> usize {
 
 fn scratch_len(network: &CriticNetwork<'_>, kernel: Kernel) -> usize {
     let list = network.dense().iter().map(|dense| kernel.list_len(&Layer::Dense(*dense))).max().unwrap_or(0);
-    ends(network).iter().sum::<usize>() + list
+    ends(network).iter().sum::<usize>() + network.work_len() + list
 }
 
 /// Values of the two parts of the memory that take turns as inputs and outputs of layers; the second then holds the frame.
@@ -91,20 +91,21 @@ impl<'a> Critic<'a> {
 
     /// Writes the trust of every value of a frame with latent mean `mu`; `map` has as many values as the frame.
     fn run(&mut self, model: &FlashModel<'_>, frame: &[f32], mu: &[f32], map: &mut [f32]) -> Option<()> {
-        let (network, shape) = (&self.network, model.shape());
+        let (network, shape) = (&self.network, model.input_shape());
         let [a, b, c] = network.dense();
         if a.inputs() != mu.len() || network.bias().len() != map.len() {
             return None;
         }
         let [first, second] = ends(network);
         let (grid, rest) = self.scratch.split_at_mut_checked(first)?;
-        let (x, list) = rest.split_at_mut_checked(second)?;
+        let (x, rest) = rest.split_at_mut_checked(second)?;
+        let (work, list) = rest.split_at_mut_checked(network.work_len())?;
         let list: &mut [u32] = cast_slice_mut(list);
         let kernel = self.kernel;
         let done = kernel.dense(a, mu, grid, list) && kernel.dense(b, grid, x, list) && kernel.dense(c, x, grid, list);
         done.then_some(())?;
         let x = x.get_mut(..map.len())?;
-        input::write_in(Order::OF_FRAME, model, x, frame.iter().copied());
+        input::write_in(Order::OF_FRAME, model, x, work, frame.iter().copied()).ok()?;
 
         let [rows, columns] = [shape.height, shape.width].map(|length| length.div_ceil(network.factor()));
         let area = network.side() * network.side();
@@ -156,13 +157,14 @@ fn lerp(a: f32, b: f32, share: f32) -> f32 {
 
 impl Engine<'_> {
     /// Assigns a frame as [`Engine::assign`] does, and writes to `trust` how well each of its values is what the model
-    /// expects of such a frame, as the critic sees it: trust `[C·H·W]`, 0 to 1, low where frame and reconstruction disagree.
+    /// expects of such a frame, as the critic sees it: trust `[C·H·W]`, 0 to 1, low where frame and reconstruction disagree;
+    /// of the features of the front end where there is one, `[C,F]` ([`FlashModel::input_shape`]).
     ///
     /// `critic` is that of the same model. The map is exp(-(x - x̂)²/(2s²)), x̂ what the critic expects of the value and s
     /// the noise of a value ([`CriticNetwork`]).
     ///
     /// # Errors
-    /// As [`Engine::assign`], and [`FrameError::Length`] for a map of another length than a frame,
+    /// As [`Engine::assign`], and [`FrameError::Length`] for a map of another length than that,
     /// [`FrameError::Engine`] for the critic of a model of another shape. Never panics.
     pub fn explain(
         &mut self,
@@ -170,7 +172,7 @@ impl Engine<'_> {
         frame: &[f32],
         trust: &mut [f32],
     ) -> Result<Assignment, FrameError> {
-        let (expected, found) = (self.model.shape().len(), trust.len());
+        let (expected, found) = (self.model.input_shape().len(), trust.len());
         if found != expected {
             return Err(FrameError::Length { expected, found });
         }

@@ -3,7 +3,7 @@
 use bytemuck::cast_slice_mut;
 
 use super::{Critic, CriticError, Engine, EngineError, agrees, ends, run, scratch_len_for, standardised};
-use crate::flash::{DecoderModel, DecoderNetwork};
+use crate::flash::{DecoderModel, DecoderNetwork, FlashModel};
 use crate::kernels::Kernel;
 use crate::layer::{Layer, padded};
 use crate::{Assignment, FrameError, ValueRange};
@@ -19,7 +19,7 @@ pub struct DecoderEngine<'a> {
 }
 
 /// Values of scratch memory that an engine for this model needs on the fastest kernel of this machine: those of encoder or
-/// decoder, whichever needs more, and the latent mean.
+/// decoder, whichever needs more, the latent mean, and the features of a front end.
 pub fn decoder_scratch_len(model: &DecoderModel<'_>) -> usize {
     needed(model, Kernel::best())
 }
@@ -28,7 +28,12 @@ fn needed(model: &DecoderModel<'_>, kernel: Kernel) -> usize {
     let layers = || model.decoder.layers(0).into_iter().flatten();
     let list = layers().map(|dense| kernel.list_len(&Layer::Dense(dense))).max().unwrap_or(0);
     let decoder = values_len(&model.decoder) + list;
-    decoder.max(scratch_len_for(&model.model, kernel)) + padded(model.head().latent())
+    decoder.max(scratch_len_for(&model.model, kernel)) + padded(model.head().latent()) + kept_len(&model.model)
+}
+
+/// Values that are kept while the encoder runs: the features of a front end, which are not made a second time.
+fn kept_len(model: &FlashModel<'_>) -> usize {
+    if model.front_end().is_some() { padded(model.input_shape().len()) } else { 0 }
 }
 
 /// Most values that the inputs and outputs of a layer of the decoder have together, both in whole vectors.
@@ -100,7 +105,7 @@ impl<'a> DecoderEngine<'a> {
         frame: &[f32],
         trust: &mut [f32],
     ) -> Result<Assignment, FrameError> {
-        let (expected, found) = (self.engine.model.shape().len(), trust.len());
+        let (expected, found) = (self.engine.model.input_shape().len(), trust.len());
         if found != expected {
             return Err(FrameError::Length { expected, found });
         }
@@ -127,13 +132,20 @@ impl<'a> DecoderEngine<'a> {
         let Engine { model, kernel, values, scratch } = &mut self.engine;
         let latent_from = scratch.len().checked_sub(padded(model.head().latent())).ok_or(FrameError::Engine)?;
         let (work, mu) = scratch.split_at_mut_checked(latent_from).ok_or(FrameError::Engine)?;
+        let kept_from = latent_from.checked_sub(kept_len(model)).ok_or(FrameError::Engine)?;
+        let (work, kept) = work.split_at_mut_checked(kept_from).ok_or(FrameError::Engine)?;
+        kept.iter_mut().zip(&*work).for_each(|(slot, feature)| *slot = *feature);
         let latent = run(model, *kernel, *values, work, is_outside)?;
         let mut assignment = latent.assign(model.head())?;
         mu.fill(0.0);
         mu.iter_mut().zip(latent.mu).for_each(|(slot, value)| *slot = *value);
         let outputs = decode(&self.decoder, assignment.cluster, *kernel, mu, work).ok_or(FrameError::Engine)?;
         let dispersion = self.decoder.dispersion();
-        let found = dispersion.of(standardised(model, frame).zip(outputs.iter().copied()));
+        let outputs = outputs.iter().copied();
+        let found = match model.front_end() {
+            Some(_) => dispersion.of(kept.iter().take(model.input_shape().len()).copied().zip(outputs)),
+            None => dispersion.of(standardised(model, frame).zip(outputs)),
+        };
         dispersion.add(found, model.head(), &mut assignment)?;
         Ok(assignment)
     }

@@ -1,5 +1,7 @@
-//! From a frame to the inputs of a layer: its values, in the order that the layer walks them, standardised.
+//! From a frame to the inputs of a layer: its values, or the features that the front end makes of them, in the order that
+//! the layer walks them, standardised.
 
+use crate::FrameError;
 use crate::flash::FlashModel;
 use crate::layer::Layer;
 
@@ -18,7 +20,7 @@ impl Order {
 
     /// The order of the first layer: channels last for a convolution; a dense layer knows no channels.
     pub fn of_first_layer(model: &FlashModel<'_>) -> Self {
-        let shape = model.shape();
+        let shape = model.input_shape();
         let pixels = shape.height.saturating_mul(shape.width);
         let channels = if matches!(model.layers().first(), Some(Layer::Conv(_))) { shape.channels } else { 1 };
         Self { pixels, channels }
@@ -42,15 +44,41 @@ impl Order {
     }
 }
 
-/// Writes a frame to `row` as the encoder takes it: in the order of the first layer, standardised.
-pub fn write(model: &FlashModel<'_>, row: &mut [f32], frame: impl Iterator<Item = f32>) {
-    write_in(Order::of_first_layer(model), model, row, frame);
+/// Values of memory that a front end works in, beside what it writes; 0 where there is none.
+pub fn work_len(model: &FlashModel<'_>) -> usize {
+    model.front_end().map_or(0, |front_end| front_end.work())
+}
+
+/// Writes a frame to `row` as the encoder takes it: in the order of the first layer, standardised. A front end works in
+/// `work` ([`work_len`]).
+pub fn write(
+    model: &FlashModel<'_>,
+    row: &mut [f32],
+    work: &mut [f32],
+    frame: impl Iterator<Item = f32>,
+) -> Result<(), FrameError> {
+    write_in(Order::of_first_layer(model), model, row, work, frame)
 }
 
 /// Writes a frame to `row` in an order of choice, standardised.
-pub fn write_in(order: Order, model: &FlashModel<'_>, row: &mut [f32], frame: impl Iterator<Item = f32>) {
-    order.visit(row, frame, |slot, value| *slot = value);
+pub fn write_in(
+    order: Order,
+    model: &FlashModel<'_>,
+    row: &mut [f32],
+    work: &mut [f32],
+    frame: impl Iterator<Item = f32>,
+) -> Result<(), FrameError> {
+    match model.front_end() {
+        // What a front end gives has one channel, or there is no convolution: its order is the layer's.
+        Some(front_end) => {
+            if !front_end.apply(frame, row, work) {
+                return Err(FrameError::Engine);
+            }
+        }
+        None => order.visit(row, frame, |slot, value| *slot = value),
+    }
     standardise(order, model, row);
+    Ok(())
 }
 
 /// The values of a frame in its own order, standardised if the model standardises.

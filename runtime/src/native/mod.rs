@@ -128,7 +128,8 @@ impl<const N: usize> Default for Scratch<N> {
 }
 
 /// Values of scratch memory that an engine for this model needs on the fastest kernel of this machine: the inputs and
-/// outputs of one layer, of the one that has most, and the kernel's list of those inputs that are not 0.
+/// outputs of one layer, of the one that has most, or what the front end works in, and the kernel's list of those inputs
+/// that are not 0.
 pub fn scratch_len(model: &FlashModel<'_>) -> usize {
     scratch_len_for(model, Kernel::best())
 }
@@ -138,9 +139,10 @@ pub fn scratch_len_for(model: &FlashModel<'_>, kernel: Kernel) -> usize {
     values_len(model) + model.layers().iter().map(|layer| kernel.list_len(layer)).max().unwrap_or(0)
 }
 
-/// Most values that the inputs and outputs of a layer have together, both in whole vectors.
+/// Most values that the inputs and outputs of a layer have together, or those of the front end, in whole vectors.
 fn values_len(model: &FlashModel<'_>) -> usize {
-    model.layers().iter().map(|layer| padded(layer.inputs()) + padded(layer.outputs())).max().unwrap_or(0)
+    let layers = model.layers().iter().map(|layer| padded(layer.inputs()) + padded(layer.outputs())).max().unwrap_or(0);
+    layers.max(padded(model.input_shape().len()) + input::work_len(model))
 }
 
 impl<'a> Engine<'a> {
@@ -241,7 +243,7 @@ impl<'a> Engine<'a> {
     /// Checks a frame and writes it where the first layer finds it; true if it lies outside the range seen in training.
     fn write_input(&mut self, frame: &[f32]) -> Result<bool, FrameError> {
         check_frame(frame, self.model.shape().len())?;
-        input::write(&self.model, self.scratch, frame.iter().copied());
+        self.write_values(frame.iter().copied())?;
         Ok(self.model.range().is_some_and(|range| !range.holds(frame)))
     }
 
@@ -251,8 +253,15 @@ impl<'a> Engine<'a> {
         if found != expected {
             return Err(FrameError::Length { expected, found });
         }
-        input::write(&self.model, self.scratch, frame.iter().map(|byte| f32::from(*byte) / 255.0));
+        self.write_values(frame.iter().map(|byte| f32::from(*byte) / 255.0))?;
         Ok(self.model.range().is_some_and(|range| !range.holds_bytes(frame)))
+    }
+
+    /// Writes the values of a frame where the first layer finds them; a front end works at the end of the memory.
+    fn write_values(&mut self, frame: impl Iterator<Item = f32>) -> Result<(), FrameError> {
+        let inputs = padded(self.model.input_shape().len());
+        let (row, work) = self.scratch.split_at_mut_checked(inputs).ok_or(FrameError::Engine)?;
+        input::write(&self.model, row, work, frame)
     }
 
     /// Compares the golden frame's assignment with the golden answer.

@@ -69,7 +69,7 @@ impl NoveltyDecoder {
     /// Makes the novelty of assignments by the latent that which also counts the dispersions of their frames.
     ///
     /// # Shapes
-    /// - `frames`: `[N,P]`; `mu`: `[N,D]`; `assignments`: `[N]`
+    /// - `frames`: `[N,P]`, as the encoder takes them; `mu`: `[N,D]`; `assignments`: `[N]`
     pub fn judge(
         &mut self,
         frames: &[f32],

@@ -10,7 +10,7 @@ use tract_onnx::prelude::*;
 use super::decoder::{likelihood, scaling};
 use super::linear::Linear;
 use super::load::{graph_error, metadata, opened};
-use super::{Engine, LoadError, Plan, names, run};
+use super::{Engine, LoadError, Plan, front_end, names, run};
 use crate::{Assignment, FrameError, FrameShape, Head, check_frame};
 
 /// A mean nearer to 0 or 1 than one step of a byte is taken for one step away, in `surprise`.
@@ -18,12 +18,13 @@ const RESOLUTION: f32 = 1.0 / 255.0;
 /// Least variance that `surprise` divides by.
 const LEAST_VARIANCE: f32 = 1e-6;
 
-/// Why a frame went to its cluster: maps of its values, row-major `[P]` as the frame is.
+/// Why a frame went to its cluster: maps of its values, row-major `[P]` as the frame is; of the features of a front end,
+/// `[C,F]`, where there is one ([`Engine::input_shape`], [`crate::FrontEnd::feature`]).
 #[derive(Clone, Debug)]
 pub struct Explanation {
     /// The assignment of the frame: c₁ is its cluster, c₂ the runner-up.
     pub assignment: Assignment,
-    /// What the model expects: the mean of p(x|m,c₁), in the units of the frame.
+    /// What the model expects: the mean of p(x|m,c₁), in the units of the frame, or of the features.
     pub reconstruction: Vec<f32>,
     /// How well each value agrees with what the model expects: exp(-½ E(x_p - x̂_p)²/s²), in (0, 1], s the noise of a
     /// value.
@@ -83,7 +84,7 @@ impl Engine {
     /// # Errors
     /// As [`Engine::load_decoder`]; never panics, whatever the bytes.
     pub fn decoder_from_bytes(&mut self, bytes: &[u8]) -> Result<(), LoadError> {
-        let (shape, latent, clusters) = (self.shape, self.head.latent(), self.clusters());
+        let (shape, latent, clusters) = (self.input_shape(), self.head.latent(), self.clusters());
         // tract panics on some graphs that are well-formed protobuf but make no sense.
         let load = AssertUnwindSafe(|| Decoder::load(bytes, shape, latent, clusters));
         let panicked = |_| Err(LoadError::Graph("it panicked while reading the graph".into()));
@@ -98,16 +99,18 @@ impl Engine {
     /// [`FrameError::Overflow`] if a value of a map is not finite.
     pub fn explain(&mut self, frame: &[f32]) -> Result<Explanation, ExplainError> {
         check_frame(frame, self.shape.len())?;
-        let outputs = run(&mut self.single, frame, 1, self.shape)?;
-        let assignment = self.assignments(frame, &outputs, 1)?.pop().ok_or(FrameError::Engine)?;
+        let shape = self.input_shape();
+        let inputs = front_end::inputs(self.front_end.as_ref(), frame)?;
+        let outputs = run(&mut self.single, &inputs, 1, shape)?;
+        let assignment = self.assignments([frame, &inputs], &outputs, 1)?.pop().ok_or(FrameError::Engine)?;
         // A graph may give more than the head takes.
         let d = self.head.latent();
         let part = |at: usize| outputs.get(at).and_then(|values| values.get(..d)).ok_or(FrameError::Engine);
         let (mu, log_var) = (part(0)?, part(1)?);
         let decoder = self.decoder.as_mut().ok_or(ExplainError::NoDecoder)?;
         Ok(match decoder.linear {
-            Some(_) => decoder.explain_linear(frame, mu, &self.head, assignment)?,
-            None => decoder.explain(frame, mu, log_var, assignment)?,
+            Some(_) => decoder.explain_linear(&inputs, mu, &self.head, assignment)?,
+            None => decoder.explain(&inputs, mu, log_var, assignment)?,
         })
     }
 }

@@ -8,7 +8,7 @@ use tract_onnx::prelude::*;
 use tract_onnx::tract_core::transform::get_transform;
 
 use super::decoder::NoveltyDecoder;
-use super::{Engine, LoadError, Plan, Precision, checksum, fused, names};
+use super::{Engine, LoadError, Plan, Precision, checksum, front_end, fused, names};
 use crate::{Calibration, FrameShape, Head, ValueRange};
 
 /// Loads a model; see [`Engine::from_bytes`].
@@ -43,12 +43,17 @@ fn load_checked(bytes: &[u8], precision: Precision) -> Result<Engine, LoadError>
     let shape = frame_shape(&model)?;
     let head = read_head(&model)?;
     let seen = seen(&model, shape)?;
-    let novelty = NoveltyDecoder::load(&model, shape, &head, precision)?;
+    let front_end = front_end::read(&model, shape)?;
+    let inputs = front_end::input_shape(front_end.as_ref(), shape);
+    let novelty = NoveltyDecoder::load(&model, inputs, &head, precision)?;
     let has_logits = keep_encoder(&mut model);
+    if front_end.is_some() {
+        front_end::leave_out(&mut model, inputs);
+    }
     let clusters = head.clusters();
-    let single = plan(&model, shape, Some(1), precision)?;
-    let batch = plan(&model, shape, None, precision)?;
-    let mut engine = Engine { shape, head, has_logits, seen, single, batch, novelty, decoder: None };
+    let single = plan(&model, inputs, Some(1), precision)?;
+    let batch = plan(&model, inputs, None, precision)?;
+    let mut engine = Engine { shape, front_end, head, has_logits, seen, single, batch, novelty, decoder: None };
     // A trial run: outputs of another size than the head expects are found now, not on the first frame.
     let zeros = vec![0.0; shape.len()];
     match engine.assign(&zeros) {

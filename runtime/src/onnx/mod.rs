@@ -3,6 +3,7 @@
 pub mod checksum;
 mod decoder;
 mod explain;
+mod front_end;
 mod fused;
 mod linear;
 mod load;
@@ -14,7 +15,7 @@ use tract_onnx::prelude::*;
 
 pub use explain::{ExplainError, Explanation};
 
-use crate::{Assignment, FrameError, FrameShape, Head, ValueRange, check_frame};
+use crate::{Assignment, FrameError, FrameShape, FrontEnd, FrontEndSpec, Head, ValueRange, check_frame};
 
 /// Arithmetic of the encoder; the head is f32 in all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -67,6 +68,8 @@ type Plan = TypedSimpleState;
 /// made once, at loading, and an [`Assignment`] holds no memory of the heap.
 pub struct Engine {
     shape: FrameShape,
+    /// What makes the features that the encoder takes, if it does not take the frame itself.
+    front_end: Option<FrontEndSpec>,
     head: Head<'static>,
     /// Whether the encoder gives logits of q(c|x) besides m and log v.
     has_logits: bool,
@@ -114,6 +117,16 @@ impl Engine {
         self.shape
     }
 
+    /// The front end, which makes the features that the encoder takes of a frame; None where it takes the frame itself.
+    pub fn front_end(&self) -> Option<FrontEnd<'_>> {
+        self.front_end.as_ref().and_then(FrontEndSpec::front_end)
+    }
+
+    /// Shape of what the encoder takes, and of maps that explain: of the features if there is a front end, else of a frame.
+    pub fn input_shape(&self) -> FrameShape {
+        front_end::input_shape(self.front_end.as_ref(), self.shape)
+    }
+
     /// Clusters K.
     pub fn clusters(&self) -> usize {
         self.head.clusters()
@@ -146,8 +159,9 @@ impl Engine {
     /// [`FrameError`] if the frame has another size or a value that is not finite.
     pub fn assign(&mut self, frame: &[f32]) -> Result<Assignment, FrameError> {
         check_frame(frame, self.shape.len())?;
-        let outputs = run(&mut self.single, frame, 1, self.shape)?;
-        self.assignments(frame, &outputs, 1)?.pop().ok_or(FrameError::Engine)
+        let (inputs, shape) = (front_end::inputs(self.front_end.as_ref(), frame)?, self.input_shape());
+        let outputs = run(&mut self.single, &inputs, 1, shape)?;
+        self.assignments([frame, &inputs], &outputs, 1)?.pop().ok_or(FrameError::Engine)
     }
 
     /// Assigns one frame of bytes, which stand for value / 255.
@@ -169,14 +183,16 @@ impl Engine {
         if count == 0 {
             return Ok(Vec::new());
         }
-        let outputs = run(&mut self.batch, frames, count, self.shape)?;
-        self.assignments(frames, &outputs, count)
+        let (inputs, shape) = (front_end::inputs(self.front_end.as_ref(), frames)?, self.input_shape());
+        let outputs = run(&mut self.batch, &inputs, count, shape)?;
+        self.assignments([frames, &inputs], &outputs, count)
     }
 
-    /// Assigns the `count` frames `[N,P]` of the outputs of [`run`].
+    /// Assigns the `count` frames of the outputs of [`run`]; `frames` are in the units of the data, `inputs` as the encoder
+    /// takes them, `[N,P]` both.
     fn assignments(
         &mut self,
-        frames: &[f32],
+        [frames, inputs]: [&[f32]; 2],
         outputs: &[Vec<f32>],
         count: usize,
     ) -> Result<Vec<Assignment>, FrameError> {
@@ -184,7 +200,7 @@ impl Engine {
         let mut assignments = by_latent.collect::<Result<Vec<_>, _>>()?;
         if let Some(decoder) = &mut self.novelty {
             let mu = outputs.first().and_then(|mu| mu.get(..count * self.head.latent())).ok_or(FrameError::Engine)?;
-            decoder.judge(frames, mu, &self.head, &mut assignments)?;
+            decoder.judge(inputs, mu, &self.head, &mut assignments)?;
         }
         if let Some(range) = self.range() {
             let frames = frames.chunks_exact(self.shape.len());

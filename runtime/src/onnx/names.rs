@@ -14,6 +14,11 @@
 //! takes `frame` and `mu` and gives `trust` `[N,C,H,W]` f32: exp(-(x - x̂)²/(2s²)) of every value,
 //! x̂ what the critic expects of it, s the noise of a value.
 //!
+//! Nodes of the front end, where there is one, have names that begin with `frontend/`, from `frame` to [`FEATURES`]; an
+//! engine can leave them to [`crate::FrontEnd`], whose numbers are the initializers [`CENTRE`], [`CHANNEL_FACTOR`] and
+//! [`FLOOR`] and the keys [`FRONT_END_KEY`], [`LENGTH_KEY`] and [`EDGES_KEY`]. `reconstruction` and `trust` are then of
+//! features, `[N,C,1,F]`.
+//!
 //! Nodes of the head have names that begin with `head/`, so that an engine can leave them to [`crate::Head`]. A model
 //! whose novelty counts the decoder says so by [`DISPERSION_KEY`], and has the keys of `decoder.onnx` and its layers,
 //! nodes and initializers that begin with `decoder/`, from `mu` and [`CLUSTER`] to [`DECODED`]; what becomes of those
@@ -41,6 +46,29 @@ pub const MU_C: &str = "head.mu_c";
 pub const LOG_VAR_C: &str = "head.log_var_c";
 /// Initializer: log K p(c) of the mixture `[K]`; absent where p(c) is 1/K.
 pub const LOG_WEIGHTS: &str = "head.log_weights";
+/// How the names of the front end's nodes begin.
+pub const FRONT_END_NODES: &str = "frontend/";
+/// How the names of the front end's initializers begin.
+pub const FRONT_END_INITIALIZERS: &str = "frontend.";
+/// What the front end gives, `[N,C,1,F]`; a frame takes its place in models without.
+pub const FEATURES: &str = "features";
+/// Initializer: what the front end subtracts from the samples of a channel `[C,1]`.
+pub const CENTRE: &str = "frontend.centre";
+/// Initializer: what the front end then multiplies them by `[C,1]`.
+pub const CHANNEL_FACTOR: &str = "frontend.factor";
+/// Initializer: the least power of a channel `[C,1]`, which is added to every power before its
+/// logarithm; of [`TONE`] what is added to the contrast of a picture `[]`.
+pub const FLOOR: &str = "frontend.floor";
+/// Key of the kind of front end, [`SPECTRAL`] or [`TONE`]; absent in models without.
+pub const FRONT_END_KEY: &str = "cluster_vae.front_end";
+/// The value of [`FRONT_END_KEY`] for [`crate::Spectral`].
+pub const SPECTRAL: &str = "spectral";
+/// The value of [`FRONT_END_KEY`] for [`crate::Tone`].
+pub const TONE: &str = "tone";
+/// Key of the length N of the spectrum, a decimal number.
+pub const LENGTH_KEY: &str = "cluster_vae.front_end_length";
+/// Key of the first line of each band and the line after the last `[B+1]`, decimal numbers between commas.
+pub const EDGES_KEY: &str = "cluster_vae.front_end_edges";
 /// How the names of the head's nodes begin.
 pub const HEAD_NODES: &str = "head/";
 
@@ -55,9 +83,9 @@ pub const DECODED: &str = "decoder/natural";
 
 /// Output of the decoder: logits (Bernoulli) or means after scaling (Gaussian), `[N,P]` f32.
 pub const NATURAL: &str = "natural";
-/// Shift of the standardisation (value - shift) · factor, an initializer of the shape of a frame.
+/// Shift of the standardisation (value - shift) · factor, an initializer of the shape of what the encoder takes.
 pub const SHIFT: &str = "scaling.shift";
-/// Factor of the standardisation (value - shift) · factor, an initializer of the shape of a frame.
+/// Factor of the standardisation (value - shift) · factor, an initializer of the shape of what the encoder takes.
 pub const FACTOR: &str = "scaling.factor";
 /// Key of the decoder's likelihood, `bernoulli` or `gaussian`.
 pub const LIKELIHOOD_KEY: &str = "cluster_vae.likelihood";

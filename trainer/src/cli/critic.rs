@@ -33,7 +33,7 @@ impl Args {
         bar.finish_and_clear();
         run::save_critic(&self.run, &critic)?;
         let frames = super::read(&self.input, Role::Score, &fitted.expected())?.frames;
-        let p = frames.shape.len();
+        let p = fitted.inner_shape().len();
         let exact = exact(&fitted, &frames, &device)?;
         let trained = agreement(&exact, &critic.maps(&fitted, &frames, &device)?, p);
         let parameters = critic.parameters();

@@ -6,13 +6,14 @@ use image::RgbImage;
 use trainer::data::{Frames, Input, Role, Source, write_npy_frames};
 use trainer::explain::{Explanation, Map, explain, heatmap};
 use trainer::files::write_atomically;
+use trainer::fitted::Fitted;
 use trainer::frame::{FrameKind, FrameShape};
 use trainer::run::load;
 use trainer::{Error, Result};
 
 use super::on::On;
 
-/// Most features of a row that a line names.
+/// Most features that a line names.
 const FEATURES_TOLD: usize = 3;
 /// Surprise from which on a feature is called unusual, standard deviations of the cost -log p: 2.8 of the value itself.
 const UNUSUAL: f32 = 5.0;
@@ -66,12 +67,14 @@ impl Args {
         let frames = all.gather(&self.index)?;
         let explanations = explain(&fitted, &frames, &device)?;
         std::fs::create_dir_all(&self.out).map_err(|e| Error::resource(self.out.display(), e))?;
-        let view = View { shape: frames.shape, kind: fitted.config.kind(), maps: &self.map };
+        // Maps are of features, where there is a front end.
+        let frames = fitted.features(&frames)?.all()?;
+        let view = View { shape: frames.shape, kind: fitted.inner_kind(), maps: &self.map };
         for (n, (index, explanation)) in self.index.iter().zip(&explanations).enumerate() {
             eprintln!("frame {index}: {}", summary(explanation));
             if view.kind == FrameKind::Features {
-                let names = fitted.columns.as_deref();
-                features(frames.frame(n), explanation, names).iter().for_each(|line| eprintln!("  {line}"));
+                let names = names(&fitted);
+                features(frames.frame(n), explanation, &names).iter().for_each(|line| eprintln!("  {line}"));
             }
             self.pictures(*index, &view.pictures(frames.frame(n), explanation))?;
         }
@@ -133,16 +136,26 @@ fn summary(e: &Explanation) -> String {
     )
 }
 
-/// The features of a row that say most, in words: for the cluster, against it, and unusual in it.
-fn features(frame: &[f32], e: &Explanation, names: Option<&[String]>) -> Vec<String> {
+/// Names of the features that maps are of: of a front end by channel and band, of rows as their columns are called.
+fn names(fitted: &Fitted) -> Vec<String> {
+    let spec = fitted.front_end.as_ref().and_then(|front_end| front_end.spec(fitted.shape));
+    let front_end = spec.as_ref().and_then(|spec| spec.front_end());
+    let name = |at: usize| {
+        let of_spectrum =
+            front_end.as_ref().and_then(|front_end| front_end.feature(at)).map(|feature| feature.to_string());
+        let of_column = || fitted.columns.as_ref().and_then(|names| names.get(at)).cloned();
+        of_spectrum.or_else(of_column).unwrap_or_else(|| format!("feature {at}"))
+    };
+    (0..fitted.inner_shape().len()).map(name).collect()
+}
+
+/// The features that say most, in words: for the cluster, against it, and unusual in it.
+fn features(frame: &[f32], e: &Explanation, names: &[String]) -> Vec<String> {
     let line = |what: &str, map: &[f32], sign: f32, unit: &str| {
         let mut order: Vec<usize> = (0..map.len()).filter(|&p| map[p] * sign > 0.0).collect();
         order.sort_by(|&a, &b| (map[b] * sign).total_cmp(&(map[a] * sign)).then(a.cmp(&b)));
-        let told = order.iter().take(FEATURES_TOLD).map(|&p| {
-            let name = names.map_or_else(|| format!("feature {p}"), |names| names[p].clone());
-            format!("{name} = {} ({:+.1} {unit})", frame[p], map[p])
-        });
-        let told: Vec<String> = told.collect();
+        let told = order.iter().take(FEATURES_TOLD);
+        let told: Vec<String> = told.map(|&p| format!("{} = {} ({:+.1} {unit})", names[p], frame[p], map[p])).collect();
         (!told.is_empty()).then(|| format!("{what}: {}", told.join(", ")))
     };
     let (first, second) = (e.cluster, e.runner_up);

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use trainer::data::{Source, Watched};
-use trainer::fit::{Checkpoint, Epoch, Event, Kept, Pass, Space};
+use trainer::fit::{Checkpoint, Epoch, Event, Kept, Pass, Space, percent};
 use trainer::fitted::Fitted;
 use trainer::run::Run;
 use trainer::stage::StageName;
@@ -124,6 +124,35 @@ impl<'a> Progress<'a> {
                 self.counting = None;
                 self.line(&counted.to_string());
                 return self.log(counted);
+            }
+            Event::FrontEnd { spectral, placed } => {
+                let place = format!("the place of a sample in its window explains {}", percent(placed.max(0.0)));
+                self.line(&match spectral {
+                    true => format!("windows: {place}, so they were cut anywhere: the networks see spectra"),
+                    false => format!("windows: {place}, so that matters: the networks see samples"),
+                });
+                return self.log(
+                    &serde_json::json!({ "frontend": if spectral { "spectral" } else { "none" }, "placed": placed }),
+                );
+            }
+            Event::Tone { tone, share, along, clusters } => {
+                let colours = format!("mean colours are {} of how they differ", percent(share));
+                let clusters = clusters.map_or("no plateau".to_owned(), |k| k.to_string());
+                self.line(&match tone {
+                    true => format!(
+                        "pictures: {colours} and no clusters: the networks see shades of each picture's own main colour \
+                         (frontend = \"none\" keeps the colours)"
+                    ),
+                    false => format!(
+                        "pictures: {colours}, clusters of those {clusters}, two colours a picture {}: colours are kept \
+                         (frontend = \"tone\" takes them away)",
+                        percent(along)
+                    ),
+                });
+                let frontend = if tone { "tone" } else { "none" };
+                return self.log(
+                    &serde_json::json!({ "frontend": frontend, "mean_colours": share, "two_colours": along, "clusters": clusters }),
+                );
             }
             Event::Weaker { strength } => {
                 self.line(&format!(

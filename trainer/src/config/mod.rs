@@ -3,6 +3,7 @@
 //! A [`Config`] may hold anything; only [`Config::check`] makes the [`CheckedConfig`] that can be fitted.
 
 mod count;
+mod front_end;
 mod networks;
 mod presets;
 mod ranges;
@@ -13,6 +14,7 @@ mod verdicts;
 mod views;
 
 pub use count::Count;
+pub use front_end::FrontEndChoice;
 pub use networks::{ClusterPosterior, DecoderConfig, EncoderConfig, EncoderKind, LikelihoodChoice};
 pub use presets::Preset;
 pub use size::StageSize;
@@ -36,6 +38,8 @@ pub struct Config {
     pub seed: u64,
     /// What a frame is; default `auto`, by its shape.
     pub frames: FrameChoice,
+    /// What becomes of a frame before the networks see it; default `auto`.
+    pub frontend: FrontEndChoice,
     /// Clusters K, 2 to 64, or `"auto"` to find K, at most `mixture.most_clusters`; default 10.
     pub clusters: Count,
     /// Latent dimensions D, 1 to 1024; default 10.
@@ -67,6 +71,7 @@ impl Default for Config {
         Self {
             seed: 0,
             frames: FrameChoice::Auto,
+            frontend: FrontEndChoice::Auto,
             clusters: Count::Of(10),
             latent: 10,
             cluster_posterior: ClusterPosterior::Gmm,
@@ -170,10 +175,12 @@ impl Config {
     /// The settings for frames of a shape, every range checked.
     ///
     /// # Errors
-    /// As for [`Config::check_ranges`].
+    /// As for [`Config::check_ranges`]; also if such frames cannot have the front end that is asked for.
     pub fn check(self, shape: FrameShape) -> Result<CheckedConfig> {
         self.check_ranges()?;
-        Ok(CheckedConfig { kind: self.frames.of(shape), config: self })
+        let kind = self.frames.of(shape);
+        self.frontend.check(kind, shape)?;
+        Ok(CheckedConfig { kind, config: self })
     }
 }
 
@@ -239,6 +246,11 @@ impl CheckedConfig {
         let mut config = self.clone();
         config.config.mixture.weights = weights;
         config
+    }
+
+    /// The same settings for what a front end makes of frames, or for frames without one: of this kind, with none.
+    pub fn of_kind(&self, kind: FrameKind) -> Self {
+        Self { config: Config { frontend: FrontEndChoice::None, ..self.config.clone() }, kind }
     }
 
     /// The same settings once K is known.

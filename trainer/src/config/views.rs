@@ -9,15 +9,15 @@ use crate::error::{Error, Result};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum AugmentKind {
-    /// By what a frame is.
+    /// By what a frame is, or what a front end makes of it.
     Auto,
     /// No change.
     None,
     /// Rotation, scale, shear, shift, elastic displacement, thickness of strokes.
     Image,
-    /// Shift, gain, noise, time-warp.
+    /// Shift, gain, noise, time-warp of the samples, before a front end.
     Window,
-    /// Noise, dropout.
+    /// Noise, dropout of features: those of rows, or of a front end.
     Features,
     /// No map: another frame near it stands for a view, which asks for no knowledge of what a frame is.
     Neighbours,
@@ -27,7 +27,7 @@ pub enum AugmentKind {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AugmentConfig {
-    /// Family of maps; default `auto`, by the kind of frame.
+    /// Family of maps; default `auto`, by the kind of frame, with a front end `features`.
     pub kind: AugmentKind,
     /// Rotation of an image, degrees, 0 to 180; default 20.
     pub rotation: f64,

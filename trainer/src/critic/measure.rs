@@ -27,8 +27,8 @@ pub struct Agreement {
 /// [`Error::Data`] if they have another shape than the model takes.
 pub fn exact(fitted: &Fitted, frames: &dyn Source, device: &Device) -> Result<Vec<f32>> {
     let noise = trust::noise(&fitted.model)?;
-    let mut maps = Vec::with_capacity(frames.len() * fitted.shape.len());
-    encode(&fitted.model, &fitted.scale(frames)?, device, |_, x, posterior| {
+    let mut maps = Vec::with_capacity(frames.len() * fitted.inner_shape().len());
+    encode(&fitted.model, &fitted.prepare(frames)?, device, |_, x, posterior| {
         maps.extend(to_host(exact_part(fitted, x, &posterior, noise))?);
         Ok(())
     })?;
@@ -54,12 +54,12 @@ pub fn native(image: &[u8], frames: &dyn Source) -> Result<Vec<f32>> {
     let mut memory = [native::scratch_len(&image), native::critic_scratch_len(&network)].map(|len| vec![0.0; len]);
     let [encoder, critic] = &mut memory;
     let mut critic = native::Critic::new(&image, critic).map_err(|e| fault(&e))?;
+    let p = image.input_shape().len();
     let mut engine = native::Engine::new(image, encoder).map_err(|e| fault(&e))?;
-    let p = frames.shape().len();
     let mut maps = vec![0.0; frames.len() * p];
     let mut rest = maps.chunks_exact_mut(p);
     for chunk in chunks(frames) {
-        for (frame, map) in chunk?.1.chunks_exact(p).zip(&mut rest) {
+        for (frame, map) in chunk?.1.chunks_exact(frames.shape().len()).zip(&mut rest) {
             engine.explain(&mut critic, frame, map).map_err(|e| Error::data("frames", e))?;
         }
     }

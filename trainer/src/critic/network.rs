@@ -133,7 +133,7 @@ impl Critic {
 
     /// A critic of the shape that suits a model, with the network that `make` gives.
     pub(super) fn of(fitted: &Fitted, make: impl FnOnce(&Layout) -> Result<Network>) -> Result<Self> {
-        let (shape, kind, latent) = (fitted.shape, fitted.config.kind(), fitted.config.latent);
+        let (shape, kind, latent) = (fitted.inner_shape(), fitted.inner_kind(), fitted.config.latent);
         let factor = factor(shape, kind, latent)?;
         let places = shape.channels * grid(shape, factor).iter().product::<usize>();
         let network = make(&Layout { latent, shape, places, side: side(kind) })?;
@@ -167,8 +167,8 @@ impl Critic {
     /// [`Error::Data`] if they have another shape than the model takes.
     pub fn maps(&self, fitted: &Fitted, frames: &dyn Source, device: &Device) -> Result<Vec<f32>> {
         let enlarge = self.enlarge(device);
-        let mut maps = Vec::with_capacity(frames.len() * fitted.shape.len());
-        encode(&fitted.model, &fitted.scale(frames)?, device, |_, x, posterior| {
+        let mut maps = Vec::with_capacity(frames.len() * fitted.inner_shape().len());
+        encode(&fitted.model, &fitted.prepare(frames)?, device, |_, x, posterior| {
             maps.extend(to_host(self.forward(x, posterior.mu_z, &enlarge))?);
             Ok(())
         })?;

@@ -46,7 +46,7 @@ impl Examples {
         let mut order: Vec<usize> = (0..frames.len()).collect();
         order.shuffle(&mut stream(fitted.config.seed, Purpose::Critic, 0));
         order.truncate(MAX_FRAMES);
-        let scaled = fitted.scale(&frames.gather(&order)?)?.all()?;
+        let scaled = fitted.prepare(&frames.gather(&order)?)?.all()?;
         let noise = trust::noise(&fitted.model)?;
         let (mut mu, mut map) = (Vec::new(), Vec::with_capacity(scaled.values.len()));
         encode(&fitted.model, &scaled, device, |_, x, posterior| {
@@ -76,7 +76,7 @@ pub fn train(fitted: &Fitted, frames: &dyn Source, device: &Device, progress: &m
         examples = Examples::new(fitted, frames, device)?;
         begin(fitted, &examples, layout, &tracking)
     })?;
-    let count = examples.x.len() / fitted.shape.len();
+    let count = examples.x.len() / fitted.inner_shape().len();
     let mut optimizer = AdamConfig::new().init();
     let enlarge = critic.enlarge(&tracking);
     for step in 0..STEPS {

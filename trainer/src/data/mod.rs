@@ -5,30 +5,38 @@
 //! file, until a [`Source`] is asked for frames.
 
 pub mod batches;
+mod front_end;
 mod input;
 mod kept;
 pub mod layout;
 mod manner;
 pub mod meaning;
 mod missing;
+mod preparation;
 mod readers;
 pub mod scaling;
 mod seen;
 mod set;
 mod source;
+mod spectral;
 mod stored_frames;
+mod tone;
 pub mod views;
 
+pub use front_end::FrontEnd;
 pub use input::{Input, open};
 pub use kept::{Kept, texts};
 pub use manner::Manner;
 pub use meaning::Expected;
 pub use missing::Missing;
+pub use preparation::{Preparation, Standardised};
 pub use readers::{PictureOptions, ReadError, ReadProblem, Role, TableOptions, digits, write_npy, write_npy_frames};
 pub use seen::{Comparison, SeenValues};
 pub use set::{DataSet, Taken};
 pub use source::{Part, Source, Watched, chunks, chunks_of, each_frame, frames_in};
+pub use spectral::{Spectral, placed};
 pub use stored_frames::StoredFrames;
+pub use tone::{Colours, Tone};
 
 use crate::error::Result;
 use crate::frame::FrameShape;

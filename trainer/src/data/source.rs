@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use std::sync::OnceLock;
 
 use super::Frames;
-use super::scaling::Scaling;
+use super::preparation::Preparation;
 use crate::error::{Error, Result};
 use crate::frame::FrameShape;
 
@@ -125,30 +125,41 @@ pub fn each_frame(source: &dyn Source, mut visit: impl FnMut(&[f32])) -> Result<
     Ok(())
 }
 
-/// Some frames of a source, or all, scaled as they are read.
-#[derive(Clone, Debug)]
+/// Some frames of a source, or all, prepared as they are read.
+#[derive(Debug)]
 pub struct Part<'a, S: Source + ?Sized = dyn Source + Sync + 'a> {
     source: &'a S,
     /// Which of the frames, in the order of the part; None for all.
     indices: Option<Vec<u32>>,
-    scaling: Option<&'a Scaling>,
+    preparation: Preparation<'a>,
+}
+
+impl<S: Source + ?Sized> Clone for Part<'_, S> {
+    fn clone(&self) -> Self {
+        Self { source: self.source, indices: self.indices.clone(), preparation: self.preparation }
+    }
 }
 
 impl<'a, S: Source + ?Sized> Part<'a, S> {
     /// All frames of a source.
-    pub fn all(source: &'a S, scaling: Option<&'a Scaling>) -> Self {
-        Self { source, indices: None, scaling }
+    pub fn all(source: &'a S, preparation: Preparation<'a>) -> Self {
+        Self { source, indices: None, preparation }
     }
 
     /// The frames at `indices`, in that order.
-    pub fn of(source: &'a S, indices: Vec<u32>, scaling: Option<&'a Scaling>) -> Self {
-        Self { source, indices: Some(indices), scaling }
+    pub fn of(source: &'a S, indices: Vec<u32>, preparation: Preparation<'a>) -> Self {
+        Self { source, indices: Some(indices), preparation }
+    }
+
+    /// The same frames, prepared in another way.
+    pub fn with(&self, preparation: Preparation<'a>) -> Self {
+        Self { source: self.source, indices: self.indices.clone(), preparation }
     }
 }
 
 impl<S: Source + ?Sized> Source for Part<'_, S> {
     fn shape(&self) -> FrameShape {
-        self.source.shape()
+        self.preparation.shape(self.source.shape())
     }
 
     fn len(&self) -> usize {
@@ -156,14 +167,10 @@ impl<S: Source + ?Sized> Source for Part<'_, S> {
     }
 
     fn read(&self, indices: &[usize], values: &mut [f32]) -> Result<()> {
-        match &self.indices {
-            Some(of) => self.source.read(&indices.iter().map(|&n| of[n] as usize).collect::<Vec<_>>(), values)?,
-            None => self.source.read(indices, values)?,
-        }
-        if let Some(scaling) = self.scaling {
-            scaling.apply(values);
-        }
-        Ok(())
+        self.preparation.read(self.source.shape(), values, |values| match &self.indices {
+            Some(of) => self.source.read(&indices.iter().map(|&n| of[n] as usize).collect::<Vec<_>>(), values),
+            None => self.source.read(indices, values),
+        })
     }
 }
 
@@ -217,7 +224,7 @@ mod tests {
         let frames = Frames { shape, values: (0..12).map(|v| v as f32).collect(), labels: None };
         let scaling = Scaling { shift: vec![1.0, 0.0], factor: vec![2.0, 10.0] };
         let outer: Part<'_> = Part::of(&frames, vec![5, 0, 3], Some(&scaling));
-        let inner: Part<'_> = Part::of(&outer, vec![2, 0], None);
+        let inner: Part<'_> = Part::of(&outer, vec![2, 0], Preparation::default());
         assert_eq!(inner.gather(&[1, 0]).unwrap().values, [18.0, 110.0, 10.0, 70.0]);
 
         let mut told = Vec::new();

@@ -98,20 +98,27 @@ pub fn against_views(
         AugmentKind::Neighbours => AugmentConfig { kind: AugmentKind::Auto, ..config.augment.clone() },
         _ => config.augment.clone(),
     };
-    let maps = Augmentation::new(&augment, fitted.shape, config.kind(), config.refine.strength);
-    let scaled = fitted.scale(frames)?;
+    let prepared = fitted.prepare(frames)?;
+    let (preparation, shape) = (fitted.preparation(), prepared.shape());
+    let mut maps = Augmentation::new(&augment, shape, fitted.inner_kind(), config.refine.strength);
+    let mut sources = prepared.clone();
+    if let (Some(windows), Some(standardised)) = (preparation.windows(), preparation.of_standardised(fitted.shape))
+        && maps.maps_windows()
+    {
+        maps = maps.of_windows(fitted.shape, standardised);
+        sources = prepared.with(windows);
+    }
+    // Views are prepared already.
+    let inner = Fitted { scaling: None, ..fitted.of_features() };
     let mut of_views = Vec::with_capacity(frames.len());
-    for chunk in chunks_of(&scaled, encoded_at_once(fitted.shape)) {
-        let (_, frames) = chunk?;
-        let mut values = vec![0.0; frames.len()];
-        let p = fitted.shape.len();
-        for (frame, view) in frames.chunks_exact(p).zip(values.chunks_exact_mut(p)) {
+    for chunk in chunks_of(&sources, encoded_at_once(fitted.shape)) {
+        let frames = chunk?.1;
+        let (p, source) = (shape.len(), sources.shape().len());
+        let mut values = vec![0.0; frames.len() / source * p];
+        for (frame, view) in frames.chunks_exact(source).zip(values.chunks_exact_mut(p)) {
             maps.apply(frame, view, rng);
         }
-        if let Some(scaling) = &fitted.scaling {
-            scaling.undo(&mut values);
-        }
-        of_views.extend(predict(fitted, &Frames { shape: fitted.shape, values, labels: None }, device)?.clusters);
+        of_views.extend(predict(&inner, &Frames { shape, values, labels: None }, device)?.clusters);
     }
     let same: Vec<bool> = predictions.clusters.iter().zip(&of_views).map(|(a, b)| a == b).collect();
     Ok(Some(calibration(&predictions.confidences(), &same)))

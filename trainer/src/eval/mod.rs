@@ -80,7 +80,7 @@ pub fn evaluate(fitted: &Fitted, frames: &dyn Source, samples: usize, device: &D
 /// # Errors
 /// [`Error::Data`] if the frames have another shape than the model takes.
 pub fn bound(fitted: &Fitted, frames: &dyn Source, samples: usize, device: &Device) -> Result<BoundReport> {
-    crate::fitted::bound(&fitted.model, &fitted.config, &fitted.scale(frames)?, samples, device)
+    crate::fitted::bound(&fitted.model, &fitted.config, &fitted.prepare(frames)?, samples, device)
 }
 
 /// Predictions of the model as it was trained, in f32 and with the training framework.
@@ -88,7 +88,7 @@ pub fn bound(fitted: &Fitted, frames: &dyn Source, samples: usize, device: &Devi
 /// # Errors
 /// [`Error::Data`] if the frames have another shape than the model takes.
 pub fn predict(fitted: &Fitted, frames: &dyn Source, device: &Device) -> Result<Predictions> {
-    let scaled = fitted.scale(frames)?;
+    let scaled = fitted.prepare(frames)?;
     let mut predictions = Predictions::default();
     encode(&fitted.model, &scaled, device, |_, x, posterior| {
         let log_q = fitted.log_responsibilities(&posterior);
@@ -107,7 +107,7 @@ pub fn predict(fitted: &Fitted, frames: &dyn Source, device: &Device) -> Result<
 /// [`Error::Data`] if the frames have another shape than the model takes.
 pub fn latents(fitted: &Fitted, frames: &dyn Source, device: &Device) -> Result<Vec<f32>> {
     let mut means = Vec::new();
-    encode(&fitted.model, &fitted.scale(frames)?, device, |_, _, posterior| {
+    encode(&fitted.model, &fitted.prepare(frames)?, device, |_, _, posterior| {
         means.extend(to_host(posterior.mu_z)?);
         Ok(())
     })?;

@@ -123,7 +123,7 @@ fn explain_as(
     pairs: Option<&[[usize; 2]]>,
     device: &Device,
 ) -> Result<Vec<Explanation>> {
-    let scaled = fitted.scale(frames)?;
+    let scaled = fitted.prepare(frames)?;
     let noise = trust::noise(&fitted.model)?;
     let mut explanations = Vec::with_capacity(frames.len());
     encode(&fitted.model, &scaled, device, |first, x, posterior| {

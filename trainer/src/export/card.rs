@@ -13,6 +13,10 @@ pub fn text(fitted: &Fitted, precision: Precision, onnx: &[u8], figures: Option<
     let config = &fitted.config;
     let folded = Folded::new(fitted)?;
     let scaling = match &fitted.scaling {
+        _ if fitted.front_end.is_some() => {
+            "windows in the units of the training data; mean, log deviation and shares of the spectrum of every channel are \
+             taken inside the graph"
+        }
         None => "values in [0, 1]; bytes are divided by 255",
         Some(_) => "values in the units of the training data; standardised inside the graph",
     };

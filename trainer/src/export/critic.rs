@@ -5,6 +5,7 @@ use runtime::flash::CriticNetwork;
 use runtime::onnx::names;
 use tract_onnx::pb::GraphProto;
 
+use super::front_end::prepared;
 use super::graph::{Dim, GraphBuilder, integer, integers};
 use super::onnx::{dense, encode_graph};
 use super::{FoldedDense, Precision};
@@ -22,21 +23,13 @@ pub fn encode_critic(fitted: &Fitted, critic: &Critic, precision: Precision) -> 
 
 /// The graph of a critic, from frame and latent mean to the trust map.
 fn graph(fitted: &Fitted, critic: &Critic, precision: Precision) -> Result<GraphProto> {
-    let shape = fitted.shape;
+    let shape = fitted.inner_shape();
     let frame = [shape.channels, shape.height, shape.width];
     let network = &critic.network;
     let first = FoldedDense::of(&network.first)?;
     let mut g = GraphBuilder::new("cluster_vae_critic");
-    g.input(names::INPUT, &[Dim::Batch, Dim::Fixed(frame[0]), Dim::Fixed(frame[1]), Dim::Fixed(frame[2])]);
+    let x = prepared(&mut g, fitted);
     g.input(names::MU, &[Dim::Batch, Dim::Fixed(first.shape[0])]);
-    let mut x = names::INPUT;
-    if let Some(scaling) = &fitted.scaling {
-        g.floats("scaling.shift", &frame, &scaling.shift);
-        g.floats("scaling.factor", &frame, &scaling.factor);
-        g.node("Sub", "scaling/shift", &[x, "scaling.shift"], "shifted", vec![]);
-        g.node("Mul", "scaling/factor", &["shifted", "scaling.factor"], "scaled", vec![]);
-        x = "scaled";
-    }
     dense(&mut g, "first", &first, names::MU, "first", precision);
     g.node("Relu", "first.relu", &["first"], "first.relu", vec![]);
     dense(&mut g, "second", &FoldedDense::of(&network.second)?, "first.relu", "second", precision);

@@ -15,7 +15,7 @@ use crate::model::Likelihood;
 /// The bytes of the decoder's ONNX file, checksum included.
 ///
 /// Inputs `z` `[N,D]` f32 and `cluster` `[N]` i64, outputs `reconstruction` `[N,C,H,W]` f32 in the
-/// units of the training data and `natural` `[N,P]` f32, logits or means before that.
+/// units of the training data, or of its features, and `natural` `[N,P]` f32, logits or means before that.
 ///
 /// # Errors
 /// [`crate::Error::Model`] if a weight is not finite in the precision asked for.
@@ -39,7 +39,7 @@ pub fn likelihood(fitted: &Fitted) -> Result<[(&'static str, String); 2]> {
 
 /// The graph of a decoder, from latent and cluster to the reconstruction.
 fn graph(fitted: &Fitted, precision: Precision) -> Result<GraphProto> {
-    let shape = fitted.shape;
+    let shape = fitted.inner_shape();
     let frame = [shape.channels, shape.height, shape.width];
     let mut g = GraphBuilder::new("cluster_vae_decoder");
     g.input("z", &[Dim::Batch, Dim::Fixed(fitted.config.latent)]);

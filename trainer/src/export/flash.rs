@@ -36,6 +36,7 @@ pub fn encode_flash(fitted: &Fitted, critic: Option<&Critic>) -> Result<Vec<u8>>
     dense.push(spec_of(&side_by_side(&heads)));
     let spec = ModelSpec {
         shape: FrameShape { channels: shape.channels, height: shape.height, width: shape.width },
+        front_end: fitted.front_end.as_ref().and_then(|front_end| front_end.spec(shape)),
         scaling: fitted.scaling.clone().map(|scaling| [scaling.shift, scaling.factor]),
         range: fitted.seen.clone().map(|seen| [seen.least, seen.most]),
         convs: folded
@@ -119,7 +120,8 @@ fn side_by_side(layers: &[&FoldedDense]) -> FoldedDense {
     }
 }
 
-/// The mean of p(x|z,c) at the centre of the first cluster, in the units of the training data.
+/// The mean of p(x|z,c) at the centre of the first cluster, in the units of the training data; a window with nearly such
+/// features, where there is a front end.
 fn typical_frame(fitted: &Fitted) -> Result<Vec<f32>> {
     let prior = &fitted.model.prior;
     let device = prior.mu_c.val().device();
@@ -134,5 +136,6 @@ fn typical_frame(fitted: &Fitted) -> Result<Vec<f32>> {
             *v = *v / factor + shift;
         }
     }
-    Ok(values)
+    // What has these features is not known, but something that has them nearly will do.
+    Ok(fitted.front_end.as_ref().map(|front_end| front_end.frame(&values, fitted.shape)).unwrap_or(values))
 }

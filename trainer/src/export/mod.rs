@@ -5,6 +5,7 @@ mod critic;
 mod decoder;
 mod flash;
 mod fold;
+mod front_end;
 mod graph;
 mod onnx;
 

@@ -1,9 +1,9 @@
-//! The ONNX file: scaling, encoder and head in one graph, opset 17.
+//! The ONNX file: front end, scaling, encoder and head in one graph, opset 17.
 //!
 //! Names and checksum are those of [`runtime::onnx::names`]. Burn's own exporter lowers neither Softmax
 //! nor LogSoftmax and numbers its tensors, so the graph is written here.
 //!
-//! The graph is written in the order of the data: scaling if there is one, convolutions with stride
+//! The graph is written in the order of the data: front end and scaling if there are any, convolutions with stride
 //! 2, dense layers, the two heads m and log v, clamping, then the clusters. Normalisation is folded
 //! in ([`Folded`]). Weights may be f16; biases, μ_c, log σ_c² and all arithmetic are f32. The
 //! checksum is the last entry of the metadata: the file is encoded with zeros in its place, then
@@ -17,6 +17,7 @@ use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::{GraphProto, ModelProto, OperatorSetIdProto, StringStringEntryProto};
 
 use super::decoder::{likelihood, network};
+use super::front_end::{self, prepared};
 use super::graph::{Dim, GraphBuilder, integer, integers};
 use super::{Folded, FoldedDense, Precision, device_posterior};
 use crate::data::SeenValues;
@@ -41,6 +42,7 @@ pub fn encode(fitted: &Fitted, precision: Precision) -> Result<Vec<u8>> {
         0.0 => Vec::new(),
         weight => [(names::DISPERSION_KEY, weight.to_string())].into_iter().chain(likelihood(fitted)?).collect(),
     };
+    more.extend(fitted.front_end.iter().flat_map(front_end::metadata));
     more.extend(fitted.seen.iter().flat_map(range));
     encode_graph(fitted, precision, graph(fitted, &Folded::new(fitted)?, precision)?, &more)
 }
@@ -100,17 +102,8 @@ fn check_finite(graph: &GraphProto) -> Result<()> {
 /// The graph of a model, from frame to clusters and novelty.
 fn graph(fitted: &Fitted, folded: &Folded, precision: Precision) -> Result<GraphProto> {
     let mut g = GraphBuilder::new("cluster_vae");
-    let shape = fitted.shape;
-    let frame = [shape.channels, shape.height, shape.width];
-    g.input(names::INPUT, &[Dim::Batch, Dim::Fixed(frame[0]), Dim::Fixed(frame[1]), Dim::Fixed(frame[2])]);
-    let mut last = names::INPUT.to_owned();
-    if let Some(scaling) = &fitted.scaling {
-        g.floats("scaling.shift", &frame, &scaling.shift);
-        g.floats("scaling.factor", &frame, &scaling.factor);
-        g.node("Sub", "scaling/shift", &[&last, "scaling.shift"], "shifted", vec![]);
-        g.node("Mul", "scaling/factor", &["shifted", "scaling.factor"], "scaled", vec![]);
-        last = "scaled".into();
-    }
+    let prepared = prepared(&mut g, fitted);
+    let mut last = prepared.to_owned();
     for (i, conv) in folded.convs.iter().enumerate() {
         let [outputs, inputs, kernel] = conv.shape;
         let (weight, bias) = (format!("conv{i}.weight"), format!("conv{i}.bias"));
@@ -146,8 +139,7 @@ fn graph(fitted: &Fitted, folded: &Folded, precision: Precision) -> Result<Graph
     let of_latent = if counts_decoder { "head.novelty" } else { names::NOVELTY };
     head(&mut g, folded, latent, clusters, fitted.calibration.temperature, of_latent);
     if counts_decoder {
-        let frame = if fitted.scaling.is_some() { "scaled" } else { names::INPUT };
-        dispersion(&mut g, fitted, precision, frame, of_latent)?;
+        dispersion(&mut g, fitted, precision, prepared, of_latent)?;
     }
 
     let widths = [

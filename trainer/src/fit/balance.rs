@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::config::CollapseConfig;
-use crate::data::{Part, Source};
+use crate::data::{Part, Preparation, Source};
 use crate::error::Result;
 use crate::fitted::{encode, to_host};
 use crate::model::ClusterVae;
@@ -55,7 +55,7 @@ impl Balance {
 
     /// The balance of q(c|x) as the device computes it, on the first 5,000 of `frames`, already scaled.
     pub fn of_model(model: &ClusterVae, frames: &dyn Source) -> Result<Self> {
-        let some = Part::of(frames, (0..frames.len().min(LOOK_AT) as u32).collect(), None);
+        let some = Part::of(frames, (0..frames.len().min(LOOK_AT) as u32).collect(), Preparation::default());
         let device = model.prior.mu_c.val().device();
         let mut responsibilities = Vec::new();
         encode(model, &some, &device, |_, _, posterior| {

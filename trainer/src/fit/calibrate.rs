@@ -22,7 +22,7 @@ use super::sha256_of;
 use super::training_data::{MAX_CALIBRATION, TrainingData};
 use crate::config::{CheckedConfig, EncoderKind};
 use crate::data::batches::to_tensor;
-use crate::data::{Part, SeenValues, Source, Watched, chunks_of};
+use crate::data::{Part, Preparation, SeenValues, Source, Watched, chunks_of};
 use crate::error::{Error, Result};
 use crate::fitted::{Fitted, NoveltyScore, dispersion, encode, encoded_at_once, latent_novelty, to_host};
 use crate::model::ClusterVae;
@@ -63,9 +63,8 @@ pub fn recalibrate(fitted: &Fitted, frames: &(dyn Source + Sync), device: &Devic
     if sha256_of(frames)? != fitted.data_sha256 {
         return Err(Error::data("--data", "not the frames that the model was fitted to"));
     }
-    let (devices, scaling) = (std::slice::from_ref(device), fitted.scaling.as_ref());
     let goes_on: &mut Observer<'_> = &mut |_| ControlFlow::Continue(());
-    let data = TrainingData::new(&fitted.config, frames, scaling, devices, goes_on)?;
+    let data = TrainingData::new(&fitted.config, frames, fitted.preparation(), std::slice::from_ref(device), goes_on)?;
     let least = fitted.calibration.temperature;
     let (calibration, novelty) = calibrate(&fitted.model, &fitted.config, &data, least, goes_on)?;
     let seen = Some(SeenValues::of(frames, fitted.config.kind())?);
@@ -114,16 +113,21 @@ fn threshold(mut novelty: Vec<f32>, rate: f64) -> f32 {
 fn temperature_of_views(model: &ClusterVae, config: &CheckedConfig, data: &TrainingData<'_>) -> Result<f32> {
     let views_from = data.views(config, &config.augment, config.refine.strength);
     // Neighbours are known of training frames alone.
+    let windows = data.windows_of(&views_from);
     let frames = if data.neighbours.is_some() { data.training() } else { &data.held_out };
-    let frames: Part<'_> = Part::of(frames, (0..frames.len().min(MAX_CALIBRATION) as u32).collect(), None);
+    let first: Vec<u32> = (0..frames.len().min(MAX_CALIBRATION) as u32).collect();
+    let of_views = windows.map(|windows| if data.neighbours.is_some() { &windows.training } else { &windows.held_out });
+    let sources: Part<'_> = Part::of(of_views.unwrap_or(frames), first.clone(), Preparation::default());
+    let frames: Part<'_> = Part::of(frames, first, Preparation::default());
     let log_q = log_responsibilities(model, &frames)?;
     let (k, p, device) = (model.prior.clusters(), frames.shape().len(), model.prior.mu_c.val().device());
     let mut rng = stream(config.seed, Purpose::Calibration, VIEWS_STREAM);
     let mut clusters: Vec<usize> = Vec::with_capacity(frames.len());
-    for chunk in chunks_of(&frames, encoded_at_once(frames.shape())) {
+    for chunk in chunks_of(&sources, encoded_at_once(sources.shape())) {
         let (first, values) = chunk?;
-        let mut views = vec![0.0; values.len()];
-        for (n, (frame, view)) in (first..).zip(values.chunks_exact(p).zip(views.chunks_exact_mut(p))) {
+        let of_source = sources.shape().len();
+        let mut views = vec![0.0; values.len() / of_source * p];
+        for (n, (frame, view)) in (first..).zip(values.chunks_exact(of_source).zip(views.chunks_exact_mut(p))) {
             views_from.draw(data.training(), frame, n, view, &mut rng)?;
         }
         let posterior = model.encoder.forward(to_tensor(&views, p, &device));

@@ -77,6 +77,24 @@ pub enum Event<'a> {
         /// Number of frames among which they are looked for, drawn at random if they are fewer.
         among: usize,
     },
+    /// Whether windows have a spectrum for a front end, where the settings leave it open.
+    FrontEnd {
+        /// Whether they have.
+        spectral: bool,
+        /// Share of the samples' variance that their place in the window explains, see [`crate::data::placed`].
+        placed: f64,
+    },
+    /// Whether pictures whose colours are most of how they differ lose them, where the settings leave it open.
+    Tone {
+        /// Whether they do.
+        tone: bool,
+        /// Share of the variance that is of the mean colours, see [`crate::data::Colours::share`].
+        share: f64,
+        /// Share of the rest along the main colour of each picture, see [`crate::data::Colours::along`].
+        along: f64,
+        /// Number of clusters of the mean colours; None if there is no plateau.
+        clusters: Option<usize>,
+    },
     /// The maps that make views go further than `augment.reach` allows: their ranges are multiplied.
     Weaker {
         /// What they are multiplied by, 0 to 1.

@@ -22,8 +22,7 @@ use super::metrics::MixtureReport;
 use super::mixture::{active_units, drawn};
 use super::training_data::TrainingData;
 use crate::config::{CheckedConfig, Count, EncoderKind, Weights};
-use crate::data::Source;
-use crate::data::scaling::Scaling;
+use crate::data::{Preparation, Source};
 use crate::error::{Error, Result};
 use crate::fitted::NoveltyScore;
 use crate::frame::FrameKind;
@@ -101,12 +100,12 @@ pub enum OnValues {
 pub fn run(
     config: &CheckedConfig,
     frames: &(dyn Source + Sync),
-    scaling: Option<&Scaling>,
+    preparation: Preparation<'_>,
     likelihood: Likelihood,
     devices: &[Device],
     observer: &mut Observer<'_>,
 ) -> Result<OnValues> {
-    let p = frames.shape().len();
+    let p = preparation.shape(frames.shape()).len();
     let fits = likelihood == Likelihood::Gaussian;
     let asked = match config.encoder.kind {
         EncoderKind::Network => return Ok(OnValues::No),
@@ -121,7 +120,7 @@ pub fn run(
         EncoderKind::Auto => false,
     };
     let mut config = config.with_identity(p);
-    let data = TrainingData::new(&config, frames, scaling, devices, observer)?;
+    let data = TrainingData::new(&config, frames, preparation, devices, observer)?;
     let training = data.training();
     if config.clusters == Count::Auto {
         let values = values(&config, training, config.mixture.max_frames)?;

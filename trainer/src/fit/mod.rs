@@ -16,6 +16,7 @@ mod log;
 mod memory;
 mod metrics;
 mod mixture;
+mod prepare;
 mod pretrain;
 mod refine;
 mod spread;
@@ -43,6 +44,8 @@ pub use starts::Choice;
 pub use throughput::throughput;
 pub use witness::Halves;
 
+use std::ops::ControlFlow;
+
 use burn::tensor::Device;
 
 use crate::config::{CheckedConfig, Count};
@@ -53,11 +56,9 @@ use crate::fitted::Fitted;
 use attempts::Attempts;
 use event::told;
 use identity::OnValues;
-use training_data::{TrainingData, kept_from_training, scaling_and_likelihood};
+use training_data::{TrainingData, kept_from_training};
 use witness::Witnessed;
 
-/// How often scaling looks at a frame: for the range, the mean and the deviation.
-const SCALING_LOOKS: usize = 3;
 /// How often the values that training saw are looked at: for the range with the mean, and for the deviation.
 const SEEN_LOOKS: usize = 2;
 
@@ -117,21 +118,23 @@ fn fitted(
     if resume.as_ref().is_some_and(|checkpoint| checkpoint.data_sha256 != data_sha256) {
         return Err(Error::data("--data", "not the frames that the interrupted run was fitted to"));
     }
-    let (scaling, likelihood) = {
-        let mut tell = told(observer, Pass::Scaling, SCALING_LOOKS * n);
-        scaling_and_likelihood(config, &Watched::new(frames, &mut tell))?
-    };
     // What was saved is of a network, and what is told before its first step was told then.
     let resumed = resume.is_some();
+    let heard = &mut |event: Event<'_>| match event {
+        Event::FrontEnd { .. } | Event::Tone { .. } if resumed => ControlFlow::Continue(()),
+        event => observer(event),
+    };
+    let Some(prepared) = prepare::run(config, frames, heard)? else { return Ok(None) };
+    let (preparation, likelihood) = (prepared.preparation(), prepared.likelihood);
     let on_values = match resumed {
         true => OnValues::No,
-        false => identity::run(config, frames, scaling.as_ref(), likelihood, devices, observer)?,
+        false => identity::run(config, frames, preparation, likelihood, devices, observer)?,
     };
     let (config, model, (calibration, novelty)) = match on_values {
         OnValues::Model { config, model, calibrated } => (*config, *model, calibrated),
         OnValues::Stopped => return Ok(None),
         OnValues::No => {
-            let data = TrainingData::new(config, frames, scaling.as_ref(), devices, observer)?;
+            let data = TrainingData::new(config, frames, preparation, devices, observer)?;
             let (looked_at, of) = (data.looked_at.len(), data.training().len());
             if looked_at < of && observer(Event::Sampled { frames: looked_at, of }).is_break() {
                 return Ok(None);
@@ -158,7 +161,8 @@ fn fitted(
         config,
         model,
         shape,
-        scaling,
+        front_end: prepared.front_end,
+        scaling: prepared.scaling,
         seen,
         likelihood,
         calibration,

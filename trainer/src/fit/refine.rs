@@ -14,7 +14,7 @@ use super::stage::{Bounds, Judge, Stage, StageStart};
 use super::training_data::TrainingData;
 use crate::config::{CheckedConfig, ClusterPosterior, DecoderPasses, Schedule};
 use crate::data::batches::{Batch, StageBatch};
-use crate::data::{Part, Source, Watched};
+use crate::data::{Part, Preparation, Source, Watched};
 use crate::elbo::reconstruction::TwoClusters;
 use crate::elbo::{self, Terms, information, optimum};
 use crate::error::Result;
@@ -46,7 +46,7 @@ pub fn run(
     let c = &config.refine;
     let size = c.size(data.training().len(), config.clusters());
     let first = (0..data.held_out.len().min(BOUND_FRAMES) as u32).collect();
-    let looked_at: Part<'_> = Part::of(&data.held_out, first, None);
+    let looked_at: Part<'_> = Part::of(&data.held_out, first, Preparation::default());
     let inner = data.devices[0].clone().inner();
     let views_from = data.views(config, &config.augment, c.strength);
     // No cluster is drawn where the decoder runs for every cluster.

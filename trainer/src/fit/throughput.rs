@@ -7,8 +7,9 @@ use burn::tensor::Device;
 
 use super::checkpoint::Place;
 use super::event::{Event, Observer};
+use super::prepare;
 use super::stage::StageStart;
-use super::training_data::{TrainingData, scaling_and_likelihood};
+use super::training_data::TrainingData;
 use super::{pretrain, refine};
 use crate::config::CheckedConfig;
 use crate::data::Source;
@@ -35,15 +36,17 @@ pub fn throughput(
     let mut config = (**config).clone();
     (config.pretrain.steps, config.refine.steps) = ((steps * (rounds + 1)).into(), (steps * (rounds + 1)).into());
     let config = config.check(frames.shape())?;
-    let (scaling, likelihood) = scaling_and_likelihood(&config, frames)?;
     let goes_on: &mut Observer<'_> = &mut |_| ControlFlow::Continue(());
+    // Nobody breaks off.
+    let Some(prepared) = prepare::run(&config, frames, goes_on)? else { return Ok(Vec::new()) };
+    let devices = std::slice::from_ref(device);
     let data = TrainingData {
         reports_bounds: false,
         judges: false,
-        ..TrainingData::new(&config, frames, scaling.as_ref(), std::slice::from_ref(device), goes_on)?
+        ..TrainingData::new(&config, frames, prepared.preparation(), devices, goes_on)?
     };
     let mut init = Init { rng: stream(config.seed, Purpose::Weights, 0), device: &data.devices[0] };
-    let model = ClusterVae::new(&config, frames.shape(), likelihood, &mut init);
+    let model = ClusterVae::new(&config, data.training().shape(), prepared.likelihood, &mut init);
 
     let mut ends = Vec::new();
     let mut fault = None;

@@ -1,18 +1,16 @@
-//! What the stages of a training look at: frames, already scaled, and what makes batches of them.
+//! What the stages of a training look at: frames, already prepared, and what makes batches of them.
 
 use burn::tensor::Device;
 use rand::seq::{SliceRandom, index};
 
 use super::event::{Event, Observer, Pass, told};
 use super::kept;
-use crate::config::{AugmentConfig, AugmentKind, CheckedConfig, LikelihoodChoice};
+use crate::config::{AugmentConfig, AugmentKind, CheckedConfig};
 use crate::data::batches::{Batch, BatchPlan, StageBatch, Store};
-use crate::data::scaling::Scaling;
 use crate::data::views::{Augmentation, Neighbours, Views, strength_within_reach};
-use crate::data::{Part, Source, Watched, chunks};
+use crate::data::{Part, Preparation, Source, Standardised, Watched};
 use crate::error::{Error, Result};
 use crate::frame::FrameKind;
-use crate::model::Likelihood;
 use crate::rng::{Purpose, stream};
 
 /// One in this many frames is kept from training, to calibrate novelty.
@@ -27,7 +25,17 @@ pub const MAX_CALIBRATION: usize = 3000;
 /// Most training frames that EM and the shares of clusters look at: more would move no mean of a cluster that matters.
 pub const MOST_LOOKED_AT: usize = 1 << 18;
 
-/// The frames of a training, scaled as they are read, in two parts: to train on, and to calibrate with.
+/// The windows behind features, their channels standardised, in the order of the features.
+pub struct Windows<'a> {
+    /// Of the frames to train on.
+    pub training: Part<'a>,
+    /// Of those that calibrate.
+    pub held_out: Part<'a>,
+    /// What makes features of them.
+    standardised: Standardised,
+}
+
+/// The frames of a training, prepared as they are read, in two parts: to train on, and to calibrate with.
 pub struct TrainingData<'a> {
     /// The frames to train on, which it makes into batches.
     pub store: Store<'a>,
@@ -35,6 +43,10 @@ pub struct TrainingData<'a> {
     pub looked_at: Part<'a>,
     /// Frames that only calibrate, and whose bounds are reported.
     pub held_out: Part<'a>,
+    /// The windows that the frames are features of, if there is a spectrum: maps are of those.
+    pub windows: Option<Windows<'a>>,
+    /// What is done to frames as they are read.
+    pub preparation: Preparation<'a>,
     /// The nearest frames of every training frame, if those stand for views.
     pub neighbours: Option<Neighbours>,
     /// The devices that a step computes on, with gradient tracking; at least one.
@@ -55,7 +67,7 @@ impl<'a> TrainingData<'a> {
     pub fn new(
         config: &CheckedConfig,
         frames: &'a (dyn Source + Sync),
-        scaling: Option<&'a Scaling>,
+        preparation: Preparation<'a>,
         devices: &[Device],
         observer: &mut Observer<'_>,
     ) -> Result<Self> {
@@ -72,10 +84,18 @@ impl<'a> TrainingData<'a> {
             }
             false => training.clone(),
         };
-        let [training, looked_at, held_out] = [training, looked_at, order].map(|part| Part::of(frames, part, scaling));
+        let parts = [training, looked_at, order].map(|part| Part::of(frames, part, preparation));
+        let [training, looked_at, held_out] = parts;
+        let windows = preparation.windows().zip(preparation.of_standardised(frames.shape()));
+        let windows = windows.map(|(windows, standardised)| Windows {
+            training: training.with(windows),
+            held_out: held_out.with(windows),
+            standardised,
+        });
+        let shape = training.shape();
         let neighbours = if config.augment.kind == AugmentKind::Neighbours {
             let n = training.len();
-            let among = Neighbours::among(frames.shape(), n);
+            let among = Neighbours::among(shape, n);
             if observer(Event::Neighbours { frames: n, among }).is_break() {
                 return Err(Error::Stopped);
             }
@@ -86,11 +106,22 @@ impl<'a> TrainingData<'a> {
             None
         };
         let devices: Vec<Device> = devices.iter().map(|device| device.clone().autodiff()).collect();
-        let maps_images = Augmentation::new(&config.augment, frames.shape(), config.kind(), 1.0).maps_images();
+        let maps_images = Augmentation::new(&config.augment, shape, config.kind(), 1.0).maps_images();
         let affine = AugmentConfig { elastic: 0.0, thickness: 0.0, ..config.augment.clone() };
         let map_strength = if maps_images { strength_within_reach(&affine, &training, config.seed)? } else { 1.0 };
         let store = Store::new(training, &devices[0])?;
-        Ok(Self { store, looked_at, held_out, neighbours, devices, map_strength, reports_bounds: true, judges: true })
+        Ok(Self {
+            store,
+            looked_at,
+            held_out,
+            windows,
+            preparation,
+            neighbours,
+            devices,
+            map_strength,
+            reports_bounds: true,
+            judges: true,
+        })
     }
 
     /// The frames to train on.
@@ -101,14 +132,31 @@ impl<'a> TrainingData<'a> {
     /// The source of a stage's views: maps with the ranges of `augment` times `strength`, as far as
     /// they stay within reach, or neighbours.
     pub fn views(&self, config: &CheckedConfig, augment: &AugmentConfig, strength: f64) -> Views<'_> {
-        let shape = self.training().shape();
-        Views::new(augment, shape, config.kind(), self.neighbours.as_ref(), strength * self.map_strength)
+        let (shape, strength) = (self.training().shape(), strength * self.map_strength);
+        // Unless the settings say otherwise, features are varied as features: as good, and three times as fast.
+        let kind = if self.windows.is_some() { FrameKind::Features } else { config.kind() };
+        let views = Views::new(augment, shape, kind, self.neighbours.as_ref(), strength);
+        match (views, &self.windows) {
+            (Views::Maps(maps), Some(windows)) => {
+                Views::Maps(maps.of_windows(windows.training.shape(), windows.standardised.clone()))
+            }
+            (views, _) => views,
+        }
+    }
+
+    /// The windows that views are maps of; None where views are of the frames as they are prepared.
+    pub fn windows_of(&self, views: &Views<'_>) -> Option<&Windows<'a>> {
+        match views {
+            Views::Maps(maps) if maps.maps_windows() => self.windows.as_ref(),
+            _ => None,
+        }
     }
 
     /// The recipe for the batches of a stage, with views from `views_from`.
     pub fn plan<'b>(&'b self, config: &CheckedConfig, views_from: Views<'b>, batch: StageBatch) -> BatchPlan<'b> {
         BatchPlan {
             frames: self.training(),
+            windows: self.windows_of(&views_from).map(|windows| &windows.training as &(dyn Source + Sync)),
             on_device: self.store.is_resident(),
             views_on_device: self.store.makes(&views_from),
             views_from,
@@ -130,11 +178,19 @@ impl<'a> TrainingData<'a> {
         if n < kept::FEWEST || !self.judges {
             return Ok(None);
         }
-        let store = Store::new(Part::of(&self.held_out, (0..n as u32).collect(), None), &self.devices[0])?;
+        let first: Vec<u32> = (0..n as u32).collect();
+        let some: Part<'_> = Part::of(&self.held_out, first.clone(), Preparation::default());
+        let store = Store::new(some, &self.devices[0])?;
         let views_from = if let Views::Neighbours(_) = views_from { Views::Frames } else { views_from };
+        let windows = self.windows_of(&views_from);
+        let windows: Option<Part<'_>> = match windows {
+            Some(windows) => Some(Part::of(&windows.held_out, first, Preparation::default())),
+            None => None,
+        };
         let purposes = (Purpose::Judge, Purpose::Judge);
         let plan = BatchPlan {
             frames: store.frames(),
+            windows: windows.as_ref().map(|windows| windows as &(dyn Source + Sync)),
             on_device: store.is_resident(),
             views_on_device: store.makes(&views_from),
             views_from,
@@ -143,37 +199,6 @@ impl<'a> TrainingData<'a> {
             seed: config.seed,
         };
         Ok(Some(store.batch(plan.draw_all()?)?.inner()))
-    }
-}
-
-/// How the values are scaled and what distribution the decoder gives them, as the settings say.
-///
-/// By default pictures whose values all lie in `[0, 1]` are Bernoulli means and stay as they are. All else is
-/// standardised and Gaussian: rows and windows have units, and those must not decide. Bernoulli, where it is asked for,
-/// takes any frames with values in `[0, 1]`.
-///
-/// # Errors
-/// [`Error::Config`] if Bernoulli is asked for and a value lies outside of `[0, 1]`; as for [`Source::read`].
-pub fn scaling_and_likelihood(config: &CheckedConfig, frames: &dyn Source) -> Result<(Option<Scaling>, Likelihood)> {
-    let mut probabilities = true;
-    for chunk in chunks(frames) {
-        probabilities = chunk?.1.iter().all(|v| (0.0..=1.0).contains(v));
-        if !probabilities {
-            break;
-        }
-    }
-    let grey_levels = probabilities && config.kind() == FrameKind::Image;
-    match config.decoder.likelihood {
-        LikelihoodChoice::Bernoulli if probabilities => Ok((None, Likelihood::Bernoulli)),
-        LikelihoodChoice::Bernoulli => Err(Error::config(
-            "decoder.likelihood",
-            "bernoulli needs every value in [0, 1]; use gaussian or auto for these frames",
-        )),
-        LikelihoodChoice::Auto if grey_levels => Ok((None, Likelihood::Bernoulli)),
-        LikelihoodChoice::Gaussian if grey_levels => Ok((None, Likelihood::Gaussian)),
-        LikelihoodChoice::Auto | LikelihoodChoice::Gaussian => {
-            Ok((Some(Scaling::fit(frames, config.kind())?), Likelihood::Gaussian))
-        }
     }
 }
 

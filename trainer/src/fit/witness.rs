@@ -16,7 +16,7 @@ use super::check_count;
 use super::event::{Event, Observer};
 use super::training_data::TrainingData;
 use crate::config::CheckedConfig;
-use crate::data::{Part, Source};
+use crate::data::{Part, Preparation, Source};
 use crate::error::{Error, Result};
 use crate::matching::one_to_one;
 use crate::model::{ClusterVae, Likelihood};
@@ -71,10 +71,11 @@ pub fn run(
     // What each model of a half says of the frames of the other, and of those that none was fitted to.
     let (mut rows, mut told, mut agree, mut models) = (Vec::new(), Vec::new(), 0, 0);
     let devices: Vec<_> = data.devices.iter().map(|device| device.clone().inner()).collect();
+    let raw = training.with(Preparation::default());
     for (half, (fitted, others)) in [(left, right), (right, left)].into_iter().enumerate() {
         let config = halves_of(half);
-        let frames: Part<'_> = Part::of(training, fitted.iter().map(|&n| n as u32).collect(), None);
-        let mut part = TrainingData::new(&config, &frames, None, &devices, &mut of_half(half, observer))?;
+        let frames: Part<'_> = Part::of(&raw, fitted.iter().map(|&n| n as u32).collect(), Preparation::default());
+        let mut part = TrainingData::new(&config, &frames, data.preparation, &devices, &mut of_half(half, observer))?;
         part.reports_bounds = false;
         let attempts = Attempts { config: &config, data: &part, likelihood, data_sha256 };
         let witness = match attempts.run(None, &mut of_half(half, observer)) {

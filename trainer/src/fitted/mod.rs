@@ -16,8 +16,8 @@ use runtime::Calibration;
 
 use crate::config::CheckedConfig;
 use crate::data::scaling::Scaling;
-use crate::data::{Expected, Manner, Part, SeenValues, Source};
-use crate::frame::FrameShape;
+use crate::data::{Expected, FrontEnd, Manner, Part, Preparation, SeenValues, Source};
+use crate::frame::{FrameKind, FrameShape};
 use crate::model::{ClusterVae, Likelihood, Posterior};
 
 /// A trained model with all that inference and export need.
@@ -29,7 +29,9 @@ pub struct Fitted {
     pub model: ClusterVae,
     /// Shape of a frame.
     pub shape: FrameShape,
-    /// Standardisation of the input, if any.
+    /// What makes features of windows before all else, if anything does.
+    pub front_end: Option<FrontEnd>,
+    /// Standardisation of the features, or of the input, if any.
     pub scaling: Option<Scaling>,
     /// The values that it was fitted to; None of a run of before 2026-11-27, which did not keep them.
     pub seen: Option<SeenValues>,
@@ -86,14 +88,52 @@ impl Fitted {
         out
     }
 
-    /// The frames as the model takes them: standardised as they are read, where the model standardises.
+    /// What is done to frames before the networks see them.
+    pub fn preparation(&self) -> Preparation<'_> {
+        Preparation::new(self.front_end.as_ref(), self.scaling.as_ref())
+    }
+
+    /// Shape of what the networks take and give back, and of every map: of the features where there is a front end, else of
+    /// a frame.
+    pub fn inner_shape(&self) -> FrameShape {
+        self.preparation().shape(self.shape)
+    }
+
+    /// What the values are that the networks take: features without order of a spectrum, else as frames are.
+    pub fn inner_kind(&self) -> FrameKind {
+        let spectral = self.front_end.as_ref().is_some_and(|front_end| front_end.spectral().is_some());
+        if spectral { FrameKind::Features } else { self.config.kind() }
+    }
+
+    /// The frames in the units of what the networks give back: features where there is a front end, else the frames.
     ///
     /// # Errors
     /// [`ShapeError`] if the frames have another shape than the model takes.
-    pub fn scale<'a>(&'a self, frames: &'a dyn Source) -> Result<Part<'a, dyn Source + 'a>, ShapeError> {
+    pub fn features<'a>(&'a self, frames: &'a dyn Source) -> Result<Part<'a, dyn Source + 'a>, ShapeError> {
+        self.check_shape(frames)?;
+        Ok(Part::all(frames, Preparation::new(self.front_end.as_ref(), None)))
+    }
+
+    /// The frames as the networks take them, as they are read: features where there is a front end, standardised where the
+    /// model standardises.
+    ///
+    /// # Errors
+    /// [`ShapeError`] if the frames have another shape than the model takes.
+    pub fn prepare<'a>(&'a self, frames: &'a dyn Source) -> Result<Part<'a, dyn Source + 'a>, ShapeError> {
+        self.check_shape(frames)?;
+        Ok(Part::all(frames, self.preparation()))
+    }
+
+    /// The same model for frames that are features already.
+    pub fn of_features(&self) -> Self {
+        let config = self.config.of_kind(self.inner_kind());
+        Self { config, shape: self.inner_shape(), front_end: None, seen: None, columns: None, ..self.clone() }
+    }
+
+    fn check_shape(&self, frames: &dyn Source) -> Result<(), ShapeError> {
         if frames.shape() != self.shape {
             return Err(ShapeError { found: frames.shape(), expected: self.shape });
         }
-        Ok(Part::all(frames, self.scaling.as_ref()))
+        Ok(())
     }
 }

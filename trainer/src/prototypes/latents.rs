@@ -30,7 +30,7 @@ impl Latents {
     pub fn new(fitted: &Fitted, frames: &dyn Source, device: &Device) -> Result<Self> {
         let width = fitted.config.clusters();
         let (mut means, mut variances, mut log_q, mut far) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        encode(&fitted.model, &fitted.scale(frames)?, device, |_, x, posterior| {
+        encode(&fitted.model, &fitted.prepare(frames)?, device, |_, x, posterior| {
             log_q.extend(to_host(fitted.log_responsibilities(&posterior))?);
             far.extend(to_host(fitted.novelty(x, &posterior))?);
             means.extend(to_host(posterior.mu_z)?.into_iter().map(f64::from));
@@ -121,5 +121,5 @@ pub fn decode(fitted: &Fitted, z: &[f64], clusters: &[usize], device: &Device) -
     if let Some(scaling) = &fitted.scaling {
         scaling.undo(&mut values);
     }
-    Ok(values.chunks_exact(fitted.shape.len()).map(<[f32]>::to_vec).collect())
+    Ok(values.chunks_exact(fitted.inner_shape().len()).map(<[f32]>::to_vec).collect())
 }

@@ -82,7 +82,7 @@ pub struct Change {
 /// # Errors
 /// [`crate::Error::Data`] if the frames have another shape than the model takes.
 pub fn prototypes(fitted: &Fitted, frames: &Frames, latents: &Latents, device: &Device) -> Result<Vec<Prototype>> {
-    let scaled = fitted.scale(frames)?.all()?;
+    let scaled = fitted.prepare(frames)?.all()?;
     let (means, deviations, weights) = components(fitted)?;
     let d = latents.dim;
     let all: Vec<usize> = (0..deviations.len()).collect();

@@ -23,7 +23,7 @@ pub fn ratios(fitted: &Fitted, frames: &Frames, pairs: &[[usize; 2]], device: &D
     let model = &fitted.model;
     let k = model.prior.clusters();
     let mut ratios = Vec::with_capacity(frames.len());
-    encode(model, &fitted.scale(frames)?, device, |first, x, posterior| {
+    encode(model, &fitted.prepare(frames)?, device, |first, x, posterior| {
         let alignment = model.alignment(&posterior);
         let points = nodes(&posterior);
         let weight = 1.0 / points.len() as f64;

@@ -145,7 +145,9 @@ impl<'a> Subject<'a> {
 /// # Errors
 /// [`Error::Data`] if the frames do not fit the model.
 pub fn measure(subject: &Subject<'_>, progress: &mut dyn FnMut(&str)) -> Result<Vec<Row>> {
-    let mut rows = maps::rows(subject, progress)?;
+    // Maps are of features, where there is a front end.
+    let (fitted, frames) = (subject.fitted.of_features(), subject.fitted.features(subject.frames)?.all()?);
+    let mut rows = maps::rows(&Subject { fitted: &fitted, frames: &frames, ..*subject }, progress)?;
     rows.extend(amortised(subject)?);
     rows.extend(novelty::rows(subject, progress)?);
     Ok(rows)
@@ -155,7 +157,7 @@ pub fn measure(subject: &Subject<'_>, progress: &mut dyn FnMut(&str)) -> Result<
 fn amortised(subject: &Subject<'_>) -> Result<Option<Row>> {
     let Subject { fitted, critic: Some(critic), frames, device, .. } = subject else { return Ok(None) };
     let exact = critic::exact(fitted, frames, device)?;
-    let found = critic::agreement(&exact, &critic.maps(fitted, frames, device)?, frames.shape.len());
+    let found = critic::agreement(&exact, &critic.maps(fitted, frames, device)?, fitted.inner_shape().len());
     Ok(Some(Row::new("amortised critic: R² against the exact trust map", Bar::AtLeast(0.9), found.r_squared)))
 }
 

@@ -49,6 +49,8 @@ pub struct Part {
     pub total: usize,
     /// Frames of the part that are looked at.
     pub frames: Frames,
+    /// The same frames as they are drawn: their features, where the model has a front end.
+    pub shown: Frames,
     /// Posteriors and novelty of the frames that are looked at.
     pub latents: Latents,
     /// Indices of the frames that are explained, with their explanations.
@@ -134,7 +136,8 @@ impl Part {
         }
         let explanations = explain(fitted, &frames.select(&which), device)?;
         let explained = which.into_iter().zip(explanations).collect();
-        Ok(Self { role, total, frames, latents, explained })
+        let shown = fitted.features(&frames)?.all()?;
+        Ok(Self { role, total, frames, shown, latents, explained })
     }
 
     /// Words for the part.

@@ -35,6 +35,8 @@ pub struct Look<'a> {
     shape: FrameShape,
     kind: FrameKind,
     scaling: Option<&'a Scaling>,
+    /// Whether features are those of a front end.
+    spectral: bool,
     /// Values that black and white, or the lower and upper edge, stand for.
     range: [f32; 2],
 }
@@ -44,9 +46,10 @@ impl<'a> Look<'a> {
     /// either side, others 0 to 1.
     pub fn new(fitted: &'a Fitted) -> Self {
         Self {
-            shape: fitted.shape,
-            kind: fitted.config.kind(),
+            shape: fitted.inner_shape(),
+            kind: fitted.inner_kind(),
             scaling: fitted.scaling.as_ref(),
+            spectral: fitted.front_end.is_some(),
             range: if fitted.scaling.is_some() { [-3.0, 3.0] } else { [0.0, 1.0] },
         }
     }
@@ -54,6 +57,11 @@ impl<'a> Look<'a> {
     /// Words for what the pictures show, for a legend.
     pub fn legend(&self) -> &'static str {
         match (self.kind, self.scaling.is_some()) {
+            _ if self.spectral => {
+                "A bar a feature of the window, within three standard deviations of the mean of the data, which is the line in \
+                 the middle: of each channel the mean, the log deviation, then the shares of the bands of its spectrum, from \
+                 slow to fast."
+            }
             (FrameKind::Image, false) => "Black is 0, white is 1.",
             (FrameKind::Image, true) => {
                 "Black is three standard deviations below the mean of the data, white three above."

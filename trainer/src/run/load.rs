@@ -36,16 +36,20 @@ pub fn load(folder: &Path, device: &Device) -> Result<Fitted> {
     if sha256(&read("weights.bpk")?) != saved.weights_sha256 {
         return Err(Error::model(&path, "damaged: its sha256 is not the one in model.json"));
     }
+    if saved.front_end.as_ref().is_some_and(|front_end| !front_end.fits(saved.shape)) {
+        return Err(Error::model(&description, "its front end does not fit its frames"));
+    }
+    let inner = saved.front_end.as_ref().map_or(saved.shape, |front_end| front_end.shape(saved.shape));
     let config =
         Config::default().merge_file(&folder.join("config.toml"))?.check(saved.shape)?.with_clusters(saved.clusters);
-    let config = if saved.identity { config.with_identity(saved.shape.len()) } else { config };
+    let config = if saved.identity { config.with_identity(inner.len()) } else { config };
     let config = config.with_weights(if saved.weighted { Weights::Learned } else { Weights::Uniform });
     if saved.seen.as_ref().is_some_and(|seen| seen.range(saved.shape).is_none()) {
         return Err(Error::model(&description, "its range of values does not fit its frames"));
     }
     // Random weights of the right shapes, all replaced by the file's.
     let mut init = Init { rng: ChaCha8Rng::seed_from_u64(0), device };
-    let model = ClusterVae::new(&config, saved.shape, saved.likelihood, &mut init);
+    let model = ClusterVae::new(&config, inner, saved.likelihood, &mut init);
     let model = model.try_load_file(&path).map_err(|e| Error::model(&path, e))?;
     let (novelty_threshold, dispersion_weight) = match saved.decoder_novelty {
         Some(with) => (with.novelty_threshold, with.dispersion_weight),
@@ -55,6 +59,7 @@ pub fn load(folder: &Path, device: &Device) -> Result<Fitted> {
         config,
         model,
         shape: saved.shape,
+        front_end: saved.front_end,
         scaling: saved.scaling,
         seen: saved.seen,
         likelihood: saved.likelihood,
@@ -87,6 +92,6 @@ pub fn load_stage(folder: &Path, stage: StageName, device: &Device) -> Result<Fi
     let checkpoint = Checkpoint::decode(&bytes).map_err(|e| Error::model(&path, e))?;
     let config = fitted.config.with_clusters(checkpoint.clusters);
     let mut init = Init { rng: ChaCha8Rng::seed_from_u64(0), device };
-    let model = checkpoint.model(ClusterVae::new(&config, fitted.shape, fitted.likelihood, &mut init))?;
+    let model = checkpoint.model(ClusterVae::new(&config, fitted.inner_shape(), fitted.likelihood, &mut init))?;
     Ok(Fitted { config, model, ..fitted })
 }

@@ -8,7 +8,7 @@
 //! | `metrics.json` | the end of training: the epoch whose weights were kept, as `last_epoch`; the same bytes for the same seed on the same CPU |
 //! | `checkpoints/` | the last state of each stage, to go on from, with the weights of its best epoch so far |
 //! | `weights.bpk` | all learned weights, Burn's own format |
-//! | `model.json` | shape, scaling, range of values, likelihood, novelty and its threshold, temperature, hash of the weights |
+//! | `model.json` | shape, front end, scaling, range of values, likelihood, novelty and its threshold, temperature, hash of the weights |
 //! | `report.html` | the page of `trainer report` and of `trainer demo` |
 //! | `critic.bpk`, `critic.json` | the amortised critic of `trainer critic`; whose it is, and its hash |
 
@@ -31,7 +31,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{CheckedConfig, Config, EncoderKind};
 use crate::data::scaling::Scaling;
-use crate::data::{Manner, SeenValues};
+use crate::data::{FrontEnd, Manner, SeenValues};
 use crate::error::{Error, Result};
 use crate::files::{UNFINISHED, Unfinished, sha256, write_atomically};
 use crate::fit::{Checkpoint, Place, Space};
@@ -54,6 +54,9 @@ struct Saved {
     /// Whether p(c) is learned, which the mixture on the values decides for itself.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     weighted: bool,
+    /// What makes features of windows; absent where the networks see samples.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    front_end: Option<FrontEnd>,
     scaling: Option<Scaling>,
     /// The values that it was fitted to; absent in runs of before 2026-11-27.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -272,6 +275,7 @@ impl Run {
             clusters: fitted.model.prior.clusters(),
             identity: fitted.config.encoder.kind == EncoderKind::Identity,
             weighted: fitted.model.prior.log_weights.is_some(),
+            front_end: fitted.front_end.clone(),
             scaling: fitted.scaling.clone(),
             seen: fitted.seen.clone(),
             likelihood: fitted.likelihood,

@@ -92,6 +92,8 @@ pub struct StageBatch {
 pub struct BatchPlan<'a> {
     /// Frames to draw from.
     pub frames: &'a (dyn Source + Sync),
+    /// The windows behind them, where views are features of mapped windows.
+    pub windows: Option<&'a (dyn Source + Sync)>,
     /// Whether the device has the frames, so that only their indices are drawn.
     pub on_device: bool,
     /// What makes the views.
@@ -157,17 +159,17 @@ impl BatchPlan<'_> {
                 DrawnViews::Maps(each().map(|_| ImageMap::draw(maps, rng)).collect())
             }
             Views::Maps(maps) => {
-                let p = self.frames.shape().len();
                 let read;
-                let frames_once = match values {
-                    Some(values) => values,
-                    None => {
-                        read = self.frames.gather(frames)?.values;
+                let frames_once = match (self.windows, values) {
+                    (None, Some(values)) => values,
+                    (windows, _) => {
+                        read = windows.unwrap_or(self.frames).gather(frames)?.values;
                         &read
                     }
                 };
+                let (p, of_source) = (maps.len(), frames_once.len() / frames.len());
                 let mut views = vec![0.0; self.batch.views * frames.len() * p];
-                let each = (0..self.batch.views).flat_map(|_| frames_once.chunks_exact(p));
+                let each = (0..self.batch.views).flat_map(|_| frames_once.chunks_exact(of_source));
                 views.chunks_exact_mut(p).zip(each).for_each(|(view, frame)| maps.apply(frame, view, rng));
                 DrawnViews::Values(views)
             }

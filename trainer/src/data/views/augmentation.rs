@@ -7,6 +7,7 @@ use rand_distr::StandardNormal;
 
 use super::ImageMap;
 use crate::config::{AugmentConfig, AugmentKind};
+use crate::data::Standardised;
 use crate::frame::{FrameKind, FrameShape};
 
 /// A family of random maps of frames, with ranges from the settings times a strength.
@@ -17,6 +18,8 @@ pub struct Augmentation {
     pub(super) ranges: AugmentConfig,
     pub(super) shape: FrameShape,
     strength: f32,
+    /// What makes features of mapped windows, if there is a front end.
+    standardised: Option<Standardised>,
 }
 
 impl Augmentation {
@@ -29,15 +32,41 @@ impl Augmentation {
             AugmentKind::Window => Some(FrameKind::Window),
             AugmentKind::Features => Some(FrameKind::Features),
         };
-        Self { kind, ranges: config.clone(), shape, strength: strength as f32 }
+        Self { kind, ranges: config.clone(), shape, strength: strength as f32, standardised: None }
     }
 
-    /// Writes a random view of `frame` `[P]` to `out` `[P]`.
+    /// The same maps for the features of windows of a shape: those of windows map the window, whose channels are standardised,
+    /// and `standardised` makes features of it; all others map features as they are.
+    pub fn of_windows(self, shape: FrameShape, standardised: Standardised) -> Self {
+        if !self.maps_windows() {
+            return self;
+        }
+        Self { shape, standardised: Some(standardised), ..self }
+    }
+
+    /// Values of a view.
+    pub fn len(&self) -> usize {
+        self.standardised.as_ref().map_or(self.shape.len(), Standardised::len)
+    }
+
+    /// True if views are mapped windows.
+    pub fn maps_windows(&self) -> bool {
+        self.kind == Some(FrameKind::Window)
+    }
+
+    /// Writes a random view of `frame` `[P]` to `out`, of [`Augmentation::len`] values.
     pub fn apply(&self, frame: &[f32], out: &mut [f32], rng: &mut impl Rng) {
         match self.kind {
             None => out.copy_from_slice(frame),
             Some(FrameKind::Image) => ImageMap::draw(self, rng).apply(self.shape, frame, out),
-            Some(FrameKind::Window) => self.window(frame, out, rng),
+            Some(FrameKind::Window) => match &self.standardised {
+                None => self.window(frame, out, rng),
+                Some(standardised) => {
+                    let mut window = vec![0.0; frame.len()];
+                    self.window(frame, &mut window, rng);
+                    standardised.apply(&window, out);
+                }
+            },
             Some(FrameKind::Features) => self.features(frame, out, rng),
         }
     }

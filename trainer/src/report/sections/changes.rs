@@ -37,7 +37,7 @@ fn card(findings: &Findings<'_>, part: &Part, change: &Change) -> Result<Markup>
     let [one, two] = change.probabilities;
     let difference: Vec<f32> = change.after.iter().zip(&change.before).map(|(after, before)| after - before).collect();
     let tiles = [
-        Tile::Frame(part.frames.frame(change.frame)),
+        Tile::Frame(part.shown.frame(change.frame)),
         Tile::Frame(&change.before),
         Tile::Frame(&change.after),
         Tile::Map(Map::Contrast, &difference, heatmap::span(Map::Contrast, &difference)),

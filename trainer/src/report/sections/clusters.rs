@@ -60,7 +60,7 @@ fn shares(findings: &Findings<'_>, most: f64) -> Markup {
 
 fn card(findings: &Findings<'_>, part: &Part, p: &Prototype) -> Result<Markup> {
     let look = &findings.look;
-    let frames = |which: &[usize]| which.iter().map(|&n| Tile::Frame(part.frames.frame(n))).collect::<Vec<_>>();
+    let frames = |which: &[usize]| which.iter().map(|&n| Tile::Frame(part.shown.frame(n))).collect::<Vec<_>>();
     let row = |name: &str, tiles: &[Tile<'_>]| -> Result<Markup> {
         let strip = look.strip(tiles, COLUMNS, &format!("Cluster {}: {name}", p.cluster))?;
         Ok(html! { div class="named" { span class="small" { (name) } (strip) } })
@@ -72,7 +72,8 @@ fn card(findings: &Findings<'_>, part: &Part, p: &Prototype) -> Result<Markup> {
         rows.push(row("doubtful", &frames(&p.doubtful))?);
     }
     for (rank, walk) in p.traversals.iter().enumerate() {
-        let tiles: Vec<Tile<'_>> = walk.decoded.chunks_exact(findings.fitted.shape.len()).map(Tile::Frame).collect();
+        let tiles: Vec<Tile<'_>> =
+            walk.decoded.chunks_exact(findings.fitted.inner_shape().len()).map(Tile::Frame).collect();
         let name = format!("walk {}, a step is {:.2} in the latent", rank + 1, walk.direction.deviation);
         rows.push(row(&name, &tiles)?);
     }

@@ -13,8 +13,8 @@ use crate::report::pictures::{Tile, scale, span};
 /// Both figures of the critic heatmap, under a legend of the maps.
 pub fn section(findings: &Findings<'_>) -> Result<Section> {
     let maps = |map: Map| {
-        let shape = findings.fitted.shape;
-        let kind = findings.fitted.config.kind();
+        let shape = findings.fitted.inner_shape();
+        let kind = findings.fitted.inner_kind();
         let all = findings.parts.iter().flat_map(|part| &part.explained);
         let joined: Vec<Vec<f32>> = all.map(|(_, e)| heatmap::joined(map, e.map(map), shape, kind)).collect();
         span(map, joined.iter().map(Vec::as_slice))
@@ -102,7 +102,7 @@ fn of_part(findings: &Findings<'_>, part: &Part, spans: [[f32; 2]; 3]) -> Result
 
 fn card(findings: &Findings<'_>, part: &Part, n: usize, e: &Explanation, spans: [[f32; 2]; 3]) -> Result<Markup> {
     let tiles = [
-        Tile::Frame(part.frames.frame(n)),
+        Tile::Frame(part.shown.frame(n)),
         Tile::Frame(&e.reconstruction),
         Tile::Map(Map::Trust, &e.trust, spans[0]),
         Tile::Map(Map::Contrast, &e.contrast, spans[1]),

@@ -1,0 +1,217 @@
+//! The front end from training to the device: the trainer, the graph, tract and the native engine see the same features.
+#![expect(clippy::unwrap_used, reason = "a helper that fails is the test's own message")]
+
+#[path = "../common/mod.rs"]
+#[expect(dead_code, reason = "only its settings are used")]
+mod common;
+
+use std::ops::ControlFlow;
+
+use burn::tensor::Device;
+use common::small;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use runtime::flash::{Buffer, FlashModel};
+use runtime::onnx::names;
+use runtime::{Engine, Precision, native};
+use tract_onnx::prelude::*;
+use trainer::config::{AugmentKind, Config, FrontEndChoice};
+use trainer::critic;
+use trainer::data::{Frames, placed};
+use trainer::eval::{predict, scores};
+use trainer::explain::explain;
+use trainer::export::{self, encode, encode_critic, encode_decoder, encode_flash};
+use trainer::fit::{self, Event};
+use trainer::fitted::Fitted;
+use trainer::frame::FrameShape;
+use trainer::run::{self, Run, Source};
+
+const SHAPE: FrameShape = FrameShape { channels: 3, height: 1, width: 50 };
+
+/// Windows of three states, which differ by the frequency of a hum at any phase; the last channel is constant.
+fn hums(n: usize, seed: u64) -> Frames {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let (mut values, mut labels) = (Vec::new(), Vec::new());
+    for i in 0..n {
+        let class = i % 3;
+        labels.push(class as u32);
+        let (phase, strength) = (rng.random::<f32>() * 6.3, 1.0 + 0.3 * rng.random::<f32>());
+        let cycles = [0.05, 0.15, 0.35][class] + 0.01 * rng.random::<f32>();
+        for channel in 0..2 {
+            for t in 0..SHAPE.width {
+                let hum = strength * (6.283 * cycles * t as f32 + phase + channel as f32).sin();
+                values.push(20.0 * channel as f32 + 4.0 * (hum + 0.2 * (rng.random::<f32>() - 0.5)));
+            }
+        }
+        values.extend([7.0; SHAPE.width]);
+    }
+    Frames { shape: SHAPE, values, labels: Some(labels) }
+}
+
+fn config() -> Config {
+    let mut config = small();
+    (config.pretrain.steps, config.refine.steps) = (150.into(), 100.into());
+    config
+}
+
+fn fitted(config: Config, frames: &Frames) -> Fitted {
+    let config = config.check(frames.shape).unwrap();
+    fit::fit(&config, frames, &Device::flex(), None, &mut |_| ControlFlow::Continue(())).unwrap().unwrap()
+}
+
+/// An output of the whole graph, run by tract as any engine would, in f32.
+fn of_graph(bytes: &[u8], frames: &Frames, name: &str) -> Vec<f32> {
+    let FrameShape { channels, height, width } = frames.shape;
+    let dims = [frames.len(), channels, height, width];
+    let model = onnx().model_for_read(&mut &bytes[..]).unwrap();
+    let model = model.with_outputs_by_name([name]).unwrap().with_input_fact(0, f32::fact(dims).into()).unwrap();
+    let plan = model.into_optimized().unwrap().into_runnable().unwrap();
+    let results = plan.run(tvec!(Tensor::from_shape(&dims, &frames.values).unwrap().into())).unwrap();
+    results[0].to_plain_array_view::<f32>().unwrap().iter().copied().collect()
+}
+
+fn close(found: &[f32], expected: &[f32], tolerance: f32, what: &str) {
+    assert_eq!(found.len(), expected.len(), "{what}");
+    for (at, (a, b)) in found.iter().zip(expected).enumerate() {
+        assert!((a - b).abs() < tolerance * (1.0 + b.abs()), "{what}, {at}: {a} {b}");
+    }
+}
+
+#[test]
+fn every_engine_sees_the_same_features() {
+    let frames = hums(240, 1);
+    let model = fitted(config(), &frames);
+    assert_eq!(model.inner_shape(), FrameShape { channels: 3, height: 1, width: 10 });
+    let expected = predict(&model, &frames, &Device::flex()).unwrap();
+    let found = scores(&expected.clusters, frames.labels.as_deref().unwrap());
+    assert!(found.acc > 0.95, "{found:?}");
+    let features = model.features(&frames).unwrap().values;
+    let prepared = model.prepare(&frames).unwrap().values;
+    for precision in [export::Precision::F32, export::Precision::F16] {
+        let bytes = encode(&model, precision).unwrap();
+        close(&of_graph(&bytes, &frames, names::FEATURES), &features, 1e-4, "features of the graph");
+        close(&of_graph(&bytes, &frames, "scaled"), &prepared, 1e-4, "prepared by the graph");
+        let tolerance = if precision == export::Precision::F32 { 1e-3 } else { 0.02 };
+        close(&of_graph(&bytes, &frames, names::NOVELTY), &expected.novelty, tolerance, "novelty of the graph");
+        for arithmetic in [Precision::F32, Precision::F16, Precision::Fused] {
+            let mut engine = Engine::from_bytes(&bytes, arithmetic).unwrap();
+            assert_eq!((engine.shape().len(), engine.input_shape().len()), (150, 30));
+            let spec = model.front_end.as_ref().unwrap().spec(SHAPE).unwrap();
+            assert_eq!(engine.front_end().unwrap().feature(12), spec.front_end().unwrap().feature(12));
+            let all = engine.assign_batch(&frames.values).unwrap();
+            for (n, a) in all.iter().enumerate() {
+                assert_eq!(a.cluster, expected.clusters[n], "{precision:?} {arithmetic:?}, frame {n}");
+            }
+        }
+    }
+    let bytes = Buffer::copy_of(&encode_flash(&model.with_latent_novelty(), None).unwrap());
+    let image = FlashModel::new(&bytes).unwrap();
+    let mut by_image = vec![0.0; 30];
+    let mut work = vec![0.0; image.front_end().unwrap().work()];
+    assert!(image.front_end().unwrap().apply(frames.frame(7).iter().copied(), &mut by_image, &mut work));
+    close(&by_image, &features[7 * 30..8 * 30], 1e-6, "features of the image");
+    let mut scratch = vec![f32::NAN; native::scratch_len(&image)];
+    let mut engine = native::Engine::new(image, &mut scratch).unwrap();
+    engine.self_test().unwrap();
+    for n in 0..frames.len() {
+        assert_eq!(engine.assign(frames.frame(n)).unwrap().cluster, expected.clusters[n]);
+    }
+}
+
+#[test]
+fn units_change_nothing_and_a_constant_channel_says_nothing() {
+    let frames = hums(240, 2);
+    let features = |unit: f32| {
+        let mut scaled = frames.clone();
+        scaled.values.iter_mut().for_each(|v| *v *= unit);
+        let model = fitted(config(), &scaled);
+        let expected = predict(&model, &scaled, &Device::flex()).unwrap();
+        (model.prepare(&scaled).unwrap().values, expected.clusters)
+    };
+    let (plain, clusters) = features(1.0);
+    assert!(plain.iter().all(|v| v.is_finite() && v.abs() < 20.0));
+    for unit in [1e-9, 1e6] {
+        let (found, same) = features(unit);
+        close(&found, &plain, 1e-3, "features");
+        assert_eq!(same, clusters);
+    }
+}
+
+/// Whether the place of a sample in its window says something decides, and nothing else: no label is looked at.
+#[test]
+fn windows_that_begin_with_an_event_keep_their_samples() {
+    let (streams, mut events) = (hums(240, 3), hums(240, 3));
+    for window in events.values.chunks_exact_mut(SHAPE.width) {
+        window.iter_mut().enumerate().for_each(|(t, v)| *v += 30.0 * (-(t as f32 - 15.0).powi(2) / 20.0).exp());
+    }
+    assert!(placed(&streams) < 0.02 && placed(&events) > 0.2, "{} {}", placed(&streams), placed(&events));
+    let told = |frames: &Frames, choice: FrontEndChoice| {
+        let mut config = config();
+        config.frontend = choice;
+        (config.pretrain.steps, config.refine.steps) = (3.into(), 3.into());
+        let config = config.check(frames.shape).unwrap();
+        let mut said = None;
+        let model = fit::fit(&config, frames, &Device::flex(), None, &mut |event| {
+            if let Event::FrontEnd { spectral, .. } = event {
+                said = Some(spectral);
+            }
+            ControlFlow::Continue(())
+        });
+        (said, model.unwrap().unwrap().front_end.is_some())
+    };
+    assert_eq!(told(&streams, FrontEndChoice::Auto), (Some(true), true));
+    assert_eq!(told(&events, FrontEndChoice::Auto), (Some(false), false));
+    assert_eq!(told(&streams, FrontEndChoice::None), (None, false));
+    assert_eq!(told(&events, FrontEndChoice::Spectral), (None, true));
+    // Rows and images have no spectrum, and neither has a window of a few samples.
+    for (channels, height, width) in [(1, 1, 50), (1, 20, 20), (2, 1, 15), (2, 1, 4096)] {
+        let config = Config { frontend: FrontEndChoice::Spectral, ..small() };
+        assert!(config.check(FrameShape { channels, height, width }).is_err());
+    }
+}
+
+/// Maps are of features, the same in trainer, ONNX and image; views of windows and of features both train.
+#[test]
+fn explanations_are_of_features() {
+    let frames = hums(240, 4);
+    let mut config = config();
+    config.augment.kind = AugmentKind::Features;
+    let model = fitted(config, &frames);
+    let some = frames.select(&[0, 1, 2, 3, 4, 5]);
+    let expected = explain(&model, &some, &Device::flex()).unwrap();
+    let mut engine = Engine::from_bytes(&encode(&model, export::Precision::F32).unwrap(), Precision::F32).unwrap();
+    engine.decoder_from_bytes(&encode_decoder(&model, export::Precision::F32).unwrap()).unwrap();
+    for (n, expected) in expected.iter().enumerate() {
+        let found = engine.explain(some.frame(n)).unwrap();
+        assert_eq!(found.trust.len(), 30);
+        close(&found.trust, &expected.trust, 1e-3, "trust");
+        close(&found.contrast, &expected.contrast, 2e-3, "contrast");
+        close(&found.reconstruction, &expected.reconstruction, 1e-3, "reconstruction");
+    }
+    let critic = critic::train(&model, &frames, &Device::flex(), &mut |_| ()).unwrap();
+    let maps = critic.maps(&model, &some, &Device::flex()).unwrap();
+    let image = encode_flash(&model.with_latent_novelty(), Some(&critic)).unwrap();
+    close(&critic::native(&image, &some).unwrap(), &maps, 0.02, "trust of the image");
+    assert!(!encode_critic(&model, &critic, export::Precision::F16).unwrap().is_empty());
+}
+
+#[test]
+fn a_run_keeps_its_front_end() {
+    let frames = hums(240, 5);
+    let model = fitted(config(), &frames);
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    let source = Source { input: Vec::new(), sha256: fit::sha256_of(&frames) };
+    Run::create(&out, &model.config, &source).unwrap().save(&model).unwrap();
+    let loaded = run::load(&out, &Device::flex()).unwrap();
+    assert_eq!(loaded.front_end, model.front_end);
+    let [a, b] = [&model, &loaded].map(|model| predict(model, &frames, &Device::flex()).unwrap().novelty);
+    assert_eq!(a, b);
+    let path = out.join("model.json");
+    let text = std::fs::read_to_string(&path).unwrap();
+    for (from, to) in [("\"length\": 64", "\"length\": 65"), ("\"length\": 64", "\"length\": 32")] {
+        assert!(text.contains(from), "{text}");
+        std::fs::write(&path, text.replace(from, to)).unwrap();
+        assert!(run::load(&out, &Device::flex()).is_err());
+    }
+}

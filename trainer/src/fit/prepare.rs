@@ -1,0 +1,146 @@
+//! What is done to frames before the networks see them, found from the training frames and the settings.
+
+use std::ops::ControlFlow;
+
+use super::count::{Counting, Space, count_clusters};
+use super::event::{Event, Observer, Pass, told};
+use crate::config::{CheckedConfig, FrontEndChoice, LikelihoodChoice};
+use crate::data::scaling::Scaling;
+use crate::data::{Colours, FrontEnd, Part, Preparation, Source, Spectral, Tone, Watched, chunks, placed};
+use crate::error::{Error, Result};
+use crate::frame::FrameKind;
+use crate::model::Likelihood;
+
+/// Share of the samples' variance that their place in the window may explain in windows that were cut anywhere. Windows of
+/// streams stay below 0.03; those that begin with an event, or at midnight, have 0.1 to 0.9, and their samples say more
+/// than a spectrum.
+const MOST_PLACED: f64 = 0.05;
+/// How often scaling looks at a frame: for the range, the mean and the deviation.
+const LOOKS: usize = 3;
+/// Channels of pictures in colour.
+const COLOURED: usize = 3;
+/// Share of the variance from which on mean colours are most of how pictures differ.
+const COLOURS_ARE_MOST: f64 = 0.5;
+/// Share of the variance within pictures that lies along the main colour of each, from which on they are of two colours;
+/// noise is the rest.
+const TWO_COLOURS: f64 = 0.9;
+/// What is added to the variances of mean colours that are counted, as a share of theirs.
+const COLOUR_GRAIN: f64 = 1e-3;
+
+/// What is done to frames before the networks see them, and the distribution of what the decoder gives back.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    /// What makes features of windows, if anything does.
+    pub front_end: Option<FrontEnd>,
+    /// Standardisation of the features, or of the frames themselves.
+    pub scaling: Option<Scaling>,
+    /// Distribution of a value that the networks take.
+    pub likelihood: Likelihood,
+}
+
+impl Prepared {
+    /// What is done to frames.
+    pub fn preparation(&self) -> Preparation<'_> {
+        Preparation::new(self.front_end.as_ref(), self.scaling.as_ref())
+    }
+}
+
+/// Front end, scaling and likelihood for frames, as the settings say; None if the observer broke off.
+///
+/// # Errors
+/// As those of [`scaling_and_likelihood`]; [`Error::Config`] if Bernoulli is asked for and there is a front end.
+pub fn run(config: &CheckedConfig, frames: &dyn Source, observer: &mut Observer<'_>) -> Result<Option<Prepared>> {
+    let choice = match config.frontend {
+        FrontEndChoice::Auto => chosen(config, frames, observer)?,
+        choice => Some(choice),
+    };
+    let Some(choice) = choice else { return Ok(None) };
+    let mut tell = told(observer, Pass::Scaling, LOOKS * frames.len());
+    let frames = &Watched::new(frames, &mut tell);
+    let front_end = match choice {
+        FrontEndChoice::Auto | FrontEndChoice::None => None,
+        FrontEndChoice::Tone => Some(FrontEnd::Tone(Tone::fit(frames)?)),
+        FrontEndChoice::Spectral if config.decoder.likelihood == LikelihoodChoice::Bernoulli => {
+            let problem = "bernoulli is for values in [0, 1], and a spectrum has others; use gaussian or auto, or frontend = none";
+            return Err(Error::config("decoder.likelihood", problem));
+        }
+        FrontEndChoice::Spectral => Some(FrontEnd::Spectral(Spectral::fit(frames)?)),
+    };
+    let features: Part<'_, dyn Source + '_> = Part::all(frames, Preparation::new(front_end.as_ref(), None));
+    let (scaling, likelihood) = match choice {
+        // A feature is a unit of its own, whatever its neighbours are.
+        FrontEndChoice::Spectral => (Some(Scaling::fit(&features, FrameKind::Features)?), Likelihood::Gaussian),
+        _ => scaling_and_likelihood(config, &features)?,
+    };
+    Ok(Some(Prepared { front_end, scaling, likelihood }))
+}
+
+/// The front end that the frames call for, where the settings leave it open; None if the observer broke off.
+fn chosen(config: &CheckedConfig, frames: &dyn Source, observer: &mut Observer<'_>) -> Result<Option<FrontEndChoice>> {
+    let bernoulli = config.decoder.likelihood == LikelihoodChoice::Bernoulli;
+    if FrontEndChoice::has_spectrum(config.kind(), frames.shape()) && !bernoulli {
+        let placed = placed(frames)?;
+        let spectral = placed <= MOST_PLACED;
+        let choice = if spectral { FrontEndChoice::Spectral } else { FrontEndChoice::None };
+        return Ok(observer(Event::FrontEnd { spectral, placed }).is_continue().then_some(choice));
+    }
+    let none = Ok(Some(FrontEndChoice::None));
+    if frames.shape().channels != COLOURED || !FrontEndChoice::has_tone(config.kind(), frames.shape()) {
+        return none;
+    }
+    let colours = Colours::of(frames)?;
+    let share = colours.share();
+    if share < COLOURS_ARE_MOST {
+        return none;
+    }
+    // Many pictures of a few colours are a stack of points, which is no cloud to be counted: a grain of a thousandth of how
+    // they differ makes one of it.
+    let counting = Counting {
+        on: Space::Values,
+        reg_covar: COLOUR_GRAIN * colours.between / COLOURED as f64,
+        pooling: config.mixture.pooling,
+        most: config.mixture.most_clusters,
+        seed: config.seed,
+    };
+    let clusters = match count_clusters(&colours.means, COLOURED, &counting, &mut |_| ControlFlow::Continue(())) {
+        Ok(counted) => counted.and_then(|counted| counted.clusters),
+        // Too few pictures to say.
+        Err(Error::Uncounted { .. }) => return none,
+        Err(error) => return Err(error),
+    };
+    let tone = clusters == Some(1) && colours.along >= TWO_COLOURS;
+    let choice = if tone { FrontEndChoice::Tone } else { FrontEndChoice::None };
+    let along = colours.along;
+    Ok(observer(Event::Tone { tone, share, along, clusters }).is_continue().then_some(choice))
+}
+
+/// How the values are scaled and what distribution the decoder gives them, as the settings say.
+///
+/// By default pictures whose values all lie in `[0, 1]` are Bernoulli means and stay as they are. All else is
+/// standardised and Gaussian: rows and windows have units, and those must not decide. Bernoulli, where it is asked for,
+/// takes any frames with values in `[0, 1]`.
+///
+/// # Errors
+/// [`Error::Config`] if Bernoulli is asked for and a value lies outside of `[0, 1]`; as for [`Source::read`].
+fn scaling_and_likelihood(config: &CheckedConfig, frames: &dyn Source) -> Result<(Option<Scaling>, Likelihood)> {
+    let mut probabilities = true;
+    for chunk in chunks(frames) {
+        probabilities = chunk?.1.iter().all(|v| (0.0..=1.0).contains(v));
+        if !probabilities {
+            break;
+        }
+    }
+    let grey_levels = probabilities && config.kind() == FrameKind::Image;
+    match config.decoder.likelihood {
+        LikelihoodChoice::Bernoulli if probabilities => Ok((None, Likelihood::Bernoulli)),
+        LikelihoodChoice::Bernoulli => Err(Error::config(
+            "decoder.likelihood",
+            "bernoulli needs every value in [0, 1]; use gaussian or auto for these frames",
+        )),
+        LikelihoodChoice::Auto if grey_levels => Ok((None, Likelihood::Bernoulli)),
+        LikelihoodChoice::Gaussian if grey_levels => Ok((None, Likelihood::Gaussian)),
+        LikelihoodChoice::Auto | LikelihoodChoice::Gaussian => {
+            Ok((Some(Scaling::fit(frames, config.kind())?), Likelihood::Gaussian))
+        }
+    }
+}
