@@ -3,7 +3,9 @@
 mod columnar;
 pub mod digits;
 mod error;
+mod find;
 mod idx;
+mod known;
 mod labels;
 mod npy;
 mod open;
