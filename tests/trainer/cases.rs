@@ -179,8 +179,9 @@ fn a_model_reads_later_frames_as_those_that_it_was_fitted_to() {
     let at = |name: &str| dir.path().join(name).display().to_string();
     // Pictures of 10 bits in 16, the frames last, two kinds of 1x4x6.
     let (h, w, count) = (4, 6, 120);
-    let value =
-        |y: usize, x: usize, n: usize| if (x < 3) == (n % 2 == 0) { 900 + (x * y + n) % 100 } else { (n * x + y) % 90 };
+    let value = |y: usize, x: usize, n: usize| {
+        if (x < 3) == n.is_multiple_of(2) { 900 + (x * y + n) % 100 } else { (n * x + y) % 90 }
+    };
     let of = |n: std::ops::Range<usize>| -> Vec<u8> {
         let places = (0..h).flat_map(|y| {
             (0..w).flat_map({

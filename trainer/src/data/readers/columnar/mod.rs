@@ -5,6 +5,7 @@ mod lists;
 mod pictures;
 
 use std::io::Cursor;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch};
@@ -56,6 +57,18 @@ impl Format {
 
 /// The frames, classes and weights of a file; `decode` makes frames of pictures.
 pub fn read(
+    format: Format,
+    bytes: Vec<u8>,
+    wanted: &Wanted,
+    request: TableRequest,
+    decode: &dyn Fn(&[Source]) -> Result<Raw, ReadError>,
+) -> Result<Raw, ReadProblem> {
+    // The crates below panic on some bytes that no program writes.
+    catch_unwind(AssertUnwindSafe(|| frames(format, bytes, wanted, request, decode)))
+        .unwrap_or_else(|_| Err(format!("damaged: the reader of {} panicked", format.name()).into()))
+}
+
+fn frames(
     format: Format,
     bytes: Vec<u8>,
     wanted: &Wanted,
