@@ -112,5 +112,6 @@ fn random(settings: &[&str], shape: FrameShape) -> Result<Fitted, Error> {
         calibrated_on: 1,
         data_sha256: String::new(),
         columns: None,
+        manner: None,
     })
 }

@@ -49,6 +49,10 @@ fn every_form_of_a_model_takes_the_columns_by_their_names() {
         "{told}"
     );
     stdout(&["export", &run, "--out", &export]);
+    // R3: what trained is no test.
+    assert!(
+        stderr(&["eval", &run, "--data", &data, "--samples", "1"]).contains("the frames that the model was fitted to")
+    );
     let answer = ["cluster"];
     let expected = columns(&stdout(&["predict", &run, "--data", &data]), &answer);
     assert_eq!(expected.len(), 200);
@@ -59,6 +63,12 @@ fn every_form_of_a_model_takes_the_columns_by_their_names() {
     // A run counts the decoder in its novelty, and so does what is exported with it.
     stdout(&["export", &run, "--novelty", "decoder", "--out", &at("counting")]);
     assert_eq!((novel("counting/model.onnx"), novel("counting/model.cvi")), (novel("run"), novel("run")));
+    // The report calls features by their names.
+    stdout(&["report", &run, "--data", &data]);
+    let page = std::fs::read_to_string(at("run/report.html")).unwrap();
+    for words in ["From left to right: x, y.", "decoded mean: ", "most in the contrast: "] {
+        assert!(page.contains(words), "{words}");
+    }
     // Other orders, other columns, other ways to write it.
     std::fs::write(at("other.tsv"), rewritten(Path::new(&data), "\t", [2, 1, 0], "extra\ty\tx")).unwrap();
     for model in ["run", "export/model.onnx"] {
@@ -169,8 +179,9 @@ fn a_model_reads_later_frames_as_those_that_it_was_fitted_to() {
     let at = |name: &str| dir.path().join(name).display().to_string();
     // Pictures of 10 bits in 16, the frames last, two kinds of 1x4x6.
     let (h, w, count) = (4, 6, 120);
-    let value =
-        |y: usize, x: usize, n: usize| if (x < 3) == (n % 2 == 0) { 900 + (x * y + n) % 100 } else { (n * x + y) % 90 };
+    let value = |y: usize, x: usize, n: usize| {
+        if (x < 3) == n.is_multiple_of(2) { 900 + (x * y + n) % 100 } else { (n * x + y) % 90 }
+    };
     let of = |n: std::ops::Range<usize>| -> Vec<u8> {
         let places = (0..h).flat_map(|y| {
             (0..w).flat_map({
@@ -183,7 +194,7 @@ fn a_model_reads_later_frames_as_those_that_it_was_fitted_to() {
     std::fs::write(at("fit.npy"), npy::npy("<u2", false, &[h, w, count], &of(0..count))).unwrap();
     std::fs::write(at("new.npy"), npy::npy("<u2", false, &[h, w, 9], &of(0..9))).unwrap();
     let fit = ["fit", "--data", &at("fit.npy"), "--layout", "hwn", "--white", "1023", "--out", &at("run")];
-    let more = ["--set", "encoder.channels=[]", "--set", "collapse.information=0", "--set", "collapse.balance=0"];
+    let more = ["--set", "encoder.channels=[]", "--set", "collapse.information=0"];
     let output = trainer(&[&fit[..], &SMALL, &more].concat());
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     stdout(&["export", &at("run"), "--out", &at("export")]);

@@ -60,15 +60,13 @@ fn fit_export_eval_predict() {
     stdout(&["predict", &onnx, "--data", &data, "--out", &table]);
     let mut reader = csv::Reader::from_path(&table).unwrap();
     let header: Vec<String> = reader.headers().unwrap().iter().map(str::to_owned).collect();
-    assert_eq!(
-        header,
-        ["index", "cluster", "confidence", "novelty", "is_novel", "is_outside", "runner_up", "p_0", "p_1"]
-    );
+    let answers = ["cluster", "confidence", "novelty", "novelty_threshold", "is_novel", "is_outside", "runner_up"];
+    assert_eq!(header, [&["index", "label"][..], &answers, &["p_0", "p_1"]].concat());
     let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
     assert_eq!(rows.len(), 200);
     for row in rows {
         assert!(row.iter().all(|field| field.len() < 20), "{row:?}");
-        let p: Vec<f64> = [7, 8].map(|i| row[i].parse().unwrap()).to_vec();
+        let p: Vec<f64> = [9, 10].map(|i| row[i].parse().unwrap()).to_vec();
         assert!((p[0] + p[1] - 1.0).abs() < 1e-5);
         let cluster: usize = row[1].parse().unwrap();
         assert!((row[2].parse::<f64>().unwrap() - p[cluster]).abs() < 1e-6 && p[cluster] >= p[1 - cluster]);
@@ -650,7 +648,7 @@ fn frames_in_other_units_than_those_of_training_are_told() {
             assert_eq!(told.is_some(), said.contains("range: "), "{fitted} {frames}: {said}");
             assert!(said.contains(told.unwrap_or_default()), "{fitted} {frames}: {said}");
             let rows = String::from_utf8(output.stdout).unwrap();
-            let flags = rows.lines().skip(1).filter(|row| row.split(',').nth(5) == Some("true")).count();
+            let flags = rows.lines().skip(1).filter(|row| row.split(',').nth(6) == Some("true")).count();
             assert_eq!(flags, if told == Some(outside) { 200 } else { 0 });
             // The same of the run, and of the file when it is scored.
             for arguments in [["eval", &run], ["eval", &model]] {

@@ -319,6 +319,10 @@ fn a_second_array_in_a_file_is_not_passed_over() {
     let one = npy("|u1", false, &[2, 2], &[1, 2, 3, 4]);
     let path = write(&dir, "two.npy", &[one.clone(), one.clone()].concat());
     assert!(refused(&Input::of(Some(&path))).contains("more after its array"));
+    // A header that is nested deeply would keep the parser busy for years.
+    let mut nested = one.clone();
+    nested[10..60].fill(b'{');
+    assert!(refused(&Input::of(Some(&write(&dir, "nested.npy", &nested)))).contains("its header is no description"));
     // The digits of a header are believed only as far as there are bytes.
     let huge = npy("<f8", false, &[6_000_000_000, 5_000_000_000], &[0; 64]);
     assert!(refused(&Input::of(Some(&write(&dir, "huge.npy", &huge)))).contains("huge.npy"));
@@ -336,4 +340,29 @@ fn a_pipe_is_read_once() {
     });
     assert_eq!(open(&pipe).frames.values, [1.0, 2.0, 3.0, 4.0]);
     writer.join().unwrap();
+}
+
+/// The inputs of the fuzzer, those that once went wrong among them: frames, or a reason.
+#[test]
+fn the_fuzzers_inputs_are_read_or_refused() {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
+    let mut seen = 0;
+    for (target, name, before) in [
+        ("arrow", "x.arrow", &b"ARROW1\0\0"[..]),
+        ("arrow", "x.arrows", &[0xff; 4]),
+        ("idx", "x-idx3-ubyte", &[0, 0]),
+        ("npy", "x.npy", b""),
+        ("npz", "x.npz", b""),
+        ("parquet", "x.parquet", b"PAR1"),
+        ("picture", "x.png", b""),
+        ("table", "x.csv", b""),
+    ] {
+        for entry in std::fs::read_dir(corpus.join(target)).unwrap() {
+            let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+            let set = Input::default().open_bytes(Path::new(name), [before, &bytes].concat());
+            assert!(set.is_ok_and(|set| !set.frames.is_empty()) || target != "picture", "{target}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 80, "{seen}");
 }

@@ -1,9 +1,10 @@
 //! Any bytes as Arrow IPC, a file or a stream.
 #![no_main]
 
+mod panics;
 mod read;
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+libfuzzer_sys::fuzz_target!(init: panics::let_crates_panic(), |bytes: &[u8]| {
     read::taken("x.arrow", &[b"ARROW1\0\0", bytes].concat());
     read::taken("x.arrows", &[&[0xff; 4], bytes].concat());
 });

@@ -12,7 +12,7 @@ pub fn taken(name: &str, bytes: &[u8]) {
             Ok(set) => {
                 assert_eq!(set.frames.values.len(), set.frames.len() * set.frames.shape.len());
                 assert!(!set.frames.is_empty() && set.frames.values.iter().all(|v| v.is_finite()));
-                assert!(set.frames.labels.is_none_or(|labels| labels.len() == set.frames.len()));
+                assert!(set.frames.labels.as_ref().is_none_or(|labels| labels.len() == set.frames.len()));
                 assert!(!set.taken.to_string().is_empty());
             }
             Err(e) => assert_eq!(e.exit_code(), 3, "{e}"),

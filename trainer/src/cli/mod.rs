@@ -24,7 +24,9 @@ mod throughput;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use trainer::Result;
-use trainer::data::{DataSet, Expected, Input, Role};
+use trainer::data::{DataSet, Expected, Frames, Input, Role};
+use trainer::fit::sha256_of;
+use trainer::fitted::Fitted;
 
 /// Exit codes, shown by `--help`.
 const EXIT_CODES: &str = "\
@@ -124,6 +126,13 @@ fn read(input: &Input, role: Role, expected: &Expected) -> Result<DataSet> {
     let set = input.open_for(role, expected)?;
     eprintln!("{}", set.taken);
     Ok(set)
+}
+
+/// Says on stderr that frames are those that the model was fitted to, where they are: scores on them are no promise.
+fn tell_if_fitted(fitted: &Fitted, frames: &Frames) {
+    if sha256_of(frames) == fitted.data_sha256 {
+        eprintln!("these are the frames that the model was fitted to; scores on others are what it is worth");
+    }
 }
 
 /// Writes a line to stdout; a reader that closed the pipe early is no error.

@@ -3,8 +3,10 @@
 mod columnar;
 pub mod digits;
 mod error;
+mod find;
 mod idx;
 mod in_files;
+mod known;
 mod labels;
 mod npy;
 mod open;

@@ -1,7 +1,7 @@
 //! NumPy arrays: `.npy`, and `.npz` with frames and labels under the names that people give them.
 
 use std::fs::File;
-use std::io::{BufReader, Read, Seek};
+use std::io::{BufReader, Chain, Cursor, Read, Seek};
 use std::path::Path;
 
 use npyz::{DType, Endianness, NpyFile, TypeChar, TypeStr, npz};
@@ -27,7 +27,7 @@ const LABELS: [&str; 11] =
 
 /// Frames of an `.npy` file.
 pub fn read_npy(mut reader: impl Read) -> Result<Raw, ReadProblem> {
-    let array = array("array", NpyFile::new(&mut reader)?)?;
+    let array = array("array", opened(&mut reader)?)?;
     // What was saved to one file twice would be half lost.
     if reader.read(&mut [0])? > 0 {
         return Err("holds more after its array; save one array a file, or several in an .npz".into());
@@ -38,7 +38,7 @@ pub fn read_npy(mut reader: impl Read) -> Result<Raw, ReadProblem> {
 /// Frames of an `.npy` file that stay there: numbers in row-major order, and not too few; None of others.
 pub fn in_place(path: &Path) -> Result<Option<Raw>, ReadProblem> {
     let mut file = BufReader::new(File::open(path)?);
-    let npy = NpyFile::new(&mut file)?;
+    let npy = opened(&mut file)?;
     let sizes: Vec<usize> = npy.shape().iter().map(|&size| size as usize).collect();
     let columns_first = npy.order() == npyz::Order::Fortran && sizes.len() > 1;
     let DType::Plain(number) = npy.dtype() else { return Ok(None) };
@@ -73,7 +73,7 @@ fn element(number: &TypeStr) -> Option<Element> {
 
 /// Labels of an `.npy` file.
 pub fn read_labels(reader: impl Read) -> Result<RawLabels, ReadProblem> {
-    labels("array", NpyFile::new(reader)?)
+    labels("array", opened(reader)?)
 }
 
 /// Frames, and labels if there are any, of an `.npz` file.
@@ -216,8 +216,47 @@ fn array_names<R: Read + Seek>(archive: &ZipArchive<R>) -> Vec<String> {
 }
 
 /// An array of an archive by its name.
-fn member<'a, R: Read + Seek>(archive: &'a mut ZipArchive<R>, name: &str) -> Result<NpyFile<ZipFile<'a>>, ReadProblem> {
-    Ok(NpyFile::new(archive.by_name(&npz::file_name_from_array_name(name))?)?)
+fn member<'a, R: Read + Seek>(
+    archive: &'a mut ZipArchive<R>,
+    name: &str,
+) -> Result<NpyFile<Peeked<ZipFile<'a>>>, ReadProblem> {
+    opened(archive.by_name(&npz::file_name_from_array_name(name))?)
+}
+
+/// A file whose first bytes were looked at.
+type Peeked<R> = Chain<Cursor<Vec<u8>>, R>;
+
+/// Most brackets that may be open in a header; records of records have a few.
+const MOST_OPEN: usize = 16;
+/// The longest header that is looked at.
+const LONGEST_HEADER: u64 = 1 << 20;
+
+/// The header of an array, unless it is nested as none is: that would take the parser for ever.
+fn opened<R: Read>(mut reader: R) -> Result<NpyFile<Peeked<R>>, ReadProblem> {
+    let mut start = Vec::new();
+    // Magic, version, and a length of two bytes, from version 2 on of four.
+    reader.by_ref().take(12).read_to_end(&mut start)?;
+    let length = match start[..] {
+        [_, _, _, _, _, _, 1, _, a, b, _, _] => (u64::from(u16::from_le_bytes([a, b]))).saturating_sub(2),
+        [_, _, _, _, _, _, _, _, a, b, c, d] => u64::from(u32::from_le_bytes([a, b, c, d])),
+        _ => 0,
+    };
+    if length > LONGEST_HEADER {
+        return Err(format!("a header of {length} bytes, expected one of a NumPy array").into());
+    }
+    reader.by_ref().take(length).read_to_end(&mut start)?;
+    let mut open = 0usize;
+    for byte in &start[start.len().min(10)..] {
+        match byte {
+            b'{' | b'[' | b'(' => open += 1,
+            b'}' | b']' | b')' => open = open.saturating_sub(1),
+            _ => {}
+        }
+        if open > MOST_OPEN {
+            return Err("damaged: its header is no description of an array".into());
+        }
+    }
+    Ok(NpyFile::new(Cursor::new(start).chain(reader))?)
 }
 
 /// The labels of an array of words or numbers.

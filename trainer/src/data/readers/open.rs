@@ -2,12 +2,14 @@
 
 use std::fs::File;
 use std::io::{BufReader, Cursor, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::columnar::{self, Format};
+use super::find::{expanded, labels_beside, left_out, mnist_file, nothing_in, part_folder};
 use super::idx::{GZIP_MAGIC, looks_like_idx, unzipped};
+use super::known::{INPUTS, extension, known_but_not_read};
 use super::labels::RawLabels;
-use super::pictures::{self, is_picture, is_pipe, natural};
+use super::pictures::{self, is_picture, is_pipe};
 use super::raw::Raw;
 use super::table::{self, TableRequest};
 use super::values::Values;
@@ -26,7 +28,7 @@ pub enum Role {
 
 impl Role {
     /// How MNIST's files of this part begin.
-    fn prefix(self) -> &'static str {
+    pub(super) fn prefix(self) -> &'static str {
         match self {
             Role::Fit => "train",
             Role::Score => "t10k",
@@ -151,46 +153,6 @@ fn labels_of_pictures(
             Ok(Some((file.to_owned(), labels)))
         }
     }
-}
-
-/// The files that a folder without frames holds, in words.
-fn nothing_in(role: Role, others: &[String]) -> String {
-    let held = match others {
-        [] => String::new(),
-        _ => format!(
-            "; it holds {}: give a file, or a pattern such as 'folder/*.csv'",
-            others[..others.len().min(6)].join(", ")
-        ),
-    };
-    format!("neither {}-images-idx3-ubyte[.gz] nor a picture in this folder{held}", role.prefix())
-}
-
-/// Files that were left out, the first few by name.
-fn left_out(others: &[String]) -> String {
-    const SHOWN: usize = 10;
-    let more = if others.len() > SHOWN { ", ..." } else { "" };
-    format!("{} files left out, no pictures: {}{more}", others.len(), others[..others.len().min(SHOWN)].join(", "))
-}
-
-/// The paths with patterns replaced by what they match, in natural order.
-fn expanded(paths: &[PathBuf]) -> Result<Vec<PathBuf>, ReadError> {
-    let mut out = Vec::new();
-    for path in paths {
-        let text = path.to_string_lossy();
-        if path.exists() || !text.contains(['*', '?', '[']) {
-            out.push(path.clone());
-            continue;
-        }
-        let matches = glob::glob(&text).map_err(|e| ReadError::new(path, e.to_string()))?;
-        let mut found: Vec<PathBuf> =
-            matches.collect::<Result<_, _>>().map_err(|e| ReadError::new(path, e.to_string()))?;
-        if found.is_empty() {
-            return Err(ReadError::new(path, "no file has a name of this pattern"));
-        }
-        found.sort_by(|a, b| natural(&a.to_string_lossy(), &b.to_string_lossy()));
-        out.extend(found);
-    }
-    Ok(out)
 }
 
 impl Request<'_> {
@@ -364,9 +326,6 @@ impl Request<'_> {
     }
 }
 
-/// What is read.
-pub const INPUTS: &str = "tables, Parquet, Arrow IPC, IDX, .npy, .npz and pictures";
-
 /// The name of the format IDX.
 const IDX: &str = "IDX";
 
@@ -382,39 +341,6 @@ fn of_idx(sizes: Vec<usize>, values: Values) -> Result<Raw, ReadProblem> {
     Ok(Raw { layout, pixels: true, ..Raw::of(IDX, sizes, values) })
 }
 
-/// The name of a format that is known by its first bytes, but not read.
-fn known_but_not_read(bytes: &[u8]) -> Option<&'static str> {
-    let known: [(&[u8], &str); 21] = [
-        (b"{", "JSON"),
-        (b"[", "JSON"),
-        (b"@relation", "ARFF"),
-        (b"GIF8", "GIF"),
-        (b"\x89HDF", "HDF5 (in Python: np.save(\"x.npy\", h5py.File(\"x.h5\")[\"x\"][:]))"),
-        (b"PARE", "encrypted Parquet"),
-        (b"FEA1", "Feather of version 1 (write it anew: version 2 is Arrow IPC)"),
-        (b"Obj\x01", "Avro"),
-        (b"SQLite format 3", "a database of SQLite"),
-        (b"MATLAB 5.0 MAT-file", "a MATLAB file"),
-        (b"\xd0\xcf\x11\xe0", "an old spreadsheet (save it as .csv)"),
-        (b"%PDF", "PDF"),
-        (b"\x80\x04", "a pickle"),
-        (b"BZh9", "bzip2 (unpack it first)"),
-        (b"\xfd7zXZ", "xz (unpack it first)"),
-        (b"\x28\xb5\x2f\xfd", "Zstandard (unpack it first)"),
-        (b"7z\xbc\xaf", "7-Zip (unpack it first)"),
-        (b"<!doctype", "a page of HTML"),
-        (b"<html", "a page of HTML"),
-        (b"<?xml", "XML"),
-        (b"version https://git-lfs", "a pointer of Git LFS (git lfs pull brings the file)"),
-    ];
-    let begins = |magic: &[u8]| bytes.get(..magic.len()).is_some_and(|start| start.eq_ignore_ascii_case(magic));
-    known.iter().find(|(magic, _)| begins(magic)).map(|(_, name)| *name)
-}
-
-fn extension(path: &Path) -> String {
-    path.extension().and_then(|e| e.to_str()).unwrap_or("").to_ascii_lowercase()
-}
-
 /// By the first bytes; an empty or damaged file by its name.
 fn is_npy(start: &[u8], path: &Path) -> bool {
     start.starts_with(b"\x93NUMPY") || extension(path) == "npy"
@@ -423,25 +349,4 @@ fn is_npy(start: &[u8], path: &Path) -> bool {
 /// By the first bytes; an empty or damaged file by its name.
 fn is_npz(start: &[u8], path: &Path) -> bool {
     start.starts_with(b"PK\x03\x04") || extension(path) == "npz"
-}
-
-/// The labels file beside an images file of MNIST's name, if there is one.
-fn labels_beside(images: &Path) -> Option<PathBuf> {
-    let name = images.file_name()?.to_str()?;
-    let labels = images.with_file_name(name.replace("images-idx3", "labels-idx1"));
-    (labels != images && labels.is_file()).then_some(labels)
-}
-
-/// The sub-folder of a part, if a folder has one for both, `train` and `test`.
-fn part_folder(folder: &Path, role: Role) -> Option<PathBuf> {
-    let [train, test] = ["train", "test"].map(|name| folder.join(name));
-    let both = train.is_dir() && test.is_dir();
-    both.then_some(if role == Role::Fit { train } else { test })
-}
-
-/// The file of a part in an MNIST folder, plain or gzipped, if there is one.
-fn mnist_file(folder: &Path, role: Role, what: &str) -> Option<PathBuf> {
-    let plain = folder.join(format!("{}-{what}", role.prefix()));
-    let zipped = folder.join(format!("{}-{what}.gz", role.prefix()));
-    [plain, zipped].into_iter().find(|p| p.is_file())
 }

@@ -5,6 +5,7 @@ mod lists;
 mod pictures;
 
 use std::io::Cursor;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch};
@@ -16,6 +17,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use self::cells::ColumnCells;
 use self::lists::{is_frames, unnested};
+use self::pictures::Files;
 use super::npy::{FRAMES, Wanted};
 use super::pictures::Source;
 use super::table::{self, TableRequest, unique};
@@ -55,6 +57,18 @@ impl Format {
 
 /// The frames, classes and weights of a file; `decode` makes frames of pictures.
 pub fn read(
+    format: Format,
+    bytes: Vec<u8>,
+    wanted: &Wanted,
+    request: TableRequest,
+    decode: &dyn Fn(&[Source]) -> Result<Raw, ReadError>,
+) -> Result<Raw, ReadProblem> {
+    // The crates below panic on some bytes that no program writes.
+    catch_unwind(AssertUnwindSafe(|| frames(format, bytes, wanted, request, decode)))
+        .unwrap_or_else(|_| Err(format!("damaged: the reader of {} panicked", format.name()).into()))
+}
+
+fn frames(
     format: Format,
     bytes: Vec<u8>,
     wanted: &Wanted,
@@ -122,7 +136,7 @@ fn rows_with(all: &mut RecordBatch, frames: usize, missing: Missing) -> Result<O
 }
 
 /// The pictures of a column, to be decoded.
-fn sources(column: &str, files: Vec<Option<Vec<u8>>>) -> Result<Vec<Source>, ReadProblem> {
+fn sources(column: &str, files: Files) -> Result<Vec<Source>, ReadProblem> {
     let source = |(row, file): (usize, Option<Vec<u8>>)| {
         let name = format!("row {}, column \"{column}\"", row + 1);
         let bytes = file.ok_or_else(|| format!("{name}: null, expected a picture"))?;
@@ -136,10 +150,10 @@ fn column_of_pictures(
     all: &RecordBatch,
     names: &[String],
     request: &TableRequest,
-) -> Result<Option<(usize, Vec<Option<Vec<u8>>>)>, ReadProblem> {
+) -> Result<Option<(usize, Files)>, ReadProblem> {
     let (chosen, ignored) = (&request.options.columns, &request.options.ignore);
-    for at in 0..names.len() {
-        if ignored.contains(&names[at]) || !(chosen.is_empty() || chosen.contains(&names[at])) {
+    for (at, name) in names.iter().enumerate() {
+        if ignored.contains(name) || !(chosen.is_empty() || chosen.contains(name)) {
             continue;
         }
         if let Some(files) = pictures::files(all.column(at))? {

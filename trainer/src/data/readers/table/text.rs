@@ -4,7 +4,7 @@ use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
 
 use super::super::ReadProblem;
 use super::super::idx::unzipped;
-use super::super::open::INPUTS;
+use super::super::known::INPUTS;
 
 /// The text in the bytes of a table, gzipped or not, and its encoding if that is not UTF-8.
 ///
