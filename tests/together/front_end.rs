@@ -17,7 +17,7 @@ use runtime::{Engine, Precision, native};
 use tract_onnx::prelude::*;
 use trainer::config::{AugmentKind, Config, FrontEndChoice};
 use trainer::critic;
-use trainer::data::{Frames, placed};
+use trainer::data::{Frames, Source as _, placed};
 use trainer::eval::{predict, scores};
 use trainer::explain::explain;
 use trainer::export::{self, encode, encode_critic, encode_decoder, encode_flash};
@@ -85,8 +85,8 @@ fn every_engine_sees_the_same_features() {
     let expected = predict(&model, &frames, &Device::flex()).unwrap();
     let found = scores(&expected.clusters, frames.labels.as_deref().unwrap());
     assert!(found.acc > 0.95, "{found:?}");
-    let features = model.features(&frames).unwrap().values;
-    let prepared = model.prepare(&frames).unwrap().values;
+    let features = model.features(&frames).unwrap().all().unwrap().values;
+    let prepared = model.prepare(&frames).unwrap().all().unwrap().values;
     for precision in [export::Precision::F32, export::Precision::F16] {
         let bytes = encode(&model, precision).unwrap();
         close(&of_graph(&bytes, &frames, names::FEATURES), &features, 1e-4, "features of the graph");
@@ -126,7 +126,7 @@ fn units_change_nothing_and_a_constant_channel_says_nothing() {
         scaled.values.iter_mut().for_each(|v| *v *= unit);
         let model = fitted(config(), &scaled);
         let expected = predict(&model, &scaled, &Device::flex()).unwrap();
-        (model.prepare(&scaled).unwrap().values, expected.clusters)
+        (model.prepare(&scaled).unwrap().all().unwrap().values, expected.clusters)
     };
     let (plain, clusters) = features(1.0);
     assert!(plain.iter().all(|v| v.is_finite() && v.abs() < 20.0));
@@ -144,7 +144,8 @@ fn windows_that_begin_with_an_event_keep_their_samples() {
     for window in events.values.chunks_exact_mut(SHAPE.width) {
         window.iter_mut().enumerate().for_each(|(t, v)| *v += 30.0 * (-(t as f32 - 15.0).powi(2) / 20.0).exp());
     }
-    assert!(placed(&streams) < 0.02 && placed(&events) > 0.2, "{} {}", placed(&streams), placed(&events));
+    let of_place = |frames: &Frames| placed(frames).unwrap();
+    assert!(of_place(&streams) < 0.02 && of_place(&events) > 0.2, "{} {}", of_place(&streams), of_place(&events));
     let told = |frames: &Frames, choice: FrontEndChoice| {
         let mut config = config();
         config.frontend = choice;
@@ -201,7 +202,7 @@ fn a_run_keeps_its_front_end() {
     let model = fitted(config(), &frames);
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
-    let source = Source { input: Vec::new(), sha256: fit::sha256_of(&frames) };
+    let source = Source { input: Vec::new(), sha256: fit::sha256_of(&frames).unwrap() };
     Run::create(&out, &model.config, &source).unwrap().save(&model).unwrap();
     let loaded = run::load(&out, &Device::flex()).unwrap();
     assert_eq!(loaded.front_end, model.front_end);

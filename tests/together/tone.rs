@@ -17,7 +17,7 @@ use runtime::onnx::names;
 use runtime::{Engine, Precision, native};
 use tract_onnx::prelude::*;
 use trainer::config::{Config, FrontEndChoice};
-use trainer::data::Frames;
+use trainer::data::{Frames, Source};
 use trainer::eval::{predict, scores};
 use trainer::explain::explain;
 use trainer::export::{self, encode, encode_decoder, encode_flash};
@@ -103,7 +103,7 @@ fn signs_in_any_colours_are_told_apart_by_every_engine() {
     let expected = predict(&model, &frames, &Device::flex()).unwrap();
     let found = scores(&expected.clusters, frames.labels.as_deref().unwrap());
     assert!(found.acc > 0.9, "{found:?}");
-    let shades = model.prepare(&frames).unwrap().values;
+    let shades = model.prepare(&frames).unwrap().all().unwrap().values;
     for precision in [export::Precision::F32, export::Precision::F16] {
         let bytes = encode(&model, precision).unwrap();
         close(&of_graph(&bytes, &frames, names::FEATURES), &shades, 1e-4, "shades of the graph");

@@ -27,7 +27,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 use tempfile::TempDir;
-use trainer::data::{DataSet, Expected, Input, Missing, Role};
+use trainer::data::{DataSet, Expected, Input, Missing, Role, Source};
 use trainer::frame::{FrameKind, FrameShape};
 
 /// The three formats by the extension of their files.
@@ -112,7 +112,11 @@ fn a_column_is_a_feature_as_in_a_table_of_text() {
         let path = write(dir.path(), &format!("t.{format}"), &table());
         let set = open(&path);
         let expected = [1.5, 2.0, 1.0, -3.25, 1000.0, 0.0, 0.0, 3.0, 1.0, 4.0, 4.0, 1.0, 5.0, 5.0, 0.0];
-        assert_eq!((set.frames.values.as_slice(), set.columns), (&expected[..], names(&["a", "b", "on"])), "{format}");
+        assert_eq!(
+            (set.frames.all().unwrap().values.as_slice(), set.columns),
+            (&expected[..], names(&["a", "b", "on"])),
+            "{format}"
+        );
         assert_eq!(set.frames.labels, Some(vec![0, 1, 0, 1, 1]));
         assert_eq!((set.taken.kind, set.classes), (FrameKind::Features, names(&["ant", "cat"])));
         let told = set.taken.to_string();
@@ -125,9 +129,12 @@ fn a_column_is_a_feature_as_in_a_table_of_text() {
         }
         let mut input = Input::of(Some(&path));
         input.table.columns = vec!["b".into(), "a".into()];
-        assert_eq!(input.open(Role::Fit).unwrap().frames.values[..2], [2.0, 1.5]);
+        assert_eq!(input.open(Role::Fit).unwrap().frames.all().unwrap().values[..2], [2.0, 1.5]);
         let model = Expected { columns: names(&["on", "a"]), ..Expected::default() };
-        assert_eq!(Input::of(Some(&path)).open_for(Role::Score, &model).unwrap().frames.values[..2], [1.0, 1.5]);
+        assert_eq!(
+            Input::of(Some(&path)).open_for(Role::Score, &model).unwrap().frames.all().unwrap().values[..2],
+            [1.0, 1.5]
+        );
         input.table.columns = vec!["place".into()];
         assert!(refused(&input).contains("row 1, column \"place\": structures"), "{}", refused(&input));
     }
@@ -138,7 +145,7 @@ fn a_column_is_a_feature_as_in_a_table_of_text() {
     assert!(error.contains("row 1, column \"colour\": \"red\"") && error.contains("--label colour"), "{error}");
     let mut input = Input::of(Some(&path));
     input.table.ignore = vec!["colour".into()];
-    assert_eq!(input.open(Role::Fit).unwrap().frames.values, [1.5, -3.25]);
+    assert_eq!(input.open(Role::Fit).unwrap().frames.all().unwrap().values, [1.5, -3.25]);
 }
 
 #[test]
@@ -150,9 +157,9 @@ fn nulls_are_missing_values() {
     let error = refused(&input);
     assert!(error.contains("row 2, column \"a\"") && error.contains("--missing drop"), "{error}");
     input.missing = Missing::Drop;
-    assert_eq!(input.open(Role::Fit).unwrap().frames.values, [1.0, 2.0]);
+    assert_eq!(input.open(Role::Fit).unwrap().frames.all().unwrap().values, [1.0, 2.0]);
     input.missing = Missing::Mean;
-    assert_eq!(input.open(Role::Fit).unwrap().frames.values, [1.0, 2.0, 3.0, 4.0, 5.0, 3.0]);
+    assert_eq!(input.open(Role::Fit).unwrap().frames.all().unwrap().values, [1.0, 2.0, 3.0, 4.0, 5.0, 3.0]);
 }
 
 fn fixed(values: ArrayRef, size: i32) -> FixedSizeListArray {
@@ -181,15 +188,15 @@ fn lists_of_one_length_are_frames() {
             write(dir.path(), &format!("l.{format}"), &batch(vec![("image", deep.clone()), ("label", y.clone())]));
         let set = open(&path);
         assert_eq!((set.frames.shape.to_string().as_str(), set.taken.kind), ("1x2x3", FrameKind::Image), "{format}");
-        assert_eq!((set.frames.values, set.frames.labels), (shares.clone(), Some(vec![7, 3])));
+        assert_eq!((set.frames.all().unwrap().values, set.frames.labels), (shares.clone(), Some(vec![7, 3])));
         assert!(set.taken.to_string().contains("u8 [2, 2, 3] as nhw"), "{}", set.taken);
         let path =
             write(dir.path(), &format!("flat.{format}"), &batch(vec![("image", lists.clone()), ("id", y.clone())]));
         let set = open(&path);
-        assert_eq!((set.taken.kind, set.frames.values[1]), (FrameKind::Features, 20.0));
+        assert_eq!((set.taken.kind, set.frames.all().unwrap().values[1]), (FrameKind::Features, 20.0));
         assert!(set.taken.to_string().contains("columns left out, beside the frames: \"id\""), "{}", set.taken);
         let input = Input { layout: Some("nhw:2x3".parse().unwrap()), ..Input::of(Some(&path)) };
-        assert_eq!(input.open(Role::Fit).unwrap().frames.values, shares);
+        assert_eq!(input.open(Role::Fit).unwrap().frames.all().unwrap().values, shares);
     }
     // Unequal, null, and several.
     let ragged =
@@ -205,7 +212,7 @@ fn lists_of_one_length_are_frames() {
     let mut input = Input::of(Some(&path));
     assert!(refused(&input).contains("row 2: null, expected a list"));
     input.missing = Missing::Drop;
-    assert_eq!(input.open(Role::Fit).unwrap().frames.values, [3.0, 4.0]);
+    assert_eq!(input.open(Role::Fit).unwrap().frames.all().unwrap().values, [3.0, 4.0]);
     let path = write(dir.path(), "two.arrow", &batch(vec![("left", lists.clone()), ("right", lists.clone())]));
     assert!(refused(&Input::of(Some(&path))).contains("\"left\", \"right\" hold lists: say --array NAME"));
     let input = Input { array: Some("right".into()), ..Input::of(Some(&path)) };
@@ -231,12 +238,15 @@ fn tensors_have_the_shape_that_their_file_says() {
         let set = open(&path);
         assert_eq!(set.frames.shape.to_string(), "3x2x2", "{format}");
         // Channel 1 of the first frame, and red of its last pixel.
-        assert_eq!([set.frames.frame(0)[4], set.frames.frame(0)[3]], [1.0 / 255.0, 9.0 / 255.0]);
+        assert_eq!(
+            [set.frames.all().unwrap().frame(0)[4], set.frames.all().unwrap().frame(0)[3]],
+            [1.0 / 255.0, 9.0 / 255.0]
+        );
     }
     // As stored 3x4, as meant 4x3.
     let path = write(dir.path(), "turned.arrow", &tensor(r#"{"shape":[3,4],"permutation":[1,0]}"#));
     let set = open(&path);
-    assert_eq!((set.frames.shape.to_string().as_str(), set.frames.frame(0)[1]), ("1x4x3", 4.0 / 255.0));
+    assert_eq!((set.frames.shape.to_string().as_str(), set.frames.all().unwrap().frame(0)[1]), ("1x4x3", 4.0 / 255.0));
     for wrong in [r#"{"shape":[5,5]}"#, r#"{"shape":[3,4],"permutation":[0,0]}"#, "{}", ""] {
         let path = write(dir.path(), "wrong.arrow", &tensor(wrong));
         assert!(refused(&Input::of(Some(&path))).contains("shape"), "{wrong}");
@@ -336,7 +346,7 @@ fn a_model_knows_its_frames_in_another_format() {
     let shape = FrameShape { channels: 3, height: 1, width: 4 };
     let known = Expected { shape: Some(shape), kind: Some(FrameKind::Window), ..Expected::default() };
     let set = Input::of(Some(&path)).open_for(Role::Score, &known).unwrap();
-    assert_eq!((set.frames.shape, set.frames.values[11]), (shape, 11.0));
+    assert_eq!((set.frames.shape, set.frames.all().unwrap().values[11]), (shape, 11.0));
 }
 
 /// Pictures as files in a column, as data sets are passed around with them.
@@ -356,7 +366,7 @@ fn pictures_may_lie_in_a_column() {
         let path = write(dir.path(), "p.parquet", &batch(vec![("image", column), ("label", y.clone())]));
         let set = open(&path);
         assert_eq!((set.frames.shape.to_string().as_str(), set.taken.kind), ("1x2x3", FrameKind::Image));
-        assert_eq!((set.frames.frame(1)[2], set.frames.labels), (22.0 / 255.0, Some(vec![7, 3])));
+        assert_eq!((set.frames.all().unwrap().frame(1)[2], set.frames.labels), (22.0 / 255.0, Some(vec![7, 3])));
     }
     let broken: ArrayRef = Arc::new(BinaryArray::from_iter_values([file(10), file(20)[..30].to_vec()]));
     let path = write(dir.path(), "b.arrow", &batch(vec![("image", broken)]));

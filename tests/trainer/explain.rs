@@ -395,7 +395,7 @@ fn gaussian(model: &ClusterVae, c: usize) -> ([f64; 2], [[f64; 2]; 2]) {
 #[test]
 fn the_mixture_on_the_values_is_explained_by_its_gaussians() {
     let (fitted, frames) = sheared();
-    let scaled = fitted.prepare(&frames).unwrap();
+    let scaled = fitted.prepare(&frames).unwrap().all().unwrap();
     let explanations = explain(&fitted, &frames, &Device::flex()).unwrap();
     let mut unlike = 0.0f64;
     for (n, e) in explanations.iter().enumerate().step_by(7) {

@@ -296,7 +296,7 @@ fn the_first_picture_of_a_film_is_taken_and_told() {
     film.splice(33..33, [&8u32.to_be_bytes()[..], &chunk].concat());
     std::fs::write(dir.path().join("film.png"), film).unwrap();
     let set = open(dir.path());
-    assert_eq!(set.frames.values, values(&grey(3)));
+    assert_eq!(set.frames.all().unwrap().values, values(&grey(3)));
     assert!(
         set.taken.to_string().contains("1 files have several pictures, of which the first is taken"),
         "{}",

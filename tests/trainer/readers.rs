@@ -338,7 +338,7 @@ fn a_pipe_is_read_once() {
         let pipe = pipe.clone();
         move || std::fs::write(pipe, "a,b\n1,2\n3,4\n").unwrap()
     });
-    assert_eq!(open(&pipe).frames.values, [1.0, 2.0, 3.0, 4.0]);
+    assert_eq!(open(&pipe).frames.all().unwrap().values, [1.0, 2.0, 3.0, 4.0]);
     writer.join().unwrap();
 }
 

@@ -325,7 +325,7 @@ fn rows_of_pixels_are_pictures() {
         assert!(told.contains(&format!("as nhw:{side}x{side}")) && told.contains("divided by 255"), "{told}");
     }
     let set = csv(&bare).open();
-    assert_eq!(set.frames.frame(2)[1], pixel(2, 1) as f32 / 255.0);
+    assert_eq!(set.frames.all().unwrap().frame(2)[1], pixel(2, 1) as f32 / 255.0);
     // Said otherwise, and what is no byte, or no square.
     let with_layout = |text: &str, layout: &str| {
         let mut table = csv(text);
@@ -333,7 +333,7 @@ fn rows_of_pixels_are_pictures() {
         table.open()
     };
     let rows = with_layout(&kaggle(784), "nf");
-    assert_eq!((rows.taken.kind, rows.frames.frame(2)[1]), (FrameKind::Features, pixel(2, 1) as f32));
+    assert_eq!((rows.taken.kind, rows.frames.all().unwrap().frame(2)[1]), (FrameKind::Features, pixel(2, 1) as f32));
     assert_eq!(with_layout(&kaggle(72), "nhwc:4x6x3").frames.shape, FrameShape { channels: 3, height: 4, width: 6 });
     assert_eq!(csv(&kaggle(72)).open().taken.kind, FrameKind::Features);
     let beyond = bare.replacen(",255,", ",256,", 1);
@@ -341,7 +341,8 @@ fn rows_of_pixels_are_pictures() {
     // A model of pictures gets pictures, but one that is used to values as they are.
     let shape = FrameShape { channels: 1, height: 28, width: 28 };
     let known = |manner| Expected { kind: Some(FrameKind::Image), shape: Some(shape), manner, ..Expected::default() };
-    let value = |known: &Expected| csv(&bare).input.open_for(Role::Score, known).unwrap().frames.frame(2)[1];
+    let value =
+        |known: &Expected| csv(&bare).input.open_for(Role::Score, known).unwrap().frames.all().unwrap().frame(2)[1];
     assert_eq!(value(&known(None)), pixel(2, 1) as f32 / 255.0);
     assert_eq!(value(&known(Some(Manner::default()))), pixel(2, 1) as f32);
 }
@@ -351,16 +352,22 @@ fn rows_of_pixels_are_pictures() {
 fn tables_of_other_programs_are_read_or_their_cause_is_named() {
     let dir = |text: &str| csv(text).open();
     // Thousands by commas, where a point stands beside them, or they are said to be.
-    assert_eq!(dir("a,b\n\"1,234.5\",2\n\"-45,678.25\",3\n").frames.values, [1234.5, 2.0, -45_678.25, 3.0]);
+    assert_eq!(
+        dir("a,b\n\"1,234.5\",2\n\"-45,678.25\",3\n").frames.all().unwrap().values,
+        [1234.5, 2.0, -45_678.25, 3.0]
+    );
     let mut thousands = csv("a;b\n1,500;2\n2,250;3\n");
     assert!(thousands.refused().contains("--decimal comma or --decimal point"));
     for (word, values) in [("point", [1500.0, 2.0, 2250.0, 3.0]), ("comma", [1.5, 2.0, 2.25, 3.0])] {
         thousands.input.table.decimal = Some(clap::ValueEnum::from_str(word, false).unwrap());
-        assert_eq!(thousands.open().frames.values, values);
+        assert_eq!(thousands.open().frames.all().unwrap().values, values);
     }
     // A name with a line end in it is told in one line.
     let set = dir("a,\"b\nof two lines\"\n1.5,2\n-3.25,1e3\n");
-    assert_eq!((set.frames.values.as_slice(), set.columns.clone()), (&ROWS[..], names(&["a", "b of two lines"])));
+    assert_eq!(
+        (set.frames.all().unwrap().values.as_slice(), set.columns.clone()),
+        (&ROWS[..], names(&["a", "b of two lines"]))
+    );
     assert_eq!(set.taken.to_string().lines().count(), 1);
     assert!(!csv("note,a\n\"x\ny\",1\nz,2\n").refused().contains('\n'));
     // Comments of other programs are no names of columns.
@@ -369,7 +376,7 @@ fn tables_of_other_programs_are_read_or_their_cause_is_named() {
         assert!(error.contains("1 as in the header; --skip N"), "{error}");
     }
     let zones = dir("at,a,b\n2024-01-01 12:00:00 UTC,1.5,2\n2024-01-01 12:01:00 UTC,-3.25,1e3\n");
-    assert_eq!(zones.frames.values, ROWS);
+    assert_eq!(zones.frames.all().unwrap().values, ROWS);
     for (bytes, name) in [
         (&b"BZh91AY&SY"[..], "bzip2"),
         (b"\xfd7zXZ\0", "xz"),
@@ -385,5 +392,8 @@ fn tables_of_other_programs_are_read_or_their_cause_is_named() {
         encoder.write_all(bytes).unwrap();
         encoder.finish().unwrap()
     };
-    assert_eq!(Table::new("t.csv.gz", &gzip(&gzip(b"a,b\n1.5,2\n-3.25,1e3\n"))).open().frames.values, ROWS);
+    assert_eq!(
+        Table::new("t.csv.gz", &gzip(&gzip(b"a,b\n1.5,2\n-3.25,1e3\n"))).open().frames.all().unwrap().values,
+        ROWS
+    );
 }

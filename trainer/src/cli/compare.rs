@@ -29,7 +29,7 @@ impl Args {
         let device = self.on.device()?;
         let fitted = run::load(&self.run, &device)?;
         let frames = super::read(&self.input, Role::Score, &fitted.expected())?.frames;
-        super::tell_if_fitted(&fitted, &frames);
+        super::tell_if_fitted(&fitted, &frames)?;
         eprintln!("comparing on {} frames", frames.len().min(MOST_FRAMES));
         let comparison = compare(&fitted, &frames, &device)?;
         for reason in &comparison.left_out {

@@ -51,7 +51,7 @@ impl Args {
             let set = read(&fitted.expected())?;
             range::tell(fitted.seen.as_ref(), &set)?;
             let frames = set.frames;
-            super::tell_if_fitted(&fitted, &frames);
+            super::tell_if_fitted(&fitted, &frames)?;
             eprintln!("evaluating the bounds of {} frames with {} samples each", frames.len(), self.samples);
             let Evaluation { scores, bound, .. } = evaluate(&fitted, &frames, self.samples as usize, &device)?;
             (frames.len(), scores, Some(bound))

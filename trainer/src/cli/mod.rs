@@ -24,7 +24,7 @@ mod throughput;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use trainer::Result;
-use trainer::data::{DataSet, Expected, Frames, Input, Role};
+use trainer::data::{DataSet, Expected, Input, Role, Source};
 use trainer::fit::sha256_of;
 use trainer::fitted::Fitted;
 
@@ -129,10 +129,14 @@ fn read(input: &Input, role: Role, expected: &Expected) -> Result<DataSet> {
 }
 
 /// Says on stderr that frames are those that the model was fitted to, where they are: scores on them are no promise.
-fn tell_if_fitted(fitted: &Fitted, frames: &Frames) {
-    if sha256_of(frames) == fitted.data_sha256 {
+///
+/// # Errors
+/// As for [`Source::read`].
+fn tell_if_fitted(fitted: &Fitted, frames: &dyn Source) -> Result<()> {
+    if sha256_of(frames)? == fitted.data_sha256 {
         eprintln!("these are the frames that the model was fitted to; scores on others are what it is worth");
     }
+    Ok(())
 }
 
 /// Writes a line to stdout; a reader that closed the pipe early is no error.

@@ -217,13 +217,14 @@ impl Source for Watched<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::scaling::Scaling;
 
     #[test]
     fn a_part_of_a_part_is_read_through_both_and_a_watched_pass_can_be_ended() {
         let shape = FrameShape { channels: 1, height: 1, width: 2 };
         let frames = Frames { shape, values: (0..12).map(|v| v as f32).collect(), labels: None };
         let scaling = Scaling { shift: vec![1.0, 0.0], factor: vec![2.0, 10.0] };
-        let outer: Part<'_> = Part::of(&frames, vec![5, 0, 3], Some(&scaling));
+        let outer: Part<'_> = Part::of(&frames, vec![5, 0, 3], Preparation::new(None, Some(&scaling)));
         let inner: Part<'_> = Part::of(&outer, vec![2, 0], Preparation::default());
         assert_eq!(inner.gather(&[1, 0]).unwrap().values, [18.0, 110.0, 10.0, 70.0]);
 
