@@ -169,15 +169,15 @@ impl Checkpoint {
     /// The checkpoint as the bytes of a file.
     pub fn encode(&self) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
-        self.write(&mut bytes)?;
+        self.write(&mut bytes).map_err(|e| Error::resource("checkpoint", e))?;
         Ok(bytes)
     }
 
     /// Writes the bytes of [`Checkpoint::encode`], part by part: together they are several times the weights.
     ///
     /// # Errors
-    /// [`Error::Resource`] if they cannot be written.
-    pub fn write(&self, to: &mut dyn Write) -> Result<()> {
+    /// Those of `to`.
+    pub fn write(&self, to: &mut dyn Write) -> std::io::Result<()> {
         let Watch { smoothed, means, best } = &self.watch;
         let of_best = best.as_ref().map_or(&[][..], |best| &best.smoothed);
         let [sums, smoothed, means, of_best] = [&self.totals.sums, smoothed, means, of_best].map(to_bytes);
@@ -197,10 +197,10 @@ impl Checkpoint {
             best: best.as_ref().map(|best| best.epoch),
             sha256: hash.finish(),
         };
-        let mut head = serde_json::to_vec(&header).map_err(|e| Error::resource("checkpoint", e))?;
+        let mut head = serde_json::to_vec(&header)?;
         head.push(b'\n');
         let mut all = [&head[..]].into_iter().chain(parts);
-        all.try_for_each(|part| to.write_all(part)).map_err(|e| Error::resource("checkpoint", e))
+        all.try_for_each(|part| to.write_all(part))
     }
 
     /// The checkpoint in the bytes of a file.

@@ -227,7 +227,7 @@ impl Run {
     pub fn checkpoint(&self, checkpoint: &Checkpoint) -> Result<PathBuf> {
         let path = checkpoint_path(&self.folder, checkpoint.place.stage);
         let mut file = Unfinished::create(&path)?;
-        checkpoint.write(&mut file)?;
+        checkpoint.write(&mut file).map_err(|e| Error::resource(path.display(), e))?;
         file.finish()?;
         Ok(path)
     }
