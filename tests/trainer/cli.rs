@@ -68,8 +68,8 @@ fn fit_export_eval_predict() {
         assert!(row.iter().all(|field| field.len() < 20), "{row:?}");
         let p: Vec<f64> = [9, 10].map(|i| row[i].parse().unwrap()).to_vec();
         assert!((p[0] + p[1] - 1.0).abs() < 1e-5);
-        let cluster: usize = row[1].parse().unwrap();
-        assert!((row[2].parse::<f64>().unwrap() - p[cluster]).abs() < 1e-6 && p[cluster] >= p[1 - cluster]);
+        let cluster: usize = row[2].parse().unwrap();
+        assert!((row[3].parse::<f64>().unwrap() - p[cluster]).abs() < 1e-6 && p[cluster] >= p[1 - cluster]);
     }
 
     // Calibrated anew from the same frames a run is what it was; from others it is not.
@@ -86,8 +86,8 @@ fn fit_export_eval_predict() {
     stdout(&["export", &run, "--novelty", "decoder", "--out", &at("decoder")]);
     let predicted = |model: &str| stdout(&["predict", &at(model), "--data", &data]);
     let (latent, decoder) = (predicted("export/model.onnx"), predicted("decoder/model.onnx"));
-    assert_eq!(columns(&latent, 1), columns(&decoder, 1));
-    assert!(columns(&latent, 3).iter().zip(columns(&decoder, 3)).all(|(a, b)| {
+    assert_eq!(columns(&latent, 2), columns(&decoder, 2));
+    assert!(columns(&latent, 4).iter().zip(columns(&decoder, 4)).all(|(a, b)| {
         let [a, b] = [a, &b].map(|v| v.parse::<f64>().unwrap());
         b > a
     }));

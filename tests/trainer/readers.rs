@@ -364,5 +364,5 @@ fn the_fuzzers_inputs_are_read_or_refused() {
             seen += 1;
         }
     }
-    assert!(seen > 80, "{seen}");
+    assert!(seen > 70, "{seen}");
 }
