@@ -5,15 +5,11 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 use image::RgbImage;
 use trainer::data::{Frames, Input, Role, write_npy_frames};
-use trainer::explain::{Explanation, Map, explain, heatmap};
+use trainer::explain::{Explanation, Map, explain, heatmap, telling};
 use trainer::files::write_atomically;
-use trainer::fitted::Fitted;
 use trainer::frame::{FrameKind, FrameShape};
 use trainer::run::load;
 use trainer::{Error, Result};
-
-/// Most features that are told of a frame.
-const TOLD: usize = 3;
 
 /// Show why frames went to their clusters, as pictures and numbers
 ///
@@ -128,17 +124,6 @@ fn summary(e: &Explanation) -> String {
         e.runner_up,
         q(e.runner_up)
     )
-}
-
-/// The features that speak most for the cluster and against the runner-up, by channel and band; None where the networks see
-/// the frame itself.
-fn telling(fitted: &Fitted, e: &Explanation) -> Option<String> {
-    let spec = fitted.front_end.as_ref()?.spec(fitted.shape);
-    let front_end = spec.front_end()?;
-    let mut order: Vec<usize> = (0..e.contrast.len()).collect();
-    order.sort_by(|&a, &b| e.contrast[b].total_cmp(&e.contrast[a]));
-    let of = |&at: &usize| Some(format!("{} ({:.1} nats)", front_end.feature(at)?, e.contrast[at]));
-    Some(order.iter().take(TOLD).filter_map(of).collect::<Vec<_>>().join("; "))
 }
 
 /// Writes a file and prints its path.

@@ -99,7 +99,7 @@ pub fn against_views(
         _ => config.augment.clone(),
     };
     let prepared = fitted.prepare(frames)?;
-    let mut maps = Augmentation::new(&augment, prepared.shape, fitted.inner_kind(), config.refine.strength);
+    let mut maps = Augmentation::new(&augment, prepared.shape, config.kind(), config.refine.strength);
     let preparation = fitted.preparation();
     let mut sources = None;
     if let Some(standardised) = preparation.of_standardised(fitted.shape)

@@ -15,7 +15,10 @@ pub mod contrast;
 pub mod expectation;
 pub mod heatmap;
 pub mod surprise;
+mod telling;
 pub mod trust;
+
+pub use telling::telling;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 

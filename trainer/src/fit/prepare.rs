@@ -61,7 +61,8 @@ pub fn run(config: &CheckedConfig, frames: &Frames, observer: &mut Observer<'_>)
     }
     let front_end = FrontEnd::fit(frames);
     // A feature is a unit of its own, whatever its neighbours are.
-    let scaling = Scaling::fit(&features(Some(&front_end), frames), FrameKind::Features);
+    let mut scaling = Scaling::fit(&features(Some(&front_end), frames), FrameKind::Features);
+    scaling.factor.iter_mut().zip(front_end.weights()).for_each(|(factor, weight)| *factor *= weight);
     Ok(Some(Prepared { front_end: Some(front_end), scaling: Some(scaling), likelihood: Likelihood::Gaussian }))
 }
 

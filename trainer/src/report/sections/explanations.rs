@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use crate::data::Role;
 use crate::error::Result;
-use crate::explain::{Explanation, Map, heatmap};
+use crate::explain::{Explanation, Map, heatmap, telling};
 use crate::report::material::{Findings, Part};
 use crate::report::parts::{Section, figure, percent};
 use crate::report::pictures::{Tile, scale, span};
@@ -118,6 +118,9 @@ fn card(findings: &Findings<'_>, part: &Part, n: usize, e: &Explanation, spans: 
             p class="small" {
                 strong { "Cluster " (e.cluster) } ", " (sure(e.cluster)) "; then " (e.runner_up) ", " (sure(e.runner_up))
                 @if let Some(labels) = &part.frames.labels { "; label " (labels[n]) }
+            }
+            @if let Some(telling) = telling(findings.fitted, e) {
+                p class="small" { "What speaks most for it: " (telling) }
             }
         }
     })
