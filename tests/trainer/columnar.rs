@@ -269,6 +269,27 @@ fn damaged_files_are_refused() {
     assert!(refused(&Input::of(Some(&write(dir.path(), "none.parquet", &none)))).contains("no rows"));
 }
 
+/// A length of 2 TB anywhere in a file is no reason to ask for the memory.
+#[test]
+fn what_a_file_claims_is_not_believed() {
+    let dir = TempDir::new().unwrap();
+    let mut unbelieved = 0;
+    for format in FORMATS {
+        let path = write(dir.path(), &format!("t.{format}"), &table());
+        let whole = std::fs::read(&path).unwrap();
+        for at in (0..whole.len() - 8).step_by(4) {
+            let mut damaged = whole.clone();
+            damaged[at..at + 8].copy_from_slice(&(1u64 << 41).to_le_bytes());
+            std::fs::write(&path, damaged).unwrap();
+            if let Err(error) = Input::of(Some(&path)).open(Role::Fit) {
+                let error = error.to_string();
+                unbelieved += usize::from(error.contains("more than there is") || error.contains("longer than the rest"));
+            }
+        }
+    }
+    assert!(unbelieved > 2, "{unbelieved}");
+}
+
 /// U17: columns carried through, and answers in every form, the same in all.
 #[test]
 fn answers_come_in_every_form_with_the_columns_that_are_kept() {

@@ -29,6 +29,7 @@ struct Reports {
     digits: String,
     features: String,
     window: String,
+    spectra: String,
 }
 
 static REPORTS: LazyLock<Reports> = LazyLock::new(|| {
@@ -42,12 +43,15 @@ static REPORTS: LazyLock<Reports> = LazyLock::new(|| {
     fit(&at("features.csv"), &run, &[]);
     trainer(&["report", &run, "--data", &at("features.csv")]);
     write_windows(&dir.path().join("windows.npy"));
-    fit(&at("windows.npy"), &at("windows"), &["--set", "frames=window"]);
-    trainer(&["report", &at("windows"), "--data", &at("windows.npy")]);
+    for (run, front_end) in [("windows", "frontend=none"), ("spectra", "frontend=auto")] {
+        fit(&at("windows.npy"), &at(run), &["--set", "frames=window", "--set", front_end]);
+        trainer(&["report", &at(run), "--data", &at("windows.npy")]);
+    }
     let read = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap();
     let (digits, window) = (read("digits.html"), read("windows/report.html"));
     let features = read("features <b>&\"/report.html");
-    Reports { digits, features, window, dir }
+    let spectra = read("spectra/report.html");
+    Reports { digits, features, window, spectra, dir }
 });
 
 fn fit(data: &str, run: &str, more: &[&str]) {
@@ -114,7 +118,12 @@ fn elements(text: &str) -> Vec<Element> {
 
 #[test]
 fn reports_are_well_formed_and_hold_all_they_show() {
-    for (name, text) in [("digits", &REPORTS.digits), ("features", &REPORTS.features), ("window", &REPORTS.window)] {
+    for (name, text) in [
+        ("digits", &REPORTS.digits),
+        ("features", &REPORTS.features),
+        ("window", &REPORTS.window),
+        ("spectra", &REPORTS.spectra),
+    ] {
         assert!(text.len() < MOST_BYTES, "{name}: {} bytes", text.len());
         let elements = elements(text);
         for element in &elements {
@@ -186,6 +195,12 @@ fn a_report_of_images_shows_both_parts_every_cluster_and_the_labels() {
 fn frames_that_are_no_images_are_drawn_and_what_is_missing_is_said() {
     let (features, window) = (&REPORTS.features, &REPORTS.window);
     assert!(features.contains("A bar a feature") && window.contains("A line a channel"));
+    let spectra = &REPORTS.spectra;
+    assert!(
+        spectra.contains("A bar a feature of the window")
+            && spectra.contains("most in the contrast: ")
+            && spectra.contains(" cycles a sample ")
+    );
     assert!(features.contains("class=\"confusion\"") && !window.contains("class=\"confusion\""));
     assert!(window.contains("carry no labels") && window.contains("a random view of a frame"));
     for curve in ["Term 1", "Term 2", "Term 3", "Term 4", "Information I(x;c)", "Balance"] {
@@ -357,7 +372,12 @@ fn measured(text: &str) -> String {
 fn a_browser_draws_every_figure_and_fetches_nothing() {
     let Some(browser) = browser() else { return };
     let dir = TempDir::new().unwrap();
-    for (name, text) in [("digits", &REPORTS.digits), ("features", &REPORTS.features), ("window", &REPORTS.window)] {
+    for (name, text) in [
+        ("digits", &REPORTS.digits),
+        ("features", &REPORTS.features),
+        ("window", &REPORTS.window),
+        ("spectra", &REPORTS.spectra),
+    ] {
         let page = dir.path().join(format!("{name}.html"));
         // Without the policy that forbids it, so that a fetch would be seen.
         let text = &text.replace("Content-Security-Policy", "none");

@@ -4,9 +4,8 @@ use std::path::{Path, PathBuf};
 
 use image::RgbImage;
 use trainer::data::{Frames, Input, Role, Source, write_npy_frames};
-use trainer::explain::{Explanation, Map, explain, heatmap};
+use trainer::explain::{Explanation, Map, explain, heatmap, names};
 use trainer::files::write_atomically;
-use trainer::fitted::Fitted;
 use trainer::frame::{FrameKind, FrameShape};
 use trainer::run::load;
 use trainer::{Error, Result};
@@ -74,6 +73,7 @@ impl Args {
             eprintln!("frame {index}: {}", summary(explanation));
             if view.kind == FrameKind::Features {
                 let names = names(&fitted);
+                let names = names.unwrap_or_else(|| (0..frames.shape.len()).map(|p| format!("feature {p}")).collect());
                 features(frames.frame(n), explanation, &names).iter().for_each(|line| eprintln!("  {line}"));
             }
             self.pictures(*index, &view.pictures(frames.frame(n), explanation))?;
@@ -136,19 +136,6 @@ fn summary(e: &Explanation) -> String {
     )
 }
 
-/// Names of the features that maps are of: of a front end by channel and band, of rows as their columns are called.
-fn names(fitted: &Fitted) -> Vec<String> {
-    let spec = fitted.front_end.as_ref().and_then(|front_end| front_end.spec(fitted.shape));
-    let front_end = spec.as_ref().and_then(|spec| spec.front_end());
-    let name = |at: usize| {
-        let of_spectrum =
-            front_end.as_ref().and_then(|front_end| front_end.feature(at)).map(|feature| feature.to_string());
-        let of_column = || fitted.columns.as_ref().and_then(|names| names.get(at)).cloned();
-        of_spectrum.or_else(of_column).unwrap_or_else(|| format!("feature {at}"))
-    };
-    (0..fitted.inner_shape().len()).map(name).collect()
-}
-
 /// The features that say most, in words: for the cluster, against it, and unusual in it.
 fn features(frame: &[f32], e: &Explanation, names: &[String]) -> Vec<String> {
     let line = |what: &str, map: &[f32], sign: f32, unit: &str| {
@@ -156,7 +143,7 @@ fn features(frame: &[f32], e: &Explanation, names: &[String]) -> Vec<String> {
         order.sort_by(|&a, &b| (map[b] * sign).total_cmp(&(map[a] * sign)).then(a.cmp(&b)));
         let told = order.iter().take(FEATURES_TOLD);
         let told: Vec<String> = told.map(|&p| format!("{} = {} ({:+.1} {unit})", names[p], frame[p], map[p])).collect();
-        (!told.is_empty()).then(|| format!("{what}: {}", told.join(", ")))
+        (!told.is_empty()).then(|| format!("{what}: {}", told.join("; ")))
     };
     let (first, second) = (e.cluster, e.runner_up);
     let unusual: Vec<f32> = e.surprise.iter().map(|s| if *s > UNUSUAL { *s } else { 0.0 }).collect();

@@ -9,13 +9,13 @@ use crate::error::{Error, Result};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum AugmentKind {
-    /// By what a frame is, or what a front end makes of it.
+    /// By what a frame is.
     Auto,
     /// No change.
     None,
     /// Rotation, scale, shear, shift, elastic displacement, thickness of strokes.
     Image,
-    /// Shift, gain, noise, time-warp of the samples, before a front end.
+    /// Shift, gain, noise, time-warp; with a front end a stretched part, gain, then noise and dropout of its features.
     Window,
     /// Noise, dropout of features: those of rows, or of a front end.
     Features,
@@ -27,7 +27,7 @@ pub enum AugmentKind {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AugmentConfig {
-    /// Family of maps; default `auto`, by the kind of frame, with a front end `features`.
+    /// Family of maps; default `auto`, by the kind of frame.
     pub kind: AugmentKind,
     /// Rotation of an image, degrees, 0 to 180; default 20.
     pub rotation: f64,
@@ -46,6 +46,9 @@ pub struct AugmentConfig {
     pub thickness: f64,
     /// Warp in time of a window, as a share of half the width, 0 to 0.3; default 0.1.
     pub warp: f64,
+    /// How much of a window a view may leave out, as a share of its width, before the rest is stretched to it, with a front
+    /// end, 0 to 0.75; default 0.4.
+    pub stretch: f64,
     /// Standard deviation of additive noise on windows and features, which are standardised, 0 to 10;
     /// default 0.1.
     pub noise: f64,
@@ -75,6 +78,7 @@ impl Default for AugmentConfig {
             elastic: 0.07,
             thickness: 0.3,
             warp: 0.1,
+            stretch: 0.4,
             noise: 0.1,
             dropout: 0.1,
             neighbours: 10,
@@ -92,6 +96,7 @@ impl AugmentConfig {
         within("augment.elastic", self.elastic, 0.0, 0.5)?;
         within("augment.thickness", self.thickness, 0.0, 1.0)?;
         within("augment.warp", self.warp, 0.0, 0.3)?;
+        within("augment.stretch", self.stretch, 0.0, 0.75)?;
         within("augment.noise", self.noise, 0.0, 10.0)?;
         within("augment.dropout", self.dropout, 0.0, MOST_DROPOUT)?;
         within("augment.reach", self.reach, 0.01, 1e6)?;

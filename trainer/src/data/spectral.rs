@@ -12,6 +12,8 @@ use crate::frame::{FrameKind, FrameShape};
 
 /// Bands of a channel's spectrum.
 const BANDS: usize = 8;
+/// Features that the bands of a channel count for together: mean and deviation are two, and many bands would outvote them.
+const WEIGHT: f32 = 3.0;
 /// Turns from the phase of one band's sine to the next, the golden ratio, so that no two begin alike.
 const PHASE: f64 = 0.618_034;
 /// The floor of a power, as a share of the mean power of its channel: quieter is silence.
@@ -83,6 +85,14 @@ impl Spectral {
     pub fn of_standardised(&self) -> Self {
         let channels = self.centre.len();
         Self { centre: vec![0.0; channels], factor: vec![1.0; channels], ..self.clone() }
+    }
+
+    /// What standardised features count `[C,F]`: bands of a channel together as much as [`WEIGHT`] features, however many
+    /// they are.
+    pub fn weights(&self) -> impl Iterator<Item = f32> {
+        let bands = self.edges.len() - 1;
+        let of_band = (WEIGHT / bands as f32).sqrt().min(1.0);
+        (0..self.centre.len()).flat_map(move |_| [1.0, 1.0].into_iter().chain(std::iter::repeat_n(of_band, bands)))
     }
 
     /// A window `[P]` with features near these `[C,F]`, in the units of the data: the mean of each channel, and a sine in the

@@ -100,7 +100,7 @@ pub fn against_views(
     };
     let prepared = fitted.prepare(frames)?;
     let (preparation, shape) = (fitted.preparation(), prepared.shape());
-    let mut maps = Augmentation::new(&augment, shape, fitted.inner_kind(), config.refine.strength);
+    let mut maps = Augmentation::new(&augment, shape, config.kind(), config.refine.strength);
     let mut sources = prepared.clone();
     if let (Some(windows), Some(standardised)) = (preparation.windows(), preparation.of_standardised(fitted.shape))
         && maps.maps_windows()

@@ -16,8 +16,11 @@ pub mod contrast;
 pub mod expectation;
 pub mod heatmap;
 mod linear;
+mod names;
 pub mod surprise;
 pub mod trust;
+
+pub use names::names;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 

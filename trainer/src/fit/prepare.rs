@@ -68,8 +68,13 @@ pub fn run(config: &CheckedConfig, frames: &dyn Source, observer: &mut Observer<
     };
     let features: Part<'_, dyn Source + '_> = Part::all(frames, Preparation::new(front_end.as_ref(), None));
     let (scaling, likelihood) = match choice {
-        // A feature is a unit of its own, whatever its neighbours are.
-        FrontEndChoice::Spectral => (Some(Scaling::fit(&features, FrameKind::Features)?), Likelihood::Gaussian),
+        FrontEndChoice::Spectral => {
+            // A feature is a unit of its own, whatever its neighbours are.
+            let mut scaling = Scaling::fit(&features, FrameKind::Features)?;
+            let weights = front_end.iter().filter_map(FrontEnd::spectral).flat_map(Spectral::weights);
+            scaling.factor.iter_mut().zip(weights).for_each(|(factor, weight)| *factor *= weight);
+            (Some(scaling), Likelihood::Gaussian)
+        }
         _ => scaling_and_likelihood(config, &features)?,
     };
     Ok(Some(Prepared { front_end, scaling, likelihood }))

@@ -10,7 +10,6 @@ use crate::data::batches::{Batch, BatchPlan, StageBatch, Store};
 use crate::data::views::{Augmentation, Neighbours, Views, strength_within_reach};
 use crate::data::{Part, Preparation, Source, Standardised, Watched};
 use crate::error::{Error, Result};
-use crate::frame::FrameKind;
 use crate::rng::{Purpose, stream};
 
 /// One in this many frames is kept from training, to calibrate novelty.
@@ -133,9 +132,7 @@ impl<'a> TrainingData<'a> {
     /// they stay within reach, or neighbours.
     pub fn views(&self, config: &CheckedConfig, augment: &AugmentConfig, strength: f64) -> Views<'_> {
         let (shape, strength) = (self.training().shape(), strength * self.map_strength);
-        // Unless the settings say otherwise, features are varied as features: as good, and three times as fast.
-        let kind = if self.windows.is_some() { FrameKind::Features } else { config.kind() };
-        let views = Views::new(augment, shape, kind, self.neighbours.as_ref(), strength);
+        let views = Views::new(augment, shape, config.kind(), self.neighbours.as_ref(), strength);
         match (views, &self.windows) {
             (Views::Maps(maps), Some(windows)) => {
                 Views::Maps(maps.of_windows(windows.training.shape(), windows.standardised.clone()))

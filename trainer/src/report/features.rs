@@ -1,6 +1,6 @@
 //! Features by their names: what sets a cluster apart, and what a decision rests on, in words.
 
-use crate::explain::Explanation;
+use crate::explain::{Explanation, names};
 use crate::fitted::Fitted;
 
 /// Most features that are named in a line.
@@ -29,8 +29,8 @@ pub fn rests_on(fitted: &Fitted, explanation: &Explanation) -> Option<String> {
 
 /// The features of the values furthest from 0, as `spelled` has them.
 fn largest(fitted: &Fitted, values: &[f32], spelled: impl Fn(&str, usize) -> String) -> Option<String> {
-    let names = fitted.columns.as_ref().filter(|names| names.len() == values.len())?;
+    let names = names(fitted).filter(|names| names.len() == values.len())?;
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_by(|&a, &b| values[b].abs().total_cmp(&values[a].abs()));
-    Some(order.iter().take(NAMED).map(|&at| spelled(&names[at], at)).collect::<Vec<_>>().join(", "))
+    Some(order.iter().take(NAMED).map(|&at| spelled(&names[at], at)).collect::<Vec<_>>().join("; "))
 }

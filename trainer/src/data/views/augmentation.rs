@@ -63,8 +63,10 @@ impl Augmentation {
                 None => self.window(frame, out, rng),
                 Some(standardised) => {
                     let mut window = vec![0.0; frame.len()];
-                    self.window(frame, &mut window, rng);
+                    self.stretched(frame, &mut window, rng);
                     standardised.apply(&window, out);
+                    let features = out.to_vec();
+                    self.features(&features, out, rng);
                 }
             },
             Some(FrameKind::Features) => self.features(frame, out, rng),
@@ -102,6 +104,22 @@ impl Augmentation {
         }
     }
 
+    /// A part of a window, stretched to its width as one who moves slower would fill it; a gain a channel.
+    fn stretched(&self, frame: &[f32], out: &mut [f32], rng: &mut impl Rng) {
+        let width = self.shape.width;
+        let kept = 1.0 - (rng.random::<f32>() * self.ranges.stretch as f32 * self.strength).min(MOST_CUT);
+        let start = rng.random::<f32>() * (1.0 - kept) * (width - 1) as f32;
+        for (source, target) in frame.chunks_exact(width).zip(out.chunks_exact_mut(width)) {
+            let gain = 1.0 + self.range(self.ranges.scale, rng);
+            for (i, value) in target.iter_mut().enumerate() {
+                let at = start + kept * i as f32;
+                let (low, part) = (at as usize, at.fract());
+                let high = (low + 1).min(width - 1);
+                *value = gain * (source[low] * (1.0 - part) + source[high] * part);
+            }
+        }
+    }
+
     /// A view of a feature row: additive noise, and some features set to 0, which is their mean after scaling.
     fn features(&self, frame: &[f32], out: &mut [f32], rng: &mut impl Rng) {
         let dropout = self.ranges.dropout as f32 * self.strength;
@@ -117,6 +135,8 @@ impl Augmentation {
     }
 }
 
+/// Largest share of a window that a view leaves out.
+const MOST_CUT: f32 = 0.75;
 /// Largest warp, as a share of half the width: the derivative of the displacement then stays below 1, so that
 /// time never runs backwards.
 const MAX_WARP: f32 = 0.3;

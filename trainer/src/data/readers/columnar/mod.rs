@@ -1,6 +1,7 @@
 //! Files of typed columns, Parquet and Arrow IPC: a table with a feature a column, or frames as the lists of one column.
 
 mod cells;
+mod claims;
 mod lists;
 mod pictures;
 
@@ -175,10 +176,12 @@ fn whole(format: Format, bytes: Vec<u8>) -> Result<RecordBatch, ReadProblem> {
             together(arrow_array::RecordBatchReader::schema(&reader), &mut reader)?
         }
         Format::ArrowFile => {
+            claims::of_file(&bytes)?;
             let mut reader = FileReader::try_new(Cursor::new(bytes), None)?;
             together(reader.schema(), &mut reader)?
         }
         Format::ArrowStream => {
+            claims::of_stream(&bytes)?;
             let mut reader = StreamReader::try_new(Cursor::new(bytes), None)?;
             together(reader.schema(), &mut reader)?
         }
