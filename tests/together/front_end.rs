@@ -5,6 +5,7 @@
 #[expect(dead_code, reason = "only its settings are used")]
 mod common;
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use burn::tensor::Device;
@@ -133,7 +134,9 @@ fn units_change_nothing_and_a_constant_channel_says_nothing() {
     for unit in [1e-9, 1e6] {
         let (found, same) = features(unit);
         close(&found, &plain, 1e-3, "features");
-        assert_eq!(same, clusters);
+        // Clusters have no order: rounding may number them otherwise, but may not move a frame.
+        let pairs: BTreeSet<(usize, usize)> = clusters.iter().copied().zip(same).collect();
+        assert_eq!(pairs.len(), 3, "{unit}: {pairs:?}");
     }
 }
 
