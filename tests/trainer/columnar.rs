@@ -283,7 +283,8 @@ fn what_a_file_claims_is_not_believed() {
             std::fs::write(&path, damaged).unwrap();
             if let Err(error) = Input::of(Some(&path)).open(Role::Fit) {
                 let error = error.to_string();
-                unbelieved += usize::from(error.contains("more than there is") || error.contains("longer than the rest"));
+                unbelieved +=
+                    usize::from(error.contains("more than there is") || error.contains("longer than the rest"));
             }
         }
     }
