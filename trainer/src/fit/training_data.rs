@@ -28,6 +28,9 @@ pub struct Windows {
     standardised: Standardised,
 }
 
+/// Gives some of the frames, prepared, with the windows behind them.
+type Select<'a> = dyn Fn(&[usize]) -> (Frames, Option<Frames>) + 'a;
+
 /// The frames of a training, already prepared, in two parts: to train on, and to calibrate with.
 pub struct TrainingData {
     /// The frames to train on, which it makes into batches.
@@ -77,7 +80,7 @@ impl TrainingData {
     fn split(
         config: &CheckedConfig,
         count: usize,
-        select: &dyn Fn(&[usize]) -> (Frames, Option<Frames>),
+        select: &Select<'_>,
         standardised: Option<Standardised>,
         devices: &[Device],
     ) -> Result<Self> {

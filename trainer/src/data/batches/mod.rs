@@ -144,7 +144,7 @@ impl BatchPlan<'_> {
                 DrawnViews::Maps(each().map(|_| ImageMap::draw(maps, rng)).collect())
             }
             Views::Maps(maps) => {
-                let p = maps.len();
+                let p = maps.values();
                 let mut values = vec![0.0; self.batch.views * frames.len() * p];
                 for (view, n) in values.chunks_exact_mut(p).zip(each()) {
                     maps.apply(self.frames.frame(n), view, rng);
