@@ -87,11 +87,11 @@ pub struct Standardised {
 
 impl Standardised {
     /// Values of what a window becomes.
-    pub fn len(&self) -> usize {
+    pub fn values(&self) -> usize {
         self.spec.front_end().map_or(0, |front_end| front_end.shape().len())
     }
 
-    /// Writes what a window `[P]` becomes to `out`, of [`Standardised::len`] values.
+    /// Writes what a window `[P]` becomes to `out`, of [`Standardised::values`].
     pub fn apply(&self, window: &[f32], out: &mut [f32]) {
         let mut work = vec![0.0; self.spec.length];
         if let Some(front_end) = self.spec.front_end() {

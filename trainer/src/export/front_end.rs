@@ -82,12 +82,8 @@ fn spectrum(g: &mut GraphBuilder, front_end: &Spectral, frame: FrameShape) {
     node("Sub", &["frontend.samples", "frontend.mean"], "frontend.difference", vec![]);
     node("Mul", &["frontend.difference", "frontend.difference"], "frontend.square", vec![]);
     node("ReduceMean", &["frontend.square"], "frontend.variance", mean());
-    let logarithm = |node: &mut dyn FnMut(&str, &[&str], &str, Vec<_>), power: &str, output: &str| {
-        let floored = format!("{power}.floored");
-        node("Add", &[power, names::FLOOR], &floored, vec![]);
-        node("Log", &[&floored], output, vec![]);
-    };
-    logarithm(&mut node, "frontend.variance", "frontend.log_variance");
+    node("Add", &["frontend.variance", names::FLOOR], "frontend.variance.floored", vec![]);
+    node("Log", &["frontend.variance.floored"], "frontend.log_variance", vec![]);
     node("Mul", &["frontend.log_variance", "frontend.half"], "frontend.log_deviation", vec![]);
     node("MatMul", &["frontend.difference", "frontend.cosine"], "frontend.real", vec![]);
     node("MatMul", &["frontend.difference", "frontend.sine"], "frontend.imaginary", vec![]);
@@ -95,7 +91,8 @@ fn spectrum(g: &mut GraphBuilder, front_end: &Spectral, frame: FrameShape) {
     node("Mul", &["frontend.imaginary", "frontend.imaginary"], "frontend.imaginary.square", vec![]);
     node("Add", &["frontend.real.square", "frontend.imaginary.square"], "frontend.lines", vec![]);
     node("MatMul", &["frontend.lines", "frontend.bands"], "frontend.power", vec![]);
-    logarithm(&mut node, "frontend.power", "frontend.log_power");
+    node("Add", &["frontend.power", names::FLOOR], "frontend.power.floored", vec![]);
+    node("Log", &["frontend.power.floored"], "frontend.log_power", vec![]);
     node("Sub", &["frontend.log_power", "frontend.log_variance"], "frontend.shares", vec![]);
     let parts = ["frontend.mean", "frontend.log_deviation", "frontend.shares"];
     node("Concat", &parts, "frontend.joined", vec![integer("axis", 2)]);

@@ -167,7 +167,7 @@ impl BatchPlan<'_> {
                         &read
                     }
                 };
-                let (p, of_source) = (maps.len(), frames_once.len() / frames.len());
+                let (p, of_source) = (maps.values(), frames_once.len() / frames.len());
                 let mut views = vec![0.0; self.batch.views * frames.len() * p];
                 let each = (0..self.batch.views).flat_map(|_| frames_once.chunks_exact(of_source));
                 views.chunks_exact_mut(p).zip(each).for_each(|(view, frame)| maps.apply(frame, view, rng));

@@ -19,7 +19,7 @@ pub struct Augmentation {
     pub(super) shape: FrameShape,
     strength: f32,
     /// What makes features of mapped windows, if there is a front end.
-    standardised: Option<Standardised>,
+    standardised: Option<Box<Standardised>>,
 }
 
 impl Augmentation {
@@ -41,12 +41,12 @@ impl Augmentation {
         if !self.maps_windows() {
             return self;
         }
-        Self { shape, standardised: Some(standardised), ..self }
+        Self { shape, standardised: Some(Box::new(standardised)), ..self }
     }
 
     /// Values of a view.
-    pub fn len(&self) -> usize {
-        self.standardised.as_ref().map_or(self.shape.len(), Standardised::len)
+    pub fn values(&self) -> usize {
+        self.standardised.as_ref().map_or(self.shape.len(), |standardised| standardised.values())
     }
 
     /// True if views are mapped windows.
@@ -54,7 +54,7 @@ impl Augmentation {
         self.kind == Some(FrameKind::Window)
     }
 
-    /// Writes a random view of `frame` `[P]` to `out`, of [`Augmentation::len`] values.
+    /// Writes a random view of `frame` `[P]` to `out`, of [`Augmentation::values`].
     pub fn apply(&self, frame: &[f32], out: &mut [f32], rng: &mut impl Rng) {
         match self.kind {
             None => out.copy_from_slice(frame),
