@@ -15,6 +15,10 @@ pub fn order(fitted: &Fitted) -> Option<String> {
 /// The features whose value in the frame `[P]` of a cluster is furthest from the mean of the data, in standard deviations;
 /// None where they have no names or are not standardised.
 pub fn apart(fitted: &Fitted, frame: &[f32]) -> Option<String> {
+    if fitted.front_end.is_some() {
+        // Its features are weighted beside their deviations.
+        return None;
+    }
     let mut scaled = frame.to_vec();
     fitted.scaling.as_ref()?.apply(&mut scaled);
     let spelled = |name: &str, at: usize| format!("{name} {:.4} ({:+.1} \u{3c3})", frame[at], scaled[at]);

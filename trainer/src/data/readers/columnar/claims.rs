@@ -24,8 +24,13 @@ pub fn of_file(bytes: &[u8]) -> Result<(), ReadProblem> {
         let lengths = lengths.map(|length| usize::try_from(length).ok());
         lengths.into_iter().try_fold(0usize, |sum, length| sum.checked_add(length?))
     };
-    let mut blocks = footer.recordBatches().iter().flatten().chain(footer.dictionaries().iter().flatten());
-    match blocks.all(|block| ends(block).is_some_and(|end| end <= bytes.len())) {
+    let [batches, dictionaries] = [footer.recordBatches(), footer.dictionaries()];
+    match batches
+        .iter()
+        .flatten()
+        .chain(dictionaries.iter().flatten())
+        .all(|block| ends(block).is_some_and(|end| end <= bytes.len()))
+    {
         true => Ok(()),
         false => Err(damaged()),
     }
