@@ -1,5 +1,4 @@
 //! The front end beside a spectrum by its definition, and in a flash image.
-#![expect(clippy::unwrap_used, reason = "a helper that fails is the test's own message")]
 
 use std::f64::consts::TAU;
 

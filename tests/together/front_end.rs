@@ -40,7 +40,7 @@ fn hums(n: usize, seed: u64) -> Frames {
         let cycles = [0.05, 0.15, 0.35][class] + 0.01 * rng.random::<f32>();
         for channel in 0..2 {
             for t in 0..SHAPE.width {
-                let hum = strength * (6.283 * cycles * t as f32 + phase + channel as f32).sin();
+                let hum = strength * (std::f32::consts::TAU * cycles * t as f32 + phase + channel as f32).sin();
                 values.push(20.0 * channel as f32 + 4.0 * (hum + 0.2 * (rng.random::<f32>() - 0.5)));
             }
         }

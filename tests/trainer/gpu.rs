@@ -23,7 +23,7 @@ use trainer::data::batches::Store;
 use trainer::data::batches::{Drawn, DrawnViews};
 use trainer::data::views::Views;
 use trainer::data::views::{Augmentation, ImageMap};
-use trainer::data::{Frames, Part};
+use trainer::data::{Frames, Part, Preparation};
 use trainer::device::{Kind, choose, choose_many};
 use trainer::elbo::Terms;
 use trainer::fit::{Event, fit};
@@ -115,7 +115,7 @@ fn loss_and_gradients_are_those_of_the_cpu() {
 }
 
 fn store<'a>(frames: &'a Frames, device: &Device) -> Store<'a> {
-    Store::new(Part::all(frames, None), device).unwrap()
+    Store::new(Part::all(frames, Preparation::default()), device).unwrap()
 }
 
 #[test]

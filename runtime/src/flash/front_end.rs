@@ -2,12 +2,9 @@
 
 use super::error::Part;
 use super::read::read_u32;
-#[cfg(feature = "spectral")]
 use super::rest::Rest;
 use super::{FRONT_END_HEADER, FlashError};
-#[cfg(feature = "spectral")]
 use crate::frontend::CONSTANTS;
-#[cfg(feature = "spectral")]
 use crate::layer::MAX_UNITS;
 use crate::{FrameShape, FrontEnd, Spectral, Tone};
 
@@ -35,12 +32,6 @@ pub(super) fn read<'a>(bytes: &'a [u8], part: Part, shape: FrameShape) -> Result
     }
 }
 
-#[cfg(not(feature = "spectral"))]
-fn spectral<'a>(_: [u32; 2], _: &'a [u8], _: Part, _: FrameShape) -> Result<Spectral<'a>, FlashError> {
-    Err(NOT_BUILT)
-}
-
-#[cfg(feature = "spectral")]
 fn spectral<'a>(
     [length, bands]: [u32; 2],
     rest: &'a [u8],

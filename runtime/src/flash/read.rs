@@ -103,7 +103,8 @@ impl<'a> FlashModel<'a> {
         let (scaling, range) = file.values(header.scaled, inputs.len(), shape.len())?;
         let golden = file.golden(shape.len(), k)?;
         let critic = file.critic()?;
-        read_layers(&mut self.layers, file, inputs, header.outputs())?;
+        let are_maps = !matches!(front_end, Some(FrontEnd::Spectral(_)));
+        read_layers(&mut self.layers, file, (inputs, are_maps), header.outputs())?;
 
         self.checksum = file.word(word::CHECKSUM);
         self.shape = shape;
@@ -239,7 +240,7 @@ impl Header {
 fn read_layers<'a, const DECODER: bool>(
     layers: &mut Vec<Layer<'a>, MAX_LAYERS>,
     file: &File<'a, DECODER>,
-    shape: FrameShape,
+    (shape, are_maps): (FrameShape, bool),
     last: usize,
 ) -> Result<(), FlashError> {
     let table = file.section(section::LAYERS)?;
@@ -247,8 +248,8 @@ fn read_layers<'a, const DECODER: bool>(
         return Err(WRONG_LAYER);
     }
     layers.clear();
-    // Height, width and channels of the maps as long as there are convolutions, which features have none of.
-    let mut maps = (!file.front_end).then_some([shape.height, shape.width, shape.channels]);
+    // Height, width and channels of the maps as long as there are convolutions, which the features of a spectrum have none of.
+    let mut maps = are_maps.then_some([shape.height, shape.width, shape.channels]);
     let mut units = shape.len();
     for (index, entry) in table.chunks_exact(LAYER).enumerate() {
         let number = |at: usize| read_u32(entry, at) as usize;
@@ -396,7 +397,8 @@ impl<'a, const DECODER: bool> File<'a, DECODER> {
 
     /// The front end of frames of a shape, if there is one.
     fn front_end(&self, shape: FrameShape) -> Result<Option<FrontEnd<'a>>, FlashError> {
-        if !self.front_end {
+        // Refused before in a build that cannot run one, which then holds no code for it.
+        if !SPECTRAL || !self.front_end {
             return Ok(None);
         }
         let index = FIXED_SECTIONS + self.layers;

@@ -111,7 +111,9 @@ pub struct DenseSpec {
 pub fn encode(spec: &ModelSpec) -> Vec<u8> {
     let mut table = Vec::new();
     let mut sections = Vec::new();
-    let mut maps = [spec.shape.height, spec.shape.width, spec.shape.channels];
+    let made = spec.front_end.as_ref().and_then(FrontEndSpec::front_end);
+    let inputs = made.map_or(spec.shape, |made| made.shape());
+    let mut maps = [inputs.height, inputs.width, inputs.channels];
     for conv in &spec.convs {
         let [outputs, channels, kernel] = conv.shape;
         let numbers = [channels, outputs, kernel, conv.stride, maps[0], maps[1], 0];

@@ -118,7 +118,7 @@ pub struct Table<'a> {
 
 /// What writes the parts.
 enum Writer<'a> {
-    Csv(csv::Writer<&'a mut (dyn Write + Send)>),
+    Csv(Box<csv::Writer<&'a mut (dyn Write + Send)>>),
     JsonLines(&'a mut (dyn Write + Send)),
     Parquet(Box<ArrowWriter<&'a mut (dyn Write + Send)>>),
     Arrow(Box<FileWriter<&'a mut (dyn Write + Send)>>),
@@ -161,7 +161,7 @@ impl<'a> Table<'a> {
                     let mut writer = csv::WriterBuilder::new().delimiter(delimiter).from_writer(to);
                     let names = columns.schema();
                     writer.write_record(names.fields().iter().map(|field| field.name())).map_err(of_csv)?;
-                    Writer::Csv(writer)
+                    Writer::Csv(Box::new(writer))
                 }
                 Form::JsonLines => Writer::JsonLines(to),
                 Form::Parquet => {

@@ -97,14 +97,14 @@ enum Model {
     /// A run, as it was trained.
     Run(PathBuf, Box<Fitted>, Device),
     /// An exported file.
-    File(Exported),
+    File(Box<Exported>),
 }
 
 impl Model {
     fn open(path: &Path, on: On) -> Result<Self> {
         let Some(folder) = in_folder(path) else {
             on.check_engine(path)?;
-            return Ok(Self::File(Exported::open(&exported(path))?));
+            return Ok(Self::File(Box::new(Exported::open(&exported(path))?)));
         };
         let device = on.device()?;
         let fitted = run::load(&folder, &device)?;

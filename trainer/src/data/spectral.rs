@@ -87,7 +87,7 @@ impl Spectral {
         Self { centre: vec![0.0; channels], factor: vec![1.0; channels], ..self.clone() }
     }
 
-    /// What standardised features count `[C,F]`: bands of a channel together as much as [`WEIGHT`] features, however many
+    /// What standardised features count `[C,F]`: bands of a channel together as much as three features, however many
     /// they are.
     pub fn weights(&self) -> impl Iterator<Item = f32> {
         let bands = self.edges.len() - 1;

@@ -10,7 +10,7 @@
 //! as the device ranks them. E is over q(z|x), at the points of [`expectation`]. A frame costs 2D
 //! passes of the decoder for each of three expectations: under c₁, under c₂, and under c₂ at the
 //! latent of its counterpart there; all maps are made from those. The mixture on the values has
-//! maps of its own ([`linear`]).
+//! maps of its own, those of its Gaussians.
 
 pub mod contrast;
 pub mod expectation;
