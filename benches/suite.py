@@ -481,8 +481,11 @@ def trainer(options, data, seed):
     """Fit, export, predict: the seconds are those of the fit."""
     with tempfile.TemporaryDirectory() as scratch:
         run, fit, score = (Path(scratch, name) for name in ["run", "fit.npy", "score.npy"])
-        np.save(fit, np.ascontiguousarray(data.fit))
-        np.save(score, np.ascontiguousarray(data.score))
+        # What one axis of an array means is not always clear; of windows it is said.
+        windows = data.kind == "windows"
+        for path, frames in [(fit, data.fit), (score, data.score)]:
+            np.save(path, np.ascontiguousarray(frames[:, :, 0] if windows else frames))
+        layout = ["--layout", "nct"] if windows else []
 
         def call(*arguments):
             done = subprocess.run([options.trainer, *map(str, arguments)], capture_output=True, text=True)
@@ -492,10 +495,10 @@ def trainer(options, data, seed):
 
         begun = time.monotonic()
         settings = ["--set", f"clusters={data.k}", "--seed", seed, "--device", options.device]
-        call("fit", "--data", fit, "--out", run, *settings)
+        call("fit", "--data", fit, "--out", run, *layout, *settings)
         seconds = time.monotonic() - begun
         call("export", run, "--precision", "f32")
-        call("predict", run / "export" / "model.onnx", "--data", score, "--out", run / "labels.csv")
+        call("predict", run / "export" / "model.onnx", "--data", score, *layout, "--out", run / "labels.csv")
         with open(run / "labels.csv", newline="") as table:
             rows = list(csv.DictReader(table))
         clusters, confidences = (np.array([of(row[key]) for row in rows]) for of, key in

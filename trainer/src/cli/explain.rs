@@ -126,9 +126,13 @@ impl View<'_> {
 fn summary(e: &Explanation) -> String {
     let q = |c: usize| e.log_q[c].exp();
     let [same, moved] = [&e.contrast, &e.counterfactual].map(|map| map.iter().sum::<f32>());
+    // The mixture on the values has no other.
+    let counterpart = match e.contrast == e.counterfactual {
+        true => String::new(),
+        false => format!(" at the same z, by {moved:.1} against its counterpart in the second"),
+    };
     format!(
-        "cluster {} (q = {:.4}), then {} (q = {:.4}); its values speak for the first by {same:.1} nats at the same z, by \
-         {moved:.1} against its counterpart in the second",
+        "cluster {} (q = {:.4}), then {} (q = {:.4}); its values speak for the first by {same:.1} nats{counterpart}",
         e.cluster,
         q(e.cluster),
         e.runner_up,
