@@ -5,17 +5,19 @@
 #[path = "../common/mod.rs"]
 #[expect(dead_code, reason = "only its settings are used")]
 mod common;
+#[path = "../common/graph.rs"]
+mod graph;
 
 use std::ops::ControlFlow;
 
 use burn::tensor::Device;
 use common::small;
+use graph::{close, of_graph};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use runtime::flash::{Buffer, FlashModel};
 use runtime::onnx::names;
 use runtime::{Engine, Precision, native};
-use tract_onnx::prelude::*;
 use trainer::config::{Config, FrontEndChoice};
 use trainer::data::{Frames, Source};
 use trainer::eval::{predict, scores};
@@ -75,24 +77,6 @@ fn fitted(config: Config, frames: &Frames) -> (Fitted, Option<bool>) {
         ControlFlow::Continue(())
     });
     (model.unwrap().unwrap(), said)
-}
-
-/// An output of the whole graph, run by tract as any engine would, in f32.
-fn of_graph(bytes: &[u8], frames: &Frames, name: &str) -> Vec<f32> {
-    let FrameShape { channels, height, width } = frames.shape;
-    let dims = [frames.len(), channels, height, width];
-    let model = onnx().model_for_read(&mut &bytes[..]).unwrap();
-    let model = model.with_outputs_by_name([name]).unwrap().with_input_fact(0, f32::fact(dims).into()).unwrap();
-    let plan = model.into_optimized().unwrap().into_runnable().unwrap();
-    let results = plan.run(tvec!(Tensor::from_shape(&dims, &frames.values).unwrap().into())).unwrap();
-    results[0].to_plain_array_view::<f32>().unwrap().iter().copied().collect()
-}
-
-fn close(found: &[f32], expected: &[f32], tolerance: f32, what: &str) {
-    assert_eq!(found.len(), expected.len(), "{what}");
-    for (at, (a, b)) in found.iter().zip(expected).enumerate() {
-        assert!((a - b).abs() < tolerance * (1.0 + b.abs()), "{what}, {at}: {a} {b}");
-    }
 }
 
 #[test]
