@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use trainer::data::{Input, Missing};
+use trainer::data::{Input, Missing, Source};
 
 /// Takes bytes for what they are, as a file of this name.
 pub fn taken(name: &str, bytes: &[u8]) {
@@ -10,8 +10,9 @@ pub fn taken(name: &str, bytes: &[u8]) {
         let input = Input { missing, ..Input::default() };
         match input.open_bytes(Path::new(name), bytes.to_vec()) {
             Ok(set) => {
-                assert_eq!(set.frames.values.len(), set.frames.len() * set.frames.shape.len());
-                assert!(!set.frames.is_empty() && set.frames.values.iter().all(|v| v.is_finite()));
+                let all = set.frames.all().map(|frames| frames.values).unwrap_or_default();
+                assert_eq!(all.len(), set.frames.len() * set.frames.shape.len());
+                assert!(!set.frames.is_empty() && all.iter().all(|v| v.is_finite()));
                 assert!(set.frames.labels.as_ref().is_none_or(|labels| labels.len() == set.frames.len()));
                 assert!(!set.taken.to_string().is_empty());
             }
