@@ -104,6 +104,8 @@ fn signs_in_any_colours_are_told_apart_by_every_engine() {
             assert!(same >= 299, "{precision:?} {arithmetic:?}: {same}");
         }
     }
+    let card = export::card(&model, export::Precision::F16, None).unwrap();
+    assert!(card.contains("[N,3,12,12] f32, pictures") && card.contains("own main colour"), "{card}");
     let bytes = Buffer::copy_of(&encode_flash(&model.with_latent_novelty(), None).unwrap());
     let image = FlashModel::new(&bytes).unwrap();
     let mut scratch = vec![f32::NAN; native::scratch_len(&image)];

@@ -19,6 +19,8 @@ use arrow_array::{
     Int64Array, LargeListArray, ListArray, RecordBatch, StringArray, StructArray, TimestampMillisecondArray,
     UInt8Array, UInt16Array,
 };
+use arrow_ipc::CompressionType;
+use arrow_ipc::writer::{FileWriter, IpcWriteOptions};
 use arrow_schema::{DataType, Field, Schema};
 use bytes::Bytes;
 use command::{SMALL, fails, stdout, trainer};
@@ -49,7 +51,7 @@ fn write(folder: &Path, name: &str, batch: &RecordBatch) -> PathBuf {
             writer.close().unwrap();
         }
         "arrow" => {
-            let mut writer = arrow_ipc::writer::FileWriter::try_new(file, &schema).unwrap();
+            let mut writer = FileWriter::try_new(file, &schema).unwrap();
             let half = batch.num_rows() / 2;
             writer.write(&batch.slice(0, half)).unwrap();
             writer.write(&batch.slice(half, batch.num_rows() - half)).unwrap();
@@ -273,22 +275,32 @@ fn damaged_files_are_refused() {
 #[test]
 fn what_a_file_claims_is_not_believed() {
     let dir = TempDir::new().unwrap();
-    let mut unbelieved = 0;
-    for format in FORMATS {
-        let path = write(dir.path(), &format!("t.{format}"), &table());
-        let whole = std::fs::read(&path).unwrap();
+    let (mut unbelieved, mut unpacked) = (0, 0);
+    let path = dir.path().join("packed.arrow");
+    let mut packed = Vec::new();
+    let options = IpcWriteOptions::default().try_with_compression(Some(CompressionType::ZSTD)).unwrap();
+    let long = batch(vec![("a", reals(&[1.5; 4000])), ("b", reals(&[-2.0; 4000]))]);
+    let mut writer = FileWriter::try_new_with_options(&mut packed, &long.schema(), options).unwrap();
+    writer.write(&long).unwrap();
+    writer.finish().unwrap();
+    std::fs::write(&path, packed).unwrap();
+    assert_eq!(Input::of(Some(&path)).open(Role::Fit).unwrap().frames.len(), 4000);
+    let plain = FORMATS.map(|format| write(dir.path(), &format!("t.{format}"), &table()));
+    for path in plain.iter().chain([&path]) {
+        let whole = std::fs::read(path).unwrap();
         for at in (0..whole.len() - 8).step_by(4) {
             let mut damaged = whole.clone();
             damaged[at..at + 8].copy_from_slice(&(1u64 << 41).to_le_bytes());
-            std::fs::write(&path, damaged).unwrap();
-            if let Err(error) = Input::of(Some(&path)).open(Role::Fit) {
+            std::fs::write(path, damaged).unwrap();
+            if let Err(error) = Input::of(Some(path)).open(Role::Fit) {
                 let error = error.to_string();
+                unpacked += usize::from(error.contains("unpack to"));
                 unbelieved +=
                     usize::from(error.contains("more than there is") || error.contains("longer than the rest"));
             }
         }
     }
-    assert!(unbelieved > 2, "{unbelieved}");
+    assert!(unbelieved > 2 && unpacked > 1, "{unbelieved} {unpacked}");
 }
 
 /// U17: columns carried through, and answers in every form, the same in all.

@@ -2,6 +2,7 @@
 
 use super::{Folded, Precision, device_posterior};
 use crate::config::{AugmentKind, CheckedConfig, EncoderKind};
+use crate::data::FrontEnd;
 use crate::data::SeenValues;
 use crate::error::Result;
 use crate::files::sha256;
@@ -12,13 +13,16 @@ use crate::fitted::{Fitted, to_host};
 pub fn text(fitted: &Fitted, precision: Precision, onnx: &[u8], figures: Option<&str>) -> Result<String> {
     let config = &fitted.config;
     let folded = Folded::new(fitted)?;
-    let scaling = match &fitted.scaling {
-        _ if fitted.front_end.is_some() => {
+    let scaling = match (&fitted.front_end, &fitted.scaling) {
+        (Some(FrontEnd::Spectral(_)), _) => {
             "windows in the units of the training data; mean, log deviation and shares of the spectrum of every channel are \
              taken inside the graph"
         }
-        None => "values in [0, 1]; bytes are divided by 255",
-        Some(_) => "values in the units of the training data; standardised inside the graph",
+        (Some(FrontEnd::Tone(_)), _) => {
+            "pictures in the units of the training data; shades along each picture's own main colour are taken inside the graph"
+        }
+        (None, None) => "values in [0, 1]; bytes are divided by 255",
+        (None, Some(_)) => "values in the units of the training data; standardised inside the graph",
     };
     Ok(format!(
         "# Model card\n\n\

@@ -65,6 +65,8 @@ pub enum Space {
     Values,
     /// Latent means.
     Latents,
+    /// Mean colours of pictures.
+    Colours,
 }
 
 impl fmt::Display for Space {
@@ -72,6 +74,7 @@ impl fmt::Display for Space {
         f.write_str(match self {
             Self::Values => "values",
             Self::Latents => "latents",
+            Self::Colours => "mean colours",
         })
     }
 }

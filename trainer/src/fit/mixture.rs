@@ -1,6 +1,7 @@
 //! Stage 2: EM with full covariances on the latent means gives the prior its start.
 //!
-//! All training frames, of very many those that [`TrainingData`](super::training_data::TrainingData) looks at, are encoded once. EM runs on their means m, or on a random part of them if there are too many:
+//! All training frames, of very many those that [`TrainingData`](super::training_data::TrainingData) looks at, are encoded
+//! once. EM runs on their means m, or on a random part of them if there are too many:
 //! from several starts, of which the likeliest is kept, then with split-and-merge moves. The responsibilities that the
 //! mixture gives to all training frames then make the prior: a mean and one variance a cluster, the variances v of the
 //! posteriors among them (E14). If the components share the frames more unevenly than the settings allow, the stage

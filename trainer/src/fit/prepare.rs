@@ -1,7 +1,5 @@
 //! What is done to frames before the networks see them, found from the training frames and the settings.
 
-use std::ops::ControlFlow;
-
 use super::count::{Counting, Space, count_clusters};
 use super::event::{Event, Observer, Pass, told};
 use crate::config::{CheckedConfig, FrontEndChoice, LikelihoodChoice};
@@ -84,7 +82,10 @@ pub fn run(config: &CheckedConfig, frames: &dyn Source, observer: &mut Observer<
 fn chosen(config: &CheckedConfig, frames: &dyn Source, observer: &mut Observer<'_>) -> Result<Option<FrontEndChoice>> {
     let bernoulli = config.decoder.likelihood == LikelihoodChoice::Bernoulli;
     if FrontEndChoice::has_spectrum(config.kind(), frames.shape()) && !bernoulli {
-        let placed = placed(frames)?;
+        let placed = {
+            let mut tell = told(observer, Pass::Scaling, frames.len());
+            placed(&Watched::new(frames, &mut tell))?
+        };
         let spectral = placed <= MOST_PLACED;
         let choice = if spectral { FrontEndChoice::Spectral } else { FrontEndChoice::None };
         return Ok(observer(Event::FrontEnd { spectral, placed }).is_continue().then_some(choice));
@@ -93,7 +94,10 @@ fn chosen(config: &CheckedConfig, frames: &dyn Source, observer: &mut Observer<'
     if frames.shape().channels != COLOURED || !FrontEndChoice::has_tone(config.kind(), frames.shape()) {
         return none;
     }
-    let colours = Colours::of(frames)?;
+    let colours = {
+        let mut tell = told(observer, Pass::Scaling, frames.len());
+        Colours::of(&Watched::new(frames, &mut tell))?
+    };
     let share = colours.share();
     if share < COLOURS_ARE_MOST {
         return none;
@@ -101,14 +105,17 @@ fn chosen(config: &CheckedConfig, frames: &dyn Source, observer: &mut Observer<'
     // Many pictures of a few colours are a stack of points, which is no cloud to be counted: a grain of a thousandth of how
     // they differ makes one of it.
     let counting = Counting {
-        on: Space::Values,
+        on: Space::Colours,
         reg_covar: COLOUR_GRAIN * colours.between / COLOURED as f64,
         pooling: config.mixture.pooling,
         most: config.mixture.most_clusters,
         seed: config.seed,
     };
-    let clusters = match count_clusters(&colours.means, COLOURED, &counting, &mut |_| ControlFlow::Continue(())) {
-        Ok(counted) => counted.and_then(|counted| counted.clusters),
+    let on = counting.on;
+    let goes_on = &mut |components| observer(Event::Counting { on, components });
+    let clusters = match count_clusters(&colours.means, COLOURED, &counting, goes_on) {
+        Ok(Some(counted)) => counted.clusters,
+        Ok(None) => return Ok(None),
         // Too few pictures to say.
         Err(Error::Uncounted { .. }) => return none,
         Err(error) => return Err(error),

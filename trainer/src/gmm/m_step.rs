@@ -20,8 +20,8 @@
 //! every variance in the table. Of ten identical points MLE makes a variance that only `reg_covar`
 //! holds up, while that of MAP stays finite by the prior.
 //!
-//! The points are walked once for N_k and x̄_k of each component, and once more for its scatter. Taking the scatter around the finished mean costs that second walk and does not
-//! cancel, as Σ r x xᵀ - N_k x̄ x̄ᵀ would. Of a full scatter only the lower triangle is summed, and
+//! The points are walked once for N_k and x̄_k of each component, and once more for its scatter. Taking the scatter around
+//! the finished mean costs that second walk and does not cancel, as Σ r x xᵀ - N_k x̄ x̄ᵀ would. Of a full scatter only the lower triangle is summed, and
 //! points of responsibility 0 are skipped: N·K·D²/2 multiply-adds at most, N·K·D for the other
 //! families.
 

@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use image::{ImageFormat, Rgba, RgbaImage};
 use maud::{Markup, html};
 
+use crate::data::FrontEnd;
 use crate::data::scaling::Scaling;
 use crate::error::{Error, Result};
 use crate::explain::{Map, heatmap};
@@ -35,8 +36,8 @@ pub struct Look<'a> {
     shape: FrameShape,
     kind: FrameKind,
     scaling: Option<&'a Scaling>,
-    /// Whether features are those of a front end.
-    spectral: bool,
+    /// What makes of frames what is drawn, if anything does.
+    front_end: Option<&'a FrontEnd>,
     /// Values that black and white, or the lower and upper edge, stand for.
     range: [f32; 2],
 }
@@ -49,7 +50,7 @@ impl<'a> Look<'a> {
             shape: fitted.inner_shape(),
             kind: fitted.inner_kind(),
             scaling: fitted.scaling.as_ref(),
-            spectral: fitted.front_end.is_some(),
+            front_end: fitted.front_end.as_ref(),
             range: if fitted.scaling.is_some() { [-3.0, 3.0] } else { [0.0, 1.0] },
         }
     }
@@ -57,7 +58,10 @@ impl<'a> Look<'a> {
     /// Words for what the pictures show, for a legend.
     pub fn legend(&self) -> &'static str {
         match (self.kind, self.scaling.is_some()) {
-            _ if self.spectral => {
+            _ if matches!(self.front_end, Some(FrontEnd::Tone(_))) => {
+                "Shades of a picture along its own main colour, as the networks see it: what is rare in it is bright."
+            }
+            _ if self.front_end.is_some() => {
                 "A bar a feature of the window, within three standard deviations of the mean of the data, which is the line in \
                  the middle: of each channel the mean, the log deviation, then the shares of the bands of its spectrum, from \
                  slow to fast."

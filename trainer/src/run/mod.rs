@@ -210,7 +210,7 @@ impl Run {
             let stage = match said.counted_on {
                 // Stage 2 counts latents, and rows are counted before any stage.
                 Some(Space::Latents) => StageName::Mixture,
-                Some(Space::Values) | None => said.stage.unwrap_or(StageName::Pretrain),
+                Some(Space::Values | Space::Colours) | None => said.stage.unwrap_or(StageName::Pretrain),
             };
             let of = Place { attempt, start, stage, step: said.step };
             // A mixture ends a start.
