@@ -124,6 +124,26 @@ fn units_change_nothing_and_a_constant_channel_says_nothing() {
     }
 }
 
+/// People normalise windows one by one: level and spread are then the same in all but for rounding, and say nothing.
+#[test]
+fn windows_that_were_normalised_one_by_one_are_told_apart() {
+    let mut frames = hums(240, 6);
+    for window in frames.values.chunks_exact_mut(SHAPE.width) {
+        let mean = window.iter().sum::<f32>() / SHAPE.width as f32;
+        let deviation = (window.iter().map(|v| (v - mean).powi(2)).sum::<f32>() / SHAPE.width as f32).sqrt();
+        window.iter_mut().for_each(|v| *v = (*v - mean) / deviation.max(1e-6));
+    }
+    let model = fitted(config(), &frames);
+    assert!(model.front_end.is_some());
+    // The bands of a hum differ by nats; level and spread stay where they are.
+    let prepared = model.prepare(&frames).unwrap().all().unwrap();
+    let of_level = prepared.values.chunks_exact(10).flat_map(|features| &features[..2]);
+    assert!(of_level.map(|v| v.abs()).fold(0.0, f32::max) < 0.1);
+    let found = predict(&model, &frames, &Device::flex()).unwrap();
+    let found = scores(&found.clusters, frames.labels.as_deref().unwrap());
+    assert!(found.acc > 0.95, "{found:?}");
+}
+
 /// Whether the place of a sample in its window says something decides, and nothing else: no label is looked at.
 #[test]
 fn windows_that_begin_with_an_event_keep_their_samples() {

@@ -13,6 +13,9 @@ use crate::model::Likelihood;
 /// streams stay below 0.03; those that begin with an event, or at midnight, have 0.1 to 0.9, and their samples say more
 /// than a spectrum.
 const MOST_PLACED: f64 = 0.05;
+/// Least deviation of a feature of a spectrum, in its own units: deviations of the channel, or nats. Where windows were
+/// normalised one by one, their log deviation differs by rounding, and any view would be worlds away from it.
+const LEAST_DEVIATION: f32 = 0.1;
 /// How often scaling looks at a frame: for the range, the mean and the deviation.
 const LOOKS: usize = 3;
 /// Channels of pictures in colour.
@@ -69,6 +72,7 @@ pub fn run(config: &CheckedConfig, frames: &dyn Source, observer: &mut Observer<
         FrontEndChoice::Spectral => {
             // A feature is a unit of its own, whatever its neighbours are.
             let mut scaling = Scaling::fit(&features, FrameKind::Features)?;
+            scaling.factor.iter_mut().for_each(|factor| *factor = factor.min(1.0 / LEAST_DEVIATION));
             let weights = front_end.iter().filter_map(FrontEnd::spectral).flat_map(Spectral::weights);
             scaling.factor.iter_mut().zip(weights).for_each(|(factor, weight)| *factor *= weight);
             (Some(scaling), Likelihood::Gaussian)
