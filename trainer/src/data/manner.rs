@@ -5,11 +5,12 @@ use serde::{Deserialize, Serialize};
 use super::input::{Input, word};
 use super::layout::Layout;
 use super::readers::{PictureOptions, Size, Values};
+use super::windowing::Windowing;
 
 /// What was said of the frames that a model was fitted to, as far as it holds for other files too.
 ///
 /// How a file is written (delimiters, decimals, encodings) is said of every file anew.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Manner {
     /// The meaning of the axes of arrays.
@@ -42,6 +43,9 @@ pub struct Manner {
     /// What lies behind transparent parts of pictures, if not what does by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub background: Option<String>,
+    /// How recordings are cut into windows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub windows: Option<Windowing>,
 }
 
 impl Manner {
@@ -62,6 +66,7 @@ impl Manner {
             resize: input.pictures.resize.map(|size| size.to_string()),
             gray: input.pictures.gray,
             background: Some(input.pictures.background).filter(|b| *b != Default::default()).and_then(|b| word(&b)),
+            windows: None,
         }
     }
 

@@ -22,6 +22,7 @@ mod spectral;
 mod stored_frames;
 mod tone;
 pub mod views;
+mod windowing;
 
 pub use front_end::FrontEnd;
 pub use input::{Input, open};
@@ -37,6 +38,7 @@ pub use source::{Part, Source, Watched, chunks, chunks_of, each_frame, frames_in
 pub use spectral::{Spectral, placed};
 pub use stored_frames::StoredFrames;
 pub use tone::{Colours, Tone};
+pub use windowing::Windowing;
 
 use crate::error::Result;
 use crate::frame::FrameShape;
