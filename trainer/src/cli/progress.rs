@@ -154,6 +154,22 @@ impl<'a> Progress<'a> {
                     &serde_json::json!({ "frontend": frontend, "mean_colours": share, "two_colours": along, "clusters": clusters }),
                 );
             }
+            Event::HeldOut { what } => {
+                self.line(&format!("held out to calibrate: {what}"));
+                return self.log(&serde_json::json!({ "held_out": what }));
+            }
+            Event::Near { found, windowing } => {
+                let beside = format!("windows side by side are {} more alike than any two", percent(found.beside.max(0.0)));
+                self.line(&match found.within {
+                    0 => format!("views: {beside}: only the window itself is mapped"),
+                    within => format!(
+                        "views: {beside}, and {} up to {} away: another window so near stands for a window",
+                        percent(found.at),
+                        windowing.told(within)
+                    ),
+                });
+                return self.log(&serde_json::json!({ "near": { "samples": found.within, "beside": found.beside, "at": found.at } }));
+            }
             Event::Weaker { strength } => {
                 self.line(&format!(
                     "views: maps at {strength:.2} of their ranges, past which they leave augment.reach"

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::count::Count;
 use super::ranges::{at_least, at_most, within};
 use crate::error::{Error, Result};
 
@@ -56,6 +57,10 @@ pub struct AugmentConfig {
     pub dropout: f64,
     /// How many of the nearest frames may stand for a view, 1 to 1000; default 10.
     pub neighbours: usize,
+    /// How many samples away another window of the same recording may begin that stands for a frame before it is mapped, for
+    /// windows of recordings with a spectral front end; default `auto`: as long as windows stay three quarters as alike as
+    /// those side by side; 0: only the frame itself is mapped.
+    pub near: Count,
     /// How far maps may move an image, as a squared distance, in those to its nearest neighbour (medians, among 2000
     /// images), 0.01 to 1e6; default 2.1. Where the ranges above go further, all of them shrink by one factor, which
     /// training tells.
@@ -82,6 +87,7 @@ impl Default for AugmentConfig {
             noise: 0.1,
             dropout: 0.1,
             neighbours: 10,
+            near: Count::Auto,
             reach: 2.1,
         }
     }

@@ -9,7 +9,7 @@ use super::layout::Layout;
 use super::manner::Manner;
 use super::meaning::{Expected, Said};
 use super::missing::Missing;
-use super::readers::{self, PictureOptions, Raw, Role, TableOptions, Value};
+use super::readers::{self, PictureOptions, Raw, RecordingOptions, Role, TableOptions, Value};
 use super::{DataSet, Frames, Source};
 use crate::error::{Error, Result, Subject};
 
@@ -45,6 +45,9 @@ pub struct Input {
     /// What is done to pictures.
     #[command(flatten)]
     pub pictures: PictureOptions,
+    /// How recordings are cut.
+    #[command(flatten)]
+    pub recordings: RecordingOptions,
 }
 
 /// Heading of the options in the help of a verb.
@@ -121,8 +124,9 @@ impl Input {
     }
 
     /// How these frames were read, for others that a model of them is used on.
-    pub fn manner<T>(&self, set: &DataSet<T>) -> Manner {
-        Manner::of(self, set.taken.white.map(|white| (set.taken.stored, white)), set.columns.is_some())
+    pub fn manner(&self, set: &DataSet) -> Manner {
+        let windows = set.frames.recordings().map(|recordings| &recordings.windowing);
+        Manner::of(self, set.taken.white.map(|white| (set.taken.stored, white)), set.columns.is_some(), windows)
     }
 
     /// True if frames come from standard input, which can be read once.
@@ -168,7 +172,7 @@ impl Input {
             words.extend(value.map(|value| format!("--{name}={value}").into()));
         };
         let joined = |names: &[String]| (!names.is_empty()).then(|| names.join(","));
-        let (table, pictures) = (&self.table, &self.pictures);
+        let (table, pictures, recordings) = (&self.table, &self.pictures, &self.recordings);
         say("layout", self.layout.as_ref().map(Layout::to_string));
         say("array", self.array.clone());
         say("label", self.label.clone());
@@ -184,6 +188,14 @@ impl Input {
         say("crop", pictures.crop.map(|size| size.to_string()));
         say("resize", pictures.resize.map(|size| size.to_string()));
         say("background", word(&pictures.background));
+        say("window", recordings.window.map(|span| span.to_string()));
+        say("hop", recordings.hop.map(|span| span.to_string()));
+        say("rate", recordings.rate.map(|rate| rate.to_string()));
+        say("time", recordings.time.clone());
+        say("resample", recordings.resample.map(|rate| rate.to_string()));
+        say("recording", recordings.recording.clone());
+        say("group", recordings.group.clone());
+        say("hold-out", joined(&recordings.hold_out));
         words.extend(pictures.gray.then(|| "--gray".into()));
         if !self.is_embedded() {
             words.push("--data".into());

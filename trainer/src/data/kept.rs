@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef, BooleanArray, Float64Array, Int64Array, StringArray};
+use arrow_array::{Array, ArrayRef, BooleanArray, Float64Array, Int64Array, StringArray, UInt64Array};
 use arrow_schema::{ArrowError, DataType};
-use arrow_select::{concat::concat, filter::filter};
+use arrow_select::{concat::concat, filter::filter, take::take};
 
 /// A column that is carried through.
 #[derive(Clone, Debug)]
@@ -27,6 +27,14 @@ impl Kept {
             false => concat(&[&texts(a)?, &texts(b)?])?,
         };
         Ok(Self { values, ..self })
+    }
+
+    /// The values at these places, in that order.
+    ///
+    /// # Errors
+    /// If there is no such place.
+    pub fn taken(self, places: &UInt64Array) -> Result<Self, ArrowError> {
+        Ok(Self { values: take(&self.values, places, None)?, ..self })
     }
 
     /// The values at which `keep` holds.

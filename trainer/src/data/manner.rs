@@ -51,10 +51,10 @@ pub struct Manner {
 impl Manner {
     /// What `input` said of frames; `white` is the stored value that became 1, of this type, and `named` says whether their
     /// columns have names.
-    pub(super) fn of(input: &Input, white: Option<(&str, f64)>, named: bool) -> Self {
+    pub(super) fn of(input: &Input, white: Option<(&str, f64)>, named: bool, windows: Option<&Windowing>) -> Self {
         let numbers = |names: &[String]| if named { Vec::new() } else { names.to_vec() };
         // A file of labels is of the frames in one file.
-        let label = input.label.clone().filter(|name| !std::path::Path::new(name).is_file());
+        let label = input.label.clone().filter(|name| !std::path::Path::new(name).is_file() && !name.contains("{}"));
         Self {
             layout: input.layout.as_ref().map(Layout::to_string),
             white: white.map(|(kind, white)| (kind.to_owned(), white.to_string())),
@@ -66,7 +66,7 @@ impl Manner {
             resize: input.pictures.resize.map(|size| size.to_string()),
             gray: input.pictures.gray,
             background: Some(input.pictures.background).filter(|b| *b != Default::default()).and_then(|b| word(&b)),
-            windows: None,
+            windows: windows.cloned(),
         }
     }
 

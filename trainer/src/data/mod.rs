@@ -31,14 +31,14 @@ pub use manner::Manner;
 pub use meaning::Expected;
 pub use missing::Missing;
 pub use preparation::{Preparation, Standardised};
-pub use readers::{PictureOptions, ReadError, ReadProblem, Role, TableOptions, digits, write_npy, write_npy_frames};
+pub use readers::{PictureOptions, ReadError, ReadProblem, RecordingOptions, Role, TableOptions, digits, write_npy, write_npy_frames};
 pub use seen::{Comparison, SeenValues};
 pub use set::{DataSet, Taken};
 pub use source::{Part, Source, Watched, chunks, chunks_of, each_frame, frames_in};
 pub use spectral::{Spectral, placed};
 pub use stored_frames::StoredFrames;
 pub use tone::{Colours, Tone};
-pub use windowing::Windowing;
+pub use windowing::{Cut, Recordings, Stretch, Windowing};
 
 use crate::error::Result;
 use crate::frame::FrameShape;

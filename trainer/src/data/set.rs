@@ -7,7 +7,7 @@ use super::kept::Kept;
 use super::manner::Manner;
 use super::meaning::{Expected, Meaning, Said};
 use super::missing::{Missing, settled};
-use super::readers::{Raw, ReadProblem, Value};
+use super::readers::{Raw, ReadProblem, Value, few};
 use crate::frame::{FrameKind, FrameShape};
 
 /// Frames, and what was taken for what to get them.
@@ -87,19 +87,21 @@ impl DataSet {
         let Meaning { reading, kind, white } = Meaning::of(&raw.sizes, &raw.values, range, said, expected)?;
         let mut notes = raw.notes;
         let stored = raw.values.type_name();
-        let source = match (raw.table, reading.kind) {
+        let source = match (raw.table || raw.recordings.is_some(), reading.kind) {
+            (true, _) if raw.recordings.is_some() => raw.format,
             (true, FrameKind::Features) => raw.format,
             (true, _) => format!("{}, as {}", raw.format, reading.layout),
             _ => format!("{}, {stored} {:?} as {}", raw.format, raw.sizes, reading.layout),
         };
-        // Pixels are told apart by their place in the picture.
-        let columns = raw.columns.filter(|_| reading.kind == FrameKind::Features);
+        // Pixels are told apart by their place in the picture; of recordings, columns are channels.
+        let named = reading.kind == FrameKind::Features || raw.recordings.is_some();
+        let columns = raw.columns.filter(|_| named);
         let range = range.unwrap_or((f64::NAN, f64::NAN));
         if let Some(note) = white.and_then(|white| unused_bits(range.1, white)) {
             notes.push(note);
         }
         let frames = StoredFrames::new((&reading.sizes, raw.values), &reading.order, reading.shape, white);
-        let mut frames = frames.map_err(|e| e.problem)?;
+        let mut frames = frames.map_err(|e| e.problem)?.of_recordings(raw.recordings);
         if frames.shape.is_empty() || frames.is_empty() {
             return Err(format!("no frames (shape of a frame: {})", frames.shape).into());
         }
@@ -160,13 +162,6 @@ fn unused_bits(most: f64, white: f64) -> Option<String> {
     })
 }
 
-/// Names, the first few of them where there are many.
-fn few(names: &[String]) -> String {
-    const SHOWN: usize = 6;
-    let shown = names.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
-    if names.len() > SHOWN { format!("{shown}, ... ({} in all)", names.len()) } else { shown }
-}
-
 /// A number with its thousands set apart.
 fn counted(count: usize) -> String {
     let digits = count.to_string();
@@ -203,7 +198,7 @@ impl fmt::Display for Taken {
 }
 
 /// A number in six digits at most.
-fn short(value: f64) -> String {
+pub(super) fn short(value: f64) -> String {
     let rounded = format!("{value:.5e}").parse().unwrap_or(value);
     if rounded != 0.0 && !(1e-4..1e9).contains(&f64::abs(rounded)) {
         format!("{rounded:e}")

@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 
 use super::Frames;
 use super::preparation::Preparation;
+use super::windowing::{Cut, Recordings};
 use crate::error::{Error, Result};
 use crate::frame::FrameShape;
 
@@ -39,6 +40,16 @@ pub trait Source {
 
     /// Where the SHA-256 of the values is kept once it is known; None where it is not kept.
     fn sha256(&self) -> Option<&OnceLock<String>> {
+        None
+    }
+
+    /// The recordings that the frames are windows of; None where they are of none.
+    fn recordings(&self) -> Option<&Recordings> {
+        None
+    }
+
+    /// Where frame `n` lies in [`Source::recordings`]; None where there are none.
+    fn cut(&self, _n: usize) -> Option<Cut> {
         None
     }
 
@@ -90,6 +101,14 @@ impl<S: Source + ?Sized> Source for &S {
 
     fn sha256(&self) -> Option<&OnceLock<String>> {
         (**self).sha256()
+    }
+
+    fn recordings(&self) -> Option<&Recordings> {
+        (**self).recordings()
+    }
+
+    fn cut(&self, n: usize) -> Option<Cut> {
+        (**self).cut(n)
     }
 }
 
@@ -166,6 +185,14 @@ impl<S: Source + ?Sized> Source for Part<'_, S> {
         self.indices.as_ref().map_or_else(|| self.source.len(), Vec::len)
     }
 
+    fn recordings(&self) -> Option<&Recordings> {
+        self.source.recordings()
+    }
+
+    fn cut(&self, n: usize) -> Option<Cut> {
+        self.source.cut(self.indices.as_ref().map_or(n, |of| of[n] as usize))
+    }
+
     fn read(&self, indices: &[usize], values: &mut [f32]) -> Result<()> {
         self.preparation.read(self.source.shape(), values, |values| match &self.indices {
             Some(of) => self.source.read(&indices.iter().map(|&n| of[n] as usize).collect::<Vec<_>>(), values),
@@ -203,6 +230,14 @@ impl Source for Watched<'_> {
 
     fn sha256(&self) -> Option<&OnceLock<String>> {
         self.source.sha256()
+    }
+
+    fn recordings(&self) -> Option<&Recordings> {
+        self.source.recordings()
+    }
+
+    fn cut(&self, n: usize) -> Option<Cut> {
+        self.source.cut(n)
     }
 
     fn read(&self, indices: &[usize], values: &mut [f32]) -> Result<()> {

@@ -1,10 +1,11 @@
 //! Frames as a file stores them, in memory or in the file, widened only when they are asked for.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use super::Frames;
 use super::readers::{Array, ReadError, Stored, Value, Values};
 use super::source::Source;
+use super::windowing::{Cut, Recordings};
 use crate::error::Result;
 use crate::frame::FrameShape;
 
@@ -23,6 +24,8 @@ pub struct StoredFrames {
     white: Option<f64>,
     /// What stands for each value where it is missing `[P]`; None where none is.
     means: Option<Vec<f64>>,
+    /// The recordings that the frames are windows of; their samples are the values then.
+    recordings: Option<Arc<Recordings>>,
     /// The frames that count, of those stored; None for all.
     kept: Option<Vec<u32>>,
     sha256: OnceLock<String>,
@@ -48,14 +51,28 @@ impl StoredFrames {
                 (array.transposed(order).values.into(), None)
             }
         };
-        Ok(Self { shape, labels: None, values, order, white, means: None, kept: None, sha256: OnceLock::new() })
+        Ok(Self { shape, labels: None, values, order, white, means: None, recordings: None, kept: None, sha256: OnceLock::new() })
+    }
+
+    /// The same values as samples of recordings, of which the frames are windows.
+    pub(super) fn of_recordings(self, recordings: Option<Arc<Recordings>>) -> Self {
+        Self { recordings, ..self }
+    }
+
+    /// Where among the values a frame begins.
+    fn begin(&self, n: usize) -> usize {
+        match &self.recordings {
+            Some(recordings) => recordings.cuts[n].first as usize * self.shape.channels,
+            None => n * self.shape.len(),
+        }
     }
 
     /// Number of frames N.
     pub fn len(&self) -> usize {
-        match &self.kept {
-            Some(kept) => kept.len(),
-            None => self.values.len().checked_div(self.shape.len()).unwrap_or(0),
+        match (&self.kept, &self.recordings) {
+            (Some(kept), _) => kept.len(),
+            (None, Some(recordings)) => recordings.cuts.len(),
+            (None, None) => self.values.len().checked_div(self.shape.len()).unwrap_or(0),
         }
     }
 
@@ -99,9 +116,9 @@ impl StoredFrames {
         let place = |n: usize| self.kept.as_ref().map_or(n, |kept| kept[n] as usize);
         let mut rest = &mut *values;
         // Frames that follow each other are read at once.
-        for run in indices.chunk_by(|&a, &b| place(a) + 1 == place(b)) {
+        for run in indices.chunk_by(|&a, &b| self.begin(place(a)) + p == self.begin(place(b))) {
             let (here, after) = rest.split_at_mut(run.len() * p);
-            let first = place(run[0]) * p;
+            let first = self.begin(place(run[0]));
             self.values.widen(first..first + here.len(), self.white, here)?;
             rest = after;
         }
@@ -151,6 +168,15 @@ impl Source for StoredFrames {
 
     fn sha256(&self) -> Option<&OnceLock<String>> {
         Some(&self.sha256)
+    }
+
+    fn recordings(&self) -> Option<&Recordings> {
+        self.recordings.as_deref()
+    }
+
+    fn cut(&self, n: usize) -> Option<Cut> {
+        let place = self.kept.as_ref().map_or(n, |kept| kept[n] as usize);
+        self.recordings.as_ref().map(|recordings| recordings.cuts[place])
     }
 
     fn read(&self, indices: &[usize], values: &mut [f32]) -> Result<()> {

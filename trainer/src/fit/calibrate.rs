@@ -19,7 +19,8 @@ use runtime::Calibration;
 use super::event::{Observer, Pass, told};
 use super::health::conformal_rank;
 use super::sha256_of;
-use super::training_data::{MAX_CALIBRATION, TrainingData};
+use super::split::MAX_CALIBRATION;
+use super::training_data::TrainingData;
 use crate::config::{CheckedConfig, EncoderKind};
 use crate::data::batches::to_tensor;
 use crate::data::{Part, Preparation, SeenValues, Source, Watched, chunks_of};
@@ -119,6 +120,7 @@ fn temperature_of_views(model: &ClusterVae, config: &CheckedConfig, data: &Train
     let of_views = windows.map(|windows| if data.neighbours.is_some() { &windows.training } else { &windows.held_out });
     let sources: Part<'_> = Part::of(of_views.unwrap_or(frames), first.clone(), Preparation::default());
     let frames: Part<'_> = Part::of(frames, first, Preparation::default());
+    let nearby = data.near_of(&sources);
     let log_q = log_responsibilities(model, &frames)?;
     let (k, p, device) = (model.prior.clusters(), frames.shape().len(), model.prior.mu_c.val().device());
     let mut rng = stream(config.seed, Purpose::Calibration, VIEWS_STREAM);
@@ -126,6 +128,13 @@ fn temperature_of_views(model: &ClusterVae, config: &CheckedConfig, data: &Train
     for chunk in chunks_of(&sources, encoded_at_once(sources.shape())) {
         let (first, values) = chunk?;
         let of_source = sources.shape().len();
+        let values = match &nearby {
+            Some(nearby) => {
+                let drawn: Vec<usize> = (first..first + values.len() / of_source).map(|n| nearby.draw(n, &mut rng)).collect();
+                sources.gather(&drawn)?.values
+            }
+            None => values,
+        };
         let mut views = vec![0.0; values.len() / of_source * p];
         for (n, (frame, view)) in (first..).zip(values.chunks_exact(of_source).zip(views.chunks_exact_mut(p))) {
             views_from.draw(data.training(), frame, n, view, &mut rng)?;

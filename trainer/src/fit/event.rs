@@ -13,6 +13,8 @@ use super::kept::Kept;
 use super::metrics::{Epoch, MixtureReport};
 use super::starts::Choice;
 use super::witness::Halves;
+use crate::data::Windowing;
+use crate::data::views::Likeness;
 use crate::error::{Error, Result};
 use crate::stage::StageName;
 
@@ -94,6 +96,18 @@ pub enum Event<'a> {
         along: f64,
         /// Number of clusters of the mean colours; None if there is no plateau.
         clusters: Option<usize>,
+    },
+    /// Frames are windows of recordings, of which whole units only calibrate.
+    HeldOut {
+        /// Which and how many, in words.
+        what: &'a str,
+    },
+    /// How long windows of a recording stay alike, so that one stands for another before it is mapped.
+    Near {
+        /// How long, and how alike.
+        found: Likeness,
+        /// How they are cut.
+        windowing: &'a Windowing,
     },
     /// The maps that make views go further than `augment.reach` allows: their ranges are multiplied.
     Weaker {

@@ -5,7 +5,8 @@
 
 use std::fmt;
 
-use super::training_data::{MOST_LOOKED_AT, kept_from_training};
+use super::split::kept_from_training;
+use super::training_data::MOST_LOOKED_AT;
 use crate::config::{AugmentKind, CheckedConfig, DecoderPasses, EncoderKind};
 use crate::data::views::Neighbours;
 use crate::fitted::encoded_at_once;

@@ -19,6 +19,7 @@ mod mixture;
 mod prepare;
 mod pretrain;
 mod refine;
+mod split;
 mod spread;
 mod stage;
 mod starts;
@@ -56,7 +57,8 @@ use crate::fitted::Fitted;
 use attempts::Attempts;
 use event::told;
 use identity::OnValues;
-use training_data::{TrainingData, kept_from_training};
+use split::{kept_from_training, split};
+use training_data::TrainingData;
 use witness::Witnessed;
 
 /// How often the values that training saw are looked at: for the range with the mean, and for the deviation.
@@ -154,7 +156,7 @@ fn fitted(
             (config.with_clusters(model.prior.clusters()), model, calibrated)
         }
     };
-    let (shape, calibrated_on) = (frames.shape(), kept_from_training(n));
+    let (shape, calibrated_on) = (frames.shape(), split(frames, config.seed)?.held_out.len());
     let mut tell = told(observer, Pass::Seen, SEEN_LOOKS * n);
     let seen = Some(SeenValues::of(&Watched::new(frames, &mut tell), config.kind())?);
     Ok(Some(Fitted {

@@ -1,25 +1,17 @@
 //! What the stages of a training look at: frames, already prepared, and what makes batches of them.
 
 use burn::tensor::Device;
-use rand::seq::{SliceRandom, index};
+use rand::seq::index;
 
 use super::event::{Event, Observer, Pass, told};
 use super::kept;
-use crate::config::{AugmentConfig, AugmentKind, CheckedConfig};
+use super::split::{Split, split};
+use crate::config::{AugmentConfig, AugmentKind, CheckedConfig, Count};
 use crate::data::batches::{Batch, BatchPlan, StageBatch, Store};
-use crate::data::views::{Augmentation, Neighbours, Views, strength_within_reach};
+use crate::data::views::{Augmentation, Nearby, Neighbours, Views, likeness, strength_within_reach};
 use crate::data::{Part, Preparation, Source, Standardised, Watched};
 use crate::error::{Error, Result};
 use crate::rng::{Purpose, stream};
-
-/// One in this many frames is kept from training, to calibrate novelty.
-const CALIBRATION_SHARE: usize = 20;
-/// Number of frames that calibrate a false-alarm rate of a hundredth.
-const ENOUGH: usize = 100;
-/// One in this many of few frames is kept, as long as they are not enough.
-const FEW_SHARE: usize = 8;
-/// Largest number of frames that are kept from training.
-pub const MAX_CALIBRATION: usize = 3000;
 
 /// Most training frames that EM and the shares of clusters look at: more would move no mean of a cluster that matters.
 pub const MOST_LOOKED_AT: usize = 1 << 18;
@@ -48,6 +40,10 @@ pub struct TrainingData<'a> {
     pub preparation: Preparation<'a>,
     /// The nearest frames of every training frame, if those stand for views.
     pub neighbours: Option<Neighbours>,
+    /// Samples up to which windows of a recording are near each other; 0 where only the frame itself is mapped.
+    pub near: usize,
+    /// For each training frame those near it, if windows are near each other.
+    pub nearby: Option<Nearby>,
     /// The devices that a step computes on, with gradient tracking; at least one.
     pub devices: Vec<Device>,
     /// What the ranges of maps are multiplied by, 0 to 1, so that they stay within reach.
@@ -59,7 +55,7 @@ pub struct TrainingData<'a> {
 }
 
 impl<'a> TrainingData<'a> {
-    /// Splits the frames at random, and finds neighbours where those stand for views; `observer` hears of that.
+    /// Splits the frames as [`split()`] does, and finds neighbours where those stand for views; `observer` hears of that.
     ///
     /// # Errors
     /// As for [`Source::read`]; [`Error::Stopped`] if the observer breaks off.
@@ -70,10 +66,7 @@ impl<'a> TrainingData<'a> {
         devices: &[Device],
         observer: &mut Observer<'_>,
     ) -> Result<Self> {
-        let mut order: Vec<u32> = (0..frames.len() as u32).collect();
-        order.shuffle(&mut stream(config.seed, Purpose::Calibration, 0));
-        let count = kept_from_training(frames.len());
-        let training = order.split_off(count);
+        let Split { training, held_out, told: held_out_told } = split(frames, config.seed)?;
         let looked_at = match training.len() > MOST_LOOKED_AT {
             true => {
                 let mut rng = stream(config.seed, Purpose::Sample, 0);
@@ -83,7 +76,7 @@ impl<'a> TrainingData<'a> {
             }
             false => training.clone(),
         };
-        let parts = [training, looked_at, order].map(|part| Part::of(frames, part, preparation));
+        let parts = [training, looked_at, held_out].map(|part| Part::of(frames, part, preparation));
         let [training, looked_at, held_out] = parts;
         let windows = preparation.windows().zip(preparation.of_standardised(frames.shape()));
         let windows = windows.map(|(windows, standardised)| Windows {
@@ -108,6 +101,13 @@ impl<'a> TrainingData<'a> {
         let maps_images = Augmentation::new(&config.augment, shape, config.kind(), 1.0).maps_images();
         let affine = AugmentConfig { elastic: 0.0, thickness: 0.0, ..config.augment.clone() };
         let map_strength = if maps_images { strength_within_reach(&affine, &training, config.seed)? } else { 1.0 };
+        let near = near(config, &training, preparation, observer)?;
+        let nearby = (near > 0).then(|| Nearby::new(&training, near)).flatten();
+        if let Some(what) = held_out_told
+            && observer(Event::HeldOut { what: &what }).is_break()
+        {
+            return Err(Error::Stopped);
+        }
         let store = Store::new(training, &devices[0])?;
         Ok(Self {
             store,
@@ -116,6 +116,8 @@ impl<'a> TrainingData<'a> {
             windows,
             preparation,
             neighbours,
+            near,
+            nearby,
             devices,
             map_strength,
             reports_bounds: true,
@@ -141,6 +143,11 @@ impl<'a> TrainingData<'a> {
         }
     }
 
+    /// The windows near each of some frames, if windows are near each other.
+    pub fn near_of(&self, frames: &dyn Source) -> Option<Nearby> {
+        (self.near > 0).then(|| Nearby::new(frames, self.near)).flatten()
+    }
+
     /// The windows that views are maps of; None where views are of the frames as they are prepared.
     pub fn windows_of(&self, views: &Views<'_>) -> Option<&Windows<'a>> {
         match views {
@@ -154,6 +161,7 @@ impl<'a> TrainingData<'a> {
         BatchPlan {
             frames: self.training(),
             windows: self.windows_of(&views_from).map(|windows| &windows.training as &(dyn Source + Sync)),
+            nearby: self.nearby.as_ref(),
             on_device: self.store.is_resident(),
             views_on_device: self.store.makes(&views_from),
             views_from,
@@ -184,10 +192,12 @@ impl<'a> TrainingData<'a> {
             Some(windows) => Some(Part::of(&windows.held_out, first, Preparation::default())),
             None => None,
         };
+        let nearby = self.near_of(store.frames());
         let purposes = (Purpose::Judge, Purpose::Judge);
         let plan = BatchPlan {
             frames: store.frames(),
             windows: windows.as_ref().map(|windows| windows as &(dyn Source + Sync)),
+            nearby: nearby.as_ref(),
             on_device: store.is_resident(),
             views_on_device: store.makes(&views_from),
             views_from,
@@ -199,8 +209,31 @@ impl<'a> TrainingData<'a> {
     }
 }
 
-/// Frames of `count` that are kept from training: one in twenty, at most 3000; of few frames one in eight, up to the 100
-/// that a false-alarm rate of a hundredth needs.
-pub fn kept_from_training(count: usize) -> usize {
-    (count / CALIBRATION_SHARE).max(ENOUGH.min(count / FEW_SHARE)).clamp(1, MAX_CALIBRATION)
+/// Samples up to which windows of a recording are near each other, as the settings say or the frames, which are prepared,
+/// tell.
+///
+/// A latent that is to give back another window than the one it is of can only hold what both have: of spectra that is the
+/// state, of samples nothing, since no two begin at the same phase.
+fn near(
+    config: &CheckedConfig,
+    training: &dyn Source,
+    preparation: Preparation<'_>,
+    observer: &mut Observer<'_>,
+) -> Result<usize> {
+    if preparation.windows().is_none() || matches!(config.augment.kind, AugmentKind::None | AugmentKind::Neighbours) {
+        return Ok(0);
+    }
+    match config.augment.near {
+        Count::Of(samples) => Ok(samples),
+        Count::Auto => {
+            let Some((found, recordings)) = likeness(training, config.seed)?.zip(training.recordings()) else {
+                return Ok(0);
+            };
+            let windowing = &recordings.windowing;
+            match observer(Event::Near { found, windowing }).is_break() {
+                true => Err(Error::Stopped),
+                false => Ok(found.within),
+            }
+        }
+    }
 }

@@ -7,13 +7,13 @@
 
 use std::ops::ControlFlow;
 
-use rand::seq::SliceRandom;
 use serde::Serialize;
 
 use super::attempts::Attempts;
 use super::calibrate::{log_responsibilities, temperature};
 use super::check_count;
 use super::event::{Event, Observer};
+use super::split::halves;
 use super::training_data::TrainingData;
 use crate::config::CheckedConfig;
 use crate::data::{Part, Preparation, Source};
@@ -62,9 +62,7 @@ pub fn run(
     if n > config.confidence.halves || check_count(&halves_of(0), n / 2).is_err() {
         return Ok(Witnessed::Said(None));
     }
-    let mut order: Vec<usize> = (0..n).collect();
-    order.shuffle(&mut stream(config.seed, Purpose::Calibration, HALVES_STREAM));
-    let (left, right) = order.split_at(n / 2);
+    let [left, right] = halves(training, &mut stream(config.seed, Purpose::Calibration, HALVES_STREAM));
     let log_q = [log_responsibilities(model, training)?, log_responsibilities(model, &data.held_out)?].concat();
     let clusters: Vec<usize> = log_q.chunks_exact(k).map(argmax).collect();
 
@@ -72,7 +70,7 @@ pub fn run(
     let (mut rows, mut told, mut agree, mut models) = (Vec::new(), Vec::new(), 0, 0);
     let devices: Vec<_> = data.devices.iter().map(|device| device.clone().inner()).collect();
     let raw = training.with(Preparation::default());
-    for (half, (fitted, others)) in [(left, right), (right, left)].into_iter().enumerate() {
+    for (half, (fitted, others)) in [(&left, &right), (&right, &left)].into_iter().enumerate() {
         let config = halves_of(half);
         let frames: Part<'_> = Part::of(&raw, fitted.iter().map(|&n| n as u32).collect(), Preparation::default());
         let mut part = TrainingData::new(&config, &frames, data.preparation, &devices, &mut of_half(half, observer))?;

@@ -8,7 +8,7 @@ const NAMED: usize = 4;
 
 /// The features in the order in which they are drawn, if they have names.
 pub fn order(fitted: &Fitted) -> Option<String> {
-    let names = fitted.columns.as_ref()?;
+    let names = fitted.columns.as_ref().filter(|columns| columns.len() == fitted.shape.len())?;
     Some(format!("From left to right: {}.", names.join(", ")))
 }
 

@@ -13,7 +13,7 @@ use rand::{Rng, RngExt};
 use rand_distr::StandardNormal;
 use rayon::prelude::*;
 
-use crate::data::views::{ImageMap, Views};
+use crate::data::views::{ImageMap, Nearby, Views};
 use crate::data::{Source, frames_in};
 use crate::error::Result;
 use crate::rng::{Purpose, stream};
@@ -94,6 +94,8 @@ pub struct BatchPlan<'a> {
     pub frames: &'a (dyn Source + Sync),
     /// The windows behind them, where views are features of mapped windows.
     pub windows: Option<&'a (dyn Source + Sync)>,
+    /// Windows of the same recording near in time, one of which is mapped in place of the frame, if there are recordings.
+    pub nearby: Option<&'a Nearby>,
     /// Whether the device has the frames, so that only their indices are drawn.
     pub on_device: bool,
     /// What makes the views.
@@ -160,16 +162,23 @@ impl BatchPlan<'_> {
             }
             Views::Maps(maps) => {
                 let read;
-                let frames_once = match (self.windows, values) {
-                    (None, Some(values)) => values,
-                    (windows, _) => {
+                let sources = match (self.nearby, self.windows, values) {
+                    (None, None, Some(values)) => values,
+                    (None, windows, _) => {
                         read = windows.unwrap_or(self.frames).gather(frames)?.values;
                         &read
                     }
+                    (Some(nearby), windows, _) => {
+                        let drawn: Vec<usize> = each().map(|n| nearby.draw(n, rng)).collect();
+                        read = windows.unwrap_or(self.frames).gather(&drawn)?.values;
+                        &read
+                    }
                 };
-                let (p, of_source) = (maps.values(), frames_once.len() / frames.len());
+                let rows = if self.nearby.is_some() { self.batch.views * frames.len() } else { frames.len() };
+                let (p, of_source) = (maps.values(), sources.len() / rows);
                 let mut views = vec![0.0; self.batch.views * frames.len() * p];
-                let each = (0..self.batch.views).flat_map(|_| frames_once.chunks_exact(of_source));
+                // Without recordings every view is of the frames themselves.
+                let each = sources.chunks_exact(of_source).cycle();
                 views.chunks_exact_mut(p).zip(each).for_each(|(view, frame)| maps.apply(frame, view, rng));
                 DrawnViews::Values(views)
             }

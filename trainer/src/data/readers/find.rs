@@ -18,10 +18,17 @@ pub fn nothing_in(role: Role, others: &[String]) -> String {
 }
 
 /// Files that were left out, the first few by name.
-pub fn left_out(others: &[String]) -> String {
+pub fn left_out(others: &[String], expected: &str) -> String {
     const SHOWN: usize = 10;
     let more = if others.len() > SHOWN { ", ..." } else { "" };
-    format!("{} files left out, no pictures: {}{more}", others.len(), others[..others.len().min(SHOWN)].join(", "))
+    format!("{} files left out, no {expected}: {}{more}", others.len(), others[..others.len().min(SHOWN)].join(", "))
+}
+
+/// Names, the first few of them where there are many.
+pub fn few(names: &[String]) -> String {
+    const SHOWN: usize = 6;
+    let shown = names.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
+    if names.len() > SHOWN { format!("{shown}, ... ({} in all)", names.len()) } else { shown }
 }
 
 /// The paths with patterns replaced by what they match, in natural order.

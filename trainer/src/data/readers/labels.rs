@@ -64,6 +64,22 @@ impl RawLabels {
         }
     }
 
+    /// Whether two frames have the same label.
+    pub fn are_same(&self, a: usize, b: usize) -> bool {
+        match self {
+            Self::Numbers(values) => values[a].to_bits() == values[b].to_bits(),
+            Self::Words(words) => words[a] == words[b],
+        }
+    }
+
+    /// The labels at these places, in that order.
+    pub fn at(&self, places: &[usize]) -> Self {
+        match self {
+            Self::Numbers(values) => Self::Numbers(places.iter().map(|&place| values[place]).collect()),
+            Self::Words(words) => Self::Words(places.iter().map(|&place| words[place].clone()).collect()),
+        }
+    }
+
     /// These labels, then those of another file.
     pub fn followed_by(self, other: Self) -> Self {
         match (self, other) {

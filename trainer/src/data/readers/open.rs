@@ -11,6 +11,7 @@ use super::known::{INPUTS, extension, known_but_not_read};
 use super::labels::RawLabels;
 use super::pictures::{self, is_picture, is_pipe};
 use super::raw::Raw;
+use super::recordings;
 use super::table::{self, TableRequest};
 use super::values::Values;
 use super::{ReadError, ReadProblem, idx, npy};
@@ -59,6 +60,11 @@ pub fn parts(input: &Input) -> Vec<Role> {
 /// What a part of the data holds, and what the data are called.
 pub fn read(input: &Input, role: Role, expected: &Expected, weight: Option<&str>) -> Result<(Subject, Raw), ReadError> {
     let request = Request { input, role, expected, weight };
+    if recordings::are_recordings(input, expected).map_err(|problem| ReadError::new(&*input.name(), problem))?
+        && let Some(found) = recordings::read(&request)?
+    {
+        return Ok(found);
+    }
     let (mut raws, mut sources, mut others) = (Vec::new(), Vec::new(), Vec::new());
     for path in expanded(&input.data)? {
         if path.is_dir() && mnist_file(&path, role, "images-idx3-ubyte").is_none() {
@@ -97,7 +103,7 @@ pub fn read(input: &Input, role: Role, expected: &Expected, weight: Option<&str>
         let beside = input.label.as_deref().map(Path::new).and_then(Path::file_name).map(|name| name.to_string_lossy());
         others.retain(|other| Some(&**other) != beside.as_deref());
         if !others.is_empty() {
-            raw.notes.push(left_out(&others));
+            raw.notes.push(left_out(&others, "pictures"));
         }
         raw.labels = labels_of_pictures(input, &sources, raw.labels)?;
         return Ok((subject, raw));
@@ -178,7 +184,7 @@ impl Request<'_> {
     }
 
     /// Refuses options that name columns where there are none, so that none is passed over in silence.
-    fn check_names(&self, raw: &Raw) -> Result<(), ReadProblem> {
+    pub fn check_names(&self, raw: &Raw) -> Result<(), ReadProblem> {
         let table = &self.input.table;
         let label = self.input.label.as_deref().filter(|label| *label != "none" && raw.labels.is_none());
         let asked = [self.weight, label].into_iter().flatten();
@@ -195,22 +201,27 @@ impl Request<'_> {
 }
 
 /// What a file turned out to be.
-enum Found {
+pub enum Found {
     Raw(Box<Raw>),
     Picture(pictures::Source),
 }
 
 /// What is read, and for whom.
-struct Request<'a> {
-    input: &'a Input,
-    role: Role,
-    expected: &'a Expected,
-    weight: Option<&'a str>,
+#[derive(Clone, Copy)]
+pub struct Request<'a> {
+    /// What is said of the data.
+    pub input: &'a Input,
+    /// The part that is read.
+    pub role: Role,
+    /// What is known of the frames.
+    pub expected: &'a Expected,
+    /// Column of weights.
+    pub weight: Option<&'a str>,
 }
 
 impl Request<'_> {
     /// What a file, or standard input for `-`, holds.
-    fn file(&self, path: &Path) -> Result<Found, ReadError> {
+    pub fn file(&self, path: &Path) -> Result<Found, ReadError> {
         let fault = |problem| ReadError::new(path, problem);
         if path == Path::new("-") {
             let mut bytes = Vec::new();

@@ -1,11 +1,14 @@
 //! What a reader finds in a file, before it is said what the values mean.
 
+use std::sync::Arc;
+
 use super::ReadProblem;
 use super::labels::RawLabels;
 use super::stored::Array;
 use super::values::Values;
 use crate::data::kept::Kept;
 use crate::data::layout::Layout;
+use crate::data::windowing::Recordings;
 
 /// The content of a file as it is stored.
 #[derive(Clone, Debug)]
@@ -34,6 +37,8 @@ pub struct Raw {
     pub weights: Option<Vec<f64>>,
     /// Columns that are carried through to the output `[N]` each.
     pub kept: Vec<Kept>,
+    /// The recordings that the frames are windows of; the values are their samples `[T,C]` then, one recording after the other.
+    pub recordings: Option<Arc<Recordings>>,
     /// What the user should know: what was left out, and why.
     pub notes: Vec<String>,
 }
@@ -59,6 +64,7 @@ impl Raw {
             files: None,
             weights: None,
             kept: Vec::new(),
+            recordings: None,
             notes: Vec::new(),
         }
     }

@@ -2,12 +2,14 @@
 
 mod augmentation;
 mod image;
+mod nearby;
 mod neighbours;
 mod on_device;
 mod reach;
 
 pub use augmentation::Augmentation;
 pub use image::ImageMap;
+pub use nearby::{Likeness, Nearby, likeness};
 pub use neighbours::Neighbours;
 pub use on_device::ImageMapper;
 pub use reach::strength as strength_within_reach;

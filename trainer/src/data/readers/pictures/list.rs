@@ -24,14 +24,14 @@ pub fn is_pipe(path: &Path) -> bool {
 /// The files in a folder and its sub-folders.
 #[derive(Clone, Debug, Default)]
 pub struct Listing {
-    /// Pictures, in natural order.
-    pub pictures: Vec<PathBuf>,
+    /// Those that were looked for, in natural order.
+    pub found: Vec<PathBuf>,
     /// Other files, which are left out; not those that are hidden or of the system.
     pub others: Vec<PathBuf>,
 }
 
-/// Lists a folder and its sub-folders in natural order.
-pub fn list(folder: &Path) -> Result<Listing, ReadError> {
+/// Lists a folder and its sub-folders in natural order; `is_wanted` says which files are looked for.
+pub fn list(folder: &Path, is_wanted: &dyn Fn(&Path) -> bool) -> Result<Listing, ReadError> {
     let mut listing = Listing::default();
     let mut folders = vec![folder.to_owned()];
     // Links may lead back to where they lie.
@@ -50,14 +50,14 @@ pub fn list(folder: &Path) -> Result<Listing, ReadError> {
             }
             if path.is_dir() {
                 folders.push(path);
-            } else if is_picture(&path) && !is_pipe(&path) {
-                listing.pictures.push(path);
+            } else if is_wanted(&path) && !is_pipe(&path) {
+                listing.found.push(path);
             } else {
                 listing.others.push(path);
             }
         }
     }
-    listing.pictures.sort_by(|a, b| by_path(a, b));
+    listing.found.sort_by(|a, b| by_path(a, b));
     listing.others.sort_by(|a, b| by_path(a, b));
     Ok(listing)
 }

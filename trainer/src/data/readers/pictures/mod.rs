@@ -36,7 +36,7 @@ pub struct Source {
 
 /// The pictures of a folder, classes by the first of the sub-folders that they lie in, and what is left out.
 pub fn of_folder(folder: &Path) -> Result<(Vec<Source>, Vec<String>), ReadError> {
-    let listing = list(folder)?;
+    let listing = list(folder, &is_picture)?;
     let relative = |path: &Path| path.strip_prefix(folder).unwrap_or(path).to_path_buf();
     let source = |path: PathBuf| {
         let inside = relative(&path);
@@ -45,7 +45,7 @@ pub fn of_folder(folder: &Path) -> Result<(Vec<Source>, Vec<String>), ReadError>
         Source { name: inside.display().to_string(), class, path, bytes: None }
     };
     let others = listing.others.iter().map(|path| relative(path).display().to_string()).collect();
-    let sources: Vec<Source> = listing.pictures.into_iter().map(source).collect();
+    let sources: Vec<Source> = listing.found.into_iter().map(source).collect();
     let classed = sources.iter().filter(|source| source.class.is_some()).count();
     if classed > 0 && classed < sources.len() {
         return Err(ReadError::new(folder, "images lie both in sub-folders (classes) and beside them"));
