@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Float64Type};
-use arrow_array::{Array, ArrayRef, BooleanArray, Float32Array, RecordBatch, StringArray, UInt32Array, UInt64Array};
+use arrow_array::{
+    Array, ArrayRef, BooleanArray, Float32Array, Float64Array, RecordBatch, StringArray, UInt32Array, UInt64Array,
+};
 use arrow_ipc::writer::FileWriter;
 use arrow_schema::{ArrowError, DataType};
 use parquet::arrow::ArrowWriter;
@@ -16,7 +18,8 @@ use parquet::basic::Compression;
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 use runtime::Assignment;
-use trainer::data::{DataSet, texts};
+use trainer::data::{Cut, DataSet, Source, texts};
+use trainer::timelines::Decision;
 use trainer::{Error, Result};
 
 /// How answers are written, by the name of their file.
@@ -58,11 +61,18 @@ impl FromStr for Form {
     }
 }
 
-/// The answers to the frames of `set` from the one at `first` on, a column each; `threshold` is that of the novelty.
+/// The answers to the frames of `set` from the one at `first` on, a column each; `decisions` are there for windows of
+/// recordings, `threshold` is that of the novelty.
 ///
 /// # Errors
 /// [`Error::Config`] if a column that is kept has the name of an answer.
-pub fn batch(set: &DataSet, first: usize, assignments: &[Assignment], threshold: f32) -> Result<RecordBatch> {
+pub fn batch(
+    set: &DataSet,
+    first: usize,
+    assignments: &[Assignment],
+    decisions: &[Decision],
+    threshold: f32,
+) -> Result<RecordBatch> {
     let (count, last) = (assignments.len(), first + assignments.len());
     let mut columns: Vec<(String, ArrayRef)> = Vec::new();
     let mut push = |name: &str, values: ArrayRef| columns.push((name.to_owned(), values));
@@ -73,6 +83,18 @@ pub fn batch(set: &DataSet, first: usize, assignments: &[Assignment], threshold:
     }
     if let Some(files) = &set.files {
         push("file", Arc::new(StringArray::from_iter_values(&files[first..last])));
+    }
+    if let Some(recordings) = set.frames.recordings() {
+        let cuts: Vec<Cut> = (first..last).filter_map(|n| set.frames.cut(n)).collect();
+        let times =
+            |of: usize| Arc::new(Float64Array::from_iter_values(cuts.iter().map(|cut| recordings.times(*cut)[of])));
+        push("recording", Arc::new(StringArray::from_iter_values(cuts.iter().map(|cut| recordings.name(*cut)))));
+        if recordings.grouped {
+            let group = |cut: &Cut| &recordings.groups[recordings.group(*cut) as usize];
+            push("group", Arc::new(StringArray::from_iter_values(cuts.iter().map(group))));
+        }
+        push("begin", times(0));
+        push("end", times(1));
     }
     set.kept.iter().for_each(|column| push(&column.name, column.values.slice(first, count)));
     if let Some(labels) = set.frames.labels.as_ref().filter(|_| !is_kept("label")) {
@@ -90,6 +112,12 @@ pub fn batch(set: &DataSet, first: usize, assignments: &[Assignment], threshold:
     push("novelty_threshold", Arc::new(Float32Array::from_value(threshold, count)));
     push("is_novel", flags(|a| a.is_novel));
     push("is_outside", flags(|a| a.is_outside));
+    if !decisions.is_empty() {
+        let decided = decisions.iter().map(|decision| decision.cluster.map(|c| c as u32));
+        push("decision", Arc::new(decided.collect::<UInt32Array>()));
+        let alarmed = decisions.iter().map(|decision| Some(decision.alarmed));
+        push("alarm", Arc::new(alarmed.collect::<BooleanArray>()));
+    }
     push("runner_up", Arc::new(assignments.iter().map(|a| a.runner_up.map(|c| c as u32)).collect::<UInt32Array>()));
     let clusters = assignments.first().map_or(0, |a| a.log_responsibilities.len());
     for c in 0..clusters {
@@ -263,8 +291,6 @@ fn spelled(values: &ArrayRef) -> Written<StringArray> {
 
 #[cfg(test)]
 mod tests {
-    use arrow_array::Float64Array;
-
     use super::*;
 
     #[test]

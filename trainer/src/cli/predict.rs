@@ -8,8 +8,10 @@ use indicatif::ProgressBar;
 use runtime::Assignment;
 use trainer::data::{DataSet, Expected, Frames, Input, Role, SeenValues, Source, chunks_of};
 use trainer::eval::{Exported, assignments};
-use trainer::files::Unfinished;
+use trainer::files::{Unfinished, write_atomically};
 use trainer::fitted::{Fitted, encoded_at_once};
+use trainer::report::timeline_file;
+use trainer::timelines::{Decisions, Timelines};
 use trainer::{Error, Result, run};
 
 use super::answers::{Form, Table, batch};
@@ -40,6 +42,9 @@ pub struct Args {
     /// Columns of the table that are carried through, by name or number from 1
     #[arg(long, value_name = "COLUMN,...", value_delimiter = ',')]
     keep: Vec<String>,
+    /// SVG file to draw recordings into, each over its time in the colours of its clusters
+    #[arg(long, value_name = "FILE")]
+    timeline: Option<PathBuf>,
     /// End with exit code 3 if frames lie outside the range of values seen in training, or vary far less; the
     /// table is written all the same
     #[arg(long)]
@@ -54,6 +59,9 @@ impl Args {
         let model = Model::open(&self.model, self.on)?;
         let set = super::read(&self.input, Role::Score, &model.expected())?;
         let as_in_training = range::tell(model.seen(), &set)?;
+        if self.timeline.is_some() && set.frames.recordings().is_none() {
+            return Err(Error::config("--timeline", "the frames are no windows of recordings; cut some with --window"));
+        }
         match &self.out {
             Some(path) => {
                 let mut file = Unfinished::create(path)?;
@@ -80,15 +88,31 @@ impl Args {
     fn write(&self, model: &Model, set: &DataSet, form: Form, to: &mut (dyn Write + Send), name: &str) -> Result<()> {
         let mut table = Table::new(form, to, name);
         let bar = ProgressBar::new(set.frames.len() as u64);
-        let mut done = 0;
+        let (mut done, mut drawn) = (0, Timelines::of(&set.frames));
+        let mut decisions: Option<Decisions> = None;
         model.each_part(&set.frames, &self.input.name(), &mut |part| {
-            table.write(&batch(set, done, &part, model.threshold())?)?;
+            let mut decided = Vec::new();
+            if let (Some(recordings), Some(drawn)) = (set.frames.recordings(), &mut drawn) {
+                for (n, assignment) in (done..).zip(&part) {
+                    let Some(cut) = set.frames.cut(n) else { continue };
+                    let clusters = assignment.log_responsibilities.len();
+                    let decisions = decisions.get_or_insert_with(|| Decisions::new(clusters));
+                    let decision = decisions.after(recordings, cut, assignment)?;
+                    drawn.push(recordings, cut, assignment, decision);
+                    decided.push(decision);
+                }
+            }
+            table.write(&batch(set, done, &part, &decided, model.threshold())?)?;
             done += part.len();
             bar.set_position(done as u64);
             Ok(())
         })?;
         bar.finish_and_clear();
-        table.finish()
+        table.finish()?;
+        match (&self.timeline, drawn) {
+            (Some(path), Some(drawn)) => write_atomically(path, timeline_file(&drawn.strips, drawn.unit).as_bytes()),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -159,7 +159,8 @@ impl<'a> Progress<'a> {
                 return self.log(&serde_json::json!({ "held_out": what }));
             }
             Event::Near { found, windowing } => {
-                let beside = format!("windows side by side are {} more alike than any two", percent(found.beside.max(0.0)));
+                let beside =
+                    format!("windows side by side are {} more alike than any two", percent(found.beside.max(0.0)));
                 self.line(&match found.within {
                     0 => format!("views: {beside}: only the window itself is mapped"),
                     within => format!(
@@ -168,7 +169,9 @@ impl<'a> Progress<'a> {
                         windowing.told(within)
                     ),
                 });
-                return self.log(&serde_json::json!({ "near": { "samples": found.within, "beside": found.beside, "at": found.at } }));
+                return self.log(
+                    &serde_json::json!({ "near": { "samples": found.within, "beside": found.beside, "at": found.at } }),
+                );
             }
             Event::Weaker { strength } => {
                 self.line(&format!(

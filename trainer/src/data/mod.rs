@@ -31,7 +31,9 @@ pub use manner::Manner;
 pub use meaning::Expected;
 pub use missing::Missing;
 pub use preparation::{Preparation, Standardised};
-pub use readers::{PictureOptions, ReadError, ReadProblem, RecordingOptions, Role, TableOptions, digits, write_npy, write_npy_frames};
+pub use readers::{
+    PictureOptions, ReadError, ReadProblem, RecordingOptions, Role, TableOptions, digits, write_npy, write_npy_frames,
+};
 pub use seen::{Comparison, SeenValues};
 pub use set::{DataSet, Taken};
 pub use source::{Part, Source, Watched, chunks, chunks_of, each_frame, frames_in};

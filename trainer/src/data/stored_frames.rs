@@ -51,7 +51,17 @@ impl StoredFrames {
                 (array.transposed(order).values.into(), None)
             }
         };
-        Ok(Self { shape, labels: None, values, order, white, means: None, recordings: None, kept: None, sha256: OnceLock::new() })
+        Ok(Self {
+            shape,
+            labels: None,
+            values,
+            order,
+            white,
+            means: None,
+            recordings: None,
+            kept: None,
+            sha256: OnceLock::new(),
+        })
     }
 
     /// The same values as samples of recordings, of which the frames are windows.

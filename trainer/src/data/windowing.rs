@@ -47,6 +47,8 @@ impl fmt::Display for Windowing {
 pub struct Recordings {
     /// How they were cut.
     pub windowing: Windowing,
+    /// Names of the recordings.
+    pub names: Vec<String>,
     /// Stretches of samples without a gap; no window crosses their ends.
     pub stretches: Vec<Stretch>,
     /// Names of the groups: people, machines, or the recordings themselves.
@@ -62,8 +64,8 @@ pub struct Recordings {
 /// Samples that follow each other evenly.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stretch {
-    /// Name of the recording.
-    pub name: String,
+    /// Number of its recording.
+    pub recording: u32,
     /// Number of its group.
     pub group: u32,
     /// Its first sample, among those of all recordings.
@@ -87,9 +89,14 @@ impl Recordings {
         self.stretches[cut.stretch as usize].group
     }
 
+    /// Recording of a window.
+    pub fn recording(&self, cut: Cut) -> u32 {
+        self.stretches[cut.stretch as usize].recording
+    }
+
     /// Name of the recording of a window.
     pub fn name(&self, cut: Cut) -> &str {
-        &self.stretches[cut.stretch as usize].name
+        &self.names[self.recording(cut) as usize]
     }
 
     /// When a window begins and ends: seconds, or samples where no rate is known, from the begin of its recording.

@@ -130,7 +130,8 @@ fn temperature_of_views(model: &ClusterVae, config: &CheckedConfig, data: &Train
         let of_source = sources.shape().len();
         let values = match &nearby {
             Some(nearby) => {
-                let drawn: Vec<usize> = (first..first + values.len() / of_source).map(|n| nearby.draw(n, &mut rng)).collect();
+                let drawn: Vec<usize> =
+                    (first..first + values.len() / of_source).map(|n| nearby.draw(n, &mut rng)).collect();
                 sources.gather(&drawn)?.values
             }
             None => values,

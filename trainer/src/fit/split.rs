@@ -59,14 +59,15 @@ pub fn split(frames: &dyn Source, seed: u64) -> Result<Split> {
     let mut sizes = HashMap::new();
     of_frames.iter().for_each(|unit| *sizes.entry(*unit).or_insert(0) += 1);
     let said = |n: u32| cut(n).is_some_and(|cut| recordings.held_out.contains(&recordings.group(cut)));
+    let any_said = order.iter().any(|n| said(*n));
     // Units come in the order of their first frame, which is random.
     let (mut chosen, mut kept) = (HashMap::new(), 0);
     for &n in &order {
         let unit = of_frames[n as usize];
-        let is_chosen = match recordings.held_out.is_empty() {
+        let is_chosen = match any_said {
             // One is left to train on, however few there are.
-            true => kept < count && kept + sizes[&unit] < frames.len(),
-            false => said(n),
+            false => kept < count && kept + sizes[&unit] < frames.len(),
+            true => said(n),
         };
         if let std::collections::hash_map::Entry::Vacant(new) = chosen.entry(unit) {
             new.insert(is_chosen);
@@ -118,12 +119,14 @@ struct Units {
 fn units(frames: &dyn Source) -> Option<Units> {
     let recordings = frames.recordings()?;
     let each = |of: &dyn Fn(Cut) -> u64| (0..frames.len()).map(|n| frames.cut(n).map(of)).collect::<Option<Vec<_>>>();
-    let group = |cut: Cut| u64::from(recordings.group(cut));
-    let of_groups = each(&group)?;
-    let several = of_groups.iter().any(|group| *group != of_groups[0]);
-    if (recordings.grouped && several) || recordings.groups.len() >= MANY_RECORDINGS || !recordings.held_out.is_empty() {
-        let what = if recordings.grouped { "groups" } else { "recordings" };
-        return Some(Units { of_frames: of_groups, what, are_groups: true });
+    let of_groups = each(&|cut| u64::from(recordings.group(cut)))?;
+    // A part of the windows may have few of the groups and recordings that there are.
+    if distinct(&of_groups) > 1 && (recordings.grouped || !recordings.held_out.is_empty()) {
+        return Some(Units { of_frames: of_groups, what: "groups", are_groups: true });
+    }
+    let of_recordings = each(&|cut| u64::from(recordings.recording(cut)))?;
+    if distinct(&of_recordings) >= MANY_RECORDINGS {
+        return Some(Units { of_frames: of_recordings, what: "recordings", are_groups: true });
     }
     let block = (BLOCK * recordings.windowing.window.max(recordings.windowing.hop)) as u64;
     let of_block = |cut: Cut| {
@@ -131,6 +134,10 @@ fn units(frames: &dyn Source) -> Option<Units> {
         u64::from(cut.stretch) << 32 | (first / block)
     };
     Some(Units { of_frames: each(&of_block)?, what: "blocks of windows", are_groups: false })
+}
+
+fn distinct(units: &[u64]) -> usize {
+    units.iter().collect::<std::collections::HashSet<_>>().len()
 }
 
 /// Leaves out of `training` what shares samples with windows that are held out.
@@ -178,14 +185,14 @@ mod tests {
 
     /// `count` recordings of 400 samples, of three groups in turn if they are grouped.
     fn recordings(count: u32, grouped: bool) -> Cuts {
-        let windowing =
-            Windowing { window: 10, hop: 5, rate: None, time: None, recording: None, resampled: false };
+        let windowing = Windowing { window: 10, hop: 5, rate: None, time: None, recording: None, resampled: false };
         let group = |n: u32| if grouped { n % 3 } else { n };
-        let stretch = |n: u32| Stretch { name: n.to_string(), group: group(n), first: 400 * n, begin: 0.0 };
+        let stretch = |n: u32| Stretch { recording: n, group: group(n), first: 400 * n, begin: 0.0 };
         let cuts = |n: u32| (0..79).map(move |i| Cut { stretch: n, first: 400 * n + 5 * i });
         let groups = if grouped { 3 } else { count };
         Cuts(Recordings {
             windowing,
+            names: (0..count).map(|n| n.to_string()).collect(),
             stretches: (0..count).map(stretch).collect(),
             groups: (0..groups).map(|group| group.to_string()).collect(),
             grouped,

@@ -15,6 +15,7 @@ use crate::explain::{Explanation, explain};
 use crate::fitted::Fitted;
 use crate::prototypes::{Change, Latents, Prototype, doubtful};
 use crate::rng::{Purpose, stream};
+use crate::timelines::Timelines;
 
 /// Most frames of a part that the report looks at, drawn at random: more changes no figure that an
 /// eye can tell.
@@ -93,6 +94,8 @@ pub struct Findings<'a> {
     pub metrics: Option<serde_json::Value>,
     /// Parts of the data set, training frames first if it has them; at least one part.
     pub parts: Vec<Part>,
+    /// Recordings over time, if frames are windows of recordings.
+    pub timelines: Option<Timelines>,
     /// Prototypes of the clusters among the frames of the first part.
     pub prototypes: Vec<Prototype>,
     /// Moves of doubtful frames of the last part to their runner-up.

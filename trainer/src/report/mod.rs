@@ -15,6 +15,7 @@ mod pictures;
 mod projection;
 mod sections;
 
+pub use chart::timeline_file;
 pub use inspection::{Spread, inspection, spreads};
 
 use std::path::Path;
@@ -25,7 +26,9 @@ use crate::compare::compare;
 use crate::data::{Input, Taken};
 use crate::error::Result;
 use crate::fitted::Fitted;
+
 use crate::prototypes::{changes, nearly_sure, prototypes};
+use crate::timelines::timelines;
 use history::History;
 use material::{CHANGED, Confidence, DOUBT, Findings, Labelled, Part};
 use pictures::Look;
@@ -49,7 +52,7 @@ pub fn report(
 ) -> Result<String> {
     let roles = input.parts();
     let alone = roles.len() == 1;
-    let (mut parts, mut comparison, mut classes) = (Vec::new(), None, None);
+    let (mut parts, mut comparison, mut classes, mut shown) = (Vec::new(), None, None, None);
     for (index, role) in roles.iter().enumerate() {
         let set = input.open_for(*role, &fitted.expected())?;
         tell(&set.taken);
@@ -57,6 +60,7 @@ pub fn report(
         classes = set.classes;
         if index + 1 == roles.len() {
             comparison = Some(compare(fitted, &frames, device)?);
+            shown = timelines(fitted, &frames, device)?;
         }
         parts.push(Part::new(fitted, (!alone).then_some(*role), &frames, device)?);
     }
@@ -74,6 +78,7 @@ pub fn report(
         confidence: Confidence::new(fitted, last, device)?,
         labelled,
         comparison,
+        timelines: shown,
         parts,
     };
     page::page(&findings)

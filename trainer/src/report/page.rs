@@ -13,7 +13,8 @@ pub(super) const POLICY: &str = "default-src 'none'; img-src data:; style-src 'u
 
 /// The text of the whole HTML file.
 pub fn page(findings: &Findings<'_>) -> Result<String> {
-    let sections = [
+    let recordings = sections::recordings::section(findings);
+    let others = [
         sections::explanations::section(findings)?,
         sections::training::section(findings),
         sections::clusters::section(findings)?,
@@ -24,6 +25,7 @@ pub fn page(findings: &Findings<'_>) -> Result<String> {
         sections::calibration::section(findings),
         sections::about::section(findings)?,
     ];
+    let sections: Vec<_> = recordings.into_iter().chain(others).collect();
     let page = html! {
         (DOCTYPE)
         html lang="en" {

@@ -119,7 +119,8 @@ pub fn likeness(frames: &dyn Source, seed: u64) -> Result<Option<Likeness>> {
             let next = in_time.get(in_time.partition_point(|n| key(n) < (cut.stretch, at)))?;
             // Not much later, so that the time is the one that is looked at.
             let near = cuts[*next as usize];
-            let fits = near.stretch == cut.stretch && f64::from(near.first - cut.first) < (lag + hop as f64) * STEP.sqrt();
+            let fits =
+                near.stretch == cut.stretch && f64::from(near.first - cut.first) < (lag + hop as f64) * STEP.sqrt();
             fits.then_some((probe, *next as usize))
         };
         let pairs: Vec<(usize, usize)> = (0..probes.len()).filter_map(later).collect();

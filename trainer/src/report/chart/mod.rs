@@ -5,11 +5,13 @@ mod histogram;
 mod lines;
 mod reliability;
 mod scatter;
+mod timeline;
 
 pub use histogram::histogram;
 pub use lines::{Line, Mark, lines};
 pub use reliability::reliability;
 pub use scatter::{Group, scatter};
+pub use timeline::{timeline, timeline_file};
 
 use maud::{Markup, html};
 

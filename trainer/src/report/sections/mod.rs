@@ -9,4 +9,5 @@ pub mod confusion;
 pub mod explanations;
 pub mod geometry;
 pub mod overview;
+pub mod recordings;
 pub mod training;

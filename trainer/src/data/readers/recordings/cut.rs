@@ -9,9 +9,9 @@ use arrow_array::cast::AsArray;
 use arrow_array::{ArrayRef, UInt64Array};
 
 use super::super::ReadProblem;
+use super::super::Role;
 use super::super::find::few;
 use super::super::labels::RawLabels;
-use super::super::Role;
 use super::super::raw::Raw;
 use super::super::stored::Stored;
 use super::times::{self, JITTER};
@@ -41,7 +41,11 @@ pub struct Recorded {
 ///
 /// # Errors
 /// If it is no such array, or a column of times holds others.
-pub fn recorded(mut raw: Raw, (path, name): (&Path, &str), columns: &Columns) -> Result<(Raw, Vec<Recorded>), ReadProblem> {
+pub fn recorded(
+    mut raw: Raw,
+    (path, name): (&Path, &str),
+    columns: &Columns,
+) -> Result<(Raw, Vec<Recorded>), ReadProblem> {
     let carried = raw.kept.split_off(raw.kept.len().saturating_sub(columns.carried()));
     let mut carried = carried.into_iter().map(|column| column.values);
     let mut next = |asked: bool| if asked { carried.next() } else { None };
@@ -62,7 +66,9 @@ pub fn recorded(mut raw: Raw, (path, name): (&Path, &str), columns: &Columns) ->
         _ => return Err(format!("shape {:?}, expected recordings [T], [T,C] or [N,T,C]", raw.sizes).into()),
     };
     if raw.labels.as_ref().is_some_and(|(_, labels)| labels.len() != sizes[0]) {
-        return Err(format!("{} labels, expected one a sample, {}", raw.labels.map_or(0, |l| l.1.len()), sizes[0]).into());
+        return Err(
+            format!("{} labels, expected one a sample, {}", raw.labels.map_or(0, |l| l.1.len()), sizes[0]).into()
+        );
     }
     let names = [recording, group].map(|column| column.map(|column| texts(&column)).transpose());
     let [recording, group] = names;
@@ -129,7 +135,8 @@ impl Cutting<'_> {
         if let (Some(usual), Some(found)) = (self.usual.and_then(|usual| usual.rate), rate)
             && (usual / found - 1.0).abs() > SAME_RATE
         {
-            let problem = format!("{found} samples a second, the model takes {usual}; --resample {usual} brings them to that");
+            let problem =
+                format!("{found} samples a second, the model takes {usual}; --resample {usual} brings them to that");
             return Err(problem.into());
         }
         let rows = raw.sizes[0];
@@ -137,7 +144,8 @@ impl Cutting<'_> {
             return Err(format!("{rows} samples, at most {} are taken", u32::MAX).into());
         }
         let (mut recordings, grouped) = (Vec::new(), recorded.iter().any(|recording| recording.group.is_some()));
-        let (mut groups, mut cuts, mut classes, mut short) = (Groups::default(), Vec::new(), Vec::new(), Vec::new());
+        let (mut groups, mut names) = (Groups::default(), Groups::default());
+        let (mut cuts, mut classes, mut short) = (Vec::new(), Vec::new(), Vec::new());
         let mut used = vec![false; recorded.len()];
         for (n, part) in &stretches {
             let recording = &recorded[*n];
@@ -147,7 +155,7 @@ impl Cutting<'_> {
                 (Some(times), _) => times[part.start] - times[0],
                 (None, rate) => part.start as f64 / rate.unwrap_or(1.0),
             };
-            recordings.push(Stretch { name: recording.name.clone(), group, first: first as u32, begin });
+            recordings.push(Stretch { recording: names.number(&recording.name), group, first: first as u32, begin });
             let stretch = recordings.len() as u32 - 1;
             for first in (first..(first + part.len() + 1).saturating_sub(windowing.window)).step_by(windowing.hop) {
                 cuts.push(Cut { stretch, first: first as u32 });
@@ -155,18 +163,35 @@ impl Cutting<'_> {
                 used[*n] = true;
             }
         }
-        short.extend(used.iter().zip(&recorded).filter(|(used, _)| !**used).map(|(_, recording)| recording.name.clone()));
-        let told = if files > 1 { format!("{} recordings in {files} files", recorded.len()) } else { format!("{} recordings", recorded.len()) };
+        short.extend(
+            used.iter().zip(&recorded).filter(|(used, _)| !**used).map(|(_, recording)| recording.name.clone()),
+        );
+        let told = if files > 1 {
+            format!("{} recordings in {files} files", recorded.len())
+        } else {
+            format!("{} recordings", recorded.len())
+        };
         if cuts.is_empty() {
-            return Err(format!("{told} without a gap are shorter than a window of {}", windowing.told(windowing.window)).into());
+            return Err(format!(
+                "{told} without a gap are shorter than a window of {}",
+                windowing.told(windowing.window)
+            )
+            .into());
         }
         if !short.is_empty() {
             raw.notes.push(format!("{} recordings without a window left out: {}", short.len(), few(&short)));
         }
         let held_out = self.held_out(&groups.names, &mut raw.notes)?;
         raw.format = format!("{told}, {}; {windowing}", raw.format);
-        let mut found =
-            Recordings { windowing, stretches: recordings, groups: groups.names, grouped, held_out, cuts };
+        let mut found = Recordings {
+            windowing,
+            names: names.names,
+            stretches: recordings,
+            groups: groups.names,
+            grouped,
+            held_out,
+            cuts,
+        };
         if self.role == Role::Score && !found.held_out.is_empty() {
             let is_held_out = |cut: Cut| found.held_out.contains(&found.group(cut));
             let keep: Vec<bool> = found.cuts.iter().map(|cut| is_held_out(*cut)).collect();
@@ -186,7 +211,8 @@ impl Cutting<'_> {
                 Some(("the names of files".to_owned(), RawLabels::Words(classes.iter().map(class).collect())))
             }
             false => raw.labels.map(|(name, labels)| {
-                let rows: Vec<usize> = found.cuts.iter().map(|cut| usual_row(&labels, cut.first as usize, window)).collect();
+                let rows: Vec<usize> =
+                    found.cuts.iter().map(|cut| usual_row(&labels, cut.first as usize, window)).collect();
                 (name, labels.at(&rows))
             }),
         };
@@ -201,7 +227,9 @@ impl Cutting<'_> {
     /// Samples a second, by what was said or by the times of samples.
     fn rate(&self, step: Option<f64>, notes: &mut Vec<String>) -> Result<Option<f64>, ReadProblem> {
         let positive = |option: &str, rate: Option<f64>| match rate {
-            Some(rate) if !(rate.is_finite() && rate > 0.0) => Err(format!("--{option} {rate}, expected a number above 0")),
+            Some(rate) if !(rate.is_finite() && rate > 0.0) => {
+                Err(format!("--{option} {rate}, expected a number above 0"))
+            }
             _ => Ok(()),
         };
         positive("rate", self.said.rate)?;
@@ -258,7 +286,8 @@ impl Cutting<'_> {
 
     /// How windows are cut at this rate.
     fn windowing(&self, rate: Option<f64>) -> Result<Windowing, ReadProblem> {
-        let samples = |option: &str, span: Option<super::options::Span>| span.map(|span| span.samples(option, rate)).transpose();
+        let samples =
+            |option: &str, span: Option<super::options::Span>| span.map(|span| span.samples(option, rate)).transpose();
         let said = samples("window", self.said.window)?;
         let (window, usual_hop) = match (said, self.usual) {
             (Some(said), Some(usual)) if said != usual.window => {
@@ -287,7 +316,9 @@ impl Cutting<'_> {
                 // Spread over all, whatever they are sorted by.
                 (0..count).map(|n| ((2 * n + 1) * groups.len() / (2 * count)) as u32).collect()
             }
-            Some(share) => return Err(format!("--hold-out {share}: expected a share between 0 and 1, or names of groups").into()),
+            Some(share) => {
+                return Err(format!("--hold-out {share}: expected a share between 0 and 1, or names of groups").into());
+            }
             None => {
                 let number = |name: &String| groups.iter().position(|group| group == name).map(|at| at as u32);
                 let missing = said.iter().find(|name| number(name).is_none());
@@ -348,7 +379,8 @@ fn resample(
     (from, to): (f64, f64),
 ) -> Result<(), ReadProblem> {
     let channels = raw.sizes[1];
-    let stored = std::mem::replace(&mut raw.values, Stored::F64(Vec::new()).into()).into_memory().map_err(|e| e.problem)?;
+    let stored =
+        std::mem::replace(&mut raw.values, Stored::F64(Vec::new()).into()).into_memory().map_err(|e| e.problem)?;
     let all = stored.wide();
     let (mut values, mut rows) = (Vec::new(), Vec::new());
     let old: Vec<Range<usize>> = recorded.iter().map(|recording| recording.rows.clone()).collect();
@@ -378,11 +410,13 @@ fn resample(
         recording.rows = begin..begin + new_times[n].len();
         recording.times = Some(std::mem::take(&mut new_times[n]));
     }
-    raw.labels = raw.labels.take().map(|(name, labels)| {
-        (name, labels.at(&rows.iter().map(|row| *row as usize).collect::<Vec<_>>()))
-    });
+    raw.labels = raw
+        .labels
+        .take()
+        .map(|(name, labels)| (name, labels.at(&rows.iter().map(|row| *row as usize).collect::<Vec<_>>())));
     let taken = UInt64Array::from(rows);
-    raw.kept = std::mem::take(&mut raw.kept).into_iter().map(|column| column.taken(&taken)).collect::<Result<_, _>>()?;
+    raw.kept =
+        std::mem::take(&mut raw.kept).into_iter().map(|column| column.taken(&taken)).collect::<Result<_, _>>()?;
     raw.sizes = vec![taken.len(), channels];
     raw.values = Stored::F64(values).into();
     Ok(())

@@ -33,7 +33,8 @@ pub fn are_recordings(input: &Input, expected: &Expected) -> Result<bool, ReadPr
     match said.said().filter(|_| said.window.is_none() && !used) {
         Some(option) => Err(format!("{option} is for recordings that are cut: say --window SPAN too").into()),
         None if input.layout.is_some() && said.window.is_some() => {
-            Err("--layout is for frames, and --window for recordings [T,C] that are cut into frames; say one of them".into())
+            Err("--layout is for frames, and --window for recordings [T,C] that are cut into frames; say one of them"
+                .into())
         }
         None => Ok(said.window.is_some() || used),
     }
@@ -61,7 +62,8 @@ pub fn read(request: &Request<'_>) -> Result<Option<(Subject, Raw)>, ReadError> 
     let columns = Columns::of(input, request.expected, group.is_some(), class.is_some());
     let plain = Request { input: &columns.input, ..*request };
     if input.label.as_deref().map(Path::new).is_some_and(Path::is_file) {
-        let problem = "--label: a file of labels is for frames; of recordings name a column, or a pattern of paths with {}";
+        let problem =
+            "--label: a file of labels is for frames; of recordings name a column, or a pattern of paths with {}";
         return Err(of_all(problem.into()));
     }
     let (files, left_out) = files(&input.data, request.role)?;
@@ -86,7 +88,9 @@ pub fn read(request: &Request<'_>) -> Result<Option<(Subject, Raw)>, ReadError> 
             recording.class = find(&class).map_err(|e| fault(e.into()))?;
         }
         let before = whole.as_ref().map_or(0, |raw| raw.sizes[0]);
-        of_file.iter_mut().for_each(|recording| recording.rows = recording.rows.start + before..recording.rows.end + before);
+        of_file
+            .iter_mut()
+            .for_each(|recording| recording.rows = recording.rows.start + before..recording.rows.end + before);
         recorded.extend(of_file);
         whole = Some(match whole {
             None => raw,

@@ -70,7 +70,9 @@ impl FromStr for Span {
             return if samples > 0 { Ok(Self::Samples(samples)) } else { Err(expected) };
         }
         let units = [("ms", 1e-3), ("us", 1e-6), ("min", 60.0), ("h", 3600.0), ("s", 1.0)];
-        let seconds = units.iter().find_map(|(unit, seconds)| Some(text.strip_suffix(unit)?.trim().parse::<f64>().ok()? * seconds));
+        let seconds = units
+            .iter()
+            .find_map(|(unit, seconds)| Some(text.strip_suffix(unit)?.trim().parse::<f64>().ok()? * seconds));
         seconds.filter(|seconds| seconds.is_finite() && *seconds > 0.0).map(Self::Seconds).ok_or(expected)
     }
 }
@@ -102,7 +104,10 @@ impl Span {
         };
         let samples = (seconds * rate).round();
         if !(1.0..=f64::from(u32::MAX)).contains(&samples) {
-            return Err(format!("--{option} {self} is {} samples at {rate} a second, expected 1 or more", seconds * rate));
+            return Err(format!(
+                "--{option} {self} is {} samples at {rate} a second, expected 1 or more",
+                seconds * rate
+            ));
         }
         Ok(samples as usize)
     }
@@ -114,9 +119,12 @@ mod tests {
 
     #[test]
     fn a_span_is_samples_or_a_time() {
-        for (text, span) in
-            [("100", Span::Samples(100)), ("2s", Span::Seconds(2.0)), ("500ms", Span::Seconds(0.5)), ("1.5min", Span::Seconds(90.0))]
-        {
+        for (text, span) in [
+            ("100", Span::Samples(100)),
+            ("2s", Span::Seconds(2.0)),
+            ("500ms", Span::Seconds(0.5)),
+            ("1.5min", Span::Seconds(90.0)),
+        ] {
             assert_eq!(text.parse(), Ok(span), "{text}");
             assert_eq!(span.to_string().parse(), Ok(span), "{text}");
         }

@@ -34,7 +34,9 @@ impl Pattern {
     pub fn find(&self, path: &Path) -> Result<String, String> {
         let text = path.to_string_lossy().replace(std::path::MAIN_SEPARATOR, "/");
         let found = self.regex.captures(&text).and_then(|captures| captures.get(1));
-        found.map(|found| found.as_str().to_owned()).ok_or_else(|| format!("its path is none of the pattern '{}'", self.text))
+        found
+            .map(|found| found.as_str().to_owned())
+            .ok_or_else(|| format!("its path is none of the pattern '{}'", self.text))
     }
 }
 
