@@ -34,6 +34,9 @@ pub struct PretrainConfig {
     /// Weight of the squared distance between the means of two views of a frame, for every value of the frame, 0 to 1;
     /// default 0.0064, 5 for 784 values.
     pub pull: f64,
+    /// Weight of the variance of latent means between groups of recordings, for every value of the frame, 0 to 10; default
+    /// 0.1. Only where `--group` says of whom a recording is, and each group has eight frames in a batch.
+    pub groups: f64,
     /// What the ranges of the views are multiplied by, 0 to 5; default 1.
     pub strength: f64,
     /// Whether elastic displacement and thickness take part; default false. They do in stage 3; in stage 1 they would
@@ -51,6 +54,7 @@ impl Default for PretrainConfig {
             schedule: Schedule::Constant,
             kl_weight: 6.4e-4,
             pull: 6.4e-3,
+            groups: 0.1,
             strength: 1.0,
             deform: false,
         }
@@ -65,7 +69,8 @@ impl PretrainConfig {
             at_most("pretrain.starts", starts, 100)?;
         }
         per_value("pretrain.kl_weight", self.kl_weight, 0.1)?;
-        per_value("pretrain.pull", self.pull, 1.0)
+        per_value("pretrain.pull", self.pull, 1.0)?;
+        per_value("pretrain.groups", self.groups, 10.0)
     }
 
     /// Steps and batch for so many training frames and clusters.
@@ -196,6 +201,9 @@ pub struct RefineConfig {
     /// Weight κ of the divergence between q(c|x) of a frame and of its view, for every value of the frame, 0 to 10;
     /// default 0.38, 298 for 784 values.
     pub consistency: f64,
+    /// Weight of the mutual information between the cluster of a frame and its group, which is taken from that between
+    /// views, for every value of the frame, 0 to 10; default 0.25 as `information`. Where `pretrain.groups` counts.
+    pub groups: f64,
     /// What the ranges of the views are multiplied by, 0 to 5; default 0.75.
     pub strength: f64,
     /// How the expectation over c of the reconstruction is computed; default `sampled`.
@@ -221,6 +229,7 @@ impl Default for RefineConfig {
             charge: false,
             information: 0.25,
             consistency: 0.38,
+            groups: 0.25,
             strength: 0.75,
             decoder_passes: DecoderPasses::Sampled,
         }
@@ -231,7 +240,8 @@ impl RefineConfig {
     pub(super) fn check(&self) -> Result<()> {
         stage("refine", self.batch, self.learning_rate, self.strength)?;
         per_value("refine.information", self.information, 10.0)?;
-        per_value("refine.consistency", self.consistency, 10.0)
+        per_value("refine.consistency", self.consistency, 10.0)?;
+        per_value("refine.groups", self.groups, 10.0)
     }
 
     /// Steps and batch for so many training frames and clusters.

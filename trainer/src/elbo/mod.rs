@@ -13,6 +13,7 @@
 
 pub mod alignment;
 pub mod cluster_kl;
+pub mod groups;
 pub mod information;
 pub mod latent_entropy;
 pub mod optimum;

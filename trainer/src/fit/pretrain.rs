@@ -12,7 +12,7 @@ use super::training_data::TrainingData;
 use crate::config::CheckedConfig;
 use crate::data::Source;
 use crate::data::batches::{Batch, StageBatch};
-use crate::elbo::standard;
+use crate::elbo::{groups, standard};
 use crate::error::Result;
 use crate::fitted::to_host;
 use crate::model::ClusterVae;
@@ -69,6 +69,8 @@ struct Pass {
     kl: Tensor<1>,
     /// Squared distance of the latent means of the first and the last view `[B,1]`.
     distance: Tensor<2>,
+    /// Latent means of the first view `[B,D]`.
+    first: Tensor<2>,
 }
 
 fn pass(spread: &Spread<'_>, batch: &Batch) -> Pass {
@@ -83,7 +85,7 @@ fn pass(spread: &Spread<'_>, batch: &Batch) -> Pass {
     let kl = standard::kl_to_standard_normal(posterior.mu_z.clone(), posterior.log_var_z.clone());
     let first = posterior.mu_z.clone().narrow(0, 0, b);
     let second = posterior.mu_z.narrow(0, (views - 1) * b, b);
-    Pass { reconstruction, kl, distance: (first - second).square().sum_dim(1) }
+    Pass { reconstruction, kl, distance: (first.clone() - second).square().sum_dim(1), first }
 }
 
 /// What the stage maximises, minus its loss, of each frame of a batch on a device without tracking `[B]`.
@@ -95,7 +97,7 @@ fn objective_of_each(
 ) -> Result<Vec<f64>> {
     let [b, p] = batch.frames.dims();
     let model = model.valid();
-    let Pass { reconstruction, kl, distance } = pass(&Spread::new(&model, device), batch);
+    let Pass { reconstruction, kl, distance, first: _ } = pass(&Spread::new(&model, device), batch);
     let per_frame = |of_views: Tensor<1>| {
         let views = of_views.dims()[0] / b;
         of_views.reshape([views, b]).mean_dim(0).reshape([b])
@@ -108,18 +110,17 @@ fn objective_of_each(
 /// views‖² · `pull`) · P, each a mean over the batch.
 fn objective(config: &CheckedConfig, spread: &Spread<'_>, batch: &Batch) -> StepOutcome {
     let p = batch.frames.dims()[1];
-    let Pass { reconstruction, kl, distance } = pass(spread, batch);
+    let Pass { reconstruction, kl, distance, first } = pass(spread, batch);
     let (reconstruction, kl, distance) = (reconstruction.mean(), kl.mean(), distance.mean());
     let beside = kl.clone() * config.pretrain.kl_weight + distance.clone() * config.pretrain.pull;
-    let loss = -reconstruction.clone() + beside * p as f64;
-    StepOutcome {
-        values: vec![
-            ("reconstruction", reconstruction),
-            ("latent_kl", kl),
-            ("view_distance", distance),
-            ("loss", loss.clone()),
-        ],
-        loss,
-        shares: None,
+    let mut loss = -reconstruction.clone() + beside * p as f64;
+    let mut of_groups = None;
+    if let Some(groups) = batch.groups.clone().filter(|_| config.pretrain.groups > 0.0) {
+        let between = groups::variance_between(first, groups);
+        loss = loss + between.clone() * (config.pretrain.groups * p as f64);
+        of_groups = Some(("between_groups", between));
     }
+    let beside = [("reconstruction", reconstruction), ("latent_kl", kl), ("view_distance", distance)];
+    let values = beside.into_iter().chain(of_groups).chain([("loss", loss.clone())]).collect();
+    StepOutcome { values, loss, shares: None }
 }

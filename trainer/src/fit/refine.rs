@@ -16,7 +16,7 @@ use crate::config::{CheckedConfig, ClusterPosterior, DecoderPasses, Schedule};
 use crate::data::batches::{Batch, StageBatch};
 use crate::data::{Part, Preparation, Source, Watched};
 use crate::elbo::reconstruction::TwoClusters;
-use crate::elbo::{self, Terms, information, optimum};
+use crate::elbo::{self, Terms, groups, information, optimum};
 use crate::error::Result;
 use crate::fitted::{bound, encode, to_host};
 use crate::model::ClusterVae;
@@ -227,6 +227,15 @@ fn objective(config: &CheckedConfig, model: &ClusterVae, spread: &Spread<'_>, ba
         }
         None => beside,
     };
+    let mut of_groups = None;
+    let beside = match batch.groups.clone().filter(|_| c.groups > 0.0) {
+        Some(groups) => {
+            let told = groups::information(log_gamma.clone(), groups);
+            of_groups = Some(("of_groups", told.clone()));
+            beside + told * c.groups
+        }
+        None => beside,
+    };
     let mut loss = -bound.mean() + beside * p as f64;
     // Not for `gmm`: its soft start lets the information terms mend what EM got wrong (without teaching ACC 0.986,
     // taught EM's responsibilities 0.974; complete MNIST, seed 1).
@@ -237,18 +246,19 @@ fn objective(config: &CheckedConfig, model: &ClusterVae, spread: &Spread<'_>, ba
         loss = loss + cross_entropy * (left * c.consistency * p as f64);
     }
     let total = terms.total();
+    let values = [
+        ("reconstruction", terms.reconstruction.mean()),
+        ("alignment", terms.alignment.mean()),
+        ("cluster_kl", terms.cluster_kl.mean()),
+        ("latent_entropy", terms.latent_entropy.mean()),
+        ("cluster_entropy", information::mean_entropy(log_gamma.clone())),
+        ("between_views", between),
+        ("inconsistency", inconsistency),
+        ("elbo", total.mean()),
+        ("loss", loss.clone()),
+    ];
     StepOutcome {
-        values: vec![
-            ("reconstruction", terms.reconstruction.mean()),
-            ("alignment", terms.alignment.mean()),
-            ("cluster_kl", terms.cluster_kl.mean()),
-            ("latent_entropy", terms.latent_entropy.mean()),
-            ("cluster_entropy", information::mean_entropy(log_gamma.clone())),
-            ("between_views", between),
-            ("inconsistency", inconsistency),
-            ("elbo", total.mean()),
-            ("loss", loss.clone()),
-        ],
+        values: values.into_iter().chain(of_groups).collect(),
         loss,
         shares: Some(log_gamma.exp().mean_dim(0).squeeze_dim::<1>(0)),
     }

@@ -7,7 +7,7 @@ use super::event::{Event, Observer, Pass, told};
 use super::kept;
 use super::split::{Split, split};
 use crate::config::{AugmentConfig, AugmentKind, CheckedConfig, Count};
-use crate::data::batches::{Batch, BatchPlan, StageBatch, Store};
+use crate::data::batches::{Batch, BatchPlan, Groups, StageBatch, Store};
 use crate::data::views::{Augmentation, Nearby, Neighbours, Views, likeness, strength_within_reach};
 use crate::data::{Part, Preparation, Source, Standardised, Watched};
 use crate::error::{Error, Result};
@@ -44,6 +44,8 @@ pub struct TrainingData<'a> {
     pub near: usize,
     /// For each training frame those near it, if windows are near each other.
     pub nearby: Option<Nearby>,
+    /// Of which group each training frame is, if somebody said so.
+    pub groups: Option<Groups>,
     /// The devices that a step computes on, with gradient tracking; at least one.
     pub devices: Vec<Device>,
     /// What the ranges of maps are multiplied by, 0 to 1, so that they stay within reach.
@@ -108,6 +110,7 @@ impl<'a> TrainingData<'a> {
         {
             return Err(Error::Stopped);
         }
+        let groups = Groups::of(&training);
         let store = Store::new(training, &devices[0])?;
         Ok(Self {
             store,
@@ -118,6 +121,7 @@ impl<'a> TrainingData<'a> {
             neighbours,
             near,
             nearby,
+            groups,
             devices,
             map_strength,
             reports_bounds: true,
@@ -161,6 +165,7 @@ impl<'a> TrainingData<'a> {
         BatchPlan {
             frames: self.training(),
             windows: self.windows_of(&views_from).map(|windows| &windows.training as &(dyn Source + Sync)),
+            groups: self.groups.as_ref(),
             nearby: self.nearby.as_ref(),
             on_device: self.store.is_resident(),
             views_on_device: self.store.makes(&views_from),
@@ -197,6 +202,7 @@ impl<'a> TrainingData<'a> {
         let plan = BatchPlan {
             frames: store.frames(),
             windows: windows.as_ref().map(|windows| windows as &(dyn Source + Sync)),
+            groups: None,
             nearby: nearby.as_ref(),
             on_device: store.is_resident(),
             views_on_device: store.makes(&views_from),

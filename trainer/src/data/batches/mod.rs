@@ -4,6 +4,7 @@ mod store;
 
 pub use store::{Store, to_tensor};
 
+use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::{Scope, ScopedJoinHandle};
 
@@ -35,6 +36,8 @@ pub struct Drawn {
     pub noise: TensorData,
     /// Standard Gumbel noise for the choice of clusters `[B,K]`; None if no cluster is drawn.
     pub gumbel: Option<TensorData>,
+    /// 1 where a frame is of a group `[B,G]`; None where there are no groups.
+    pub groups: Option<TensorData>,
 }
 
 /// The V·B views of a batch, as far as the host makes them.
@@ -49,6 +52,40 @@ pub enum DrawnViews {
     Maps(Vec<ImageMap>),
 }
 
+/// Of which group each frame is that is trained on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Groups {
+    of_frames: Vec<u32>,
+    count: usize,
+}
+
+/// Frames of a batch that a group has on average, or more: of fewer a mean says nothing.
+const ENOUGH_OF_GROUP: usize = 8;
+
+impl Groups {
+    /// The groups of windows of recordings; None where nobody said of whom a recording is, or all are of one.
+    pub fn of(frames: &dyn Source) -> Option<Self> {
+        let recordings = frames.recordings().filter(|recordings| recordings.grouped)?;
+        let (mut numbers, mut of_frames) = (BTreeMap::new(), Vec::with_capacity(frames.len()));
+        for n in 0..frames.len() {
+            let group = recordings.group(frames.cut(n)?);
+            let next = numbers.len() as u32;
+            of_frames.push(*numbers.entry(group).or_insert(next));
+        }
+        (numbers.len() > 1).then_some(Self { of_frames, count: numbers.len() })
+    }
+
+    /// 1 where a frame is of a group `[B,G]`; None if there are too many groups for these frames.
+    fn of_batch(&self, frames: &[usize]) -> Option<TensorData> {
+        if frames.len() < ENOUGH_OF_GROUP * self.count {
+            return None;
+        }
+        let mut values = vec![0.0f32; frames.len() * self.count];
+        values.chunks_exact_mut(self.count).zip(frames).for_each(|(row, &n)| row[self.of_frames[n] as usize] = 1.0);
+        Some(TensorData::new(values, [frames.len(), self.count]))
+    }
+}
+
 /// What one training step consumes, on the device of the training and with gradient tracking.
 pub struct Batch {
     /// The frames as they are `[B,P]`.
@@ -59,6 +96,8 @@ pub struct Batch {
     pub noise: Tensor<2>,
     /// Standard Gumbel noise for the choice of clusters `[B,K]`; None if no cluster is drawn.
     pub gumbel: Option<Tensor<2>>,
+    /// 1 where a frame is of a group `[B,G]`; None where there are no groups.
+    pub groups: Option<Tensor<2>>,
 }
 
 impl Batch {
@@ -69,6 +108,7 @@ impl Batch {
             views: self.views.map(Tensor::inner),
             noise: self.noise.inner(),
             gumbel: self.gumbel.map(Tensor::inner),
+            groups: self.groups.map(Tensor::inner),
         }
     }
 }
@@ -94,6 +134,8 @@ pub struct BatchPlan<'a> {
     pub frames: &'a (dyn Source + Sync),
     /// The windows behind them, where views are features of mapped windows.
     pub windows: Option<&'a (dyn Source + Sync)>,
+    /// Of which group each frame is, if clusters are to be the same for all groups.
+    pub groups: Option<&'a Groups>,
     /// Windows of the same recording near in time, one of which is mapped in place of the frame, if there are recordings.
     pub nearby: Option<&'a Nearby>,
     /// Whether the device has the frames, so that only their indices are drawn.
@@ -139,7 +181,8 @@ impl BatchPlan<'_> {
             let values: Vec<f32> = uniform.map(|u| -(-u.ln()).max(f32::MIN_POSITIVE).ln()).collect();
             TensorData::new(values, [b, k])
         });
-        Ok(Drawn { frames, values, views, noise: TensorData::new(noise, [rows, self.latent]), gumbel })
+        let groups = self.groups.and_then(|groups| groups.of_batch(&frames));
+        Ok(Drawn { frames, values, views, noise: TensorData::new(noise, [rows, self.latent]), gumbel, groups })
     }
 
     /// What a batch of all frames, in their order, draws.

@@ -83,6 +83,7 @@ impl<'a> Store<'a> {
             views: views.map(Tensor::autodiff),
             noise: send(drawn.noise),
             gumbel: drawn.gumbel.map(send),
+            groups: drawn.groups.map(send),
         })
     }
 

@@ -110,6 +110,8 @@ fn files(paths: &[PathBuf], role: Role) -> Result<(Vec<(PathBuf, String)>, Vec<S
     const EXTENSIONS: [&str; 12] =
         ["csv", "tsv", "tab", "dat", "gz", "npy", "npz", "parquet", "pq", "arrow", "feather", "ipc"];
     let (mut files, mut others) = (Vec::new(), Vec::new());
+    // Of several folders each may have a file of the same name.
+    let several = paths.len() > 1;
     for path in expanded(paths)? {
         if !path.is_dir() {
             let name = path.display().to_string();
@@ -122,7 +124,10 @@ fn files(paths: &[PathBuf], role: Role) -> Result<(Vec<(PathBuf, String)>, Vec<S
             EXTENSIONS.contains(&&*extension)
         };
         let listing = list(&path, &is_recording)?;
-        let name = |file: &Path| file.strip_prefix(&path).unwrap_or(file).display().to_string();
+        let name = |file: &Path| {
+            let inside = file.strip_prefix(&path).ok().filter(|_| !several);
+            inside.unwrap_or(file).display().to_string()
+        };
         if listing.found.is_empty() {
             let problem = format!("no recording in this folder; recordings are files of {}", EXTENSIONS.join(", "));
             return Err(ReadError::new(&path, problem));
