@@ -23,7 +23,7 @@ pub struct TableOptions {
     #[arg(long, value_name = "NAME", help_heading = READING)]
     pub encoding: Option<String>,
     /// Columns of a table that are the features, by name or number from 1 [default: all that hold numbers]
-    #[arg(long, value_name = "COLUMN,...", value_delimiter = ',', help_heading = READING)]
+    #[arg(long, visible_alias = "channels", value_name = "COLUMN,...", value_delimiter = ',', help_heading = READING)]
     pub columns: Vec<String>,
     /// Columns of a table that are left out, by name or number from 1
     #[arg(long, value_name = "COLUMN,...", value_delimiter = ',', help_heading = READING)]
