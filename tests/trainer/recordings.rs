@@ -186,6 +186,32 @@ fn columns_and_paths_say_which_recording_of_whom() {
     assert!(wrong.contains("none of the pattern"), "{wrong}");
 }
 
+#[test]
+fn sound_comes_with_its_rate() {
+    let dir = TempDir::new().unwrap();
+    let file = dir.path().join("hum.wav");
+    let spec =
+        hound::WavSpec { channels: 2, sample_rate: 8000, bits_per_sample: 16, sample_format: hound::SampleFormat::Int };
+    let mut writer = hound::WavWriter::create(&file, spec).unwrap();
+    (0..400i16).for_each(|n| [n, -n].iter().for_each(|v| writer.write_sample(*v).unwrap()));
+    writer.finalize().unwrap();
+    let set = read(&["--window", "10ms", "--hop", "20ms"], &[&file]).unwrap();
+    assert_eq!(
+        (set.frames.shape.to_string().as_str(), firsts(&set)),
+        ("2x1x80", vec![[0.0, 79.0], [160.0, 239.0], [320.0, 399.0]])
+    );
+    assert!(set.taken.to_string().contains("8000 samples a second by the files"), "{}", set.taken);
+    assert!(read(&[], &[&file]).unwrap_err().contains("say --window SPAN"));
+    assert!(read(&["--window", "10ms", "--rate", "100"], &[&file]).unwrap_err().contains("there are 8000 a second"));
+    let bytes = std::fs::read(&file).unwrap();
+    for length in [4, 12, 20, 43, 300] {
+        let cut = dir.path().join("cut.wav");
+        std::fs::write(&cut, &bytes[..length]).unwrap();
+        let found = read(&["--window", "80"], &[&cut]);
+        assert!(found.is_err(), "{length}");
+    }
+}
+
 /// Fits recordings of two hums, and uses the model on others.
 #[test]
 fn a_model_cuts_recordings_as_it_is_used_to_and_decides_as_the_device_does() {

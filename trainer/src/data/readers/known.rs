@@ -3,7 +3,7 @@
 use std::path::Path;
 
 /// What is read.
-pub const INPUTS: &str = "tables, Parquet, Arrow IPC, IDX, .npy, .npz and pictures";
+pub const INPUTS: &str = "tables, Parquet, Arrow IPC, IDX, .npy, .npz, WAV and pictures";
 
 /// The name of a format that is known by its first bytes, but not read.
 pub fn known_but_not_read(bytes: &[u8]) -> Option<&'static str> {

@@ -110,6 +110,11 @@ pub fn read(input: &Input, role: Role, expected: &Expected, weight: Option<&str>
     }
     let mut raws = raws.into_iter();
     let Some((_, mut all)) = raws.next() else { return Err(ReadError::new(subject, "no file")) };
+    if let Some(rate) = all.rate {
+        let problem =
+            format!("a recording of {rate} samples a second: say --window SPAN, as --window 500ms, to cut it");
+        return Err(ReadError::new(subject, problem));
+    }
     if let Some((name, labels)) = request.labels_file(&all)? {
         all.labels = Some((name, labels));
     } else if !all.has_columns {
@@ -296,6 +301,9 @@ impl Request<'_> {
         if let Some(format) = Format::of(&bytes) {
             let raw = columnar::read(format, bytes, &self.wanted(), self.table(), &|pictures| self.decode(pictures))?;
             return Ok(Found::Raw(Box::new(raw)));
+        }
+        if recordings::is_wav(&bytes) {
+            return Ok(Found::Raw(Box::new(recordings::read_wav(bytes)?)));
         }
         if let Some(format) = known_but_not_read(&bytes) {
             return Err(format!("{format} is not read; inputs are {INPUTS}").into());

@@ -37,6 +37,8 @@ pub struct Raw {
     pub weights: Option<Vec<f64>>,
     /// Columns that are carried through to the output `[N]` each.
     pub kept: Vec<Kept>,
+    /// Samples a second, where the format says so: what it holds is a recording then.
+    pub rate: Option<f64>,
     /// The recordings that the frames are windows of; the values are their samples `[T,C]` then, one recording after the other.
     pub recordings: Option<Arc<Recordings>>,
     /// What the user should know: what was left out, and why.
@@ -64,6 +66,7 @@ impl Raw {
             files: None,
             weights: None,
             kept: Vec::new(),
+            rate: None,
             recordings: None,
             notes: Vec::new(),
         }
@@ -84,6 +87,11 @@ impl Raw {
                 None => "no header".to_owned(),
             });
             return Err(format!("columns {now}; in the file before {before}").into());
+        }
+        if self.rate != other.rate {
+            let told = |rate: Option<f64>| rate.map_or("no rate".to_owned(), |rate| format!("{rate} samples a second"));
+            let [before, now] = [self.rate, other.rate].map(told);
+            return Err(format!("{now}; in the file before {before}").into());
         }
         if self.labels.is_some() != other.labels.is_some() {
             return Err("labels in some of the files only; say --label NAME, or --label none".into());

@@ -116,7 +116,7 @@ impl Cutting<'_> {
     /// The windows of all recordings, whose rows `raw` has one after the other.
     pub fn cut(&self, mut raw: Raw, mut recorded: Vec<Recorded>, files: usize) -> Result<Raw, ReadProblem> {
         let step = times::usual_step(recorded.iter().filter_map(|recording| recording.times.as_deref()));
-        let mut rate = self.rate(step, &mut raw.notes)?;
+        let mut rate = self.rate(step, raw.rate, &mut raw.notes)?;
         let to = self.said.resample.or(self.usual.filter(|usual| usual.resampled).and_then(|usual| usual.rate));
         let parted: Vec<Vec<Range<usize>>> = self.parted(&recorded, step, to.is_some(), &mut raw.notes);
         let mut stretches: Vec<(usize, Range<usize>)> = Vec::new();
@@ -225,7 +225,12 @@ impl Cutting<'_> {
     }
 
     /// Samples a second, by what was said or by the times of samples.
-    fn rate(&self, step: Option<f64>, notes: &mut Vec<String>) -> Result<Option<f64>, ReadProblem> {
+    fn rate(
+        &self,
+        step: Option<f64>,
+        stated: Option<f64>,
+        notes: &mut Vec<String>,
+    ) -> Result<Option<f64>, ReadProblem> {
         let positive = |option: &str, rate: Option<f64>| match rate {
             Some(rate) if !(rate.is_finite() && rate > 0.0) => {
                 Err(format!("--{option} {rate}, expected a number above 0"))
@@ -234,16 +239,18 @@ impl Cutting<'_> {
         };
         positive("rate", self.said.rate)?;
         positive("resample", self.said.resample)?;
-        let found = step.map(|step| format!("{:.5e}", 1.0 / step).parse().unwrap_or(1.0 / step));
-        if let (Some(name), None) = (&self.columns.time, found) {
+        let by_times = step.map(|step| format!("{:.5e}", 1.0 / step).parse().unwrap_or(1.0 / step));
+        let found = by_times.or(stated);
+        if let (Some(name), None) = (&self.columns.time, by_times) {
             return Err(format!("column \"{}\": its times never go forward", name.0).into());
         }
         match (self.said.rate, found) {
             (Some(said), Some(found)) if (said / found - 1.0).abs() > SAME_RATE => {
-                Err(format!("--rate {said}: by the times of samples there are {found} a second").into())
+                Err(format!("--rate {said}: by the samples themselves there are {found} a second").into())
             }
             (None, Some(found)) => {
-                notes.push(format!("{found} samples a second by their times"));
+                let by = if by_times.is_some() { "their times" } else { "the files" };
+                notes.push(format!("{found} samples a second by {by}"));
                 Ok(Some(found))
             }
             (said, _) => Ok(said.or(self.usual.filter(|usual| !usual.resampled).and_then(|usual| usual.rate))),

@@ -7,8 +7,10 @@ mod cut;
 mod options;
 mod pattern;
 mod times;
+mod wav;
 
 pub use options::RecordingOptions;
+pub use wav::{is_wav, read as read_wav};
 
 use std::path::{Path, PathBuf};
 
@@ -107,8 +109,8 @@ pub fn read(request: &Request<'_>) -> Result<Option<(Subject, Raw)>, ReadError> 
 
 /// The files of recordings with their names, those of folders by what is in them, and what was left out there.
 fn files(paths: &[PathBuf], role: Role) -> Result<(Vec<(PathBuf, String)>, Vec<String>), ReadError> {
-    const EXTENSIONS: [&str; 12] =
-        ["csv", "tsv", "tab", "dat", "gz", "npy", "npz", "parquet", "pq", "arrow", "feather", "ipc"];
+    const EXTENSIONS: [&str; 14] =
+        ["wav", "wave", "csv", "tsv", "tab", "dat", "gz", "npy", "npz", "parquet", "pq", "arrow", "feather", "ipc"];
     let (mut files, mut others) = (Vec::new(), Vec::new());
     // Of several folders each may have a file of the same name.
     let several = paths.len() > 1;

@@ -1,0 +1,49 @@
+//! Sound and vibration: WAV, whose samples come with their rate.
+
+use std::io::Cursor;
+
+use hound::{SampleFormat, WavReader, WavSpec};
+
+use super::super::ReadProblem;
+use super::super::raw::Raw;
+use super::super::stored::Stored;
+
+/// True for the bytes of a WAV file.
+pub fn is_wav(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WAVE")
+}
+
+/// The samples `[T,C]` of a WAV file, integers as they are stored, and their rate.
+///
+/// # Errors
+/// If it is damaged, ends early, or is compressed.
+pub fn read(bytes: Vec<u8>) -> Result<Raw, ReadProblem> {
+    let problem = |e: hound::Error| match e {
+        hound::Error::IoError(e) => format!("WAV ends early or is damaged: {e}"),
+        hound::Error::Unsupported => {
+            "WAV of a kind that is not read; PCM of 8 to 32 bits and floats of 32 are".to_owned()
+        }
+        other => format!("WAV is damaged: {other}"),
+    };
+    let reader = WavReader::new(Cursor::new(bytes)).map_err(problem)?;
+    let WavSpec { channels, sample_rate, bits_per_sample, sample_format } = reader.spec();
+    let values = match (sample_format, bits_per_sample) {
+        (SampleFormat::Float, _) => {
+            Stored::F32(reader.into_samples::<f32>().collect::<Result<_, _>>().map_err(problem)?)
+        }
+        (SampleFormat::Int, 0..=16) => {
+            Stored::I16(reader.into_samples::<i16>().collect::<Result<_, _>>().map_err(problem)?)
+        }
+        (SampleFormat::Int, _) => Stored::I32(reader.into_samples::<i32>().collect::<Result<_, _>>().map_err(problem)?),
+    };
+    let channels = usize::from(channels);
+    if sample_rate == 0 || channels == 0 || values.len() % channels != 0 {
+        let length = values.len();
+        return Err(format!("WAV is damaged: {length} values of {channels} channels at {sample_rate} Hz").into());
+    }
+    let format = format!("WAV, {bits_per_sample} bits, {channels} channels");
+    Ok(Raw {
+        rate: Some(f64::from(sample_rate)),
+        ..Raw::of(&format, vec![values.len() / channels, channels], values.into())
+    })
+}
