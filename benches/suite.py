@@ -343,6 +343,29 @@ def italy_power(rng, folder):
     return parted(rng, *series(folder, "ItalyPowerDemand"), 800)
 
 
+@dataset("gun-point", "series")
+def gun_point(_, folder):
+    return whole(*series(folder, "GunPoint"))
+
+
+@dataset("arrow-head", "series")
+def arrow_head(_, folder):
+    return whole(*series(folder, "ArrowHead"))
+
+
+@dataset("osu-leaf", "series")
+def osu_leaf(_, folder):
+    return whole(*series(folder, "OSULeaf"))
+
+
+@dataset("trace", "trace", "four kinds of a plant's transients, fitted and scored on all 200")
+def trace(_, file):
+    parts = np.load(file)
+    x, y = (np.concatenate([parts[f"{what}_{part}"] for part in ("train", "test")]) for what in "Xy")
+    labels = np.unique(y, return_inverse=True)[1]
+    return whole("windows", 1 + labels.max(), x.transpose(0, 2, 1)[:, :, None].astype(np.float32), labels)
+
+
 # ---- Methods: a cluster for each frame to score ----
 
 
@@ -701,6 +724,7 @@ def main():
     parser.add_argument("--mnist", help="folder with the four IDX files; without it those sets are left out")
     parser.add_argument("--watch", help="folder with subject-N/EXERCISE-SIDE.csv; likewise")
     parser.add_argument("--series", default=aeon_data(), help="folder with NAME/NAME_TRAIN.ts; aeon's, if installed")
+    parser.add_argument("--trace", help="Trace.npz of tslearn; likewise")
     parser.add_argument("--sets", help=f"of {', '.join(SETS)}")
     parser.add_argument("--methods", help=f"of {', '.join(METHODS)}")
     parser.add_argument("--seeds", type=int, default=5)
