@@ -91,6 +91,15 @@ fn windows_are_cut_where_they_should_be_whatever_the_file() {
     assert_eq!(firsts(&several), [[0.0, 10.0], [6.0, 16.0], [20.0, 30.0], [26.0, 36.0]]);
     std::fs::write(at("wide.npy"), npy::npy("<i2", false, &[2, 20], &bytes)).unwrap();
     assert!(read(&["--window", "6"], &[&at("wide.npy")]).unwrap_err().contains("turn it round"));
+    // A value that is not there is told by its window; all windows with it are left out if that is asked for.
+    let holed = samples(25, 7.0).into_iter().map(|[n, hum]| format!("{n},{}", if n == 12.0 { f64::NAN } else { hum }));
+    let holed = write(&at("holed.csv"), "n,hum", holed);
+    assert!(read(&["--window", "10"], &[&holed]).unwrap_err().contains("--missing drop"));
+    let kept = read(&["--window", "10", "--missing", "drop"], &[&holed]).unwrap();
+    assert_eq!((firsts(&kept), kept.frames.cut(1).unwrap().first), (vec![[0.0, 9.0], [15.0, 24.0]], 15));
+    let empty = write(&at("empty.csv"), "n,hum", (0..25).map(|n| format!("{n},NaN")));
+    let found = read(&["--window", "10", "--missing", "mean", "--columns", "n,hum"], &[&empty]).unwrap_err();
+    assert!(found.contains("missing in every frame"), "{found}");
     for (words, problem) in [
         (&["--window", "26"][..], "shorter than a window of 26 samples"),
         (&["--window", "2s"], "--rate HZ"),

@@ -46,8 +46,8 @@ pub fn settled<T: Value + Default>(
         return Ok(vec![true; count]);
     }
     let place = |at: usize| match columns {
-        Some(names) => format!("row {}, column \"{}\"", at / p + 1, names[at % p]),
-        None => format!("frame {}, value {}", at / p, at % p),
+        Some(names) if names.len() == p => format!("row {}, column \"{}\"", at / p + 1, names[at % p]),
+        _ => format!("frame {}, value {}", at / p, at % p),
     };
     let Gaps { first, whole, sums, known } = gaps::<T>(frames, &place)?;
     let Some(first) = first else { return Ok(whole) };

@@ -98,6 +98,8 @@ impl Comparison {
     /// columns of rows, if they have any.
     pub fn lines(&self, shape: FrameShape, names: Option<&[String]>) -> Vec<String> {
         let mut lines = Vec::new();
+        // Of recordings they are names of channels.
+        let names = names.filter(|names| names.len() == shape.len());
         if let Some((frame, Outside { index, value, least, most })) = self.first {
             let place = match (shape.channels, shape.height, names.and_then(|names| names.get(index))) {
                 (1, 1, Some(name)) => format!("column {index}, \"{name}\""),

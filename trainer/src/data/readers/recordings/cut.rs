@@ -59,6 +59,12 @@ pub fn recorded(
             return Err(problem.into());
         }
         [t, c] => (vec![t, c], vec![one(0..t)]),
+        [n, t, c] if c > t => {
+            let problem = format!(
+                "shape [{n}, {t}, {c}]: {n} recordings of {t} samples of {c} channels? They are [N,T,C]; turn them round"
+            );
+            return Err(problem.into());
+        }
         [n, t, c] => {
             let each = |n: usize| Recorded { name: format!("{name}[{n}]"), ..one(n * t..(n + 1) * t) };
             (vec![n * t, c], (0..n).map(each).collect())
@@ -389,6 +395,10 @@ fn resample(
     let stored =
         std::mem::replace(&mut raw.values, Stored::F64(Vec::new()).into()).into_memory().map_err(|e| e.problem)?;
     let all = stored.wide();
+    let lasts: f64 = stretches.iter().map(|(_, part)| part.len() as f64 / from).sum();
+    if lasts * to > f64::from(u32::MAX) {
+        return Err(format!("--resample {to}: {lasts} s would be more than {} samples", u32::MAX).into());
+    }
     let (mut values, mut rows) = (Vec::new(), Vec::new());
     let old: Vec<Range<usize>> = recorded.iter().map(|recording| recording.rows.clone()).collect();
     let mut new_times: Vec<Vec<f64>> = vec![Vec::new(); recorded.len()];
