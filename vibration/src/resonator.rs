@@ -31,3 +31,22 @@ impl Resonator {
         output
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha8Rng;
+
+    use super::*;
+    use crate::machine::normal;
+
+    #[test]
+    fn white_noise_comes_out_as_loud_as_it_went_in() {
+        for (frequency, damping) in [(170.0, 0.03), (560.0, 0.06), (300.0, 0.5)] {
+            let mut rng = ChaCha8Rng::seed_from_u64(1);
+            let mut resonator = Resonator::new(frequency, damping);
+            let power: f64 = (0..400_000).map(|_| resonator.step(normal(&mut rng)).powi(2)).sum();
+            assert!((power / 4e5 - 1.0).abs() < 0.05, "{frequency} {damping}: {}", power / 4e5);
+        }
+    }
+}

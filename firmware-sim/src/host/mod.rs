@@ -1,4 +1,4 @@
-//! The simulation of a device on the host: digits in front of a faulty sensor, and flash whose
+//! The simulation of a device on the host: digits in front of a faulty sensor, recordings as streams, and flash whose
 //! power can be cut.
 
 pub mod digits;
@@ -6,6 +6,8 @@ pub mod drift;
 pub mod drift_trial;
 pub mod faults;
 pub mod flash;
+pub mod recording;
 pub mod replay;
 pub mod report;
 pub mod score;
+pub mod stream;
