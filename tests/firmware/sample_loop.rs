@@ -3,14 +3,15 @@
 
 use firmware_sim::queue::FrameConsumer;
 use firmware_sim::{
-    Event, FrameQueue, OtherModel, SampleLoop, Settings, SettingsError, Summary, Tracker, Window, WindowError,
+    AdaptSettings, Adaptation, Event, FrameQueue, OtherModel, SampleLoop, Settings, SettingsError, Summary, Tracker,
+    Window, WindowError,
 };
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use runtime::flash::{Aligned, FlashModel};
+use runtime::flash::{Aligned, Buffer, DenseSpec, FlashModel, ModelSpec, encode};
 use runtime::native::{Engine, Scratch, scratch_len};
-use runtime::{Assignment, FrameError, FrameShape, Windowing};
-use vibration::{Machine, Recording, State};
+use runtime::{Assignment, Calibration, FrameError, FrameShape, Windowing};
+use vibration::{CHANNELS, HOP, Machine, RATE, Recording, SCALE, State, WINDOW};
 
 static MODEL: &Aligned<[u8]> = &Aligned(*include_bytes!("../../models/digits.cvi"));
 const PIXELS: usize = 784;
@@ -362,39 +363,98 @@ fn a_window_that_cannot_be_is_refused() {
     );
 }
 
-/// A stream through the loop is its windows through the engine, for plain values and with the mixture following.
+/// A model of windows 3x256 with random weights, K = 4, D = 2.
+fn of_streams() -> Buffer {
+    let mut rng = ChaCha8Rng::seed_from_u64(6);
+    let mut random = |count: usize| -> Vec<f32> { (0..count).map(|_| rng.random_range(-1.0..1.0)).collect() };
+    let (shape, windowing) = windowing(CHANNELS, WINDOW, HOP, Some(RATE as f32));
+    let length = shape.len();
+    Buffer::copy_of(&encode(&ModelSpec {
+        shape,
+        front_end: None,
+        // Gravity lies on the second axis.
+        scaling: Some([[0.0, 1.0, 0.0].iter().flat_map(|g| [*g; WINDOW]).collect(), vec![8.0; length]]),
+        range: Some([vec![-2.0; CHANNELS], vec![2.0; CHANNELS]]),
+        windowing: Some(windowing),
+        convs: Vec::new(),
+        dense: vec![DenseSpec { shape: [length, 4], weight: random(4 * length), bias: random(4) }],
+        learned_head: false,
+        log_var_range: [-8.0, 4.0],
+        mu_c: random(8).iter().map(|v| 8.0 * v).collect(),
+        log_var_c: vec![2.0; 4],
+        log_weights: None,
+        calibration: Calibration::threshold(60.0),
+        golden_frame: vec![0.0; length],
+        golden_log_responsibilities: vec![0.0; 4],
+        golden_novelty: 0.0,
+        critic: None,
+        decoder: None,
+    }))
+}
+
+/// A stream through the loop is its windows through the engine and the votes, whatever the samples are stored as, and with
+/// the mixture following too.
 #[test]
 fn a_loop_decides_on_a_stream_as_on_its_windows() {
-    static VIBRATION: &Aligned<[u8]> = &Aligned(*include_bytes!("../../models/vibration.cvi"));
-    let model = FlashModel::new(&VIBRATION.0).unwrap();
+    let bytes = of_streams();
+    let model = FlashModel::new(&bytes).unwrap();
     let (shape, windowing) = (model.shape(), model.windowing().unwrap());
-    let (mut a, mut b) = (vec![0.0; scratch_len(&model)], vec![0.0; scratch_len(&model)]);
-    let mut engine = Engine::new(model.clone(), &mut a).unwrap();
-    let mut device = SampleLoop::new(Engine::new(model.clone(), &mut b).unwrap(), Settings::default()).unwrap();
-    let (mut ring, scale) = (vec![0i16; shape.len()], [vibration::SCALE; vibration::CHANNELS]);
-    let mut window = Window::new(shape, windowing, &mut ring).unwrap().with_scale(&scale).unwrap();
     let machine = Machine::of_fleet(0, 500);
-    let (mut events, mut expected) = (0, Vec::new());
-    for state in State::ALL {
-        let samples: Vec<_> = Recording::new(&machine, state, None, 0).take(2000).collect();
-        window.restart();
-        expected.clear();
-        for (at, sample) in samples.iter().enumerate() {
-            if device.sample(at as u64, sample, &mut window).is_some() {
-                expected.push(device.last().cloned().unwrap());
+    let counts: Vec<_> = State::ALL
+        .into_iter()
+        .flat_map(|state| Recording::new(&machine, state, None, 0).take(2000).collect::<Vec<_>>())
+        .collect();
+    let scale = [SCALE; CHANNELS];
+    for adapts in [false, true] {
+        let mut memories = [(); 3].map(|()| vec![0.0; Adaptation::memory_len(model.head())]);
+        let mut scratches = [(); 3].map(|()| vec![0.0; scratch_len(&model)]);
+        let mut devices: Vec<SampleLoop<'_>> = scratches
+            .iter_mut()
+            .zip(&mut memories)
+            .map(|(scratch, memory)| {
+                let device =
+                    SampleLoop::new(Engine::new(model.clone(), scratch).unwrap(), Settings::default()).unwrap();
+                let settings = AdaptSettings::default();
+                let adaptation = adapts.then(|| Adaptation::new(model.head().clone(), settings, memory).unwrap());
+                adaptation.into_iter().fold(device, SampleLoop::with_adaptation)
+            })
+            .collect();
+        let (mut integers, mut floats) = (vec![0i16; shape.len()], vec![0.0f32; shape.len()]);
+        let mut of_counts = Window::new(shape, windowing, &mut integers).unwrap().with_scale(&scale).unwrap();
+        let mut of_values = Window::new(shape, windowing, &mut floats).unwrap();
+        let mut windows = vibration::cut(&counts);
+        let [by_windows, by_counts, by_values] = &mut devices[..] else { panic!("three devices") };
+        let mut whole = 0;
+        for (at, count) in (0..).zip(&counts) {
+            let events = [
+                by_counts.sample(at, count, &mut of_counts),
+                by_values.sample(at, &count.map(|v| SCALE * f32::from(v)), &mut of_values),
+            ];
+            if events == [None; 2] {
+                continue;
             }
+            let expected = by_windows.step(at, &windows.next().unwrap()[..]);
+            assert_eq!(events, [Some(expected); 2]);
+            assert_eq!([by_counts.last(), by_values.last()], [by_windows.last(); 2]);
+            assert_eq!(by_counts.last().is_some(), !matches!(expected, Event::Refused(_)));
+            whole += 1;
         }
-        let found: Vec<Assignment> = vibration::cut(&samples).map(|frame| engine.assign(&frame).unwrap()).collect();
-        assert_eq!(found, expected);
-        events += found.len();
-        // All of a state's windows but a few go to one cluster, so there is a decision.
-        assert_eq!(device.decision(), Some(found[found.len() - 1].cluster));
+        assert_eq!((windows.next(), whole), (None, (8000 - WINDOW) / HOP + 1));
+        assert_eq!([by_counts.summary(), by_values.summary()], [by_windows.summary(); 2]);
+        assert!(by_counts.summary().assigned.iter().filter(|count| **count > 0).count() > 1);
+        let wrong = by_counts.sample(0, &[0i16; 2], &mut of_counts);
+        assert!(matches!(wrong, Some(Event::Refused(FrameError::Length { expected: CHANNELS, found: 2 }))));
+        // What is no number is refused once a window, and an integer is always one.
+        let refused = (0..WINDOW as u64).filter_map(|at| by_values.sample(at, &[f32::NAN; CHANNELS], &mut of_values));
+        assert!(refused.last().is_some_and(|event| matches!(event, Event::Refused(FrameError::NotFinite { .. }))));
+        // Of another model's windows it says so.
+        let (shape, windowing) = self::windowing(1, 2, 2, None);
+        let mut memory = [0.0; 2];
+        let mut other = Window::new(shape, windowing, &mut memory).unwrap();
+        assert_eq!(by_values.sample(0, &[0.0], &mut other), None);
+        let wrong = by_values.sample(1, &[0.0], &mut other);
+        assert!(matches!(wrong, Some(Event::Refused(FrameError::Length { found: 2, .. }))));
     }
-    assert_eq!(
-        (device.summary().frames, events),
-        (events as u64, 4 * ((2000 - vibration::WINDOW) / vibration::HOP + 1))
-    );
-    assert!(matches!(device.sample(0, &[0i16; 2], &mut window), Some(Event::Refused(FrameError::Length { .. }))));
 }
 
 fn random_summary(rng: &mut ChaCha8Rng) -> Summary {
