@@ -7,10 +7,11 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use firmware_sim::host::device::StreamModel;
 use firmware_sim::host::digits::digits_model;
 use firmware_sim::host::drift_trial::{TrialArgs, trials};
 use firmware_sim::host::replay::{ReplayArgs, replay};
-use firmware_sim::host::stream::{Answers, StreamArgs, StreamModel, stream};
+use firmware_sim::host::stream::{Answers, StreamArgs, stream};
 use runtime::flash::Buffer;
 use serde::Serialize;
 

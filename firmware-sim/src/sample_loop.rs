@@ -152,7 +152,8 @@ impl<'a> SampleLoop<'a> {
 
     /// Takes a sample `[C]` of time `now`, and assigns the window that it makes whole; None if it makes none.
     ///
-    /// `now` is in ticks of the clock that the window knows; a sample of another number of channels is refused.
+    /// `now` is in ticks of the clock that the window knows, and goes into the event as it is; a sample of another number of
+    /// channels is refused.
     pub fn sample<T: Copy + Into<f32>>(&mut self, now: u64, sample: &[T], window: &mut Window<'_, T>) -> Option<Event> {
         let assignment = match window.push(now, sample) {
             Ok(frame) => self.assign_values(frame?),

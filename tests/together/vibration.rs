@@ -3,8 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
+use firmware_sim::host::device::StreamModel;
 use firmware_sim::host::recording::Columns;
-use firmware_sim::host::stream::{Answers, StreamArgs, StreamModel, stream};
+use firmware_sim::host::stream::{Answers, StreamArgs, stream};
 use runtime::flash::{Buffer, DecoderModel};
 use runtime::{Assignment, Engine};
 use trainer::data::{Frames, write_npy};

@@ -1,6 +1,7 @@
 //! The simulation of a device on the host: digits in front of a faulty sensor, recordings as streams, and flash whose
 //! power can be cut.
 
+pub mod device;
 pub mod digits;
 pub mod drift;
 pub mod drift_trial;

@@ -5,13 +5,12 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use clap::Args;
-use runtime::flash::{DecoderModel, FlashError, FlashModel};
-use runtime::native::{DecoderEngine, Engine, decoder_scratch_len, scratch_len};
-use runtime::{Assignment, FrameShape, Windowing};
+use runtime::Windowing;
 use serde::Serialize;
 
+use super::device::{Device, StreamModel};
 use super::recording::{Columns, Recording};
-use crate::{Event, SampleLoop, Settings, Tracker, Window, WindowError};
+use crate::{Event, Window, WindowError};
 
 /// Ticks a second of the clock that stamps samples.
 const TICKS: f64 = 1e9;
@@ -64,104 +63,6 @@ pub struct Answers {
     pub clipped: usize,
     /// Times that windows began anew.
     pub gaps: u32,
-}
-
-/// A model that says how windows are cut.
-pub struct StreamModel<'a> {
-    kind: Kind<'a>,
-    shape: FrameShape,
-    windowing: Windowing,
-}
-
-enum Kind<'a> {
-    /// Novelty is that of the latent.
-    Latent(FlashModel<'a>),
-    /// Novelty counts the decoder.
-    Decoder(DecoderModel<'a>),
-}
-
-impl<'a> StreamModel<'a> {
-    /// The model of a flash image.
-    ///
-    /// # Errors
-    /// If it is none, or does not say how windows are cut.
-    pub fn new(bytes: &'a [u8]) -> Result<Self> {
-        let kind = match (FlashModel::new(bytes), DecoderModel::new(bytes)) {
-            (Ok(model), _) => Kind::Latent(model),
-            (_, Ok(model)) => Kind::Decoder(model),
-            (_, Err(error @ (FlashError::Damaged(_) | FlashError::NotFinite(_)))) | (Err(error), _) => {
-                return Err(error.into());
-            }
-        };
-        let (shape, windowing) = match &kind {
-            Kind::Latent(model) => (model.shape(), model.windowing()),
-            Kind::Decoder(model) => (model.shape(), model.windowing()),
-        };
-        let problem = "it does not say how windows are cut: export a model that was fitted to recordings";
-        Ok(Self { kind, shape, windowing: windowing.context(problem)? })
-    }
-
-    fn scratch(&self) -> Vec<f32> {
-        vec![
-            0.0;
-            match &self.kind {
-                Kind::Latent(model) => scratch_len(model),
-                Kind::Decoder(model) => decoder_scratch_len(model),
-            }
-        ]
-    }
-
-    fn device(&self, scratch: &'a mut [f32]) -> Result<Device<'a>> {
-        Ok(match &self.kind {
-            Kind::Latent(model) => {
-                Device::Latent(SampleLoop::new(Engine::new(model.clone(), scratch)?, Settings::default())?)
-            }
-            Kind::Decoder(model) => {
-                let tracker = Tracker::new(Settings::default(), model.checksum(), model.head().clusters())?;
-                Device::Decoder(DecoderEngine::new(model.clone(), scratch)?, tracker, None)
-            }
-        })
-    }
-}
-
-/// The loop of a device on either kind of model.
-enum Device<'a> {
-    Latent(SampleLoop<'a>),
-    Decoder(DecoderEngine<'a>, Tracker, Option<Assignment>),
-}
-
-impl Device<'_> {
-    /// Takes a sample; the event and the assignment of the window that it makes whole.
-    fn sample<T: Copy + Into<f32>>(
-        &mut self,
-        at: u64,
-        sample: &[T],
-        window: &mut Window<'_, T>,
-    ) -> Option<(Event, Option<&Assignment>)> {
-        match self {
-            Self::Latent(device) => device.sample(at, sample, window).map(|event| (event, device.last())),
-            Self::Decoder(engine, tracker, last) => {
-                let found = window.push(at, sample).transpose()?.and_then(|frame| engine.assign_values(frame));
-                let event = tracker.observe(at, found.as_ref().map_err(|error| *error));
-                *last = found.ok();
-                Some((event, last.as_ref()))
-            }
-        }
-    }
-
-    fn alarmed(&self) -> bool {
-        match self {
-            Self::Latent(device) => device.alarmed(),
-            Self::Decoder(_, tracker, _) => tracker.alarmed(),
-        }
-    }
-
-    fn decision(&self) -> Option<usize> {
-        match self {
-            Self::Latent(device) => device.decision(),
-            Self::Decoder(_, tracker, _) => tracker.decision(),
-        }
-    }
 }
 
 /// Takes a recording through the loop of a device.
