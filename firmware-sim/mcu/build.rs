@@ -59,9 +59,13 @@ fn write_stream(out: &Path, path: &Path) -> Result<(), Box<dyn Error>> {
     fs::copy(path, out.join("vibration.cvi"))?;
     let machine = Machine::of_fleet(0, 1000);
     let parts = State::ALL.map(|state| (state, None)).into_iter().chain([(State::Loaded, Some(Fault::OuterRace))]);
-    let samples: Vec<_> =
-        parts.flat_map(|(state, fault)| Recording::new(&machine, state, fault, 0).take(PART).collect::<Vec<_>>()).collect();
-    fs::write(out.join("stream.bin"), samples.iter().flatten().flat_map(|count| count.to_le_bytes()).collect::<Vec<_>>())?;
+    let samples: Vec<_> = parts
+        .flat_map(|(state, fault)| Recording::new(&machine, state, fault, 0).take(PART).collect::<Vec<_>>())
+        .collect();
+    fs::write(
+        out.join("stream.bin"),
+        samples.iter().flatten().flat_map(|count| count.to_le_bytes()).collect::<Vec<_>>(),
+    )?;
     let clusters = model.head().clusters();
     let mut scratch = vec![0.0; decoder_scratch_len(&model)];
     let mut engine = DecoderEngine::new(model, &mut scratch)?;

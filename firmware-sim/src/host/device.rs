@@ -18,9 +18,9 @@ pub struct StreamModel<'a> {
 
 enum Kind<'a> {
     /// Novelty is that of the latent.
-    Latent(FlashModel<'a>),
+    Latent(Box<FlashModel<'a>>),
     /// Novelty counts the decoder.
-    Decoder(DecoderModel<'a>),
+    Decoder(Box<DecoderModel<'a>>),
 }
 
 impl<'a> StreamModel<'a> {
@@ -30,8 +30,8 @@ impl<'a> StreamModel<'a> {
     /// If it is none, or does not say how windows are cut.
     pub fn new(bytes: &'a [u8]) -> Result<Self> {
         let kind = match (FlashModel::new(bytes), DecoderModel::new(bytes)) {
-            (Ok(model), _) => Kind::Latent(model),
-            (_, Ok(model)) => Kind::Decoder(model),
+            (Ok(model), _) => Kind::Latent(Box::new(model)),
+            (_, Ok(model)) => Kind::Decoder(Box::new(model)),
             (_, Err(error @ (FlashError::Damaged(_) | FlashError::NotFinite(_)))) | (Err(error), _) => {
                 return Err(error.into());
             }
@@ -59,11 +59,11 @@ impl<'a> StreamModel<'a> {
     pub(super) fn device(&self, scratch: &'a mut [f32]) -> Result<Device<'a>> {
         Ok(match &self.kind {
             Kind::Latent(model) => {
-                Device::Latent(SampleLoop::new(Engine::new(model.clone(), scratch)?, Settings::default())?)
+                Device::Latent(SampleLoop::new(Engine::new(FlashModel::clone(model), scratch)?, Settings::default())?)
             }
             Kind::Decoder(model) => {
                 let tracker = Tracker::new(Settings::default(), model.checksum(), model.head().clusters())?;
-                Device::Decoder(DecoderEngine::new(model.clone(), scratch)?, tracker, None)
+                Device::Decoder(DecoderEngine::new(DecoderModel::clone(model), scratch)?, tracker, None)
             }
         })
     }

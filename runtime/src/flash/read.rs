@@ -22,8 +22,7 @@ const NOT_BUILT: FlashError = FlashError::Inconsistent("a front end needs runtim
 const SPECTRAL: bool = cfg!(feature = "spectral");
 /// Whether this build reads how windows are cut.
 const WINDOWS: bool = cfg!(feature = "windows");
-const WINDOWS_NOT_BUILT: FlashError =
-    FlashError::Inconsistent("how windows are cut needs runtime's feature `windows`");
+const WINDOWS_NOT_BUILT: FlashError = FlashError::Inconsistent("how windows are cut needs runtime's feature `windows`");
 const NO_WINDOWS: FlashError = FlashError::Inconsistent("hop and rate are none of windows of such frames");
 const TOO_FEW_WEIGHTS: FlashError = FlashError::Inconsistent("a layer has too few weights");
 
