@@ -1,25 +1,29 @@
-//! The model, 100 of the embedded digits, and what the host's engine says of them.
+//! The models, 100 of the embedded digits, a stream of an accelerometer, and what the host's engines say of them.
 
 use std::error::Error;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-use runtime::flash::{Buffer, DenseSpec, FlashModel, ModelSpec, encode};
-use runtime::native::{Engine, scratch_len};
-use runtime::{Calibration, FrameShape, FrontEndSpec, SpectralSpec};
+use runtime::flash::{Buffer, DecoderModel, DenseSpec, FlashModel, ModelSpec, encode};
+use runtime::native::{DecoderEngine, Engine, decoder_scratch_len, scratch_len};
+use runtime::{Assignment, Calibration, FrameShape, FrontEndSpec, SpectralSpec};
+use vibration::{CHANNELS, Fault, Machine, Recording, SCALE, State};
 
 /// Bytes of the IDX header before the first image.
 const HEADER: usize = 16;
 const DIGITS: usize = 100;
+/// Samples of each part of the stream, a second.
+const PART: usize = 1600;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let here = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?);
     let out = PathBuf::from(env::var("OUT_DIR")?);
     println!("cargo::rerun-if-env-changed=MODEL");
     let model = env::var("MODEL").map_or_else(|_| here.join("../../models/small.cvi"), PathBuf::from);
+    let vibration = here.join("../../models/vibration.cvi");
     let digits = here.join("../../trainer/assets/mnist/t10k-images-idx3-ubyte.gz");
-    for file in [&model, &digits] {
+    for file in [&model, &vibration, &digits] {
         println!("cargo::rerun-if-changed={}", file.display());
     }
 
@@ -33,6 +37,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     fs::write(out.join("digits.bin"), digits)?;
     write_expected(&out, image, digits)?;
     fs::write(out.join("window.cvi"), windows()?)?;
+    write_stream(&out, &vibration)?;
     memory(&here, &out)
 }
 
@@ -41,19 +46,53 @@ fn write_expected(out: &Path, image: FlashModel<'_>, digits: &[u8]) -> Result<()
     let (clusters, pixels) = (image.head().clusters(), image.shape().len());
     let mut scratch = vec![0.0; scratch_len(&image)];
     let mut engine = Engine::new(image, &mut scratch)?;
-    let mut table = format!(
-        "/// Clusters K.\npub const CLUSTERS: usize = {clusters};\n/// Values of a frame.\npub const PIXELS: usize = {pixels};\n\
-         /// What the host says of each digit.\npub static EXPECTED: [Expected; {DIGITS}] = [\n"
+    let answers = digits.chunks_exact(pixels).map(|digit| engine.assign_u8(digit)).collect::<Result<Vec<_>, _>>()?;
+    let pixels = format!("/// Values of a frame.\npub const PIXELS: usize = {pixels};\n");
+    Ok(fs::write(out.join("expected.rs"), pixels + &table(clusters, &answers))?)
+}
+
+/// The model of a machine's accelerometer, what that gives of a machine that it was not fitted to, in every state and then
+/// with a pit in a bearing, and what the host's engine says of each window.
+fn write_stream(out: &Path, path: &Path) -> Result<(), Box<dyn Error>> {
+    let bytes = Buffer::read(path).map_err(|e| format!("{}: {e}", path.display()))?;
+    let model = DecoderModel::new(&bytes).map_err(|e| format!("{}: {e}", path.display()))?;
+    fs::copy(path, out.join("vibration.cvi"))?;
+    let machine = Machine::of_fleet(0, 1000);
+    let parts = State::ALL.map(|state| (state, None)).into_iter().chain([(State::Loaded, Some(Fault::OuterRace))]);
+    let samples: Vec<_> = parts
+        .flat_map(|(state, fault)| Recording::new(&machine, state, fault, 0).take(PART).collect::<Vec<_>>())
+        .collect();
+    fs::write(
+        out.join("stream.bin"),
+        samples.iter().flatten().flat_map(|count| count.to_le_bytes()).collect::<Vec<_>>(),
+    )?;
+    let clusters = model.head().clusters();
+    let mut scratch = vec![0.0; decoder_scratch_len(&model)];
+    let mut engine = DecoderEngine::new(model, &mut scratch)?;
+    let answers = vibration::cut(&samples).map(|window| engine.assign(&window)).collect::<Result<Vec<_>, _>>()?;
+    let sensor = format!(
+        "/// Axes.\npub const CHANNELS: usize = {CHANNELS};\n\
+         /// What a count is worth of each axis, g.\npub static SCALE: [f32; CHANNELS] = {:?};\n",
+        [SCALE; CHANNELS]
     );
-    for digit in digits.chunks_exact(pixels) {
-        let a = engine.assign_u8(digit)?;
+    Ok(fs::write(out.join("stream.rs"), sensor + &table(clusters, &answers))?)
+}
+
+/// A Rust table of answers.
+fn table(clusters: usize, answers: &[Assignment]) -> String {
+    let mut table = format!(
+        "/// Clusters K.\npub const CLUSTERS: usize = {clusters};\n\
+         /// What the host says of each frame.\npub static EXPECTED: [Expected<CLUSTERS>; {}] = [\n",
+        answers.len()
+    );
+    for a in answers {
         let responsibilities: Vec<f32> = a.responsibilities().collect();
         table += &format!(
             "    Expected {{ cluster: {}, novelty: {:?}, is_novel: {}, responsibilities: {responsibilities:?} }},\n",
             a.cluster, a.novelty, a.is_novel
         );
     }
-    Ok(fs::write(out.join("expected.rs"), table + "];\n")?)
+    table + "];\n"
 }
 
 /// A model of windows with random weights, which says what the host says of a window of two tones.
@@ -86,6 +125,7 @@ fn windows() -> Result<Vec<u8>, Box<dyn Error>> {
         front_end: Some(front_end),
         scaling: Some([vec![0.2; 60], vec![0.8; 60]]),
         range: None,
+        windowing: None,
         convs: Vec::new(),
         dense,
         learned_head: false,

@@ -1,4 +1,4 @@
-//! Replays the embedded digits through the device's loop on the host.
+//! Replays the embedded digits, or a recording, through the device's loop on the host.
 
 use std::fmt::Display;
 use std::io::{ErrorKind, Write};
@@ -7,9 +7,11 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use firmware_sim::host::device::StreamModel;
 use firmware_sim::host::digits::digits_model;
 use firmware_sim::host::drift_trial::{TrialArgs, trials};
 use firmware_sim::host::replay::{ReplayArgs, replay};
+use firmware_sim::host::stream::{Answers, StreamArgs, stream};
 use runtime::flash::Buffer;
 use serde::Serialize;
 
@@ -38,6 +40,8 @@ struct Cli {
 enum Command {
     /// Accuracy under drift, as trained and with the mixture following.
     Drift(TrialArgs),
+    /// A recording, sample by sample, through the loop of a model that says how windows are cut: an answer a window, as CSV.
+    Stream(StreamArgs),
 }
 
 const AFTER_HELP: &str = "\
@@ -46,8 +50,10 @@ Examples:
   firmware-sim --rate 200 --step-ms 8              frames come faster than the device is
   firmware-sim --drift background --adapt          the mixture follows a background that brightens
   firmware-sim drift                               what following is worth, for every kind of drift
+  firmware-sim stream pump.csv --time t --model models/vibration.cvi
+                                                   what the device says of a recording
 
-Exit codes: 0 done, 1 failed, 2 usage, 5 the model is missing, damaged or not one for these digits";
+Exit codes: 0 done, 1 failed, 2 usage, 5 the model is missing, damaged or not one for these frames";
 
 /// Exit code where the model cannot be used.
 const BAD_MODEL: u8 = 5;
@@ -55,7 +61,10 @@ const BAD_MODEL: u8 = 5;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let model = Buffer::read(&cli.model).map_err(anyhow::Error::from).and_then(|bytes| {
-        digits_model(&bytes)?;
+        match cli.command {
+            Some(Command::Stream(_)) => drop(StreamModel::new(&bytes)?),
+            _ => drop(digits_model(&bytes)?),
+        }
         Ok(bytes)
     });
     match model {
@@ -73,6 +82,25 @@ fn run(cli: &Cli, model: &[u8]) -> Result<()> {
     match &cli.command {
         None => print(cli, &replay(model, &cli.replay, cli.seed)?),
         Some(Command::Drift(args)) => print(cli, &trials(model, args, cli.seed)?),
+        Some(Command::Stream(args)) => {
+            let answers = stream(&StreamModel::new(model)?, args)?;
+            tell(&answers);
+            print(cli, &answers)
+        }
+    }
+}
+
+/// What of a recording no answer shows.
+fn tell(answers: &Answers) {
+    let Answers { windows, missing, clipped, gaps } = answers;
+    if windows.is_empty() {
+        eprintln!("no window is whole: the recording, or every part of it between gaps, is shorter than one");
+    }
+    if *gaps > 0 {
+        eprintln!("{gaps} gaps, of them {missing} samples with a value that is missing; no window crosses one");
+    }
+    if *clipped > 0 {
+        eprintln!("{clipped} values are past the 16 bits of the sensor, which cuts them off");
     }
 }
 

@@ -4,7 +4,7 @@ use runtime::native::{Engine, EngineError};
 use runtime::{Assignment, FrameError};
 
 use crate::queue::FrameConsumer;
-use crate::{Adaptation, Settings, SettingsError, Summary, Tracker};
+use crate::{Adaptation, Settings, SettingsError, Summary, Tracker, Window};
 
 /// Outcome of one frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,8 +146,26 @@ impl<'a> SampleLoop<'a> {
     /// A time that jumps or stands still does no harm: it goes into the event as it is, and decides
     /// nothing.
     pub fn step<'f>(&mut self, now: u64, frame: impl Into<Frame<'f>>) -> Event {
+        let assignment = self.assign(frame.into());
+        self.observe(now, assignment)
+    }
+
+    /// Takes a sample `[C]` of time `now`, and assigns the window that it makes whole; None if it makes none.
+    ///
+    /// `now` is in ticks of the clock that the window knows, and goes into the event as it is; a sample of another number of
+    /// channels is refused.
+    pub fn sample<T: Copy + Into<f32>>(&mut self, now: u64, sample: &[T], window: &mut Window<'_, T>) -> Option<Event> {
+        let assignment = match window.push(now, sample) {
+            Ok(frame) => self.assign_values(frame?),
+            Err(error) => Err(error),
+        };
+        Some(self.observe(now, assignment))
+    }
+
+    #[inline(always)]
+    fn observe(&mut self, now: u64, assignment: Result<Assignment, FrameError>) -> Event {
         // An assignment is large: it goes where it stays before anyone looks at it.
-        match self.assign(frame.into()) {
+        match assignment {
             Ok(assignment) => {
                 let assignment = self.last.insert(assignment);
                 self.tracker.observe(now, Ok(assignment))
@@ -171,6 +189,13 @@ impl<'a> SampleLoop<'a> {
             Frame::Bytes(values) => self.engine.encode_u8(values)?,
         };
         adaptation.assign(&latent)
+    }
+
+    fn assign_values(&mut self, frame: impl Iterator<Item = f32> + Clone) -> Result<Assignment, FrameError> {
+        match &mut self.adaptation {
+            Some(adaptation) => adaptation.assign(&self.engine.encode_values(frame)?),
+            None => self.engine.assign_values(frame),
+        }
     }
 
     /// Takes the oldest frame of a queue through a step; None if none waits.

@@ -23,6 +23,7 @@ pub mod native;
 #[cfg(feature = "tract")]
 pub mod onnx;
 mod range;
+mod windowing;
 
 pub use assignment::{Assignment, MAX_CLUSTERS};
 pub use dispersion::Dispersion;
@@ -37,3 +38,4 @@ pub use head::{Calibration, Head, HeadError};
 #[cfg(feature = "tract")]
 pub use onnx::{Engine, ExplainError, Explanation, LoadError, Precision};
 pub use range::{Outside, ValueRange};
+pub use windowing::Windowing;

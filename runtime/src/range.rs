@@ -92,6 +92,14 @@ impl<'a> ValueRange<'a> {
             .all(|(channel, limits)| channel.iter().fold(true, |holds, value| holds & inside(*value, limits)))
     }
 
+    /// [`ValueRange::holds`] for values that come one after another.
+    pub fn holds_values(&self, mut frame: impl Iterator<Item = f32>) -> bool {
+        self.least.iter().zip(self.most).all(|ends| {
+            let limits = limits(ends);
+            frame.by_ref().take(self.values).all(|value| inside(value, limits))
+        })
+    }
+
     /// [`ValueRange::holds`] for bytes, each divided by 255.
     pub fn holds_bytes(&self, frame: &[u8]) -> bool {
         self.channels(frame).all(|(channel, limits)| {

@@ -23,6 +23,7 @@ pub fn model(seed: u64) -> Vec<u8> {
         front_end: None,
         scaling: None,
         range: None,
+        windowing: None,
         convs: Vec::new(),
         dense: vec![dense(64, 32, random(64 * 32), random(32)), dense(32, 4, random(32 * 4), random(4))],
         learned_head: false,

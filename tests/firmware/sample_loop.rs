@@ -2,12 +2,16 @@
 #![expect(clippy::unwrap_used, reason = "a failure in a helper is the test's own message")]
 
 use firmware_sim::queue::FrameConsumer;
-use firmware_sim::{Event, FrameQueue, OtherModel, SampleLoop, Settings, SettingsError, Summary, Tracker, Window};
+use firmware_sim::{
+    AdaptSettings, Adaptation, Event, FrameQueue, OtherModel, SampleLoop, Settings, SettingsError, Summary, Tracker,
+    Window, WindowError,
+};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use runtime::flash::{Aligned, FlashModel};
-use runtime::native::{Engine, Scratch};
-use runtime::{Assignment, FrameError};
+use runtime::flash::{Aligned, Buffer, DenseSpec, FlashModel, ModelSpec, encode};
+use runtime::native::{Engine, Scratch, scratch_len};
+use runtime::{Assignment, Calibration, FrameError, FrameShape, Windowing};
+use vibration::{CHANNELS, HOP, Machine, RATE, Recording, SCALE, State, WINDOW};
 
 static MODEL: &Aligned<[u8]> = &Aligned(*include_bytes!("../../models/digits.cvi"));
 const PIXELS: usize = 784;
@@ -251,8 +255,8 @@ fn a_poll_takes_the_oldest_frame_and_counts_the_dropped() {
     });
 }
 
-/// Windows of a stream by their definition.
-fn windows(samples: &[Vec<i32>], width: usize, hop: usize) -> Vec<Vec<i32>> {
+/// Windows of a recording by their definition, channels first.
+fn windows<T: Copy>(samples: &[Vec<T>], width: usize, hop: usize) -> Vec<Vec<T>> {
     let starts = (0..).map(|index| index * hop).take_while(|start| start + width <= samples.len());
     let window = |start: usize| {
         let channels = samples[0].len();
@@ -261,32 +265,196 @@ fn windows(samples: &[Vec<i32>], width: usize, hop: usize) -> Vec<Vec<i32>> {
     starts.map(window).collect()
 }
 
+fn windowing(channels: usize, width: usize, hop: usize, rate: Option<f32>) -> (FrameShape, Windowing) {
+    let shape = FrameShape { channels, height: 1, width };
+    (shape, Windowing::new(shape, hop, rate).unwrap())
+}
+
+/// Any samples that are no NaN, as f32 and as a sensor's counts with a scale a channel.
 #[test]
-fn windows_are_those_of_their_definition() {
-    const LEN: usize = 12;
-    for channels in [1, 2, 3, 4, 6, 12] {
-        let samples: Vec<Vec<i32>> = (0..50).map(|t| (0..channels).map(|c| t * 100 + c).collect()).collect();
-        for hop in 1..=30 {
-            let mut window = Window::<i32, LEN>::new(channels as usize, hop).unwrap();
-            let mut found = Vec::new();
-            for sample in &samples {
-                found.extend(window.push(sample).unwrap().map(|frame| frame.to_vec()));
+fn windows_are_bit_for_bit_those_cut_from_the_recording() {
+    let mut rng = ChaCha8Rng::seed_from_u64(4);
+    for (channels, width) in [(1, 1), (1, 12), (2, 6), (3, 4), (6, 2), (12, 1), (3, 50), (1, 7)] {
+        let counts: Vec<Vec<i16>> = (0..170).map(|_| (0..channels).map(|_| rng.random()).collect()).collect();
+        let scale: Vec<f32> = (0..channels).map(|c| 0.3 / (1.0 + c as f32)).collect();
+        let scaled =
+            |sample: &Vec<i16>| -> Vec<f32> { sample.iter().zip(&scale).map(|(v, s)| s * f32::from(*v)).collect() };
+        let values: Vec<Vec<f32>> = counts.iter().map(scaled).collect();
+        for hop in (1..=2 * width).chain([60, 200]) {
+            let (shape, windowing) = windowing(channels, width, hop, None);
+            // A window needs no more memory than itself, and what lies there before is nobody's.
+            let (mut integers, mut floats) = (vec![-1i16; channels * width], vec![f32::NAN; channels * width + 3]);
+            let mut of_counts = Window::new(shape, windowing, &mut integers).unwrap().with_scale(&scale).unwrap();
+            let mut of_values = Window::new(shape, windowing, &mut floats).unwrap();
+            let mut found = [Vec::new(), Vec::new()];
+            for (at, (count, value)) in counts.iter().zip(&values).enumerate() {
+                found[0].extend(of_counts.push(at as u64, count).unwrap().map(Iterator::collect::<Vec<f32>>));
+                found[1].extend(of_values.push(at as u64, value).unwrap().map(Iterator::collect::<Vec<f32>>));
             }
-            assert_eq!(found, windows(&samples, LEN / channels as usize, hop), "{channels} channels, hop {hop}");
+            let expected = windows(&values, width, hop);
+            assert!(!expected.is_empty());
+            assert_eq!(found, [expected.clone(), expected], "{channels} channels, {width} samples, hop {hop}");
+            assert_eq!(of_counts.gaps(), 0);
         }
     }
 }
 
+/// However a gap is told, windows are those of the parts between gaps.
 #[test]
-fn a_window_begins_again_after_a_gap() {
-    let mut window = Window::<u8, 4>::new(2, 1).unwrap();
-    assert_eq!(window.push(&[1, 2]), Ok(None));
-    assert_eq!(window.push(&[1]), Err(FrameError::Length { expected: 2, found: 1 }));
-    window.restart();
-    assert_eq!(window.push(&[3, 4]), Ok(None));
-    assert_eq!(window.push(&[5, 6]), Ok(Some(&[3, 5, 4, 6])));
-    assert!(Window::<u8, 4>::new(3, 1).is_err() && Window::<u8, 4>::new(0, 1).is_err());
-    assert!(Window::<u8, 4>::new(2, 0).is_err());
+fn no_window_lies_across_a_gap() {
+    const RATE: f32 = 100.0;
+    const PERIOD: u64 = 10_000;
+    let mut rng = ChaCha8Rng::seed_from_u64(5);
+    for (width, hop) in [(4, 1), (4, 4), (5, 2), (3, 8), (1, 1)] {
+        let parts: Vec<Vec<Vec<f32>>> =
+            (0..40).map(|_| (0..rng.random_range(1..20)).map(|_| vec![rng.random(), rng.random()]).collect()).collect();
+        let expected: Vec<Vec<f32>> = parts.iter().flat_map(|part| windows(part, width, hop)).collect();
+        let (shape, windowing) = windowing(2, width, hop, Some(RATE));
+        let mut memory = [[0.0; 10]; 2];
+        let [a, b] = &mut memory;
+        let mut told = Window::new(shape, windowing, a).unwrap();
+        let mut stamped = Window::new(shape, windowing, b).unwrap().with_clock(1e6).unwrap();
+        let mut found = [Vec::new(), Vec::new()];
+        let mut at = 1 << 40;
+        for (index, part) in parts.iter().enumerate() {
+            if index > 0 {
+                told.restart();
+                // One sample or more is missing, or the clock was set back.
+                at = [at + PERIOD, at + 100 * PERIOD, at - 2 * PERIOD, at - 5 * PERIOD][rng.random_range(0..4)];
+            }
+            for sample in part {
+                found[0].extend(told.push(0, sample).unwrap().map(Iterator::collect::<Vec<f32>>));
+                // Jitter of less than half a period either way, between two samples, is no gap.
+                let jitter = rng.random_range(0..PERIOD / 4);
+                found[1].extend(stamped.push(at + jitter, sample).unwrap().map(Iterator::collect::<Vec<f32>>));
+                at += PERIOD;
+            }
+        }
+        assert_eq!(found, [expected.clone(), expected], "{width} samples, hop {hop}");
+        assert_eq!((told.gaps(), stamped.gaps()), (39, 39));
+        // A clock that stands still tells nothing of what came between.
+        (0..2).for_each(|_| drop(stamped.push(at, &[0.0; 2]).unwrap()));
+        assert_eq!(stamped.gaps(), 40);
+    }
+}
+
+#[test]
+fn a_window_that_cannot_be_is_refused() {
+    let (shape, known) = windowing(2, 3, 1, Some(100.0));
+    let (_, unknown) = windowing(2, 3, 1, None);
+    let mut memory = [0u8; 6];
+    assert_eq!(Window::new(shape, known, &mut memory[1..]).err(), Some(WindowError::Memory { needed: 6, found: 5 }));
+    let scales = Window::new(shape, known, &mut memory).unwrap().with_scale(&[1.0; 3]).err();
+    assert_eq!(scales, Some(WindowError::Scale { channels: 2, found: 3 }));
+    for (windowing, ticks) in [(unknown, 1e6), (known, 199.0), (known, f32::NAN), (known, 0.0)] {
+        let clock = Window::new(shape, windowing, &mut memory).unwrap().with_clock(ticks).err();
+        assert_eq!(clock, Some(WindowError::Clock), "{ticks}");
+    }
+    let mut window = Window::new(shape, known, &mut memory).unwrap();
+    assert_eq!(window.push(0, &[1]).err(), Some(FrameError::Length { expected: 2, found: 1 }));
+    // It is as before.
+    for sample in [[1, 2], [3, 4]] {
+        assert!(window.push(0, &sample).unwrap().is_none());
+        assert!(window.push(0, &[1, 2, 3]).is_err());
+    }
+    assert_eq!(
+        window.push(0, &[5, 6]).unwrap().map(Iterator::collect::<Vec<f32>>),
+        Some(vec![1.0, 3.0, 5.0, 2.0, 4.0, 6.0])
+    );
+}
+
+/// A model of windows 3x256 with random weights, K = 4, D = 2.
+fn of_streams() -> Buffer {
+    let mut rng = ChaCha8Rng::seed_from_u64(6);
+    let mut random = |count: usize| -> Vec<f32> { (0..count).map(|_| rng.random_range(-1.0..1.0)).collect() };
+    let (shape, windowing) = windowing(CHANNELS, WINDOW, HOP, Some(RATE as f32));
+    let length = shape.len();
+    Buffer::copy_of(&encode(&ModelSpec {
+        shape,
+        front_end: None,
+        // Gravity lies on the second axis.
+        scaling: Some([[0.0, 1.0, 0.0].iter().flat_map(|g| [*g; WINDOW]).collect(), vec![8.0; length]]),
+        range: Some([vec![-2.0; CHANNELS], vec![2.0; CHANNELS]]),
+        windowing: Some(windowing),
+        convs: Vec::new(),
+        dense: vec![DenseSpec { shape: [length, 4], weight: random(4 * length), bias: random(4) }],
+        learned_head: false,
+        log_var_range: [-8.0, 4.0],
+        mu_c: random(8).iter().map(|v| 8.0 * v).collect(),
+        log_var_c: vec![2.0; 4],
+        log_weights: None,
+        calibration: Calibration::threshold(60.0),
+        golden_frame: vec![0.0; length],
+        golden_log_responsibilities: vec![0.0; 4],
+        golden_novelty: 0.0,
+        critic: None,
+        decoder: None,
+    }))
+}
+
+/// A stream through the loop is its windows through the engine and the votes, whatever the samples are stored as, and with
+/// the mixture following too.
+#[test]
+fn a_loop_decides_on_a_stream_as_on_its_windows() {
+    let bytes = of_streams();
+    let model = FlashModel::new(&bytes).unwrap();
+    let (shape, windowing) = (model.shape(), model.windowing().unwrap());
+    let machine = Machine::of_fleet(0, 500);
+    let counts: Vec<_> = State::ALL
+        .into_iter()
+        .flat_map(|state| Recording::new(&machine, state, None, 0).take(2000).collect::<Vec<_>>())
+        .collect();
+    let scale = [SCALE; CHANNELS];
+    for adapts in [false, true] {
+        let mut memories = [(); 3].map(|()| vec![0.0; Adaptation::memory_len(model.head())]);
+        let mut scratches = [(); 3].map(|()| vec![0.0; scratch_len(&model)]);
+        let mut devices: Vec<SampleLoop<'_>> = scratches
+            .iter_mut()
+            .zip(&mut memories)
+            .map(|(scratch, memory)| {
+                let device =
+                    SampleLoop::new(Engine::new(model.clone(), scratch).unwrap(), Settings::default()).unwrap();
+                let settings = AdaptSettings::default();
+                let adaptation = adapts.then(|| Adaptation::new(model.head().clone(), settings, memory).unwrap());
+                adaptation.into_iter().fold(device, SampleLoop::with_adaptation)
+            })
+            .collect();
+        let (mut integers, mut floats) = (vec![0i16; shape.len()], vec![0.0f32; shape.len()]);
+        let mut of_counts = Window::new(shape, windowing, &mut integers).unwrap().with_scale(&scale).unwrap();
+        let mut of_values = Window::new(shape, windowing, &mut floats).unwrap();
+        let mut windows = vibration::cut(&counts);
+        let [by_windows, by_counts, by_values] = &mut devices[..] else { panic!("three devices") };
+        let mut whole = 0;
+        for (at, count) in (0..).zip(&counts) {
+            let events = [
+                by_counts.sample(at, count, &mut of_counts),
+                by_values.sample(at, &count.map(|v| SCALE * f32::from(v)), &mut of_values),
+            ];
+            if events == [None; 2] {
+                continue;
+            }
+            let expected = by_windows.step(at, &windows.next().unwrap()[..]);
+            assert_eq!(events, [Some(expected); 2]);
+            assert_eq!([by_counts.last(), by_values.last()], [by_windows.last(); 2]);
+            assert_eq!(by_counts.last().is_some(), !matches!(expected, Event::Refused(_)));
+            whole += 1;
+        }
+        assert_eq!((windows.next(), whole), (None, (8000 - WINDOW) / HOP + 1));
+        assert_eq!([by_counts.summary(), by_values.summary()], [by_windows.summary(); 2]);
+        assert!(by_counts.summary().assigned.iter().filter(|count| **count > 0).count() > 1);
+        let wrong = by_counts.sample(0, &[0i16; 2], &mut of_counts);
+        assert!(matches!(wrong, Some(Event::Refused(FrameError::Length { expected: CHANNELS, found: 2 }))));
+        // What is no number is refused once a window, and an integer is always one.
+        let refused = (0..WINDOW as u64).filter_map(|at| by_values.sample(at, &[f32::NAN; CHANNELS], &mut of_values));
+        assert!(refused.last().is_some_and(|event| matches!(event, Event::Refused(FrameError::NotFinite { .. }))));
+        // Of another model's windows it says so.
+        let (shape, windowing) = self::windowing(1, 2, 2, None);
+        let mut memory = [0.0; 2];
+        let mut other = Window::new(shape, windowing, &mut memory).unwrap();
+        assert_eq!(by_values.sample(0, &[0.0], &mut other), None);
+        let wrong = by_values.sample(1, &[0.0], &mut other);
+        assert!(matches!(wrong, Some(Event::Refused(FrameError::Length { found: 2, .. }))));
+    }
 }
 
 fn random_summary(rng: &mut ChaCha8Rng) -> Summary {

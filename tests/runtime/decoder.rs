@@ -35,6 +35,7 @@ fn spec(bernoulli: bool, hidden: &[usize]) -> ModelSpec {
     let mut spec = ModelSpec {
         shape: FrameShape { channels: 1, height: 2, width: 3 },
         range: Some([vec![-1.0], vec![1.0]]),
+        windowing: None,
         front_end: None,
         scaling: (!bernoulli).then(|| [floats(P), floats(P)]),
         convs: vec![],

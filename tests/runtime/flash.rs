@@ -8,7 +8,7 @@ use runtime::flash::{
 };
 use runtime::kernels::Kernel;
 use runtime::native::{Batch, Critic, CriticError, Engine, EngineError, critic_scratch_len, scratch_len};
-use runtime::{Calibration, FrameError, FrameShape, FrontEndSpec, SpectralSpec};
+use runtime::{Calibration, FrameError, FrameShape, FrontEndSpec, SpectralSpec, Windowing};
 
 fn floats(rng: &mut ChaCha8Rng, count: usize) -> Vec<f32> {
     (0..count).map(|_| rng.random::<f32>() - 0.5).collect()
@@ -22,6 +22,7 @@ fn spec() -> ModelSpec {
         front_end: None,
         scaling: Some([floats(&mut rng, 24), floats(&mut rng, 24)]),
         range: Some([vec![-0.5, -0.4], vec![0.5, 0.6]]),
+        windowing: None,
         convs: vec![ConvSpec { shape: [5, 2, 3], stride: 2, weight: floats(&mut rng, 90), bias: floats(&mut rng, 5) }],
         dense: vec![
             DenseSpec { shape: [20, 70], weight: floats(&mut rng, 1400), bias: floats(&mut rng, 70) },
@@ -69,6 +70,7 @@ fn small() -> Vec<u8> {
         front_end: None,
         scaling: None,
         range: None,
+        windowing: None,
         convs: vec![],
         dense: vec![DenseSpec { shape: [3, 2], weight: floats(&mut rng, 6), bias: floats(&mut rng, 2) }],
         mu_c: vec![0.0, 1.0],
@@ -93,6 +95,7 @@ fn small_with_critic() -> Vec<u8> {
         front_end: None,
         scaling: None,
         range: None,
+        windowing: None,
         convs: vec![],
         dense: vec![dense([3, 2])],
         mu_c: vec![0.0, 1.0],
@@ -129,6 +132,7 @@ fn small_with_front_end() -> Vec<u8> {
         front_end: Some(front_end),
         scaling: None,
         range: None,
+        windowing: None,
         convs: vec![],
         dense: vec![DenseSpec { shape: [4, 2], weight: floats(&mut rng, 8), bias: floats(&mut rng, 2) }],
         mu_c: vec![0.0, 1.0],
@@ -138,6 +142,32 @@ fn small_with_front_end() -> Vec<u8> {
         golden_log_responsibilities: vec![-0.7, -0.7],
         ..spec()
     })
+}
+
+/// As [`small`], of windows of 3 samples, a hop of 2 apart, 50 samples a second.
+fn small_with_windowing() -> Vec<u8> {
+    encode(&of_windows(Windowing::new(WINDOW, 2, Some(50.0))))
+}
+
+const WINDOW: FrameShape = FrameShape { channels: 1, height: 1, width: 3 };
+
+fn of_windows(windowing: Option<Windowing>) -> ModelSpec {
+    let mut rng = ChaCha8Rng::seed_from_u64(2);
+    ModelSpec {
+        shape: WINDOW,
+        front_end: None,
+        scaling: None,
+        range: None,
+        windowing,
+        convs: vec![],
+        dense: vec![DenseSpec { shape: [3, 2], weight: floats(&mut rng, 6), bias: floats(&mut rng, 2) }],
+        mu_c: vec![0.0, 1.0],
+        log_var_c: vec![0.0, 0.0],
+        log_weights: None,
+        golden_frame: vec![0.0; 3],
+        golden_log_responsibilities: vec![-0.7, -0.7],
+        ..spec()
+    }
 }
 
 #[test]
@@ -194,6 +224,7 @@ fn the_fuzz_corpus_has_whole_images() {
         ("critic", with_critic),
         ("small_critic", small_with_critic()),
         ("small_front_end", small_with_front_end()),
+        ("small_windowing", small_with_windowing()),
     ];
     for (name, image) in images {
         if std::env::var_os("UPDATE").is_some() {
@@ -514,7 +545,7 @@ fn every_truncation_is_refused() {
 
 #[test]
 fn every_flipped_bit_is_noticed() {
-    for image in [small(), small_with_critic(), small_with_front_end()] {
+    for image in [small(), small_with_critic(), small_with_front_end(), small_with_windowing()] {
         let mut bytes = Buffer::copy_of(&image);
         assert!(FlashModel::new(&bytes).is_ok());
         for bit in 0..bytes.len() * 8 {
@@ -603,4 +634,59 @@ fn what_is_not_finite_or_misaligned_or_of_another_kind_is_named() {
     assert_eq!(FlashModel::new(&other).unwrap_err(), FlashError::Version { found: 1 });
     other[0] = b'X';
     assert_eq!(FlashModel::new(&other).unwrap_err(), FlashError::Magic);
+}
+
+#[test]
+fn an_image_says_how_windows_are_cut() {
+    for (hop, rate) in [(1, None), (2, Some(50.0)), (12, Some(0.1)), (u32::MAX as usize, Some(1e6))] {
+        let windowing = Windowing::new(WINDOW, hop, rate);
+        assert_eq!(windowing.map(|windowing| (windowing.hop(), windowing.rate())), Some((hop, rate)));
+        let bytes = Buffer::copy_of(&encode(&of_windows(windowing)));
+        assert_eq!(FlashModel::new(&bytes).unwrap().windowing(), windowing);
+    }
+    // Images without are those that there were before.
+    assert_eq!(encode(&of_windows(None)), small());
+    assert_eq!(FlashModel::new(&Buffer::copy_of(&small())).unwrap().windowing(), None);
+    let image = FrameShape { height: 2, ..WINDOW };
+    for (shape, hop, rate) in
+        [(WINDOW, 0, None), (WINDOW, 1 << 32, None), (image, 1, None), (WINDOW, 1, Some(0.0)), (WINDOW, 1, Some(-1.0))]
+    {
+        assert_eq!(Windowing::new(shape, hop, rate), None);
+    }
+    assert_eq!(Windowing::new(WINDOW, 1, Some(f32::NAN)).or(Windowing::new(WINDOW, 1, Some(f32::INFINITY))), None);
+}
+
+/// Past the checksum: hop and rate that are none, a section of another length, and a flag too many or too few.
+#[test]
+fn a_windowing_that_makes_no_sense_is_refused() {
+    let good = small_with_windowing();
+    let refused = |change: &dyn Fn(&mut [u8])| {
+        let mut bytes = good.clone();
+        change(&mut bytes);
+        repair(&mut bytes);
+        FlashModel::new(&Buffer::copy_of(&bytes)).err()
+    };
+    assert_eq!(refused(&|_| ()), None);
+    // After layers, head, values, golden and one layer.
+    let entry = 64 + 16 * 5;
+    let section = u32::from_le_bytes(good[entry..entry + 4].try_into().unwrap()) as usize;
+    let wrong = Some(FlashError::Inconsistent("hop and rate are none of windows of such frames"));
+    let zero = Some(FlashError::Inconsistent("padding is not 0"));
+    let put = |at: usize, value: u32| {
+        refused(&move |bytes: &mut [u8]| bytes[at..at + 4].copy_from_slice(&value.to_le_bytes()))
+    };
+    assert_eq!(put(section, 0), wrong);
+    for rate in [f32::NAN, f32::INFINITY, -50.0, -0.0] {
+        assert_eq!(put(section + 4, rate.to_bits()), wrong, "{rate}");
+    }
+    assert_eq!(put(section + 4, 0), None);
+    assert_eq!(put(section + 8, 1), zero);
+    let length = Some(FlashError::Inconsistent("a section has another length than its shape asks for"));
+    assert_eq!(put(entry + 4, 12), length);
+    assert!(put(entry + 4, 0).is_some());
+    // Frames of three rows are no windows.
+    assert_eq!(refused(&|bytes| (bytes[16], bytes[20]) = (3, 1)), wrong);
+    for flags in [0, 2, 6, 8, 12] {
+        assert!(put(32, flags).is_some(), "{flags}");
+    }
 }

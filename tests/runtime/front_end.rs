@@ -8,7 +8,7 @@ use runtime::flash::{Buffer, CriticNetwork, CriticSpec, DecoderModel, DecoderSpe
 use runtime::flash::{ModelSpec, encode, repair};
 use runtime::native::{Batch, Critic, DecoderEngine, Engine, critic_scratch_len, decoder_scratch_len, scratch_len};
 use runtime::{
-    Calibration, Dispersion, Feature, FrameError, FrameShape, FrontEndSpec, Measure, Spectral, SpectralSpec,
+    Calibration, Dispersion, Feature, FrameError, FrameShape, FrontEndSpec, Measure, Spectral, SpectralSpec, Windowing,
 };
 
 fn floats(rng: &mut ChaCha8Rng, count: usize) -> Vec<f32> {
@@ -184,6 +184,7 @@ fn model(decoder: bool) -> ModelSpec {
         front_end: Some(FrontEndSpec::Spectral(spec(shape, 4))),
         scaling: Some([floats(&mut rng, 12), vec![1.5; 12]]),
         range: Some([vec![-5.0, -5.0], vec![5.0, 6.0]]),
+        windowing: None,
         convs: vec![],
         dense: layers,
         learned_head: false,
@@ -265,6 +266,37 @@ fn novelty_with_a_decoder_counts_features() {
             "{found:?} {expected:?}"
         );
     }
+}
+
+/// How windows are cut stands between the front end and what is optional after it, and changes no answer.
+#[test]
+fn how_windows_are_cut_changes_no_answer() {
+    let windowing = Windowing::new(model(false).shape, 5, None);
+    let specs = [model(false), ModelSpec { windowing, ..model(false) }];
+    let bytes = specs.map(|spec| Buffer::copy_of(&encode(&spec)));
+    let frame: Vec<f32> = (0..40).map(|n| (n as f32 * 0.4).sin()).collect();
+    let [before, after] = bytes.each_ref().map(|bytes| {
+        let image = FlashModel::new(bytes).unwrap();
+        let found = image.windowing();
+        let network = CriticNetwork::new(&image).unwrap().unwrap();
+        let (mut memory, mut of_critic) = (vec![0.0; scratch_len(&image)], vec![0.0; critic_scratch_len(&network)]);
+        let (mut critic, mut trust) = (Critic::new(&image, &mut of_critic).unwrap(), [0.0; 12]);
+        let mut engine = Engine::new(image, &mut memory).unwrap();
+        engine.explain(&mut critic, &frame, &mut trust).unwrap();
+        (found, engine.assign(&frame).unwrap(), trust)
+    });
+    assert_eq!((before.0, after.0), (None, windowing));
+    assert_eq!((before.1, before.2), (after.1, after.2));
+    let specs = [model(true), ModelSpec { windowing, ..model(true) }];
+    let bytes = specs.map(|spec| Buffer::copy_of(&encode(&spec)));
+    let [before, after] = bytes.each_ref().map(|bytes| {
+        let image = DecoderModel::new(bytes).unwrap();
+        assert!(image.critic().unwrap().is_some());
+        let (found, mut memory) = (image.windowing(), vec![0.0; decoder_scratch_len(&image)]);
+        (found, DecoderEngine::new(image, &mut memory).unwrap().assign(&frame).unwrap())
+    });
+    assert_eq!((before.0, after.0), (None, windowing));
+    assert_eq!(before.1, after.1);
 }
 
 /// Sections that are whole and make no sense.

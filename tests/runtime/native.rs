@@ -20,6 +20,7 @@ fn identity(rng: &mut ChaCha8Rng, [k, d]: [usize; 2], learned_head: bool) -> Mod
         front_end: None,
         scaling: None,
         range: None,
+        windowing: None,
         convs: vec![],
         dense: vec![DenseSpec { shape: [width, width], weight, bias: vec![0.0; width] }],
         learned_head,

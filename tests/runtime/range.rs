@@ -26,6 +26,7 @@ fn spec(range: Option<[Vec<f32>; 2]>, decoder: bool) -> ModelSpec {
         front_end: None,
         scaling: Some([vec![0.5; P], vec![2.0; P]]),
         range,
+        windowing: None,
         convs: vec![],
         dense: vec![dense(P, 4)],
         learned_head: false,

@@ -13,14 +13,16 @@ use std::ops::ControlFlow;
 use burn::tensor::Device;
 use common::small;
 use graph::{close, of_graph};
+use prost::Message;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use runtime::flash::{Buffer, FlashModel};
-use runtime::onnx::names;
+use runtime::onnx::{checksum, names};
 use runtime::{Engine, Precision, native};
+use tract_onnx::pb::ModelProto;
 use trainer::config::{AugmentKind, Config, FrontEndChoice};
 use trainer::critic;
-use trainer::data::{Frames, Source as _, placed};
+use trainer::data::{Frames, Manner, Source as _, Windowing, placed};
 use trainer::eval::{predict, scores};
 use trainer::explain::explain;
 use trainer::export::{self, encode, encode_critic, encode_decoder, encode_flash};
@@ -221,5 +223,58 @@ fn a_run_keeps_its_front_end() {
         assert!(text.contains(from), "{text}");
         std::fs::write(&path, text.replace(from, to)).unwrap();
         assert!(run::load(&out, &Device::flex()).is_err());
+    }
+}
+
+/// What a model was told of recordings is in its files, and what is no windowing of its frames is not written.
+#[test]
+fn files_say_how_windows_are_cut() {
+    let frames = hums(240, 7);
+    let mut config = config();
+    (config.pretrain.steps, config.refine.steps) = (3.into(), 3.into());
+    let plain = fitted(config, &frames);
+    let cut = |window, hop, rate| {
+        let windows = Some(Windowing { window, hop, rate });
+        Fitted { manner: Some(Manner { windows, ..Manner::default() }), ..plain.clone() }
+    };
+    let found = |model: &Fitted| {
+        let image = Buffer::copy_of(&encode_flash(&model.with_latent_novelty(), None).unwrap());
+        let engine = Engine::from_bytes(&encode(model, export::Precision::F16).unwrap(), Precision::F32).unwrap();
+        let found = FlashModel::new(&image).unwrap().windowing();
+        assert_eq!(found, engine.windowing());
+        found.map(|windowing| (windowing.hop(), windowing.rate()))
+    };
+    assert_eq!(found(&plain), None);
+    assert_eq!(found(&cut(50, 25, None)), Some((25, None)));
+    assert_eq!(found(&cut(50, 75, Some(12.5))), Some((75, Some(12.5))));
+    for wrong in [cut(49, 25, None), cut(50, 0, None), cut(50, 25, Some(0.0)), cut(50, 25, Some(1e300))] {
+        let refused = [encode(&wrong, export::Precision::F16), encode_flash(&wrong.with_latent_novelty(), None)];
+        for error in refused.map(|refused| refused.unwrap_err().to_string()) {
+            assert!(error.contains("windows"), "{error}");
+        }
+    }
+    // A run keeps it.
+    let (folder, model) = (tempfile::tempdir().unwrap(), cut(50, 25, Some(100.0)));
+    let source = Source { input: Vec::new(), sha256: fit::sha256_of(&frames).unwrap() };
+    Run::create(&folder.path().join("run"), &model.config, &source).unwrap().save(&model).unwrap();
+    let loaded = run::load(&folder.path().join("run"), &Device::flex()).unwrap();
+    assert_eq!(found(&loaded), Some((25, Some(100.0))));
+    // Entries that make no sense are refused, whoever wrote them.
+    let written = ModelProto::decode(&encode(&model, export::Precision::F16).unwrap()[..]).unwrap();
+    let refused = |key: &str, value: Option<&str>| {
+        let mut changed = written.clone();
+        let at = changed.metadata_props.iter().position(|entry| entry.key == key).unwrap();
+        match value {
+            Some(value) => changed.metadata_props[at].value = value.into(),
+            None => drop(changed.metadata_props.remove(at)),
+        }
+        let mut bytes = changed.encode_to_vec();
+        assert!(checksum::write(&mut bytes));
+        Engine::from_bytes(&bytes, Precision::F32).err().map(|error| error.to_string())
+    };
+    assert_eq!(refused(names::RATE_KEY, None), None);
+    let wrong = [(names::HOP_KEY, Some("0")), (names::HOP_KEY, Some("x")), (names::HOP_KEY, None)];
+    for (key, value) in wrong.into_iter().chain([(names::RATE_KEY, Some("-1")), (names::RATE_KEY, Some("NaN"))]) {
+        assert!(refused(key, value).is_some_and(|error| error.contains("hop and rate")), "{key} {value:?}");
     }
 }

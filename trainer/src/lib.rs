@@ -24,6 +24,7 @@ pub mod elbo;
 
 pub mod data;
 
+pub mod fleet;
 pub mod model;
 
 pub mod fitted;

@@ -44,7 +44,8 @@ impl<'a> CriticNetwork<'a> {
     /// # Errors
     /// [`FlashError::Inconsistent`] or [`FlashError::NotFinite`] if the section makes no sense; never panics.
     pub fn new(model: &FlashModel<'a>) -> Result<Option<Self>, FlashError> {
-        let part = Part::Section(FIXED_SECTIONS + model.layers().len() + usize::from(model.front_end().is_some()));
+        let optional = [model.front_end().is_some(), model.windowing().is_some()].map(usize::from);
+        let part = Part::Section(FIXED_SECTIONS + model.layers().len() + optional.iter().sum::<usize>());
         let work = model.front_end().map_or(0, |front_end| front_end.work());
         let read = |bytes| read(bytes, part, model.input_shape(), model.head().latent());
         model.critic().map(|bytes| read(bytes).map(|network| Self { work, ..network })).transpose()

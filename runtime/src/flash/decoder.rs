@@ -5,10 +5,10 @@ use heapless::Vec;
 use super::error::Part;
 use super::read::{File, read_u32};
 use super::rest::Rest;
-use super::{CriticNetwork, DECODER_HEADER, FlashError, FlashModel};
+use super::{CriticNetwork, DECODER_HEADER, FlashError, FlashModel, Golden};
 use crate::dispersion::Dispersion;
 use crate::layer::{Dense, Layer, Layout, MAX_UNITS, padded};
-use crate::{FrameShape, FrontEnd, Head, ValueRange};
+use crate::{FrameShape, FrontEnd, Head, ValueRange, Windowing};
 
 /// Words of the header before the widths of the layers.
 const FIXED_WORDS: usize = 4;
@@ -69,6 +69,16 @@ impl<'a> DecoderModel<'a> {
     /// The range of values seen in training, as [`FlashModel::range`].
     pub fn range(&self) -> Option<ValueRange<'a>> {
         self.model.range()
+    }
+
+    /// How frames are cut out of a stream of samples, as [`FlashModel::windowing`].
+    pub fn windowing(&self) -> Option<Windowing> {
+        self.model.windowing()
+    }
+
+    /// The golden frame and its answer, as [`FlashModel::golden`], the novelty that with the decoder.
+    pub fn golden(&self) -> Golden<'a> {
+        self.model.golden()
     }
 
     /// The critic, if there is one.

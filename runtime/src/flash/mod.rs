@@ -42,6 +42,8 @@ const CRITIC_HEADER: usize = 64;
 const DECODER_HEADER: usize = 64;
 /// Bytes of the header of the front end's section.
 const FRONT_END_HEADER: usize = 64;
+/// Bytes of the section of the windowing.
+const WINDOWING: usize = 8;
 /// Sections before those of the layers.
 const FIXED_SECTIONS: usize = 4;
 

@@ -4,11 +4,11 @@ use heapless::Vec;
 
 use super::error::Part;
 use super::{
-    ALIGNMENT, FIXED_SECTIONS, FlashError, HEADER, LAYER, MAGIC, SECTION, VERSION, checksum, front_end,
+    ALIGNMENT, FIXED_SECTIONS, FlashError, HEADER, LAYER, MAGIC, SECTION, VERSION, WINDOWING, checksum, front_end,
     header_checksum, section, word,
 };
 use crate::layer::{Conv, Dense, LANES, Layer, Layout, MAX_UNITS, padded};
-use crate::{Calibration, FrameShape, FrontEnd, Head, MAX_CLUSTERS, ValueRange};
+use crate::{Calibration, FrameShape, FrontEnd, Head, MAX_CLUSTERS, ValueRange, Windowing};
 
 const OUT_OF_PLACE: FlashError = FlashError::Inconsistent("a section is not where it belongs");
 const WRONG_LENGTH: FlashError = FlashError::Inconsistent("a section has another length than its shape asks for");
@@ -20,6 +20,10 @@ const HAS_DECODER: FlashError = FlashError::Inconsistent("it has a decoder, whic
 const NOT_BUILT: FlashError = FlashError::Inconsistent("a front end needs runtime's feature `spectral`");
 /// Whether this build can run a front end.
 const SPECTRAL: bool = cfg!(feature = "spectral");
+/// Whether this build reads how windows are cut.
+const WINDOWS: bool = cfg!(feature = "windows");
+const WINDOWS_NOT_BUILT: FlashError = FlashError::Inconsistent("how windows are cut needs runtime's feature `windows`");
+const NO_WINDOWS: FlashError = FlashError::Inconsistent("hop and rate are none of windows of such frames");
 const TOO_FEW_WEIGHTS: FlashError = FlashError::Inconsistent("a layer has too few weights");
 
 /// Most layers of a model.
@@ -36,6 +40,7 @@ pub struct FlashModel<'a> {
     front_end: Option<FrontEnd<'a>>,
     scaling: Option<[&'a [f32]; 2]>,
     range: Option<ValueRange<'a>>,
+    windowing: Option<Windowing>,
     golden: Golden<'a>,
     layers: Vec<Layer<'a>, MAX_LAYERS>,
     critic: Option<&'a [u8]>,
@@ -74,6 +79,7 @@ impl<'a> FlashModel<'a> {
             front_end: None,
             scaling: None,
             range: None,
+            windowing: None,
             golden: Golden { frame: &[], log_responsibilities: &[], novelty: 0.0 },
             layers: Vec::new(),
             critic: None,
@@ -101,6 +107,7 @@ impl<'a> FlashModel<'a> {
         let front_end = file.front_end(shape)?;
         let inputs = front_end.map_or(shape, |front_end| front_end.shape());
         let (scaling, range) = file.values(header.scaled, inputs.len(), shape.len())?;
+        let windowing = file.windowing(shape)?;
         let golden = file.golden(shape.len(), k)?;
         let critic = file.critic()?;
         let are_maps = !matches!(front_end, Some(FrontEnd::Spectral(_)));
@@ -111,6 +118,7 @@ impl<'a> FlashModel<'a> {
         self.learned_head = header.learned_head;
         self.log_var_range = header.log_var_range;
         (self.front_end, self.scaling, self.range) = (front_end, scaling, range);
+        self.windowing = windowing;
         self.golden = golden;
         self.critic = critic;
         Ok(())
@@ -170,6 +178,12 @@ impl<'a> FlashModel<'a> {
         self.range
     }
 
+    /// How frames are cut out of a stream of samples; None in images that do not say, as those of frames that are no windows
+    /// of a recording.
+    pub fn windowing(&self) -> Option<Windowing> {
+        self.windowing.filter(|_| WINDOWS)
+    }
+
     /// The golden frame and its answer, for the self-test after an update.
     pub fn golden(&self) -> Golden<'a> {
         self.golden
@@ -207,7 +221,7 @@ impl Header {
         let in_range = (1..=MAX_CLUSTERS).contains(&clusters)
             && (1..=MAX_UNITS).contains(&latent)
             && (1..=MAX_UNITS).contains(&shape.len());
-        if !in_range || scaled > 3 {
+        if !in_range || scaled > 7 {
             return Err(FlashError::Inconsistent("shapes or flags in the header are out of range"));
         }
         let [low, high] = [word::LOG_VAR_MIN, word::LOG_VAR_MAX].map(|at| file.float(at));
@@ -295,6 +309,7 @@ pub(super) struct File<'a, const DECODER: bool> {
     bytes: &'a [u8],
     layers: usize,
     front_end: bool,
+    windowing: bool,
     critic: bool,
 }
 
@@ -338,15 +353,21 @@ impl<'a, const DECODER: bool> File<'a, DECODER> {
         }
         let critic = flags & 1;
         let front_end = stated(word::VALUES) >> 1 & 1;
+        let windowing = stated(word::VALUES) >> 2 & 1;
         if !SPECTRAL && front_end == 1 {
             return Err(NOT_BUILT);
         }
-        let sections = FIXED_SECTIONS + layers + front_end + critic + usize::from(DECODER);
+        if !WINDOWS && windowing == 1 {
+            return Err(WINDOWS_NOT_BUILT);
+        }
+        let windowing = if WINDOWS { windowing } else { 0 };
+        let sections = FIXED_SECTIONS + layers + front_end + windowing + critic + usize::from(DECODER);
         let table = bytes.get(HEADER..HEADER + sections * SECTION).ok_or(short(HEADER + sections * SECTION))?;
         if header_checksum(bytes, table) != read_u32(bytes, word::CHECKSUM * 4) {
             return Err(FlashError::Damaged(Part::Header));
         }
-        let file = Self { bytes, layers, front_end: SPECTRAL && front_end == 1, critic: critic == 1 };
+        let front_end = SPECTRAL && front_end == 1;
+        let file = Self { bytes, layers, front_end, windowing: windowing == 1, critic: critic == 1 };
         file.check_sections(sections)?;
         Ok(file)
     }
@@ -390,9 +411,14 @@ impl<'a, const DECODER: bool> File<'a, DECODER> {
         core::array::from_fn(|i| read_u32(self.bytes, at + 4 * i))
     }
 
+    /// The place of the section of the windowing, where there is one.
+    fn windowing_index(&self) -> usize {
+        FIXED_SECTIONS + self.layers + usize::from(self.front_end)
+    }
+
     /// The place of the critic's section, where there is one.
     fn critic_index(&self) -> usize {
-        FIXED_SECTIONS + self.layers + usize::from(self.front_end)
+        self.windowing_index() + usize::from(WINDOWS && self.windowing)
     }
 
     /// The front end of frames of a shape, if there is one.
@@ -403,6 +429,19 @@ impl<'a, const DECODER: bool> File<'a, DECODER> {
         }
         let index = FIXED_SECTIONS + self.layers;
         front_end::read(self.section(index)?, Part::Section(index), shape).map(Some)
+    }
+
+    /// How frames of a shape are cut out of a stream, if that is known.
+    fn windowing(&self, shape: FrameShape) -> Result<Option<Windowing>, FlashError> {
+        // Refused before in a build that does not read it, which then holds no code for it.
+        if !WINDOWS || !self.windowing {
+            return Ok(None);
+        }
+        let [hop, rate] = match self.section(self.windowing_index())? {
+            bytes if bytes.len() == WINDOWING => [0, 4].map(|at| read_u32(bytes, at)),
+            _ => return Err(WRONG_LENGTH),
+        };
+        Windowing::of_stored(shape, hop, f32::from_bits(rate)).map(Some).ok_or(NO_WINDOWS)
     }
 
     /// The place of the decoder's section, where there is one.

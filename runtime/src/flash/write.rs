@@ -10,7 +10,7 @@ use super::{
     checksum, header_checksum, word,
 };
 use crate::layer::{Conv, Dense, Layout, padded};
-use crate::{Calibration, Dispersion, FrameShape, FrontEndSpec};
+use crate::{Calibration, Dispersion, FrameShape, FrontEndSpec, Windowing};
 
 /// A model in f32, to be encoded as a flash image.
 #[derive(Clone, Debug)]
@@ -23,6 +23,8 @@ pub struct ModelSpec {
     pub scaling: Option<[Vec<f32>; 2]>,
     /// The least and the largest value that training saw `[G]`, of every channel or column; None if that is not known.
     pub range: Option<[Vec<f32>; 2]>,
+    /// How frames are cut out of a stream of samples; None if that is not known.
+    pub windowing: Option<Windowing>,
     /// Convolutions, first one first, each with ReLU.
     pub convs: Vec<ConvSpec>,
     /// Dense layers, first one first; each but the last with ReLU. The last gives m, log v and, with a learned head,
@@ -134,9 +136,16 @@ pub fn encode(spec: &ModelSpec) -> Vec<u8> {
     let head = [&spec.mu_c[..], &spec.log_var_c, spec.log_weights.as_deref().unwrap_or_default()].concat();
     let fixed = [table, floats(&head), floats(&values.concat()), floats(&golden)];
     let front_end = spec.front_end.as_ref().map(front_end);
+    let windowing = spec.windowing.map(|windowing| {
+        let rate = windowing.rate().unwrap_or_default();
+        [(windowing.hop() as u32).to_le_bytes(), rate.to_le_bytes()].concat()
+    });
     let critic = spec.critic.as_ref().map(critic);
     let decoder = spec.decoder.as_ref().map(decoder);
-    assemble(spec, fixed.into_iter().chain(sections).chain(front_end).chain(critic).chain(decoder).collect())
+    assemble(
+        spec,
+        fixed.into_iter().chain(sections).chain(front_end).chain(windowing).chain(critic).chain(decoder).collect(),
+    )
 }
 
 /// The section of the front end.
@@ -233,11 +242,11 @@ fn assemble(spec: &ModelSpec, sections: Vec<Vec<u8>>) -> Vec<u8> {
     words[word::WIDTH] = spec.shape.width as u32;
     words[word::CLUSTERS] = clusters as u32;
     words[word::LATENT] = (spec.mu_c.len() / clusters.max(1)) as u32;
-    let [front_end, critic, decoder] =
-        [spec.front_end.is_some(), spec.critic.is_some(), spec.decoder.is_some()].map(u32::from);
-    words[word::VALUES] = u32::from(spec.scaling.is_some()) | front_end << 1;
+    let [front_end, windowing] = [spec.front_end.is_some(), spec.windowing.is_some()].map(u32::from);
+    let [critic, decoder] = [spec.critic.is_some(), spec.decoder.is_some()].map(u32::from);
+    words[word::VALUES] = u32::from(spec.scaling.is_some()) | front_end << 1 | windowing << 2;
     words[word::HEADS] = u32::from(spec.learned_head) | critic << 1 | decoder << 2;
-    words[word::LAYERS] = (sections.len() - FIXED_SECTIONS) as u32 - front_end - critic - decoder;
+    words[word::LAYERS] = (sections.len() - FIXED_SECTIONS) as u32 - front_end - windowing - critic - decoder;
     words[word::THRESHOLD] = spec.calibration.novelty_threshold.to_bits();
     words[word::TEMPERATURE] = spec.calibration.temperature.to_bits();
     words[word::LOG_VAR_MIN] = spec.log_var_range[0].to_bits();

@@ -82,6 +82,15 @@ impl<'a> DecoderEngine<'a> {
         self.judge(frame.iter().map(|byte| f32::from(*byte) / 255.0), is_outside)
     }
 
+    /// Assigns a frame whose values come one after another, as [`Engine::assign_values`] takes them.
+    ///
+    /// # Errors
+    /// As [`DecoderEngine::assign`].
+    pub fn assign_values(&mut self, frame: impl Iterator<Item = f32> + Clone) -> Result<Assignment, FrameError> {
+        let is_outside = self.engine.write_input_values(frame.clone())?;
+        self.judge(frame, is_outside)
+    }
+
     /// The range of values seen in training; None in images that do not say.
     pub fn range(&self) -> Option<ValueRange<'a>> {
         self.engine.model.range()

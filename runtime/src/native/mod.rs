@@ -222,6 +222,16 @@ impl<'a> Engine<'a> {
         run(&self.model, self.kernel, self.values, self.scratch, is_outside)?.assign(self.model.head())
     }
 
+    /// Assigns a frame whose values come one after another, in the order and the units of [`Engine::assign`], so that they
+    /// need not lie in memory as a frame.
+    ///
+    /// # Errors
+    /// As [`Engine::assign`].
+    pub fn assign_values(&mut self, frame: impl Iterator<Item = f32> + Clone) -> Result<Assignment, FrameError> {
+        let is_outside = self.write_input_values(frame)?;
+        run(&self.model, self.kernel, self.values, self.scratch, is_outside)?.assign(self.model.head())
+    }
+
     /// Encodes a frame as [`Engine::assign`] takes it, for a head other than the model's.
     ///
     /// # Errors
@@ -240,6 +250,15 @@ impl<'a> Engine<'a> {
         run(&self.model, self.kernel, self.values, self.scratch, is_outside)
     }
 
+    /// Encodes a frame as [`Engine::assign_values`] takes it.
+    ///
+    /// # Errors
+    /// As [`Engine::assign`].
+    pub fn encode_values(&mut self, frame: impl Iterator<Item = f32> + Clone) -> Result<Latent<'_>, FrameError> {
+        let is_outside = self.write_input_values(frame)?;
+        run(&self.model, self.kernel, self.values, self.scratch, is_outside)
+    }
+
     /// Checks a frame and writes it where the first layer finds it; true if it lies outside the range seen in training.
     fn write_input(&mut self, frame: &[f32]) -> Result<bool, FrameError> {
         check_frame(frame, self.model.shape().len())?;
@@ -255,6 +274,19 @@ impl<'a> Engine<'a> {
         }
         self.write_values(frame.iter().map(|byte| f32::from(*byte) / 255.0))?;
         Ok(self.model.range().is_some_and(|range| !range.holds_bytes(frame)))
+    }
+
+    /// [`Engine::write_input`] for values that come one after another.
+    fn write_input_values(&mut self, frame: impl Iterator<Item = f32> + Clone) -> Result<bool, FrameError> {
+        let (expected, found) = (self.model.shape().len(), frame.clone().count());
+        if found != expected {
+            return Err(FrameError::Length { expected, found });
+        }
+        if let Some(index) = frame.clone().position(|value| !value.is_finite()) {
+            return Err(FrameError::NotFinite { index });
+        }
+        self.write_values(frame.clone())?;
+        Ok(self.model.range().is_some_and(|range| !range.holds_values(frame)))
     }
 
     /// Writes the values of a frame where the first layer finds them; a front end works at the end of the memory.

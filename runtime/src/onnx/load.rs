@@ -9,7 +9,7 @@ use tract_onnx::tract_core::transform::get_transform;
 
 use super::decoder::NoveltyDecoder;
 use super::{Engine, LoadError, Plan, Precision, checksum, front_end, fused, names};
-use crate::{Calibration, FrameShape, Head, ValueRange};
+use crate::{Calibration, FrameShape, Head, ValueRange, Windowing};
 
 /// Loads a model; see [`Engine::from_bytes`].
 pub fn load(bytes: &[u8], precision: Precision) -> Result<Engine, LoadError> {
@@ -43,6 +43,7 @@ fn load_checked(bytes: &[u8], precision: Precision) -> Result<Engine, LoadError>
     let shape = frame_shape(&model)?;
     let head = read_head(&model)?;
     let seen = seen(&model, shape)?;
+    let windowing = windowing(&model, shape)?;
     let front_end = front_end::read(&model, shape)?;
     let inputs = front_end::input_shape(front_end.as_ref(), shape);
     let novelty = NoveltyDecoder::load(&model, inputs, &head, precision)?;
@@ -53,7 +54,8 @@ fn load_checked(bytes: &[u8], precision: Precision) -> Result<Engine, LoadError>
     let clusters = head.clusters();
     let single = plan(&model, inputs, Some(1), precision)?;
     let batch = plan(&model, inputs, None, precision)?;
-    let mut engine = Engine { shape, front_end, head, has_logits, seen, single, batch, novelty, decoder: None };
+    let mut engine =
+        Engine { shape, front_end, head, has_logits, seen, windowing, single, batch, novelty, decoder: None };
     // A trial run: outputs of another size than the head expects are found now, not on the first frame.
     let zeros = vec![0.0; shape.len()];
     match engine.assign(&zeros) {
@@ -124,6 +126,20 @@ fn seen(model: &ModelProto, shape: FrameShape) -> Result<Option<Seen>, LoadError
             && deviation.iter().all(|v| *v >= 0.0 && v.is_finite())
     });
     seen.map(Some).ok_or_else(|| LoadError::Incompatible("its range of values does not fit its frames".into()))
+}
+
+/// How frames of a shape are cut out of recordings; None if the metadata say nothing of it.
+fn windowing(model: &ModelProto, shape: FrameShape) -> Result<Option<Windowing>, LoadError> {
+    let [hop, rate] = [names::HOP_KEY, names::RATE_KEY].map(|key| metadata(model, key));
+    let windowing = match (hop, rate) {
+        (None, None) => return Ok(None),
+        (Some(hop), None) => hop.parse().ok().and_then(|hop| Windowing::new(shape, hop, None)),
+        (Some(hop), Some(rate)) => {
+            hop.parse().ok().zip(rate.parse().ok()).and_then(|(hop, rate)| Windowing::new(shape, hop, Some(rate)))
+        }
+        (None, Some(_)) => None,
+    };
+    windowing.map(Some).ok_or_else(|| LoadError::Incompatible("hop and rate are none of windows of its frames".into()))
 }
 
 /// Largest frame that is believed, values.

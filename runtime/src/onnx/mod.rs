@@ -15,7 +15,7 @@ use tract_onnx::prelude::*;
 
 pub use explain::{ExplainError, Explanation};
 
-use crate::{Assignment, FrameError, FrameShape, FrontEnd, FrontEndSpec, Head, ValueRange, check_frame};
+use crate::{Assignment, FrameError, FrameShape, FrontEnd, FrontEndSpec, Head, ValueRange, Windowing, check_frame};
 
 /// Arithmetic of the encoder; the head is f32 in all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -75,6 +75,8 @@ pub struct Engine {
     has_logits: bool,
     /// The range of values seen in training, if the model says.
     seen: Option<load::Seen>,
+    /// How frames are cut out of recordings, if the model says.
+    windowing: Option<Windowing>,
     /// The encoder for one frame, which tract runs faster.
     single: Plan,
     /// The encoder for any number of frames.
@@ -140,6 +142,12 @@ impl Engine {
     /// The range of values seen in training; None in files that do not say, as those of before 2026-11-27.
     pub fn range(&self) -> Option<ValueRange<'_>> {
         self.seen.as_ref().and_then(|seen| ValueRange::new(&seen.least, &seen.most, self.shape.len()))
+    }
+
+    /// How frames are cut out of a stream of samples; None in files that do not say, as those of frames that are no windows of
+    /// a recording.
+    pub fn windowing(&self) -> Option<Windowing> {
+        self.windowing
     }
 
     /// The standard deviation of the values that training saw of every channel or column `[G]`, in the units of the

@@ -123,6 +123,11 @@ pub const LEAST_KEY: &str = "cluster_vae.range_least";
 pub const MOST_KEY: &str = "cluster_vae.range_most";
 /// Key of the standard deviation of the values that training saw, as [`LEAST_KEY`]; no engine needs it.
 pub const DEVIATION_KEY: &str = "cluster_vae.range_deviation";
+/// Key of the samples from the begin of a window to that of the next, a decimal number; absent where frames are not cut out
+/// of recordings.
+pub const HOP_KEY: &str = "cluster_vae.hop";
+/// Key of the samples a second of those recordings, a decimal number; absent where that is not known.
+pub const RATE_KEY: &str = "cluster_vae.rate";
 /// Key of the checksum: CRC-32C of the whole file with the checksum's own digits read as `0`.
 pub const CHECKSUM_KEY: &str = "cluster_vae.crc32c";
 /// Digits of the checksum, hexadecimal.

@@ -1,5 +1,6 @@
 //! The model card: what the file is, what it was made from, what it can and cannot do.
 
+use super::windowing::windowing;
 use super::{Folded, Precision, device_posterior};
 use crate::config::{AugmentKind, CheckedConfig, EncoderKind};
 use crate::data::FrontEnd;
@@ -31,6 +32,7 @@ pub fn text(fitted: &Fitted, precision: Precision, onnx: &[u8], figures: Option<
          | weights | {precision:?}, {parameters} in encoder and heads |\n\
          | input | `frame` [N,{c},{h},{w}] f32, {scaling} |\n\
          | range of values in training | {range} |\n\
+         {windows}\
          | outputs | `responsibilities` and `log_responsibilities` [N,{k}], `novelty` [N], `mu` and `log_var` [N,{d}] |\n\
          | clusters K, latent D | {k}, {d}{shares} |\n\
          | q(c\\|x) on the device | {posterior} |\n\
@@ -51,6 +53,7 @@ pub fn text(fitted: &Fitted, precision: Precision, onnx: &[u8], figures: Option<
         h = fitted.shape.height,
         w = fitted.shape.width,
         range = range(fitted.seen.as_ref()),
+        windows = windows(fitted)?,
         k = config.clusters(),
         d = config.latent,
         shares = shares(fitted)?,
@@ -85,6 +88,14 @@ fn shares(fitted: &Fitted) -> Result<String> {
     let k = fitted.model.prior.clusters() as f64;
     let shares = to_host(log_weights)?.into_iter().map(|log| format!("{:.3}", f64::from(log).exp() / k));
     Ok(format!("; p(c) is learned: {}", shares.collect::<Vec<_>>().join(", ")))
+}
+
+/// How recordings are cut into frames, where that is known.
+fn windows(fitted: &Fitted) -> Result<String> {
+    let Some(windowing) = windowing(fitted)? else { return Ok(String::new()) };
+    let rate = windowing.rate().map_or("a rate that is not known".into(), |rate| format!("{rate} samples a second"));
+    let (samples, hop) = (fitted.shape.width, windowing.hop());
+    Ok(format!("| windows of a stream | {samples} samples, the next one {hop} samples later, at {rate} |\n"))
 }
 
 /// Most channels whose ranges the card lists.

@@ -8,6 +8,7 @@ use runtime::flash::{
 };
 use runtime::{Dispersion, FrameShape};
 
+use super::windowing::windowing;
 use super::{Folded, FoldedDense};
 use crate::critic::Critic;
 use crate::data::Frames;
@@ -39,6 +40,7 @@ pub fn encode_flash(fitted: &Fitted, critic: Option<&Critic>) -> Result<Vec<u8>>
         front_end: fitted.front_end.as_ref().and_then(|front_end| front_end.spec(shape)),
         scaling: fitted.scaling.clone().map(|scaling| [scaling.shift, scaling.factor]),
         range: fitted.seen.clone().map(|seen| [seen.least, seen.most]),
+        windowing: windowing(fitted)?,
         convs: folded
             .convs
             .iter()

@@ -8,6 +8,7 @@ mod fold;
 mod front_end;
 mod graph;
 mod onnx;
+mod windowing;
 
 pub use card::figures;
 pub use critic::encode_critic;

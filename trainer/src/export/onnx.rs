@@ -19,7 +19,7 @@ use tract_onnx::pb::{GraphProto, ModelProto, OperatorSetIdProto, StringStringEnt
 use super::decoder::{likelihood, network};
 use super::front_end::{self, prepared};
 use super::graph::{Dim, GraphBuilder, integer, integers};
-use super::{Folded, FoldedDense, Precision, device_posterior};
+use super::{Folded, FoldedDense, Precision, device_posterior, windowing};
 use crate::data::SeenValues;
 use crate::error::{Error, Result};
 use crate::explain::trust;
@@ -44,6 +44,7 @@ pub fn encode(fitted: &Fitted, precision: Precision) -> Result<Vec<u8>> {
     };
     more.extend(fitted.front_end.iter().flat_map(front_end::metadata));
     more.extend(fitted.seen.iter().flat_map(range));
+    more.extend(windowing::windowing(fitted)?.into_iter().flat_map(windowing::metadata));
     encode_graph(fitted, precision, graph(fitted, &Folded::new(fitted)?, precision)?, &more)
 }
 
