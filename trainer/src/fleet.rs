@@ -26,7 +26,8 @@ pub const SHAPE: FrameShape = FrameShape { channels: CHANNELS, height: 1, width:
 
 /// How the windows were cut, for the model to keep.
 pub fn windowing() -> Windowing {
-    Windowing { window: WINDOW, hop: HOP, rate: Some(RATE) }
+    let (time, recording) = (None, None);
+    Windowing { window: WINDOW, hop: HOP, rate: Some(RATE), time, recording, resampled: false }
 }
 
 /// The bytes of an .npz of windows: `x_train` of the machines to fit to, `x_test` of the others, and their states `y_train`

@@ -11,7 +11,7 @@ use crate::fitted::Fitted;
 /// # Errors
 /// [`Error::Model`] if they are none of windows of the model's frames.
 pub fn windowing(fitted: &Fitted) -> Result<Option<Windowing>> {
-    let Some(windows) = fitted.manner.as_ref().and_then(|manner| manner.windows) else { return Ok(None) };
+    let Some(windows) = fitted.manner.as_ref().and_then(|manner| manner.windows.as_ref()) else { return Ok(None) };
     let shape = fitted.shape;
     let frame = runtime::FrameShape { channels: shape.channels, height: shape.height, width: shape.width };
     let windowing = Windowing::new(frame, windows.hop, windows.rate.map(|rate| rate as f32));
