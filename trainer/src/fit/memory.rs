@@ -125,7 +125,8 @@ impl Layers {
     fn of(config: &CheckedConfig, shape: FrameShape) -> Self {
         let (mut parameters, mut outputs) = (0, 0);
         let [mut channels, mut height, mut width] = [shape.channels, shape.height, shape.width];
-        let convolutions: &[usize] = if config.kind() == FrameKind::Image { &config.encoder.channels } else { &[] };
+        let convolutions: &[usize] =
+            if config.kind() == FrameKind::Image { config.encoder.channels.list() } else { &[] };
         for &next in convolutions {
             parameters += channels * next * config.encoder.kernel.pow(2);
             (channels, height, width) = (next, height.div_ceil(2), width.div_ceil(2));
@@ -140,7 +141,7 @@ impl Layers {
         };
         let features = dense(channels * height * width, &config.encoder.hidden);
         dense(features, &[2 * config.latent]);
-        let decoded = dense(config.latent + config.least_clusters(), &config.decoder.hidden);
+        let decoded = dense(config.latent + config.least_clusters(), config.decoder.hidden.list());
         Self { parameters: (parameters + decoded * shape.len()) as u64, outputs: outputs as u64 }
     }
 }
