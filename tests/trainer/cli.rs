@@ -107,7 +107,7 @@ fn fit_export_eval_predict() {
     std::fs::write(&weights, bytes).unwrap();
     fails(&["export", &run], 5, "damaged");
     std::fs::write(dir.path().join("export/model.onnx"), b"no model").unwrap();
-    fails(&["predict", &onnx, "--data", &data], 5, "damaged");
+    fails(&["predict", &onnx, "--data", &data], 5, "no model written by `trainer export`");
     fails(&["eval", &at("nowhere")], 5, "nowhere");
 }
 
