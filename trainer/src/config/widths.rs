@@ -4,8 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::frame::{FrameKind, FrameShape};
 
-/// Channels of the convolutions of pictures of usual size, and those of each more for larger ones.
-const CHANNELS: [usize; 2] = [16, 32];
+/// Channels of the convolutions of pictures of usual size.
+const USUAL: [usize; 2] = [16, 32];
+/// Channels of the last convolutions of larger pictures, the last first; of those before it is the last of these, since
+/// what they give is most of what a step of training keeps.
+const LARGE: [usize; 4] = [32, 32, 16, 8];
 /// Most values that the convolutions of an encoder leave for its dense layers: those of 64x64.
 const MOST_LEFT: usize = 32 * 16 * 16;
 /// Units of the dense layers of a decoder.
@@ -51,14 +54,17 @@ impl Widths {
         if self != Self::AUTO {
             return self;
         }
-        let (mut channels, [mut height, mut width]) = (Vec::new(), [shape.height, shape.width]);
-        let last = CHANNELS[CHANNELS.len() - 1];
+        let last = USUAL[USUAL.len() - 1];
+        let (mut layers, [mut height, mut width]) = (0, [shape.height, shape.width]);
         let is_large = |left: usize| kind == FrameKind::Image && left > MOST_LEFT;
-        while channels.len() < CHANNELS.len() || is_large(last * height * width) {
-            channels.push(*CHANNELS.get(channels.len()).unwrap_or(&last));
+        while layers < USUAL.len() || is_large(last * height * width) {
+            layers += 1;
             [height, width] = [height.div_ceil(2), width.div_ceil(2)];
         }
-        Self::Of(channels)
+        if layers == USUAL.len() {
+            return Self::Of(USUAL.to_vec());
+        }
+        Self::Of((0..layers).rev().map(|from_end| LARGE[from_end.min(LARGE.len() - 1)]).collect())
     }
 
     /// These widths, or those of the dense layers of a decoder for this shape: the last is narrower, by powers of two, the
@@ -97,8 +103,8 @@ mod tests {
             }
         }
         assert_eq!(of(3, 96, 96), (vec![16, 32, 32], vec![256, 256]));
-        assert_eq!(of(3, 224, 224), (vec![16, 32, 32, 32], vec![256, 32]));
-        assert_eq!(of(3, 1024, 1024).1, [256, 16]);
+        assert_eq!(of(3, 224, 224), (vec![8, 16, 32, 32], vec![256, 32]));
+        assert_eq!(of(3, 1024, 1024), (vec![8, 8, 8, 16, 32, 32], vec![256, 16]));
         let rows = FrameShape { channels: 1, height: 1, width: 20_000 };
         assert_eq!(Widths::AUTO.or_channels(FrameKind::Features, rows).list(), [16, 32]);
         for side in 65..300 {
