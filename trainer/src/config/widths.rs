@@ -6,11 +6,11 @@ use crate::frame::{FrameKind, FrameShape};
 
 /// Channels of the convolutions of pictures of usual size.
 const USUAL: [usize; 2] = [16, 32];
-/// Channels of the last convolutions of larger pictures, the last first; of those before it is the last of these, since
-/// what they give is most of what a step of training keeps.
-const LARGE: [usize; 4] = [32, 32, 16, 8];
-/// Most values that the convolutions of an encoder leave for its dense layers: those of 64x64.
-const MOST_LEFT: usize = 32 * 16 * 16;
+/// Channels of each convolution before those, of larger pictures: what the first give is most of what a step of training
+/// keeps.
+const THIN: usize = 8;
+/// Most values that the convolutions of an encoder leave for its dense layers: those of 128x128.
+const MOST_LEFT: usize = 32 * 32 * 32;
 /// Units of the dense layers of a decoder.
 const DECODER: [usize; 2] = [256, 256];
 /// Most weights from the last hidden layer of a decoder to the values of a frame, as long as it has [`FEWEST`] units.
@@ -48,23 +48,19 @@ impl Widths {
         }
     }
 
-    /// These widths, or those of the convolutions of frames of this shape: for images as many as leave few values for the
-    /// dense layers, each of which halves height and width.
+    /// These widths, or those of the convolutions of frames of this shape, each of which halves height and width: of large
+    /// images as many as leave few values for the dense layers.
     pub(super) fn or_channels(self, kind: FrameKind, shape: FrameShape) -> Self {
         if self != Self::AUTO {
             return self;
         }
-        let last = USUAL[USUAL.len() - 1];
-        let (mut layers, [mut height, mut width]) = (0, [shape.height, shape.width]);
-        let is_large = |left: usize| kind == FrameKind::Image && left > MOST_LEFT;
-        while layers < USUAL.len() || is_large(last * height * width) {
-            layers += 1;
-            [height, width] = [height.div_ceil(2), width.div_ceil(2)];
+        let (mut channels, last) = (USUAL.to_vec(), USUAL[USUAL.len() - 1]);
+        let after =
+            |layers: usize| (0..layers).fold([shape.height, shape.width], |size, _| size.map(|n| n.div_ceil(2)));
+        while kind == FrameKind::Image && last * after(channels.len()).iter().product::<usize>() > MOST_LEFT {
+            channels.insert(0, THIN);
         }
-        if layers == USUAL.len() {
-            return Self::Of(USUAL.to_vec());
-        }
-        Self::Of((0..layers).rev().map(|from_end| LARGE[from_end.min(LARGE.len() - 1)]).collect())
+        Self::Of(channels)
     }
 
     /// These widths, or those of the dense layers of a decoder for this shape: the last is narrower, by powers of two, the
@@ -97,17 +93,20 @@ mod tests {
                 [Widths::AUTO.or_channels(FrameKind::Image, shape), Widths::AUTO.or_decoder(shape)];
             (convolutions.list().to_vec(), dense.list().to_vec())
         };
-        for side in 1..=64 {
+        for side in 1..=128 {
+            let pixels = side * side;
             for channels in [1, 3, 4] {
-                assert_eq!(of(channels, side, side), (vec![16, 32], vec![256, 256]), "{channels}x{side}x{side}");
+                let (convolutions, dense) = of(channels, side, side);
+                assert_eq!(convolutions, [16, 32], "{channels}x{side}x{side}");
+                assert!(dense == [256, 256] || channels * pixels > 32_768, "{channels}x{side}x{side}: {dense:?}");
             }
         }
-        assert_eq!(of(3, 96, 96), (vec![16, 32, 32], vec![256, 256]));
-        assert_eq!(of(3, 224, 224), (vec![8, 16, 32, 32], vec![256, 32]));
-        assert_eq!(of(3, 1024, 1024), (vec![8, 8, 8, 16, 32, 32], vec![256, 16]));
+        assert_eq!(of(3, 128, 128).1, [256, 128]);
+        assert_eq!(of(3, 224, 224), (vec![8, 16, 32], vec![256, 32]));
+        assert_eq!(of(3, 1024, 1024), (vec![8, 8, 8, 16, 32], vec![256, 16]));
         let rows = FrameShape { channels: 1, height: 1, width: 20_000 };
         assert_eq!(Widths::AUTO.or_channels(FrameKind::Features, rows).list(), [16, 32]);
-        for side in 65..300 {
+        for side in 129..300 {
             let (channels, dense) = of(3, side, side);
             let left = channels.iter().fold(side, |side, _| side.div_ceil(2));
             assert!(32 * left * left <= MOST_LEFT && 32 * (2 * left).pow(2) > MOST_LEFT, "{side}: {left}");
