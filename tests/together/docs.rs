@@ -60,7 +60,8 @@ fn slug(heading: &str) -> String {
 
 /// What the pages may name.
 struct Names {
-    tests: BTreeSet<String>,
+    /// Tests of cargo's with their files.
+    tests: BTreeMap<String, PathBuf>,
     packages: BTreeSet<String>,
     /// Flags by program and verb; None where the program does not know the verb.
     flags: BTreeMap<(String, String), Option<BTreeSet<String>>>,
@@ -68,13 +69,14 @@ struct Names {
 
 impl Names {
     fn new() -> Self {
-        let (mut tests, mut packages) = (BTreeSet::new(), BTreeSet::new());
+        let (mut tests, mut packages) = (BTreeMap::new(), BTreeSet::new());
         for package in PACKAGES {
             let manifest = read_to_string(root().join(package).join("Cargo.toml")).unwrap();
             let manifest: toml::Table = manifest.parse().unwrap();
             packages.insert(manifest["package"]["name"].as_str().unwrap().to_owned());
             let listed = manifest.get("test").and_then(toml::Value::as_array).into_iter().flatten();
-            tests.extend(listed.map(|test| test["name"].as_str().unwrap().to_owned()));
+            let word = |test: &toml::Value, key: &str| test[key].as_str().unwrap().to_owned();
+            tests.extend(listed.map(|test| (word(test, "name"), root().join(package).join(word(test, "path")))));
         }
         Self { tests, packages, flags: BTreeMap::new() }
     }
@@ -92,6 +94,14 @@ impl Names {
         flags.filter(|flag| !known.contains(*flag)).map(|flag| format!("`{program} {verb}` has no `{flag}`")).collect()
     }
 
+    /// A test's function that a page of the tests names and its file has not.
+    fn function(&self, folder: &Path, code: &str) -> Option<String> {
+        let (test, function) = code.split_once("::").filter(|_| folder == Path::new("tests"))?;
+        let path = self.tests.get(test)?;
+        let text = read_to_string(path).unwrap_or_default();
+        (!text.contains(&format!("fn {function}()"))).then(|| format!("no function `{code}`"))
+    }
+
     /// What is wrong with a line of a shell, or with code in a sentence.
     fn code(&mut self, line: &str) -> Vec<String> {
         let mut faults = Vec::new();
@@ -101,7 +111,7 @@ impl Names {
             let Some(first) = words.first() else { continue };
             let after = |flag: &str| words.windows(2).filter(|pair| pair[0] == flag).map(|pair| pair[1]).collect();
             let (tests, packages): (Vec<&str>, Vec<&str>) = (after("--test"), after("-p"));
-            faults.extend(tests.iter().filter(|n| !self.tests.contains(**n)).map(|n| format!("no test `{n}`")));
+            faults.extend(tests.iter().filter(|n| !self.tests.contains_key(**n)).map(|n| format!("no test `{n}`")));
             faults
                 .extend(packages.iter().filter(|n| !self.packages.contains(**n)).map(|n| format!("no package `{n}`")));
             let split = words.iter().position(|word| *word == "--").map_or(words.len(), |at| at + 1);
@@ -156,6 +166,7 @@ fn faults(folder: &Path, text: &str, names: &mut Names) -> Vec<String> {
     }
     for code in &page.code {
         faults.extend(names.code(code));
+        faults.extend(names.function(folder, code));
         faults.extend(missing(folder, code).then(|| format!("path {code}")));
     }
     faults
@@ -213,6 +224,9 @@ trainer fit --data x && trainer sell\n\
         faults.sort();
         faults
     };
-    let found = faults(Path::new("."), text, &mut Names::new());
+    let mut names = Names::new();
+    let found = faults(Path::new("."), text, &mut names);
     assert_eq!(sorted(found), sorted(expected.map(str::to_owned).into()));
+    let text = "`docs::what_does_not_exist_is_found` `docs::gone` `elsewhere::gone`";
+    assert_eq!(faults(Path::new("tests"), text, &mut names), ["no function `docs::gone`"]);
 }

@@ -32,20 +32,31 @@ fn start(arguments: &[&str]) -> Child {
     command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
 }
 
-/// The last place that a checkpoint of the run stands for; every checkpoint there is must be whole.
+/// The last place that a checkpoint of the run stands for; every checkpoint there is must be whole. A run that is under
+/// way removes older ones meanwhile.
 fn last_place(run: &str) -> Option<Place> {
     let files = std::fs::read_dir(Path::new(run).join("checkpoints")).ok()?;
     let whole = files.map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_some_and(|e| e == "ckpt"));
-    whole.map(|path| Checkpoint::decode(&std::fs::read(path).unwrap()).unwrap().place).max()
+    let whole = whole.filter_map(|path| std::fs::read(path).ok());
+    whole.map(|bytes| Checkpoint::decode(&bytes).unwrap().place).max()
+}
+
+/// The names of all files in a folder, in their order.
+fn files_in(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).unwrap();
+    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
 }
 
 fn assert_same(a: &str, b: &str) {
-    for name in ["metrics.json", "metrics.jsonl", "weights.bpk", "model.json", "checkpoints/mixture.ckpt"] {
+    for name in ["metrics.json", "metrics.jsonl", "weights.bpk", "model.json"] {
         let read = |run: &str| std::fs::read(Path::new(run).join(name)).unwrap();
         assert!(read(a) == read(b), "{name}");
     }
-    let unfinished = std::fs::read_dir(Path::new(a).join("checkpoints")).unwrap().count();
-    assert_eq!(unfinished, StageName::ALL.len(), "a file that was being written is left");
+    // No checkpoint, and nothing that was being written.
+    let ended = ["config.toml", "data.json", "metrics.json", "metrics.jsonl", "model.json", "weights.bpk"];
+    assert_eq!(files_in(Path::new(a)), ended);
 }
 
 /// Kills a run at random moments, every step of which writes a checkpoint, and each time goes on with it.
@@ -57,7 +68,7 @@ fn kill_and_go_on(kills: usize) {
     stdout(&arguments(&data, &whole));
     let mut rng = ChaCha8Rng::seed_from_u64(9);
     let always = ["--checkpoint-every", "0"];
-    let (mut done, mut runs) = (0, 0);
+    let (mut done, mut runs, mut most) = (0, 0, 0);
     while done < kills {
         let run = at(&format!("run-{runs}"));
         runs += 1;
@@ -80,6 +91,13 @@ fn kill_and_go_on(kills: usize) {
                 // It had just ended, with all that it leaves.
                 break;
             }
+            // Older checkpoints go; a kill between writing one and removing the last leaves two.
+            let left = Path::new(&run).join("checkpoints");
+            if left.exists() {
+                let whole = files_in(&left).iter().filter(|name| name.ends_with(".ckpt")).count();
+                assert!(whole <= 2, "{whole} checkpoints");
+                most = most.max(whole);
+            }
             let place = last_place(&run);
             assert!(place >= reached, "{place:?} after {reached:?}");
             reached = place;
@@ -89,6 +107,7 @@ fn kill_and_go_on(kills: usize) {
         }
         assert_same(&run, &whole);
     }
+    assert!(most > 0, "no kill left a checkpoint");
     eprintln!("{done} kills in {runs} runs, each with a checkpoint that loads");
 }
 
@@ -113,6 +132,8 @@ fn interrupted(data: &str, run: &str, stage: StageName) {
     assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
     assert_eq!(child.wait().unwrap().code(), Some(130));
     assert!(!Path::new(run).join("model.json").exists());
+    // What went before is not needed any more.
+    assert_eq!(files_in(&Path::new(run).join("checkpoints")), [format!("{}.ckpt", last_place(run).unwrap().stage)]);
 }
 
 #[test]
@@ -128,9 +149,11 @@ fn ctrl_c_in_any_stage_saves_and_exits_with_130() {
         stdout(&resume(&data, &run));
         assert_same(&run, &whole);
     }
-    // As a kill after the last step leaves it: all is there but what says that the run has ended.
-    std::fs::remove_file(Path::new(&whole).join("model.json")).unwrap();
-    stdout(&resume(&data, &whole));
+    // As a kill after the end may leave it: the checkpoints of a run that has ended go.
+    let left = Path::new(&whole).join("checkpoints");
+    std::fs::create_dir(&left).unwrap();
+    std::fs::write(left.join("refine.ckpt"), "left over").unwrap();
+    fails(&resume(&data, &whole), 5, "this run has ended");
     assert_same(&whole, &at("refine"));
 }
 

@@ -212,6 +212,34 @@ fn frames_that_are_no_images_are_drawn_and_what_is_missing_is_said() {
     assert!(features.contains("features &lt;b&gt;&amp;&quot;") && !features.contains("features <b>"));
 }
 
+/// Twelve kinds, one after the other, more rows than the map has dots.
+#[test]
+fn frames_sorted_by_class_are_all_in_the_map_each_cluster_in_a_colour_of_its_own() {
+    let dir = TempDir::new().unwrap();
+    let at = |name: &str| dir.path().join(name).display().to_string();
+    let (kinds, each) = (12, 350);
+    let row = |n: usize| {
+        let (kind, spread) = (n / each, |step: usize| (n * step % 101) as f64 / 101.0);
+        format!("{},{}\n", 9.0 * (kind % 4) as f64 + spread(37), 9.0 * (kind / 4) as f64 + spread(53))
+    };
+    std::fs::write(at("sorted.csv"), format!("x,y\n{}", (0..kinds * each).map(row).collect::<String>())).unwrap();
+    let fit = ["fit", "--device", "cpu", "--data", &at("sorted.csv"), "--out", &at("run"), "--set", "clusters=12"];
+    trainer(&fit);
+    trainer(&["report", &at("run"), "--data", &at("sorted.csv")]);
+    let page = std::fs::read_to_string(at("run/report.html")).unwrap();
+    let dots = |c: usize| -> usize {
+        let path = page.split(&format!("class=\"dots c{c}\" d=\"")).nth(1).unwrap();
+        path.split('"').next().unwrap().matches("h0").count()
+    };
+    let dots: Vec<usize> = (0..kinds).map(dots).collect();
+    assert_eq!(dots.iter().sum::<usize>(), 3000);
+    // 3000 of 4200 drawn without replacement: 250 of each kind, deviation 8.
+    assert!(dots.iter().all(|count| count.abs_diff(250) < 50), "{dots:?}");
+    let rules: Vec<&str> = (10..kinds).map(|c| page.split(&format!(".c{c} {{")).nth(1).unwrap()).collect();
+    let colours: Vec<&str> = rules.iter().map(|rule| rule.split('}').next().unwrap()).collect();
+    assert!(colours[0] != colours[1] && colours[0].contains("--cluster: light-dark(hsl("), "{colours:?}");
+}
+
 /// The text between tags, a cell or caption after another.
 fn cells(text: &str) -> Vec<String> {
     let word = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();

@@ -1,6 +1,7 @@
 //! How files are written, so that a crash leaves the old or the new one, and how their content is
 //! named.
 
+use std::ffi::{OsStr, OsString};
 use std::fs::{File, Permissions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -48,20 +49,45 @@ impl Unfinished {
     /// # Errors
     /// [`Error::Resource`].
     pub fn create(path: &Path) -> Result<Self> {
-        let fault = |e: std::io::Error| Error::resource(path.display(), e);
-        let old = std::fs::metadata(path).ok();
-        if old.as_ref().is_some_and(|old| !old.is_file() && !old.is_dir()) {
-            let file = File::options().write(true).open(path).map_err(fault)?;
-            return Ok(Self { path: path.to_owned(), file: Beside::Itself(file) });
+        match replaced(path)? {
+            None => Self::in_place(path),
+            Some(target) => Self::temporary(target, UNFINISHED, None),
         }
-        let target = if path.is_symlink() { followed(path).map_err(fault)? } else { path.to_owned() };
+    }
+
+    /// As [`Unfinished::create`], for one that no other program writes meanwhile: its temporary name is always the same
+    /// ([`beside`]), and what a program that was killed left there is replaced.
+    ///
+    /// # Errors
+    /// [`Error::Resource`].
+    pub fn create_alone(path: &Path) -> Result<Self> {
+        let Some(target) = replaced(path)? else { return Self::in_place(path) };
+        let name = beside(&target, "");
+        match std::fs::remove_file(&name) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(Error::resource(name.display(), e)),
+            _ => {}
+        }
+        Self::temporary(target, name.file_name().unwrap_or_default(), Some(0))
+    }
+
+    fn in_place(path: &Path) -> Result<Self> {
+        let file = File::options().write(true).open(path).map_err(|e| Error::resource(path.display(), e))?;
+        Ok(Self { path: path.to_owned(), file: Beside::Itself(file) })
+    }
+
+    /// A file whose temporary name begins so, with so many letters more.
+    fn temporary(target: PathBuf, begins: impl AsRef<OsStr>, letters: Option<usize>) -> Result<Self> {
         let mut builder = tempfile::Builder::new();
-        builder.prefix(UNFINISHED);
+        builder.prefix(&begins);
+        if let Some(letters) = letters {
+            builder.rand_bytes(letters);
+        }
         // Temporary files are private by default; the result is a file like any other, under the umask.
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let file = builder.tempfile_in(folder_of(&target)).map_err(fault)?;
-        Ok(Self { path: target, file: Beside::Temporary(file, old.map(|old| old.permissions())) })
+        let file = builder.tempfile_in(folder_of(&target)).map_err(|e| Error::resource(target.display(), e))?;
+        let permissions = std::fs::metadata(&target).ok().map(|old| old.permissions());
+        Ok(Self { path: target, file: Beside::Temporary(file, permissions) })
     }
 
     /// Puts the file in its place.
@@ -98,6 +124,28 @@ impl Write for Unfinished {
             Beside::Itself(file) => file.flush(),
         }
     }
+}
+
+/// The file that is replaced by what is written to a path, links followed, whether it is there or not; None for what is
+/// no file, as a device or a pipe.
+///
+/// # Errors
+/// [`Error::Resource`] for links that lead nowhere.
+pub fn replaced(path: &Path) -> Result<Option<PathBuf>> {
+    if std::fs::metadata(path).is_ok_and(|old| !old.is_file() && !old.is_dir()) {
+        return Ok(None);
+    }
+    let target = if path.is_symlink() { followed(path) } else { Ok(path.to_owned()) };
+    target.map(Some).map_err(|e| Error::resource(path.display(), e))
+}
+
+/// The name under which a program keeps what it needs until the file at `target` is whole; `what` tells one such from
+/// another.
+pub fn beside(target: &Path, what: &str) -> PathBuf {
+    let mut name = OsString::from(UNFINISHED);
+    name.push(target.file_name().unwrap_or_default());
+    name.push(what);
+    folder_of(target).join(name)
 }
 
 /// The folder of a file.

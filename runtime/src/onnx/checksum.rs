@@ -4,13 +4,17 @@ use super::names::{CHECKSUM_DIGITS, CHECKSUM_KEY};
 
 const CRC: crc::Crc<u32, crc::Table<16>> = crc::Crc::<u32, crc::Table<16>>::new(&crc::CRC_32_ISCSI);
 
+/// The place of the checksum's key in a file, if it has one.
+pub fn key_in(bytes: &[u8]) -> Option<usize> {
+    let key = CHECKSUM_KEY.as_bytes();
+    bytes.windows(key.len()).rposition(|window| window == key)
+}
+
 /// The place of the checksum's digits in a file, if it has one.
 ///
 /// In protobuf the value follows its key with a tag byte and a length byte.
 fn place_of(bytes: &[u8]) -> Option<usize> {
-    let key = CHECKSUM_KEY.as_bytes();
-    let at = bytes.windows(key.len()).rposition(|window| window == key)?;
-    let place = at + key.len() + 2;
+    let place = key_in(bytes)? + CHECKSUM_KEY.len() + 2;
     (place + CHECKSUM_DIGITS <= bytes.len()).then_some(place)
 }
 

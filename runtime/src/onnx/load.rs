@@ -21,7 +21,7 @@ pub fn load(bytes: &[u8], precision: Precision) -> Result<Engine, LoadError> {
 /// The protobuf of a file whose checksum and version hold.
 pub(super) fn opened(bytes: &[u8]) -> Result<ModelProto, LoadError> {
     if !checksum::holds(bytes) {
-        return Err(LoadError::Damaged);
+        return Err(if checksum::key_in(bytes).is_some() { LoadError::Damaged } else { LoadError::Foreign });
     }
     let model = onnx().proto_model_for_read(&mut Cursor::new(bytes)).map_err(graph_error)?;
     match metadata(&model, names::VERSION_KEY) {

@@ -40,9 +40,15 @@ pub enum LoadError {
         /// The system's answer.
         source: std::io::Error,
     },
-    /// The checksum is missing or wrong.
-    #[error("the file is damaged, or is no model written by `trainer export`: its checksum does not hold")]
+    /// The checksum is wrong.
+    #[error(
+        "the file is damaged, or was saved again by another program: its checksum does not hold; take it as `trainer export` \
+         wrote it, or export it anew"
+    )]
     Damaged,
+    /// There is no checksum.
+    #[error("the file is no model written by `trainer export`: it has no checksum")]
+    Foreign,
     /// The file is whole, but not of the version or form that this crate reads.
     #[error("not a model of this version: {0}")]
     Incompatible(String),

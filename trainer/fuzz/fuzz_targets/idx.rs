@@ -3,4 +3,4 @@
 
 mod read;
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| read::taken("x-idx3-ubyte", &[&[0, 0], bytes].concat()));
+libfuzzer_sys::fuzz_target!(init: read::on_this_thread(), |bytes: &[u8]| read::taken("x-idx3-ubyte", &[&[0, 0], bytes].concat()));

@@ -4,4 +4,9 @@
 mod panics;
 mod read;
 
-libfuzzer_sys::fuzz_target!(init: panics::let_crates_panic(), |bytes: &[u8]| read::taken("x.parquet", &[b"PAR1", bytes].concat()));
+libfuzzer_sys::fuzz_target!(init: begin(), |bytes: &[u8]| read::taken("x.parquet", &[b"PAR1", bytes].concat()));
+
+fn begin() {
+    read::on_this_thread();
+    panics::let_crates_panic();
+}

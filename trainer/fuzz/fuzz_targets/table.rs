@@ -3,4 +3,4 @@
 
 mod read;
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| read::taken("x.csv", bytes));
+libfuzzer_sys::fuzz_target!(init: read::on_this_thread(), |bytes: &[u8]| read::taken("x.csv", bytes));

@@ -61,19 +61,9 @@ impl FromStr for Form {
     }
 }
 
-/// The answers to the frames of `set` from the one at `first` on, a column each; `decisions` are there for windows of
-/// recordings, `threshold` is that of the novelty.
-///
-/// # Errors
-/// [`Error::Config`] if a column that is kept has the name of an answer.
-pub fn batch(
-    set: &DataSet,
-    first: usize,
-    assignments: &[Assignment],
-    decisions: &[Decision],
-    threshold: f32,
-) -> Result<RecordBatch> {
-    let (count, last) = (assignments.len(), first + assignments.len());
+/// The columns that stand before the answers, of `count` frames of `set` from the one at `first` on: what is known of them.
+pub fn given(set: &DataSet, first: usize, count: usize) -> Vec<(String, ArrayRef)> {
+    let last = first + count;
     let mut columns: Vec<(String, ArrayRef)> = Vec::new();
     let mut push = |name: &str, values: ArrayRef| columns.push((name.to_owned(), values));
     // Who carries an index or a label of their own through wants that.
@@ -103,6 +93,24 @@ pub fn batch(
             Arc::new(StringArray::from_iter_values(labels[first..last].iter().map(|&label| set.class(label)))),
         );
     }
+    columns
+}
+
+/// The answers to the frames of `set` from the one at `first` on, a column each, after what is given; `decisions` are
+/// there for windows of recordings, `threshold` is that of the novelty.
+///
+/// # Errors
+/// [`Error::Config`] if a column that is kept has the name of an answer.
+pub fn batch(
+    set: &DataSet,
+    first: usize,
+    assignments: &[Assignment],
+    decisions: &[Decision],
+    threshold: f32,
+) -> Result<RecordBatch> {
+    let count = assignments.len();
+    let mut columns = given(set, first, count);
+    let mut push = |name: &str, values: ArrayRef| columns.push((name.to_owned(), values));
     let reals = |of: fn(&Assignment) -> f32| Arc::new(Float32Array::from_iter_values(assignments.iter().map(of)));
     let flags =
         |of: fn(&Assignment) -> bool| Arc::new(assignments.iter().map(|a| Some(of(a))).collect::<BooleanArray>());

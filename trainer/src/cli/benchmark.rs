@@ -12,7 +12,7 @@ use burn::tensor::Device;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use trainer::config::Config;
-use trainer::data::{Expected, Input, Role, StoredFrames};
+use trainer::data::{DataSet, Expected, Input, Role};
 use trainer::device::{self, Choice};
 use trainer::eval::{Scores, predict, scores};
 use trainer::files::write_atomically;
@@ -81,8 +81,8 @@ impl Args {
     pub fn run(self) -> Result<()> {
         let config = self.base.config(&self.input)?.set(&self.settings)?;
         let expected = Expected { kind: config.frames.said(), ..Expected::default() };
-        let held_out = super::read(&self.input, Role::Score, &expected)?.frames;
-        if held_out.labels.is_none() {
+        let held_out = super::read(&self.input, Role::Score, &expected)?;
+        if held_out.frames.labels.is_none() {
             return Err(Error::data(
                 &*self.input.name(),
                 "has no labels, and without them there is nothing to score against",
@@ -123,9 +123,10 @@ impl Args {
     }
 
     /// The outcome of a seed, from its folder if it is there.
-    fn seed(&self, seed: u64, device: Choice, held_out: &StoredFrames) -> Result<SeedOutcome> {
+    fn seed(&self, seed: u64, device: Choice, held_out: &DataSet) -> Result<SeedOutcome> {
         let folder = self.out.join(format!("seed-{seed}"));
-        self.check_settings(&folder, seed)?;
+        self.check_settings(&folder, seed, held_out)?;
+        let held_out = &held_out.frames;
         let path = folder.join("score.json");
         if let Ok(text) = std::fs::read(&path) {
             return serde_json::from_slice(&text).map_err(|e| Error::model(&path, e));
@@ -154,10 +155,11 @@ impl Args {
     }
 
     /// Refuses a folder whose runs have other settings: a table must not mix them.
-    fn check_settings(&self, folder: &Path, seed: u64) -> Result<()> {
-        let expected = self.settings(seed)?;
+    fn check_settings(&self, folder: &Path, seed: u64, set: &DataSet) -> Result<()> {
+        let shape = set.frames.shape;
+        let expected = self.settings(seed)?.taken_as(set.taken.kind, shape).check(shape)?;
         let path = folder.join("config.toml");
-        if path.exists() && Config::default().merge_file(&path)? != expected {
+        if path.exists() && Config::default().merge_file(&path)?.check(shape)? != expected {
             return Err(Error::resource(folder.display(), "holds a run of other settings; choose another --out"));
         }
         Ok(())
@@ -171,7 +173,8 @@ impl Args {
         let file =
             File::options().create(true).append(true).open(&log).map_err(|e| Error::resource(log.display(), e))?;
         let mut command = Command::new(program);
-        command.arg("fit").stdout(file.try_clone().map_err(|e| fault(e.to_string()))?).stderr(file);
+        // What stage 1 alone is worth is measured on the same runs (benches/baselines.py).
+        command.args(["fit", "--keep-stages"]).stdout(file.try_clone().map_err(|e| fault(e.to_string()))?).stderr(file);
         command.arg("--device").arg(device.to_string());
         command.args(self.input.words());
         if folder.join("config.toml").exists() {

@@ -77,6 +77,9 @@ pub struct Training {
     /// Seconds between two checkpoints of a stage; its end always has one
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     checkpoint_every: u64,
+    /// Keep the model as EM left it beside the fitted one, for `trainer latents --stage`
+    #[arg(long)]
+    keep_stages: bool,
 }
 
 impl Training {
@@ -144,7 +147,7 @@ impl Training {
         if let Some(Place { stage, step, .. }) = resume.as_ref().map(|checkpoint| checkpoint.place) {
             eprintln!("going on after step {step} of {stage}");
         }
-        let mut progress = Progress::new(&run, Duration::from_secs(self.checkpoint_every))?;
+        let mut progress = Progress::new(&run, Duration::from_secs(self.checkpoint_every), self.keep_stages)?;
         let fitted = fit::fit_on(config, frames, devices, resume, &mut |event| progress.observe(event));
         let fitted = progress.finish(fitted)?;
         let fitted = Fitted { columns: set.columns.clone(), manner: Some(input.manner(set)), ..fitted };

@@ -12,6 +12,7 @@ mod export;
 mod fit;
 mod gmm;
 mod inspect;
+mod journal;
 mod latents;
 pub mod memory;
 mod on;

@@ -14,6 +14,12 @@ pub struct On {
     device: Choice,
 }
 
+impl std::fmt::Display for On {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.device.fmt(f)
+    }
+}
+
 impl On {
     /// The device; told where it is not the CPU.
     ///

@@ -8,13 +8,14 @@ use indicatif::ProgressBar;
 use runtime::Assignment;
 use trainer::data::{DataSet, Expected, Frames, Input, Role, SeenValues, Source, chunks_of};
 use trainer::eval::{Exported, assignments};
-use trainer::files::{Unfinished, write_atomically};
+use trainer::files::{Unfinished, beside, replaced, sha256, write_atomically};
 use trainer::fitted::{Fitted, encoded_at_once};
 use trainer::report::timeline_file;
 use trainer::timelines::{Decisions, Timelines};
 use trainer::{Error, Result, run};
 
-use super::answers::{Form, Table, batch};
+use super::answers::{Form, Table, batch, given};
+use super::journal::{Asked, Hashed, Journal};
 use super::on::On;
 use super::range;
 
@@ -62,17 +63,18 @@ impl Args {
         if self.timeline.is_some() && set.frames.recordings().is_none() {
             return Err(Error::config("--timeline", "the frames are no windows of recordings; cut some with --window"));
         }
-        match &self.out {
-            Some(path) => {
+        match self.out.as_deref().map(|path| replaced(path).map(|target| (path, target))).transpose()? {
+            // What the device decides after a window hangs on those before: recordings are labelled in one go.
+            Some((path, Some(target))) if set.frames.recordings().is_none() => {
+                self.write_file(&model, &set, form, path, &beside(&target, ".answers"))?;
+            }
+            Some((path, _)) => {
                 let mut file = Unfinished::create(path)?;
                 let name = path.display().to_string();
-                self.write(&model, &set, form, &mut file, &name).map_err(|e| match e {
-                    Error::Stopped => Error::resource(&name, "nobody reads it any more"),
-                    other => other,
-                })?;
+                self.write(&model, &set, form, (&mut file, &name), None).map_err(|e| unread(e, &name))?;
                 file.finish()?;
             }
-            None => match self.write(&model, &set, form, &mut std::io::stdout(), "stdout") {
+            None => match self.write(&model, &set, form, (&mut std::io::stdout(), "stdout"), None) {
                 // A reader that closed the pipe early.
                 Err(Error::Stopped) => {}
                 ended => ended?,
@@ -84,13 +86,65 @@ impl Args {
         Ok(())
     }
 
-    /// Writes the table to `to`, of this name, as the frames are labelled.
-    fn write(&self, model: &Model, set: &DataSet, form: Form, to: &mut (dyn Write + Send), name: &str) -> Result<()> {
+    /// Writes the table to a file, which is there once it is whole; until then the answers are kept in a journal, from which
+    /// the same command goes on.
+    fn write_file(&self, model: &Model, set: &DataSet, form: Form, path: &Path, journal: &Path) -> Result<()> {
+        let (frames, shape) = (set.frames.len(), set.frames.shape);
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        let columns = given(set, 0, 0).into_iter().map(|(name, _)| name).collect();
+        let asked = Asked { version, model: model.sha256()?, on: self.on.to_string(), frames, shape, columns };
+        let mut journal = Journal::open(journal, &asked)?;
+        let mut file = Unfinished::create_alone(path)?;
+        let name = path.display().to_string();
+        let written = self.write(model, set, form, (&mut file, &name), Some(&mut journal));
+        if let Err(e) = written.map_err(|e| unread(e, &name)).and_then(|()| file.finish()) {
+            if journal.holds_answers() {
+                eprintln!("the answers so far are kept beside {name}; the same command goes on from there");
+            }
+            return Err(e);
+        }
+        journal.finish();
+        Ok(())
+    }
+
+    /// Writes the table to `to`, of this name, as the frames are labelled, but for answers that are in the journal.
+    fn write(
+        &self,
+        model: &Model,
+        set: &DataSet,
+        form: Form,
+        (to, name): (&mut (dyn Write + Send), &str),
+        mut journal: Option<&mut Journal>,
+    ) -> Result<()> {
         let mut table = Table::new(form, to, name);
-        let bar = ProgressBar::new(set.frames.len() as u64);
+        let total = set.frames.len();
+        let bar = ProgressBar::new(total as u64);
         let (mut done, mut drawn) = (0, Timelines::of(&set.frames));
         let mut decisions: Option<Decisions> = None;
-        model.each_part(&set.frames, &self.input.name(), &mut |part| {
+        if let Some(journal) = &mut journal {
+            let read = Hashed::new(&set.frames, 0);
+            journal.read(|hash, answers| {
+                let count = answers.num_rows();
+                if !(1..=total - done).contains(&count) {
+                    return Ok(false);
+                }
+                read.gather(&(done..done + count).collect::<Vec<_>>())?;
+                let given = given(set, done, count);
+                if read.take() != hash || !given.iter().zip(answers.columns()).all(|((_, now), then)| now == then) {
+                    return Ok(false);
+                }
+                table.write(answers)?;
+                done += count;
+                bar.set_position(done as u64);
+                Ok(true)
+            })?;
+            if done > 0 {
+                eprintln!("going on after frame {done} of {total}, with the answers that are kept beside {name}");
+            }
+        }
+        let rest = Hashed::new(&set.frames, done);
+        let frames: &dyn Source = if journal.is_some() { &rest } else { &set.frames };
+        model.each_part(frames, &self.input.name(), &mut |part| {
             let mut decided = Vec::new();
             if let (Some(recordings), Some(drawn)) = (set.frames.recordings(), &mut drawn) {
                 for (n, assignment) in (done..).zip(&part) {
@@ -102,8 +156,13 @@ impl Args {
                     decided.push(decision);
                 }
             }
-            table.write(&batch(set, done, &part, &decided, model.threshold())?)?;
+            let answers = batch(set, done, &part, &decided, model.threshold())?;
+            table.write(&answers)?;
             done += part.len();
+            // What is whole at once is in no need of a journal.
+            if let Some(journal) = journal.as_mut().filter(|_| done < total) {
+                journal.write(rest.take(), &answers)?;
+            }
             bar.set_position(done as u64);
             Ok(())
         })?;
@@ -113,6 +172,14 @@ impl Args {
             (Some(path), Some(drawn)) => write_atomically(path, timeline_file(&drawn.strips, drawn.unit).as_bytes()),
             _ => Ok(()),
         }
+    }
+}
+
+/// What went wrong, a reader of `name` that went away among it.
+fn unread(error: Error, name: &str) -> Error {
+    match error {
+        Error::Stopped => Error::resource(name, "nobody reads it any more"),
+        other => other,
     }
 }
 
@@ -133,6 +200,17 @@ impl Model {
         let device = on.device()?;
         let fitted = run::load(&folder, &device)?;
         Ok(Self::Run(folder, Box::new(fitted), device))
+    }
+
+    /// SHA-256 of what says everything of the model.
+    fn sha256(&self) -> Result<String> {
+        match self {
+            Self::Run(folder, ..) => {
+                let path = folder.join("model.json");
+                Ok(sha256(&std::fs::read(&path).map_err(|e| Error::model(&path, e))?))
+            }
+            Self::File(model) => Ok(model.sha256()),
+        }
     }
 
     /// The threshold of the novelty, nats.

@@ -30,6 +30,7 @@ pub struct Progress<'a> {
     last_line: Instant,
     last_epoch: String,
     checkpoint_every: Duration,
+    keep_stages: bool,
     last_checkpoint: Instant,
     kept: Option<PathBuf>,
     stop: Arc<AtomicBool>,
@@ -42,11 +43,11 @@ pub struct Progress<'a> {
 
 impl<'a> Progress<'a> {
     /// Starts watching for Ctrl-C; a stage leaves a checkpoint at its end, and `checkpoint_every`
-    /// so long.
+    /// so long; with `keep_stages` the run keeps what stage 2 left.
     ///
     /// A second Ctrl-C waits for nothing: files are renamed into place, so the last checkpoint is
     /// whole.
-    pub fn new(run: &'a Run, checkpoint_every: Duration) -> Result<Self> {
+    pub fn new(run: &'a Run, checkpoint_every: Duration, keep_stages: bool) -> Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let handler = stop.clone();
         let interrupted = Error::Interrupted { run: run.folder().to_owned() };
@@ -72,6 +73,7 @@ impl<'a> Progress<'a> {
             last_line: Instant::now(),
             last_epoch: String::new(),
             checkpoint_every,
+            keep_stages,
             last_checkpoint: Instant::now(),
             kept: None,
             stop,
@@ -271,7 +273,11 @@ impl<'a> Progress<'a> {
     }
 
     fn save(&mut self, checkpoint: &mut dyn FnMut() -> Result<Checkpoint>) -> Result<()> {
-        self.kept = Some(self.run.checkpoint(&checkpoint()?)?);
+        let checkpoint = checkpoint()?;
+        if self.keep_stages && checkpoint.place.stage == StageName::Mixture {
+            self.run.keep_mixture(&checkpoint)?;
+        }
+        self.kept = Some(self.run.checkpoint(&checkpoint)?);
         self.last_checkpoint = Instant::now();
         Ok(())
     }

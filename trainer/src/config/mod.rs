@@ -12,6 +12,7 @@ mod stages;
 mod text;
 mod verdicts;
 mod views;
+mod widths;
 
 pub use count::Count;
 pub use front_end::FrontEndChoice;
@@ -21,6 +22,7 @@ pub use size::StageSize;
 pub use stages::{DecoderPasses, MixtureConfig, PretrainConfig, RefineConfig, Schedule, Weights};
 pub use verdicts::{CollapseConfig, ConfidenceConfig, NoveltyConfig};
 pub use views::{AugmentConfig, AugmentKind};
+pub use widths::{Auto, Widths};
 
 use std::ops::Deref;
 
@@ -172,14 +174,16 @@ impl Config {
         self.novelty.check()
     }
 
-    /// The settings for frames of a shape, every range checked.
+    /// The settings for frames of a shape, every range checked, and the widths of layers that the shape tells.
     ///
     /// # Errors
     /// As for [`Config::check_ranges`]; also if such frames cannot have the front end that is asked for.
-    pub fn check(self, shape: FrameShape) -> Result<CheckedConfig> {
+    pub fn check(mut self, shape: FrameShape) -> Result<CheckedConfig> {
         self.check_ranges()?;
         let kind = self.frames.of(shape);
         self.frontend.check(kind, shape)?;
+        self.encoder.channels = self.encoder.channels.or_channels(kind, shape);
+        self.decoder.hidden = self.decoder.hidden.or_decoder(shape);
         Ok(CheckedConfig { kind, config: self })
     }
 }
@@ -235,9 +239,9 @@ impl CheckedConfig {
         config.config.latent = values;
         config.config.cluster_posterior = ClusterPosterior::Gmm;
         (config.config.encoder.kind, config.config.augment.kind) = (EncoderKind::Identity, AugmentKind::None);
-        (config.config.encoder.channels, config.config.encoder.hidden) = (Vec::new(), Vec::new());
+        (config.config.encoder.channels, config.config.encoder.hidden) = (Vec::new().into(), Vec::new());
         // A value and its negative, since the decoder has a ReLU in between.
-        config.config.decoder.hidden = vec![2 * values];
+        config.config.decoder.hidden = vec![2 * values].into();
         config
     }
 

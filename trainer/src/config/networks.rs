@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::ranges::at_least;
+use super::widths::Widths;
 use crate::error::{Error, Result};
 
 /// How q(c|x) is computed.
@@ -38,8 +39,8 @@ pub struct EncoderConfig {
     /// What the encoder is; default `auto`. What follows is of networks.
     pub kind: EncoderKind,
     /// Output channels of each convolution, each at least 1; empty for none, and ignored unless frames are images;
-    /// default 16, 32.
-    pub channels: Vec<usize>,
+    /// default `auto`: 16, 32, and beyond 128x128 ones of 8 before them, until at most 32,768 values are left.
+    pub channels: Widths,
     /// Side of the square kernel of every convolution, an odd number; default 5.
     pub kernel: usize,
     /// Units of each dense layer, at least one layer of at least one unit; default 128.
@@ -48,13 +49,13 @@ pub struct EncoderConfig {
 
 impl Default for EncoderConfig {
     fn default() -> Self {
-        Self { kind: EncoderKind::Auto, channels: vec![16, 32], kernel: 5, hidden: vec![128] }
+        Self { kind: EncoderKind::Auto, channels: Widths::AUTO, kernel: 5, hidden: vec![128] }
     }
 }
 
 impl EncoderConfig {
     pub(super) fn check(&self) -> Result<()> {
-        for &units in self.channels.iter().chain(&self.hidden) {
+        for &units in self.channels.list().iter().chain(&self.hidden) {
             at_least("encoder.channels, encoder.hidden", units, 1)?;
         }
         if self.hidden.is_empty() {
@@ -71,21 +72,22 @@ impl EncoderConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DecoderConfig {
-    /// Units of each dense layer, at least one layer of at least one unit; default 256, 256.
-    pub hidden: Vec<usize>,
+    /// Units of each dense layer, at least one layer of at least one unit; default `auto`: 256, 256, of which the last is
+    /// narrower where a frame has more than 32,768 values, so that it has at most 2^23 weights to these.
+    pub hidden: Widths,
     /// Distribution of a value of the frame; default `auto`.
     pub likelihood: LikelihoodChoice,
 }
 
 impl Default for DecoderConfig {
     fn default() -> Self {
-        Self { hidden: vec![256, 256], likelihood: LikelihoodChoice::Auto }
+        Self { hidden: Widths::AUTO, likelihood: LikelihoodChoice::Auto }
     }
 }
 
 impl DecoderConfig {
     pub(super) fn check(&self) -> Result<()> {
-        if self.hidden.is_empty() || self.hidden.contains(&0) {
+        if self.hidden == Widths::Of(Vec::new()) || self.hidden.list().contains(&0) {
             return Err(Error::config("decoder.hidden", "expected at least one layer, each of 1 or more units"));
         }
         Ok(())

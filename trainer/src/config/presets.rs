@@ -45,7 +45,7 @@ impl Config {
 
     fn small() -> Self {
         let mut config = Self::default();
-        (config.encoder.channels, config.encoder.hidden) = (Vec::new(), vec![256, 128]);
+        (config.encoder.channels, config.encoder.hidden) = (Vec::new().into(), vec![256, 128]);
         config
     }
 

@@ -13,6 +13,7 @@ use tract_onnx::pb::ModelProto;
 
 use crate::data::{Expected, SeenValues, Source, chunks_of, frames_in};
 use crate::error::{Error, Result, Subject};
+use crate::files::sha256;
 use crate::frame::{FrameKind, FrameShape};
 
 /// Frames that go through an engine together.
@@ -69,6 +70,11 @@ impl Exported {
     /// The values that the model was fitted to; None if the file does not say.
     pub fn seen(&self) -> Option<&SeenValues> {
         self.seen.as_ref()
+    }
+
+    /// SHA-256 of the file.
+    pub fn sha256(&self) -> String {
+        sha256(&self.bytes)
     }
 
     /// The threshold past which a frame is novel, nats.

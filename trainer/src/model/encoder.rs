@@ -63,7 +63,7 @@ impl Encoder {
     /// An encoder with random weights.
     pub fn new(config: &EncoderConfig, shape: FrameShape, kind: FrameKind, latent: usize, init: &mut Init<'_>) -> Self {
         let mut size = [shape.channels, shape.height, shape.width];
-        let channels: &[usize] = if kind == FrameKind::Image { &config.channels } else { &[] };
+        let channels: &[usize] = if kind == FrameKind::Image { config.channels.list() } else { &[] };
         let convs = channels
             .iter()
             .map(|&outputs| {

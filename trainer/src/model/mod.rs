@@ -40,7 +40,8 @@ impl ClusterVae {
     /// A model with random weights for frames of `shape`.
     pub fn new(config: &CheckedConfig, shape: FrameShape, likelihood: Likelihood, init: &mut Init<'_>) -> Self {
         let encoder = Encoder::new(&config.encoder, shape, config.kind(), config.latent, init);
-        let decoder = Decoder::new(&config.decoder.hidden, shape, config.latent, config.clusters(), likelihood, init);
+        let decoder =
+            Decoder::new(config.decoder.hidden.list(), shape, config.latent, config.clusters(), likelihood, init);
         let learned_weights = config.mixture.weights == Weights::Learned;
         let prior = Prior::new(config.clusters(), config.latent, learned_weights, init);
         let cluster_head = (config.cluster_posterior == ClusterPosterior::Amortised)

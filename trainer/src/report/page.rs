@@ -2,6 +2,7 @@
 
 use maud::{DOCTYPE, PreEscaped, html};
 
+use super::chart::more_colours;
 use super::material::Findings;
 use super::sections;
 use crate::error::Result;
@@ -35,7 +36,7 @@ pub fn page(findings: &Findings<'_>) -> Result<String> {
                 meta http-equiv="Content-Security-Policy" content=(POLICY);
                 meta name="color-scheme" content="light dark";
                 title { "Cluster VAE report: " (findings.run.display()) }
-                style { (PreEscaped(STYLE)) }
+                style { (PreEscaped(STYLE)) (PreEscaped(more_colours(findings.fitted.config.clusters()))) }
             }
             body {
                 header { (sections::overview::overview(findings)) }

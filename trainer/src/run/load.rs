@@ -8,7 +8,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use runtime::Calibration;
 
-use super::{Saved, VERSION, checkpoint_path};
+use super::{AFTER_MIXTURE, Saved, VERSION};
 use crate::config::{Config, EncoderKind, Weights};
 use crate::error::{Error, Result};
 use crate::files::sha256;
@@ -77,7 +77,7 @@ pub fn load(folder: &Path, device: &Device) -> Result<Fitted> {
 /// After `pretrain` it is that of the start that was chosen, with the prior that the mixture then started.
 ///
 /// # Errors
-/// [`Error::Model`] as for [`load`], or if the checkpoint of the stage is missing or damaged, or the run has no stages.
+/// [`Error::Model`] as for [`load`], or if what it was after stage 2 was not kept or is damaged, or the run has no stages.
 pub fn load_stage(folder: &Path, stage: StageName, device: &Device) -> Result<Fitted> {
     let fitted = load(folder, device)?;
     if fitted.config.encoder.kind == EncoderKind::Identity {
@@ -86,8 +86,14 @@ pub fn load_stage(folder: &Path, stage: StageName, device: &Device) -> Result<Fi
             "its model is the mixture on the values, which has no stages; leave the stage out",
         ));
     }
-    // The checkpoint of `pretrain` is of the last start; that of the mixture has the chosen one's encoder.
-    let path = checkpoint_path(folder, stage.max(StageName::Mixture));
+    if stage == StageName::Refine {
+        return Ok(fitted);
+    }
+    let path = folder.join(AFTER_MIXTURE);
+    if !path.exists() {
+        return Err(Error::model(folder, "it kept its last stage only; fit with --keep-stages for those before"));
+    }
+    // It has the encoder of stage 1.
     let bytes = std::fs::read(&path).map_err(|e| Error::model(&path, e))?;
     let checkpoint = Checkpoint::decode(&bytes).map_err(|e| Error::model(&path, e))?;
     let config = fitted.config.with_clusters(checkpoint.clusters);

@@ -6,7 +6,8 @@
 //! | `data.json` | where the frames were read from, an absolute path, and their hash; to go on from |
 //! | `metrics.jsonl` | one line an epoch, one for EM, one for a restart, one where an earlier epoch was kept |
 //! | `metrics.json` | the end of training: the epoch whose weights were kept, as `last_epoch`; the same bytes for the same seed on the same CPU |
-//! | `checkpoints/` | the last state of each stage, to go on from, with the weights of its best epoch so far |
+//! | `checkpoints/` | the last state, to go on from, with the weights of the best epoch so far; gone once the run has ended |
+//! | `mixture.ckpt` | the model as stage 2 left it, for `trainer latents --stage`; only with `fit --keep-stages` |
 //! | `weights.bpk` | all learned weights, Burn's own format |
 //! | `model.json` | shape, front end, scaling, range of values, likelihood, novelty and its threshold, temperature, hash of the weights |
 //! | `report.html` | the page of `trainer report` and of `trainer demo` |
@@ -113,6 +114,9 @@ struct Line {
 
 const CHECKPOINTS: &str = "checkpoints";
 
+/// The model as stage 2 left it.
+const AFTER_MIXTURE: &str = "mixture.ckpt";
+
 /// The file of a stage's checkpoint.
 fn checkpoint_path(folder: &Path, stage: StageName) -> PathBuf {
     folder.join(CHECKPOINTS).join(format!("{stage}.ckpt"))
@@ -133,8 +137,7 @@ impl Run {
         if folder.join("config.toml").exists() {
             return Err(Error::resource(folder.display(), "holds a run already; choose another --out or remove it"));
         }
-        let checkpoints = folder.join(CHECKPOINTS);
-        std::fs::create_dir_all(&checkpoints).map_err(|e| Error::resource(checkpoints.display(), e))?;
+        std::fs::create_dir_all(folder).map_err(|e| Error::resource(folder.display(), e))?;
         source.save(folder)?;
         // Last: it is what says that there is a run.
         write_atomically(&folder.join("config.toml"), config.to_toml()?.as_bytes())?;
@@ -152,7 +155,10 @@ impl Run {
         if !path.exists() {
             return Err(Error::model(folder, "no config.toml in it; is this a run directory of `trainer fit`?"));
         }
+        let run = Self { folder: folder.to_owned() };
         if folder.join("model.json").exists() {
+            // A kill may have been faster.
+            run.remove_checkpoints()?;
             return Err(Error::model(folder, "this run has ended; there is nothing to resume"));
         }
         let config = Config::default().merge_file(&path)?;
@@ -168,7 +174,6 @@ impl Run {
                 last = Some(checkpoint);
             }
         }
-        let run = Self { folder: folder.to_owned() };
         run.remove_unfinished()?;
         run.forget_after(last.as_ref().map(|checkpoint| checkpoint.place))?;
         Ok((run, config, last))
@@ -176,7 +181,8 @@ impl Run {
 
     /// Removes what a kill or a power cut left of files that were being written.
     fn remove_unfinished(&self) -> Result<()> {
-        for folder in [self.folder.clone(), self.folder.join(CHECKPOINTS)] {
+        for folder in [self.folder.clone(), self.folder.join(CHECKPOINTS)].into_iter().filter(|folder| folder.exists())
+        {
             let fault = |e: std::io::Error| Error::resource(folder.display(), e);
             for entry in std::fs::read_dir(&folder).map_err(fault)? {
                 let entry = entry.map_err(fault)?;
@@ -223,13 +229,38 @@ impl Run {
         write_atomically(&path, kept.as_bytes())
     }
 
-    /// Writes a checkpoint over the last one of the same stage, and gives the path of the file.
+    /// Writes a checkpoint, then removes those of other stages, which are older; gives the path of the file.
+    ///
+    /// # Errors
+    /// [`Error::Resource`]; the last checkpoint is then as it was.
     pub fn checkpoint(&self, checkpoint: &Checkpoint) -> Result<PathBuf> {
         let path = checkpoint_path(&self.folder, checkpoint.place.stage);
-        let mut file = Unfinished::create(&path)?;
-        checkpoint.write(&mut file).map_err(|e| Error::resource(path.display(), e))?;
-        file.finish()?;
+        self.write_checkpoint(checkpoint, &path)?;
+        for stage in StageName::ALL.into_iter().filter(|stage| *stage != checkpoint.place.stage) {
+            remove(&checkpoint_path(&self.folder, stage), |path| std::fs::remove_file(path))?;
+        }
         Ok(path)
+    }
+
+    /// Keeps the model as stage 2 left it, also when the run has ended.
+    ///
+    /// # Errors
+    /// [`Error::Resource`].
+    pub fn keep_mixture(&self, checkpoint: &Checkpoint) -> Result<()> {
+        self.write_checkpoint(checkpoint, &self.folder.join(AFTER_MIXTURE))
+    }
+
+    fn write_checkpoint(&self, checkpoint: &Checkpoint, path: &Path) -> Result<()> {
+        let folder = path.parent().unwrap_or(&self.folder);
+        std::fs::create_dir_all(folder).map_err(|e| Error::resource(folder.display(), e))?;
+        let mut file = Unfinished::create(path)?;
+        checkpoint.write(&mut file).map_err(|e| Error::resource(path.display(), e))?;
+        file.finish()
+    }
+
+    /// Removes all that a run that has ended does not go on from.
+    fn remove_checkpoints(&self) -> Result<()> {
+        remove(&self.folder.join(CHECKPOINTS), |path| std::fs::remove_dir_all(path))
     }
 
     /// The directory.
@@ -263,7 +294,7 @@ impl Run {
         write_atomically(&path, text.as_bytes())
     }
 
-    /// Saves a fitted model, the weights first: `model.json` says that the run has ended.
+    /// Saves a fitted model, the weights first: `model.json` says that the run has ended. Its checkpoints then go.
     pub fn save(&self, fitted: &Fitted) -> Result<()> {
         let path = self.folder.join("weights.bpk");
         let record = fitted.model.clone().into_record();
@@ -289,7 +320,16 @@ impl Run {
             weights_sha256: sha256(&bytes),
         };
         let text = serde_json::to_string_pretty(&saved).map_err(|e| Error::resource("model.json", e))?;
-        write_atomically(&self.folder.join("model.json"), text.as_bytes())
+        write_atomically(&self.folder.join("model.json"), text.as_bytes())?;
+        self.remove_checkpoints()
+    }
+}
+
+/// Removes what there may be at a path.
+fn remove(path: &Path, how: impl Fn(&Path) -> std::io::Result<()>) -> Result<()> {
+    match how(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::resource(path.display(), e)),
+        _ => Ok(()),
     }
 }
 

@@ -17,9 +17,10 @@ use rayon::prelude::*;
 use crate::data::views::{ImageMap, Nearby, Views};
 use crate::data::{Source, frames_in};
 use crate::error::Result;
+use crate::frame::FrameShape;
 use crate::rng::{Purpose, stream};
 
-/// How many batches may wait ahead of the step.
+/// How many batches may wait ahead of the step, if they are not large.
 const AHEAD: usize = 2;
 /// Bytes of frames and views that are drawn at once, unless one batch has more.
 const DRAWN_BYTES: usize = 64 << 20;
@@ -152,6 +153,11 @@ pub struct BatchPlan<'a> {
     pub seed: u64,
 }
 
+/// How many batches of so many rows, frames and views, may wait ahead of the step, beside the one that is drawn.
+pub fn ahead(shape: FrameShape, rows: usize) -> usize {
+    (frames_in(DRAWN_BYTES, shape) / rows).min(AHEAD)
+}
+
 impl BatchPlan<'_> {
     /// Steps in one pass over the frames; the last, partial batch of a pass is left out.
     pub fn steps_per_epoch(&self) -> usize {
@@ -236,11 +242,15 @@ impl BatchPlan<'_> {
         })
     }
 
+    /// Frames and views of a batch.
+    fn rows(&self) -> usize {
+        self.batch.frames * (1 + self.batch.views)
+    }
+
     /// Number of steps whose batches are drawn at once: one a thread, but not more than memory should hold beside those
     /// that wait.
     fn at_once(&self) -> usize {
-        let rows = self.batch.frames * (1 + self.batch.views);
-        (frames_in(DRAWN_BYTES, self.frames.shape()) / rows).clamp(1, rayon::current_num_threads())
+        (frames_in(DRAWN_BYTES, self.frames.shape()) / self.rows()).clamp(1, rayon::current_num_threads())
     }
 
     /// Draws the batches of `steps` on a thread of `scope` and hands them over in order, several steps at once on all
@@ -252,7 +262,7 @@ impl BatchPlan<'_> {
         scope: &'scope Scope<'scope, 'env>,
         steps: std::ops::Range<usize>,
     ) -> (Receiver<Result<Drawn>>, ScopedJoinHandle<'scope, ()>) {
-        let (sender, receiver) = sync_channel(AHEAD);
+        let (sender, receiver) = sync_channel(ahead(self.frames.shape(), self.rows()));
         let worker = scope.spawn(move || {
             let (per_epoch, mut step) = (self.steps_per_epoch(), steps.start);
             let mut order = (usize::MAX, Vec::new());

@@ -20,9 +20,23 @@ const MARGIN: [f64; 4] = [66.0, 16.0, 14.0, 42.0];
 /// Colours that the style sheet has.
 const COLOURS: usize = 10;
 
-/// Class of the style sheet that holds the colour of cluster `c`; they repeat after [`COLOURS`].
+/// Class of the style sheet that holds the colour of cluster `c`.
 pub fn colour(c: usize) -> String {
-    format!("c{}", c % COLOURS)
+    format!("c{c}")
+}
+
+/// Rules of the style sheet for the colours of K clusters beyond those that it has: hues a golden angle apart, so that any
+/// number of them lie apart, in two tones, each for a light and a dark page.
+pub fn more_colours(k: usize) -> String {
+    let rule = |c: usize| {
+        let (hue, tone) = ((c as f64 * 137.508) % 360.0, 12 * (c % 2));
+        format!(
+            ".c{c} {{ --cluster: light-dark(hsl({hue:.0} 65% {}%), hsl({hue:.0} 75% {}%)); }}\n",
+            30 + tone,
+            74 - tone
+        )
+    };
+    (COLOURS..k).map(rule).collect()
 }
 
 /// Titles of a chart, for the eye and for the ear.

@@ -1,6 +1,7 @@
 //! The latent: its map in two dimensions, and how far out frames lie.
 
 use maud::html;
+use rand::seq::index;
 
 use crate::error::Result;
 use crate::prototypes::components;
@@ -8,7 +9,10 @@ use crate::report::chart::{Group, Titles, histogram, scatter};
 use crate::report::material::Findings;
 use crate::report::parts::{Section, count, figure, percent};
 use crate::report::projection::Discriminant;
+use crate::rng::{Purpose, stream};
 
+/// Stream of [`Purpose::Report`] that the frames on the map are drawn from.
+const MAP_STREAM: u64 = 3;
 /// Frames on the map: more would hide each other.
 const ON_MAP: usize = 3000;
 
@@ -20,7 +24,10 @@ pub fn section(findings: &Findings<'_>) -> Result<Section> {
     let latents = &part.latents;
     let k = findings.fitted.config.clusters();
     let map = Discriminant::new(latents.means(), latents.log_qs(), latents.dim, k).map(|plane| {
-        let on_map = || (0..latents.len().min(ON_MAP)).map(|n| (latents.clusters[n], plane.place(latents.mean(n))));
+        // Drawn over all: frames may lie sorted by class.
+        let mut rng = stream(findings.fitted.config.seed, Purpose::Report, MAP_STREAM);
+        let drawn = index::sample(&mut rng, latents.len(), latents.len().min(ON_MAP)).into_vec();
+        let on_map = || drawn.iter().map(|&n| (latents.clusters[n], plane.place(latents.mean(n))));
         let groups: Vec<Group> = (0..k)
             .map(|c| Group {
                 number: c,
