@@ -1,8 +1,10 @@
 //! Timelines: which cluster each moment of a recording is of, a strip a recording.
 
+use std::collections::BTreeSet;
+
 use maud::{Markup, PreEscaped, html};
 
-use super::{Axis, colour, n};
+use super::{Axis, colour, more_colours, n};
 use crate::report::page::STYLE;
 use crate::timelines::Strip;
 
@@ -13,6 +15,10 @@ const ROW: f64 = 26.0;
 const BAR: f64 = 12.0;
 const BAND: f64 = 4.0;
 const TOP: f64 = 8.0;
+const LEGEND: f64 = 24.0;
+/// Room of a cluster in the legend, and how many stand side by side.
+const KEY: f64 = 74.0;
+const KEYS: usize = 10;
 const BOTTOM: f64 = 40.0;
 /// Longest name that has room.
 const LETTERS: usize = 30;
@@ -22,13 +28,21 @@ const LETTERS: usize = 30;
 pub fn timeline(strips: &[Strip], unit: &str) -> Markup {
     let ends = strips.iter().flat_map(|strip| &strip.windows).map(|moment| moment.end);
     let axis = Axis::new([0.0, ends.fold(f64::MIN_POSITIVE, f64::max)], [NAMES, WIDTH - 14.0], false);
-    let height = TOP + ROW * strips.len() as f64 + BOTTOM;
+    let clusters: BTreeSet<usize> =
+        strips.iter().flat_map(|strip| &strip.windows).map(|moment| moment.cluster).collect();
+    let first = TOP + LEGEND * clusters.len().div_ceil(KEYS) as f64;
+    let height = first + ROW * strips.len() as f64 + BOTTOM;
     let base = height - BOTTOM + 4.0;
     html! {
         svg xmlns="http://www.w3.org/2000/svg" viewBox=(format!("0 0 {WIDTH} {}", n(height))) role="img"
             aria-label="Clusters of the windows of recordings over time" {
+            @for (at, cluster) in clusters.iter().enumerate() {
+                @let (x, y) = (NAMES + KEY * (at % KEYS) as f64, TOP + LEGEND * (at / KEYS) as f64);
+                rect class=(colour(*cluster)) x=(n(x)) y=(n(y)) width="12" height=(n(BAR)) fill="var(--cluster)" {}
+                text x=(n(x + 17.0)) y=(n(y + BAR - 1.5)) { "cluster " (cluster) }
+            }
             @for (row, strip) in strips.iter().enumerate() {
-                @let y = TOP + ROW * row as f64;
+                @let y = first + ROW * row as f64;
                 text x=(n(NAMES - 8.0)) y=(n(y + BAR)) text-anchor="end" { (shortened(&strip.name)) }
                 (bars(strip, &axis, y))
             }
@@ -79,7 +93,8 @@ fn shortened(name: &str) -> String {
 /// The drawing as the text of an SVG file.
 pub fn timeline_file(strips: &[Strip], unit: &str) -> String {
     let drawn = timeline(strips, unit).into_string();
-    let style = html! { style { (PreEscaped(STYLE)) } }.into_string();
+    let clusters = strips.iter().flat_map(|strip| &strip.windows).map(|moment| moment.cluster + 1).max().unwrap_or(0);
+    let style = html! { style { (PreEscaped(STYLE)) (PreEscaped(more_colours(clusters))) } }.into_string();
     match drawn.find('>') {
         Some(end) => format!("{}>{style}{}", &drawn[..end], &drawn[end + 1..]),
         None => drawn,
@@ -104,12 +119,12 @@ mod tests {
         let strip = Strip { name: "a <b>".into(), windows: vec![at(0.0, 1), at(1.0, 2), at(8.0, 12)] };
         let text = timeline_file(&[strip], "s");
         let width = |class: &str| {
-            let tag = text.split("<rect").find(|tag| tag.contains(&format!("class=\"{class}\"")))?;
+            let tag = text.split("<rect").skip(4).find(|tag| tag.contains(&format!("class=\"{class}\"")))?;
             tag.split("width=\"").nth(1)?.split('"').next()?.parse::<f64>().ok()
         };
-        let (first, second, third) = (width("c1").unwrap(), width("c2"), text.matches("class=\"c2\"").count());
-        // The tenth colour repeats: cluster 12 has that of cluster 2.
+        // A key in the legend, and a bar.
+        let (first, second, third) = (width("c1").unwrap(), width("c2"), text.matches("class=\"c12\"").count());
         assert_eq!((third, second.map(|w| (w / first - 2.0).abs() < 0.02)), (2, Some(true)));
-        assert!(text.contains("a &lt;b&gt;") && text.contains("<style>"));
+        assert!(text.contains("a &lt;b&gt;") && text.contains(".c12 {"));
     }
 }

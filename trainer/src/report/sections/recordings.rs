@@ -14,11 +14,6 @@ pub fn section(findings: &Findings<'_>) -> Option<Section> {
         paler the less sure; a dot is a novel window. Below, the cluster that two of the last three windows have, as the \
         device decides."
     };
-    let legend = html! {
-        p { @for c in 0..findings.fitted.config.clusters() {
-            span class={ "key " (crate::report::chart::colour(c)) } style="--c0: var(--cluster)" { "cluster " (c) }
-        } }
-    };
-    let body = html! { (legend) (figure("Recordings", &timeline(&timelines.strips, timelines.unit), &caption)) };
+    let body = html! { (figure("Recordings", &timeline(&timelines.strips, timelines.unit), &caption)) };
     Some(Section { id: "recordings", short: "Recordings", title: "Recordings", body })
 }
