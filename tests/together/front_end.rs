@@ -234,7 +234,8 @@ fn files_say_how_windows_are_cut() {
     (config.pretrain.steps, config.refine.steps) = (3.into(), 3.into());
     let plain = fitted(config, &frames);
     let cut = |window, hop, rate| {
-        let windows = Some(Windowing { window, hop, rate });
+        let (time, recording) = (None, None);
+        let windows = Some(Windowing { window, hop, rate, time, recording, resampled: false });
         Fitted { manner: Some(Manner { windows, ..Manner::default() }), ..plain.clone() }
     };
     let found = |model: &Fitted| {

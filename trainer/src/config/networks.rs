@@ -73,7 +73,7 @@ impl EncoderConfig {
 #[serde(default, deny_unknown_fields)]
 pub struct DecoderConfig {
     /// Units of each dense layer, at least one layer of at least one unit; default `auto`: 256, 256, of which the last is
-    /// narrower where a frame has more than 32,768 values, so that it has at most 2^23 weights to these.
+    /// narrower where a frame has more than 65,536 values, so that it has at most 2^24 weights to these.
     pub hidden: Widths,
     /// Distribution of a value of the frame; default `auto`.
     pub likelihood: LikelihoodChoice,

@@ -14,7 +14,7 @@ const MOST_LEFT: usize = 32 * 32 * 32;
 /// Units of the dense layers of a decoder.
 const DECODER: [usize; 2] = [256, 256];
 /// Most weights from the last hidden layer of a decoder to the values of a frame, as long as it has [`FEWEST`] units.
-const MOST_WEIGHTS: usize = 1 << 23;
+const MOST_WEIGHTS: usize = 1 << 24;
 /// Fewest units of the last hidden layer of a decoder.
 const FEWEST: usize = 16;
 
@@ -98,11 +98,11 @@ mod tests {
             for channels in [1, 3, 4] {
                 let (convolutions, dense) = of(channels, side, side);
                 assert_eq!(convolutions, [16, 32], "{channels}x{side}x{side}");
-                assert!(dense == [256, 256] || channels * pixels > 32_768, "{channels}x{side}x{side}: {dense:?}");
+                assert!(dense == [256, 256] || channels * pixels > 65_536, "{channels}x{side}x{side}: {dense:?}");
             }
         }
-        assert_eq!(of(3, 128, 128).1, [256, 128]);
-        assert_eq!(of(3, 224, 224), (vec![8, 16, 32], vec![256, 32]));
+        assert_eq!(of(3, 128, 128).1, [256, 256]);
+        assert_eq!(of(3, 224, 224), (vec![8, 16, 32], vec![256, 64]));
         assert_eq!(of(3, 1024, 1024), (vec![8, 8, 8, 16, 32], vec![256, 16]));
         let rows = FrameShape { channels: 1, height: 1, width: 20_000 };
         assert_eq!(Widths::AUTO.or_channels(FrameKind::Features, rows).list(), [16, 32]);
