@@ -160,9 +160,9 @@ mod tests {
             let shape = FrameShape { channels: 3, height: side, width: side };
             Memory::of(&Config::default().check(shape).unwrap(), shape, frames)
         };
-        // Pictures as they are usually cut take about a gibibyte, which measured is 0.9 GB.
+        // Pictures as they are usually cut: 929 MB measured, of which the estimate must not be far above.
         let usual = memory(224, 60);
-        assert_eq!(usual.problem((1 << 30) + (1 << 27)), None, "{usual}");
+        assert_eq!(usual.problem((1 << 30) + (1 << 28)), None, "{usual}");
         let large = memory(1024, 60);
         let problem = large.problem(1 << 30).unwrap();
         assert!(problem.contains("batches of 53 frames") && problem.contains("1024 MiB are free"), "{problem}");
