@@ -68,7 +68,7 @@ fn windows_are_cut_where_they_should_be_whatever_the_file() {
     assert_eq!(firsts(&set), [[0.0, 9.0], [5.0, 14.0], [10.0, 19.0], [15.0, 24.0]]);
     assert_eq!(set.columns.as_deref(), Some(&["n".to_owned(), "hum".to_owned()][..]));
     let told = set.taken.to_string();
-    assert!(told.starts_with("4 frames of 2x1x10 taken as windows (1 recordings, a table of commas, a header; windows of 10 samples, one every 5 samples)"), "{told}");
+    assert!(told.starts_with("4 frames of 2x1x10 taken as windows (1 recording, a table of commas, a header; windows of 10 samples, one every 5 samples)"), "{told}");
     // The second channel follows the first, and a hop may be longer than a window.
     let all = set.frames.all().unwrap().values;
     assert!((all[10 + 3] - (2.0 * PI * 3.0 / 7.0).sin() as f32).abs() < 1e-6);
@@ -101,7 +101,7 @@ fn windows_are_cut_where_they_should_be_whatever_the_file() {
     let found = read(&["--window", "10", "--missing", "mean", "--columns", "n,hum"], &[&empty]).unwrap_err();
     assert!(found.contains("missing in every frame"), "{found}");
     for (words, problem) in [
-        (&["--window", "26"][..], "shorter than a window of 26 samples"),
+        (&["--window", "26"][..], "no stretch without a gap as long as a window of 26 samples"),
         (&["--window", "2s"], "--rate HZ"),
         (&["--hop", "5"], "--window SPAN"),
         (&["--window", "5", "--rate", "0"], "expected a number above 0"),
@@ -128,7 +128,7 @@ fn no_window_crosses_a_gap_and_uneven_times_can_be_made_even() {
     assert_eq!(firsts(&set), [[0.0, 9.0], [12.0, 21.0], [17.0, 26.0]]);
     let told = set.taken.to_string();
     assert!(
-        told.contains("50 samples a second by their times") && told.contains("1 gaps, which no window crosses"),
+        told.contains("50 samples a second by their times") && told.contains("1 gap, which no window crosses"),
         "{told}"
     );
     let recordings = set.frames.recordings().unwrap();
@@ -136,6 +136,27 @@ fn no_window_crosses_a_gap_and_uneven_times_can_be_made_even() {
     assert!((times[0] - 0.34).abs() < 1e-9 && (times[1] - 0.54).abs() < 1e-9, "{times:?}");
     let wrong = read(&["--window", "10", "--time", "stamp:ms", "--rate", "100"], &[&file]).unwrap_err();
     assert!(wrong.contains("there are 50 a second"), "{wrong}");
+    // A lost sample is bridged where that is asked for, or where samples are brought to a rate.
+    let lossy = (0..60).filter(|n| n % 20 != 7).map(|n| format!("{:.3},{n}", n as f64 / 50.0));
+    let lossy = write(&at("lossy.csv"), "t,line", lossy);
+    let parted = read(&["--window", "15", "--hop", "15", "--time", "t"], &[&lossy]).unwrap();
+    assert_eq!(firsts(&parted), [[8.0, 22.0], [28.0, 42.0]]);
+    for words in [["--gap", "50ms"], ["--resample", "50"]] {
+        let words = [&["--window", "15", "--hop", "15", "--time", "t"][..], &words].concat();
+        assert_eq!(firsts(&read(&words, &[&lossy]).unwrap())[0][0], 0.0);
+        assert!(!read(&words, &[&lossy]).unwrap().taken.to_string().contains("gap"));
+    }
+    // Clocks that tell milliseconds are right on average: 30 a second are not 1000 / 33.
+    let rows = (0..3000).map(|n| format!("{},{}", n * 100 / 3, (n as f64 / 5.0).sin()));
+    let clock = write(&at("clock.csv"), "t,hum", rows);
+    let told = read(&["--window", "1s", "--time", "t:ms"], &[&clock]).unwrap().taken.to_string();
+    assert!(told.contains("windows of 30 samples (1 s)") && told.contains("30 samples a second"), "{told}");
+    // Recordings of another rate are no windows of the same time.
+    let slow = write(&at("slow.csv"), "t,hum", (0..300).map(|n| format!("{},{}", n * 100, (n as f64 / 5.0).sin())));
+    let found = read(&["--window", "1s", "--time", "t:ms"], &[&clock, &slow]).unwrap_err();
+    assert!(found.contains("10 samples a second in") && found.contains("--resample 30"), "{found}");
+    let even = read(&["--window", "1s", "--time", "t:ms", "--resample", "10"], &[&clock, &slow]).unwrap();
+    assert_eq!(even.frames.shape.width, 10);
     // Dates, and steps that differ.
     let uneven = |n: usize| 20 * n + [0, 6, 3, 7][n % 4];
     let dated = samples(40, 9.0).into_iter().enumerate().map(|(n, _)| {
@@ -170,9 +191,14 @@ fn columns_and_paths_say_which_recording_of_whom() {
     );
     let recordings = set.frames.recordings().unwrap();
     assert_eq!(
-        (recordings.groups.join(","), recordings.names.join(",")),
+        (recordings.groups.join(","), recordings.names.join(",").replace(&table.display().to_string(), "all")),
         ("ann,bob".into(), "all:1,all:2,all:3".into())
     );
+    assert!(set.taken.to_string().contains("2 groups by their windows: ann (6), bob (3)"), "{}", set.taken);
+    // Rows that are not together are no recordings.
+    let mixed = write(&at("mixed.csv"), "which,hum", (0..60).map(|n| format!("{},{}", n % 2, (n as f64 / 3.0).sin())));
+    let found = read(&["--window", "8", "--recording", "which"], &[&mixed]).unwrap_err();
+    assert!(found.contains("changes 59 times between 2 recordings; sort the table by it"), "{found}");
     // Most of the samples say the class: 46 to 53 has six of the second.
     let named: Vec<String> = set.frames.labels.as_ref().unwrap().iter().map(|label| set.class(*label)).collect();
     assert_eq!(named[6..], ["rest", "run", "run"]);
@@ -207,7 +233,7 @@ fn sound_comes_with_its_rate() {
     let set = read(&["--window", "10ms", "--hop", "20ms"], &[&file]).unwrap();
     assert_eq!(
         (set.frames.shape.to_string().as_str(), firsts(&set)),
-        ("2x1x80", vec![[0.0, 79.0], [160.0, 239.0], [320.0, 399.0]])
+        ("2x1x80", vec![[0.0, 79.0], [160.0, 239.0], [320.0, 399.0]].iter().map(|w| w.map(|v| v / 32768.0)).collect())
     );
     assert!(set.taken.to_string().contains("8000 samples a second by the files"), "{}", set.taken);
     assert!(read(&[], &[&file]).unwrap_err().contains("say --window SPAN"));

@@ -35,6 +35,7 @@ pub mod fit;
 pub mod critic;
 pub mod eval;
 pub mod prototypes;
+
 pub mod timelines;
 
 pub mod run;

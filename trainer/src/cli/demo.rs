@@ -18,7 +18,7 @@ use super::fit::Training;
 
 /// Fit, export and label data that the program brings along: everything at once
 #[derive(clap::Args, Debug)]
-#[command(after_help = "Examples:\n  trainer demo --seed 1\n  trainer demo --data vibration")]
+#[command(after_help = "Example:\n  trainer demo --seed 1\n  trainer demo --data vibration")]
 pub struct Args {
     /// What to fit to
     #[arg(long, value_enum, default_value_t)]

@@ -192,6 +192,7 @@ impl Input {
         say("hop", recordings.hop.map(|span| span.to_string()));
         say("rate", recordings.rate.map(|rate| rate.to_string()));
         say("time", recordings.time.clone());
+        say("gap", recordings.gap.map(|span| span.to_string()));
         say("resample", recordings.resample.map(|rate| rate.to_string()));
         say("recording", recordings.recording.clone());
         say("group", recordings.group.clone());

@@ -11,7 +11,7 @@ use runtime::onnx::names;
 use runtime::{Assignment, Engine, ValueRange};
 use tract_onnx::pb::ModelProto;
 
-use crate::data::{Expected, SeenValues, Source, chunks_of, frames_in};
+use crate::data::{Expected, Manner, SeenValues, Source, Windowing, chunks_of, frames_in};
 use crate::error::{Error, Result, Subject};
 use crate::files::sha256;
 use crate::frame::{FrameKind, FrameShape};
@@ -48,8 +48,9 @@ impl Exported {
             Some(SeenValues { least, most, deviation })
         };
         let (shape, expected, seen, threshold) = if bytes.starts_with(&MAGIC) {
-            let (shape, range, threshold) = of_flash(&bytes).map_err(|e| Error::model(path, e))?;
-            (shape, Expected::default(), seen(range, None), threshold)
+            let (shape, range, threshold, windowing) = of_flash(&bytes).map_err(|e| Error::model(path, e))?;
+            let expected = windowing.map_or_else(Expected::default, |windowing| of_windows(shape.width, windowing));
+            (shape, expected, seen(range, None), threshold)
         } else {
             let engine = Engine::from_bytes(&bytes, runtime::Precision::F32).map_err(|e| Error::model(path, e))?;
             let seen = seen(engine.range(), engine.deviation());
@@ -158,14 +159,22 @@ impl Exported {
 /// of novelty.
 fn of_flash(bytes: &[u8]) -> Result<OfFlash<'_>, runtime::flash::FlashError> {
     match (FlashModel::new(bytes), DecoderModel::new(bytes)) {
-        (Ok(model), _) => Ok((model.shape(), model.range(), model.head().novelty_threshold())),
-        (_, Ok(model)) => Ok((model.shape(), model.range(), model.head().novelty_threshold())),
+        (Ok(model), _) => Ok((model.shape(), model.range(), model.head().novelty_threshold(), model.windowing())),
+        (_, Ok(model)) => Ok((model.shape(), model.range(), model.head().novelty_threshold(), model.windowing())),
         (Err(e), _) => Err(e),
     }
 }
 
 /// What [`of_flash`] finds.
-type OfFlash<'a> = (runtime::FrameShape, Option<ValueRange<'a>>, f32);
+type OfFlash<'a> = (runtime::FrameShape, Option<ValueRange<'a>>, f32, Option<runtime::Windowing>);
+
+/// What a flash image says of recordings; it keeps no names of channels.
+fn of_windows(window: usize, windowing: runtime::Windowing) -> Expected {
+    let rate = windowing.rate().map(f64::from);
+    let windows = Windowing { window, hop: windowing.hop(), rate, time: None, recording: None, resampled: false };
+    let manner = Some(Manner { windows: Some(windows), ..Manner::default() });
+    Expected { kind: Some(FrameKind::Window), manner, ..Expected::default() }
+}
 
 /// What the metadata of an ONNX file say of frames.
 fn described(bytes: &[u8]) -> Expected {

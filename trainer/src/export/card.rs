@@ -32,7 +32,7 @@ pub fn text(fitted: &Fitted, precision: Precision, onnx: &[u8], figures: Option<
          | weights | {precision:?}, {parameters} in encoder and heads |\n\
          | input | `frame` [N,{c},{h},{w}] f32, {scaling} |\n\
          | range of values in training | {range} |\n\
-         {windows}\
+         {windows}{columns}\
          | outputs | `responsibilities` and `log_responsibilities` [N,{k}], `novelty` [N], `mu` and `log_var` [N,{d}] |\n\
          | clusters K, latent D | {k}, {d}{shares} |\n\
          | q(c\\|x) on the device | {posterior} |\n\
@@ -54,6 +54,7 @@ pub fn text(fitted: &Fitted, precision: Precision, onnx: &[u8], figures: Option<
         w = fitted.shape.width,
         range = range(fitted.seen.as_ref()),
         windows = windows(fitted)?,
+        columns = columns(fitted),
         k = config.clusters(),
         d = config.latent,
         shares = shares(fitted)?,
@@ -96,6 +97,12 @@ fn windows(fitted: &Fitted) -> Result<String> {
     let rate = windowing.rate().map_or("a rate that is not known".into(), |rate| format!("{rate} samples a second"));
     let (samples, hop) = (fitted.shape.width, windowing.hop());
     Ok(format!("| windows of a stream | {samples} samples, the next one {hop} samples later, at {rate} |\n"))
+}
+
+/// Names of channels or features in the order in which the model takes them.
+fn columns(fitted: &Fitted) -> String {
+    let listed = fitted.columns.as_ref().map(|columns| columns.join(", ").replace('|', "\\|"));
+    listed.map_or(String::new(), |listed| format!("| columns in their order | {listed} |\n"))
 }
 
 /// Most channels whose ranges the card lists.

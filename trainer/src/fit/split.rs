@@ -4,7 +4,7 @@
 //! beside them, and people move alike from minute to minute: there whole groups are held out, or whole recordings, or, of
 //! few recordings, blocks of windows; what overlaps with a block is left out of both parts.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use rand::seq::SliceRandom;
 
@@ -22,6 +22,10 @@ const FEW_SHARE: usize = 8;
 pub const MAX_CALIBRATION: usize = 3000;
 /// So many recordings are enough to hold some of them out whole.
 const MANY_RECORDINGS: usize = 20;
+/// What units are called that somebody named.
+const GROUPS: &str = "groups";
+/// Held-out units that are told by name.
+const SHOWN: usize = 8;
 /// Windows of a block, laid side by side.
 const BLOCK: usize = 5;
 
@@ -55,6 +59,10 @@ pub fn split(frames: &dyn Source, seed: u64) -> Result<Split> {
         return Ok(Split { training, held_out: order, told: None });
     };
     let Units { of_frames, what, are_groups } = units;
+    let name = |cut: Cut| match what {
+        GROUPS => recordings.groups[recordings.group(cut) as usize].as_str(),
+        _ => recordings.name(cut),
+    };
     let cut = |n: u32| frames.cut(n as usize);
     let mut sizes = HashMap::new();
     of_frames.iter().for_each(|unit| *sizes.entry(*unit).or_insert(0) += 1);
@@ -84,7 +92,11 @@ pub fn split(frames: &dyn Source, seed: u64) -> Result<Split> {
         leave_apart(&mut training, &held_out, recordings, &cut);
     }
     let (out, of) = (chosen.values().filter(|is| **is).count(), chosen.len());
-    let told = Some(format!("{out} of {of} {what}, {} windows", held_out.len()));
+    let told = format!("{out} of {of} {what}, {} windows", held_out.len());
+    let names: BTreeSet<&str> = held_out.iter().filter_map(|n| cut(*n)).map(name).collect();
+    let shown = names.iter().take(SHOWN).copied().collect::<Vec<_>>().join(", ");
+    let more = if names.len() > SHOWN { ", ..." } else { "" };
+    let told = Some(if are_groups { format!("{told}: {shown}{more}") } else { told });
     held_out.truncate(MAX_CALIBRATION);
     Ok(Split { training, held_out, told })
 }
@@ -122,7 +134,7 @@ fn units(frames: &dyn Source) -> Option<Units> {
     let of_groups = each(&|cut| u64::from(recordings.group(cut)))?;
     // A part of the windows may have few of the groups and recordings that there are.
     if distinct(&of_groups) > 1 && (recordings.grouped || !recordings.held_out.is_empty()) {
-        return Some(Units { of_frames: of_groups, what: "groups", are_groups: true });
+        return Some(Units { of_frames: of_groups, what: GROUPS, are_groups: true });
     }
     let of_recordings = each(&|cut| u64::from(recordings.recording(cut)))?;
     if distinct(&of_recordings) >= MANY_RECORDINGS {

@@ -86,7 +86,9 @@ impl Raw {
                 Some(names) => names.join(", "),
                 None => "no header".to_owned(),
             });
-            return Err(format!("columns {now}; in the file before {before}").into());
+            return Err(
+                format!("columns {now}; in the file before {before}; --columns says which, and their order").into()
+            );
         }
         if self.rate != other.rate {
             let told = |rate: Option<f64>| rate.map_or("no rate".to_owned(), |rate| format!("{rate} samples a second"));

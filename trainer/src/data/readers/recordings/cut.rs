@@ -2,23 +2,35 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
-use std::path::Path;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::{ArrayRef, UInt64Array};
 
-use super::super::ReadProblem;
 use super::super::Role;
 use super::super::find::few;
 use super::super::labels::RawLabels;
 use super::super::raw::Raw;
 use super::super::stored::Stored;
+use super::super::{ReadError, ReadProblem};
+use super::options::Span;
 use super::times::{self, JITTER};
 use super::{Columns, RecordingOptions};
 use crate::data::kept::texts;
 use crate::data::windowing::{Cut, Recordings, Stretch, Windowing};
 
+/// Groups that are told by name.
+const SHOWN_GROUPS: usize = 8;
+/// Samples that are looked at to see whether a channel only rises.
+const MOST_RISING: usize = 10_000;
+/// Most stretches of rows that a recording may have in a table, on average.
+const MOST_AGAIN: usize = 3;
+/// Steps that do not tell a rate to a hundredth.
+const FEW_STEPS: usize = 100;
+/// Share by which a rate may be off a whole number that is meant.
+const NEARLY_WHOLE: f64 = 1e-3;
+/// Samples a second below which it is said what times were taken for.
+const SLOW: f64 = 0.5;
 /// Rates that differ by less, as a share, are the same.
 const SAME_RATE: f64 = 0.01;
 
@@ -41,11 +53,7 @@ pub struct Recorded {
 ///
 /// # Errors
 /// If it is no such array, or a column of times holds others.
-pub fn recorded(
-    mut raw: Raw,
-    (path, name): (&Path, &str),
-    columns: &Columns,
-) -> Result<(Raw, Vec<Recorded>), ReadProblem> {
+pub fn recorded(mut raw: Raw, name: &str, columns: &Columns) -> Result<(Raw, Vec<Recorded>), ReadProblem> {
     let carried = raw.kept.split_off(raw.kept.len().saturating_sub(columns.carried()));
     let mut carried = carried.into_iter().map(|column| column.values);
     let mut next = |asked: bool| if asked { carried.next() } else { None };
@@ -53,6 +61,7 @@ pub fn recorded(
     let [recording, group] = [columns.recording.is_some(), columns.group.is_some()].map(&mut next);
     let one = |rows: Range<usize>| Recorded { name: name.to_owned(), group: None, class: None, rows, times: None };
     let (sizes, mut found) = match raw.sizes[..] {
+        [0, ..] => return Err("no samples".into()),
         [t] => (vec![t, 1], vec![one(0..t)]),
         [t, c] if !raw.table && c > t => {
             let problem = format!("shape [{t}, {c}]: {t} samples of {c} channels? A recording is [T,C]; turn it round");
@@ -84,22 +93,44 @@ pub fn recorded(
             column.as_ref().map(|column| column.as_string::<i32>().value(row).to_owned())
         };
         let key = |row: usize| (text(&recording, row), text(&group, row));
-        let file = path.file_stem().unwrap_or_default().to_string_lossy();
         found.clear();
-        let mut begin = 0;
+        let (mut begin, mut seen) = (0, HashMap::new());
         for row in 1..=sizes[0] {
             if row < sizes[0] && key(row) == key(begin) {
                 continue;
             }
             let (recording, group) = key(begin);
             let own = recording.or(group.clone()).unwrap_or_default();
-            found.push(Recorded { name: format!("{file}:{own}"), group, ..one(begin..row) });
+            let times: &mut usize = seen.entry(key(begin)).or_insert(0);
+            *times += 1;
+            let again = if *times > 1 { format!("#{times}") } else { String::new() };
+            found.push(Recorded { name: format!("{name}:{own}{again}"), group, ..one(begin..row) });
             begin = row;
+        }
+        // Once more may be another recording of the same name; row by row it is a table that is not sorted.
+        if found.len() > MOST_AGAIN * seen.len() {
+            let column = columns.recording.as_ref().or(columns.group.as_ref()).map_or("", String::as_str);
+            let (changes, of) = (found.len() - 1, seen.len());
+            let problem = format!(
+                "the rows of a recording are not together: column \"{column}\" changes {changes} times between {of} recordings; \
+                 sort the table by it, and then by time"
+            );
+            return Err(problem.into());
         }
     }
     if let (Some(column), Some((name, unit))) = (&time, &columns.time) {
         let all = times::seconds(column, *unit).map_err(|e| format!("column \"{name}\": {e}"))?;
-        found.iter_mut().for_each(|recording| recording.times = Some(all[recording.rows.clone()].to_vec()));
+        for recording in &mut found {
+            let times = &all[recording.rows.clone()];
+            let spread = times::spread(times);
+            if spread.is_some() {
+                let note =
+                    format!("column \"{name}\" has one time for several samples, over which it is spread evenly");
+                raw.notes.push(note);
+            }
+            recording.times = Some(spread.unwrap_or_else(|| times.to_vec()));
+        }
+        raw.notes.dedup();
     }
     raw.sizes = sizes;
     raw.layout = None;
@@ -121,10 +152,9 @@ pub struct Cutting<'a> {
 impl Cutting<'_> {
     /// The windows of all recordings, whose rows `raw` has one after the other.
     pub fn cut(&self, mut raw: Raw, mut recorded: Vec<Recorded>, files: usize) -> Result<Raw, ReadProblem> {
-        let step = times::usual_step(recorded.iter().filter_map(|recording| recording.times.as_deref()));
-        let mut rate = self.rate(step, raw.rate, &mut raw.notes)?;
         let to = self.said.resample.or(self.usual.filter(|usual| usual.resampled).and_then(|usual| usual.rate));
-        let parted: Vec<Vec<Range<usize>>> = self.parted(&recorded, step, to.is_some(), &mut raw.notes);
+        let (parted, by_times) = self.parted(&recorded, to.is_some(), &mut raw.notes)?;
+        let mut rate = self.rate(by_times, raw.rate, &mut raw.notes)?;
         let mut stretches: Vec<(usize, Range<usize>)> = Vec::new();
         for (n, parts) in parted.into_iter().enumerate() {
             stretches.extend(parts.into_iter().map(|part| (n, part)));
@@ -172,21 +202,31 @@ impl Cutting<'_> {
         short.extend(
             used.iter().zip(&recorded).filter(|(used, _)| !**used).map(|(_, recording)| recording.name.clone()),
         );
-        let told = if files > 1 {
-            format!("{} recordings in {files} files", recorded.len())
-        } else {
-            format!("{} recordings", recorded.len())
-        };
+        let told = counted(recorded.len(), "recording");
+        let told = if files > 1 { format!("{told} in {files} files") } else { told };
         if cuts.is_empty() {
-            return Err(format!(
-                "{told} without a gap are shorter than a window of {}",
-                windowing.told(windowing.window)
-            )
-            .into());
+            let window = windowing.told(windowing.window);
+            let problem = format!("{told}, no stretch without a gap as long as a window of {window}");
+            return Err([vec![problem], raw.notes].concat().join("; ").into());
         }
         if !short.is_empty() {
-            raw.notes.push(format!("{} recordings without a window left out: {}", short.len(), few(&short)));
+            raw.notes.push(format!("{} without a window left out: {}", counted(short.len(), "recording"), few(&short)));
         }
+        if grouped {
+            let windows = |group: usize| {
+                cuts.iter().filter(|cut| recordings[cut.stretch as usize].group as usize == group).count()
+            };
+            let told = groups
+                .names
+                .iter()
+                .enumerate()
+                .take(SHOWN_GROUPS)
+                .map(|(at, name)| format!("{name} ({})", windows(at)));
+            let more = if groups.names.len() > SHOWN_GROUPS { ", ..." } else { "" };
+            let told = told.collect::<Vec<_>>().join(", ");
+            raw.notes.push(format!("{} by their windows: {told}{more}", counted(groups.names.len(), "group")));
+        }
+        raw.notes.extend(rising(&raw, &recorded).map_err(|e| e.problem)?);
         let held_out = self.held_out(&groups.names, &mut raw.notes)?;
         raw.format = format!("{told}, {}; {windowing}", raw.format);
         let mut found = Recordings {
@@ -233,7 +273,7 @@ impl Cutting<'_> {
     /// Samples a second, by what was said or by the times of samples.
     fn rate(
         &self,
-        step: Option<f64>,
+        by_times: Option<f64>,
         stated: Option<f64>,
         notes: &mut Vec<String>,
     ) -> Result<Option<f64>, ReadProblem> {
@@ -245,8 +285,7 @@ impl Cutting<'_> {
         };
         positive("rate", self.said.rate)?;
         positive("resample", self.said.resample)?;
-        let by_times = step.map(|step| format!("{:.5e}", 1.0 / step).parse().unwrap_or(1.0 / step));
-        let found = by_times.or(stated);
+        let found = by_times.map(rounded).or(stated);
         if let (Some(name), None) = (&self.columns.time, by_times) {
             return Err(format!("column \"{}\": its times never go forward", name.0).into());
         }
@@ -256,51 +295,78 @@ impl Cutting<'_> {
             }
             (None, Some(found)) => {
                 let by = if by_times.is_some() { "their times" } else { "the files" };
-                notes.push(format!("{found} samples a second by {by}"));
+                let slow = self.columns.time.as_ref().filter(|(_, unit)| found < SLOW && *unit == 1.0);
+                let hint = slow.map_or(String::new(), |(name, _)| {
+                    format!(" (taken as seconds; of milliseconds say --time {name}:ms)")
+                });
+                notes.push(format!("{found} samples a second by {by}{hint}"));
                 Ok(Some(found))
             }
             (said, _) => Ok(said.or(self.usual.filter(|usual| !usual.resampled).and_then(|usual| usual.rate))),
         }
     }
 
-    /// Stretches without a gap of each recording, in samples from its begin.
+    /// Stretches without a gap of each recording, in samples from its begin, and the samples a second by their times.
     fn parted(
         &self,
         recorded: &[Recorded],
-        step: Option<f64>,
         is_resampled: bool,
         notes: &mut Vec<String>,
-    ) -> Vec<Vec<Range<usize>>> {
+    ) -> Result<(Vec<Vec<Range<usize>>>, Option<f64>), ReadProblem> {
         let (mut gaps, mut back, mut uneven) = (0, 0, (0.0, 0));
-        let parts = |recording: &Recorded| match (&recording.times, step) {
-            (Some(times), Some(step)) => {
-                let found = times::steps(times, step);
-                gaps += found.gaps;
-                back += found.back;
-                uneven = (uneven.0 + found.uneven.0, uneven.1 + found.uneven.1);
-                found.stretches
+        let (mut parted, mut evenly) = (Vec::new(), (0, 0.0));
+        let mut first: Option<(f64, &str)> = None;
+        for recording in recorded {
+            let step = recording.times.as_deref().and_then(times::usual_step);
+            let (Some(times), Some(step)) = (&recording.times, step) else {
+                parted.push(vec![0..recording.rows.len()]);
+                continue;
+            };
+            let gap = match self.said.gap {
+                Some(Span::Seconds(seconds)) => seconds,
+                Some(Span::Samples(samples)) => samples as f64 * step,
+                None if is_resampled => times::BRIDGED * step,
+                None => times::GAP * step,
+            };
+            let found = times::steps(times, step, gap);
+            gaps += found.gaps;
+            back += found.back;
+            uneven = (uneven.0 + found.uneven.0, uneven.1 + found.uneven.1);
+            parted.push(found.stretches);
+            let (steps, lasts) = found.evenly;
+            if steps == 0 {
+                continue;
             }
-            _ => vec![0..recording.rows.len()],
-        };
-        let parted = recorded.iter().map(parts).collect();
+            // The median tells gaps, the mean the rate: clocks that tell milliseconds are right on average alone.
+            let own = steps as f64 / lasts;
+            let (before, of) = *first.get_or_insert((own, &recording.name));
+            if (own / before - 1.0).abs() > SAME_RATE && !is_resampled && steps > FEW_STEPS {
+                let ([own, before], name) = ([own, before].map(rounded), &recording.name);
+                let problem = format!(
+                    "{own} samples a second in {name}, {before} in {of}; --resample {before} brings all of them to that"
+                );
+                return Err(problem.into());
+            }
+            evenly = (evenly.0 + steps, evenly.1 + lasts);
+        }
         if gaps > 0 {
-            notes.push(format!("{gaps} gaps, which no window crosses"));
+            notes.push(format!("{}, which no window crosses", counted(gaps, "gap")));
         }
         if back > 0 {
-            notes.push(format!("time does not go forward at {back} places, which no window crosses"));
+            notes.push(format!("time does not go forward at {}, which no window crosses", counted(back, "place")));
         }
         let jitter = (uneven.0 / f64::from(uneven.1.max(1) as u32)).sqrt();
-        if jitter > JITTER && !is_resampled {
-            let rate = step.map_or(1.0, |step| (1.0 / step).round());
+        let rate = (evenly.0 > 0).then(|| evenly.0 as f64 / evenly.1);
+        if let Some(rate) = rate.filter(|_| jitter > JITTER && !is_resampled) {
+            let rate = rate.round().max(1.0);
             notes.push(format!("steps of time vary by {:.0} %, --resample {rate} makes them even", 100.0 * jitter));
         }
-        parted
+        Ok((parted, rate))
     }
 
     /// How windows are cut at this rate.
     fn windowing(&self, rate: Option<f64>) -> Result<Windowing, ReadProblem> {
-        let samples =
-            |option: &str, span: Option<super::options::Span>| span.map(|span| span.samples(option, rate)).transpose();
+        let samples = |option: &str, span: Option<Span>| span.map(|span| span.samples(option, rate)).transpose();
         let said = samples("window", self.said.window)?;
         let (window, usual_hop) = match (said, self.usual) {
             (Some(said), Some(usual)) if said != usual.window => {
@@ -350,6 +416,39 @@ impl Cutting<'_> {
         }
         Ok(found)
     }
+}
+
+/// A number of things.
+fn counted(count: usize, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+}
+
+/// A rate as people say it: a whole number that is near, else in five digits.
+fn rounded(rate: f64) -> f64 {
+    let whole = rate.round();
+    if whole > 0.0 && (rate / whole - 1.0).abs() < NEARLY_WHOLE {
+        whole
+    } else {
+        format!("{rate:.4e}").parse().unwrap_or(rate)
+    }
+}
+
+/// What there is to say of a channel of a table that only rises: it is rather a time or a counter.
+fn rising(raw: &Raw, recorded: &[Recorded]) -> Result<Option<String>, ReadError> {
+    let (Some(names), Some(first), channels) = (&raw.columns, recorded.first(), raw.sizes[1]) else { return Ok(None) };
+    let count = first.rows.len().min(MOST_RISING);
+    if !raw.table || count < FEW_STEPS {
+        return Ok(None);
+    }
+    let mut values = vec![0.0f64; count * channels];
+    raw.values.widen(first.rows.start * channels..(first.rows.start + count) * channels, None, &mut values)?;
+    let rises = |channel: &usize| {
+        let of = |row: usize| values[row * channels + channel];
+        (1..count).all(|row| of(row) > of(row - 1))
+    };
+    Ok((0..channels).find(rises).and_then(|channel| names.get(channel)).map(|name| {
+        format!("column \"{name}\" only rises, but is taken as a channel: if it is a time or counts, say --time {name} or --ignore {name}")
+    }))
 }
 
 /// Names by number, in the order in which they come.

@@ -24,6 +24,7 @@ use super::{ReadError, ReadProblem, Role};
 use crate::data::windowing::Windowing;
 use crate::data::{Expected, Input};
 use crate::error::Subject;
+use crate::frame::FrameShape;
 
 /// Whether the data are recordings to be cut: because somebody says so, or because the model is used to them.
 ///
@@ -73,19 +74,28 @@ pub fn read(request: &Request<'_>) -> Result<Option<(Subject, Raw)>, ReadError> 
     let mut whole: Option<Raw> = None;
     for (path, name) in &files {
         let fault = |problem: ReadProblem| ReadError::new(path, problem);
-        let raw = match plain.file(path)? {
+        let raw = match plain.file(path).map_err(|e| lacking(e, &columns, said))? {
             Found::Raw(raw) => *raw,
             Found::Picture(_) => return Err(fault("is a picture, expected a recording: rows of samples".into())),
         };
-        if raw.sizes.len() > 2 && said.window.is_none() {
+        // Windows that were cut already, as the model takes them.
+        let is_cut = |shape: FrameShape| {
+            let axes: Vec<usize> = raw.sizes[1..].iter().copied().filter(|size| *size != 1).collect();
+            let own: Vec<usize> = [shape.channels, shape.width].into_iter().filter(|size| *size != 1).collect();
+            axes == own || axes.iter().rev().eq(&own)
+        };
+        if raw.sizes.len() > 2 && said.window.is_none() && request.expected.shape.is_none_or(is_cut) {
             return Ok(None);
         }
         if !raw.has_columns {
             plain.check_names(&raw).map_err(fault)?;
         }
-        let (raw, mut of_file) = cut::recorded(raw, (path, name), &columns).map_err(fault)?;
+        let (raw, mut of_file) = cut::recorded(raw, name, &columns).map_err(fault)?;
         for recording in &mut of_file {
-            let find = |pattern: &Option<Pattern>| pattern.as_ref().map(|pattern| pattern.find(path)).transpose();
+            let find = |pattern: &Option<Pattern>| {
+                let whole = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+                pattern.as_ref().map(|pattern| pattern.find(&whole)).transpose()
+            };
             recording.group = find(&group).map_err(|e| fault(e.into()))?.or(recording.group.take());
             recording.class = find(&class).map_err(|e| fault(e.into()))?;
         }
@@ -105,6 +115,19 @@ pub fn read(request: &Request<'_>) -> Result<Option<(Subject, Raw)>, ReadError> 
     }
     let cutting = Cutting { said, usual: usual(request.expected), columns: &columns, role: request.role };
     Ok(Some((subject.clone(), cutting.cut(whole, recorded, files.len()).map_err(of_all)?)))
+}
+
+/// The error with a word on how to go without a column of times that the model's recordings had.
+fn lacking(error: ReadError, columns: &Columns, said: &RecordingOptions) -> ReadError {
+    let told = error.problem.to_string();
+    match &columns.time {
+        Some((name, _)) if said.time.is_none() && told.starts_with(&format!("no column \"{name}\"")) => {
+            let problem =
+                format!("{told}; the model was fitted to recordings with these times: --time none goes without");
+            ReadError::new(error.subject, problem)
+        }
+        _ => error,
+    }
 }
 
 /// The files of recordings with their names, those of folders by what is in them, and what was left out there.

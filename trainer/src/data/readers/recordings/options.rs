@@ -21,6 +21,9 @@ pub struct RecordingOptions {
     /// Column of the times of samples: dates, or numbers of seconds (of :ms, :us, :ns after its name); gaps part a recording
     #[arg(long, value_name = "COLUMN[:UNIT]", help_heading = READING)]
     pub time: Option<String>,
+    /// Time between two samples from which on it is a gap [default: 1.5 usual steps; with --resample 5.5]
+    #[arg(long, value_name = "SPAN", help_heading = READING)]
+    pub gap: Option<Span>,
     /// Samples a second that recordings are brought to, by interpolation between their times
     #[arg(long, value_name = "HZ", help_heading = READING)]
     pub resample: Option<f64>,
@@ -43,6 +46,7 @@ impl RecordingOptions {
             (self.hop.is_some(), "--hop"),
             (self.rate.is_some(), "--rate"),
             (self.time.is_some(), "--time"),
+            (self.gap.is_some(), "--gap"),
             (self.resample.is_some(), "--resample"),
             (self.recording.is_some(), "--recording"),
             (self.group.is_some(), "--group"),

@@ -1,14 +1,18 @@
 //! The times of samples: where a recording has gaps, how even its steps are, and what it is at even times.
 
+use std::sync::Arc;
+
 use arrow_array::cast::AsArray;
 use arrow_array::timezone::Tz;
 use arrow_array::types::Float64Type;
-use arrow_array::{Array, ArrayRef};
+use arrow_array::{Array, ArrayRef, Float64Array};
 use arrow_cast::parse::string_to_datetime;
 use arrow_schema::DataType;
 
-/// Steps this many times the usual one, or longer, are gaps.
-const GAP: f64 = 1.5;
+/// Steps this many times the usual one, or longer, are gaps where nobody says otherwise.
+pub const GAP: f64 = 1.5;
+/// The same where samples are brought to a rate, so that a few that are lost are bridged.
+pub const BRIDGED: f64 = 5.5;
 /// The zone of times that name none.
 const NO_ZONE: &str = "+00:00";
 /// Deviation of steps, as a share of the usual one, from which on it is told.
@@ -30,6 +34,8 @@ pub fn seconds(column: &ArrayRef, unit: f64) -> Result<Vec<f64>, String> {
     if column.null_count() > 0 {
         return Err(missing((0..column.len()).find(|&row| column.is_null(row)).unwrap_or(0)));
     }
+    // Numbers with zeros at their end are text to who carries them through as they are written.
+    let column = &numbers(column).unwrap_or_else(|| column.clone());
     let times: Vec<f64> = match column.data_type() {
         kind if kind.is_numeric() => {
             let wide = arrow_cast::cast(column, &DataType::Float64).map_err(|e| e.to_string())?;
@@ -62,12 +68,45 @@ pub fn seconds(column: &ArrayRef, unit: f64) -> Result<Vec<f64>, String> {
     }
 }
 
-/// The usual step: the median of all those that go forward; None if there is none.
-pub fn usual_step<'a>(recordings: impl Iterator<Item = &'a [f64]>) -> Option<f64> {
-    let steps = recordings.flat_map(|times| times.windows(2).map(|pair| pair[1] - pair[0])).filter(|step| *step > 0.0);
-    let mut steps: Vec<f64> = steps.collect();
+/// Texts that are all numbers, as numbers; None of others.
+fn numbers(column: &ArrayRef) -> Option<ArrayRef> {
+    let texts = column.as_string_opt::<i32>()?;
+    let number = |text: Option<&str>| {
+        let text = text?.trim();
+        text.parse::<f64>().or_else(|_| text.replacen(',', ".", 1).parse()).ok().map(Some)
+    };
+    let numbers: Vec<Option<f64>> = texts.iter().map(number).collect::<Option<_>>()?;
+    Some(Arc::new(Float64Array::from(numbers)))
+}
+
+/// The usual step of a recording: the median of those that go forward; None if there is none.
+pub fn usual_step(times: &[f64]) -> Option<f64> {
+    let mut steps: Vec<f64> = times.windows(2).map(|pair| pair[1] - pair[0]).filter(|step| *step > 0.0).collect();
     let middle = steps.len() / 2;
     (!steps.is_empty()).then(|| *steps.select_nth_unstable_by(middle, f64::total_cmp).1)
+}
+
+/// Times of which half or more are those of the sample before, as of a packet with one stamp or of clocks that tell seconds,
+/// spread evenly until the next; None of others.
+pub fn spread(times: &[f64]) -> Option<Vec<f64>> {
+    let equal = times.windows(2).filter(|pair| pair[0] == pair[1]).count();
+    let usual = usual_step(times)?;
+    if 2 * equal < times.len() {
+        return None;
+    }
+    let runs: Vec<&[f64]> = times.chunk_by(|a, b| a == b).collect();
+    let mut spread = Vec::with_capacity(times.len());
+    for (at, run) in runs.iter().enumerate() {
+        let next = runs.get(at + 1).map_or(f64::INFINITY, |next| next[0] - run[0]);
+        // Over a gap, and at the end, a stamp lasts as long as others.
+        let lasts = if next > 0.0 && next < GAP * usual { next } else { usual };
+        // The first and the last may be a part of what a stamp has.
+        let is_end = at == 0 || at + 1 == runs.len();
+        let of = if is_end { run.len().max(runs[runs.len() / 2].len()) } else { run.len() };
+        let skipped = if at == 0 { of - run.len() } else { 0 };
+        spread.extend((0..run.len()).map(|n| run[0] + lasts * (n + skipped) as f64 / of as f64));
+    }
+    Some(spread)
 }
 
 /// What the times of a recording say.
@@ -79,22 +118,25 @@ pub struct Steps {
     pub gaps: usize,
     /// Number of times that are not after the one before.
     pub back: usize,
+    /// Number of steps within stretches, and how long they take in all.
+    pub evenly: (usize, f64),
     /// Sum of squares of how far steps within stretches are from the usual one, as shares of it, and their number.
     pub uneven: (f64, usize),
 }
 
-/// Parts a recording where a step is no usual one.
-pub fn steps(times: &[f64], usual: f64) -> Steps {
+/// Parts a recording where a step is `gap` or longer; `usual` is the usual one.
+pub fn steps(times: &[f64], usual: f64, gap: f64) -> Steps {
     let mut found = Steps::default();
     let mut begin = 0;
     for at in 1..times.len() {
         let step = times[at] - times[at - 1];
         match step {
             _ if step <= 0.0 => found.back += 1,
-            _ if step >= GAP * usual => found.gaps += 1,
+            _ if step >= gap => found.gaps += 1,
             _ => {
                 found.uneven.0 += (step / usual - 1.0).powi(2);
                 found.uneven.1 += 1;
+                found.evenly = (found.evenly.0 + 1, found.evenly.1 + step);
                 continue;
             }
         }
@@ -138,8 +180,6 @@ pub fn resampled(samples: &[f64], times: &[f64], rate: f64) -> Vec<f64> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use arrow_array::{Int64Array, StringArray};
 
     use super::*;
@@ -150,6 +190,7 @@ mod tests {
         assert_eq!(of(Arc::new(Int64Array::from(vec![1_700_000_000_000, 1_700_000_000_020])), 1e-3), [0.0, 0.02]);
         let dates = StringArray::from(vec!["2024-01-31T12:00:00Z", "2024-01-31 12:00:00.25"]);
         assert_eq!(of(Arc::new(dates), 1.0), [0.0, 0.25]);
+        assert_eq!(of(Arc::new(StringArray::from(vec!["0.00", "0,50"])), 1.0), [0.0, 0.5]);
         let wrong: ArrayRef = Arc::new(StringArray::from(vec!["2024-01-31T12:00:00Z", "noon"]));
         assert!(seconds(&wrong, 1.0).unwrap_err().contains("row 2: \"noon\""));
         assert_eq!((asked("t:ms"), asked("t"), asked("a:b")), (("t", 1e-3), ("t", 1.0), ("a:b", 1.0)));
@@ -158,11 +199,21 @@ mod tests {
     #[test]
     fn gaps_and_times_that_run_back_part_a_recording() {
         let times = [0.0, 0.1, 0.2, 0.5, 0.6, 0.55, 0.65];
-        let usual = usual_step([&times[..]].into_iter()).unwrap();
-        let found = steps(&times, usual);
+        let usual = usual_step(&times).unwrap();
+        let found = steps(&times, usual, GAP * usual);
         assert!((usual - 0.1).abs() < 1e-9);
         assert_eq!((found.stretches, found.gaps, found.back), (vec![0..3, 3..5, 5..7], 1, 1));
         assert!(found.uneven.0 < 1e-9);
+    }
+
+    #[test]
+    fn stamps_of_several_samples_are_spread_over_them() {
+        // Four a second, of which the first second has two; a gap of three seconds.
+        let times = [0.0, 0.0, 1.0, 1.0, 1.0, 1.0, 2.0, 2.0, 2.0, 2.0, 5.0, 5.0, 5.0, 5.0];
+        let even = spread(&times).unwrap();
+        assert_eq!(even[..7], [0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0]);
+        assert_eq!(even[9..], [2.75, 5.0, 5.25, 5.5, 5.75]);
+        assert_eq!(spread(&[0.0, 0.1, 0.2, 0.2, 0.3]), None);
     }
 
     #[test]

@@ -13,7 +13,7 @@ pub fn is_wav(bytes: &[u8]) -> bool {
     bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WAVE")
 }
 
-/// The samples `[T,C]` of a WAV file, integers as they are stored, and their rate.
+/// The samples `[T,C]` of a WAV file, of integers as shares of full scale, and their rate.
 ///
 /// # Errors
 /// If it is damaged, ends early, or is compressed.
@@ -27,15 +27,13 @@ pub fn read(bytes: Vec<u8>) -> Result<Raw, ReadProblem> {
     };
     let reader = WavReader::new(Cursor::new(bytes)).map_err(problem)?;
     let WavSpec { channels, sample_rate, bits_per_sample, sample_format } = reader.spec();
-    let values = match (sample_format, bits_per_sample) {
-        (SampleFormat::Float, _) => {
-            Stored::F32(reader.into_samples::<f32>().collect::<Result<_, _>>().map_err(problem)?)
-        }
-        (SampleFormat::Int, 0..=16) => {
-            Stored::I16(reader.into_samples::<i16>().collect::<Result<_, _>>().map_err(problem)?)
-        }
-        (SampleFormat::Int, _) => Stored::I32(reader.into_samples::<i32>().collect::<Result<_, _>>().map_err(problem)?),
+    // Of whatever depth, full scale is 1.
+    let full = (f64::from(bits_per_sample) - 1.0).exp2() as f32;
+    let values: Result<Vec<f32>, hound::Error> = match sample_format {
+        SampleFormat::Float => reader.into_samples::<f32>().collect(),
+        SampleFormat::Int => reader.into_samples::<i32>().map(|value| Ok(value? as f32 / full)).collect(),
     };
+    let values = Stored::F32(values.map_err(problem)?);
     let channels = usize::from(channels);
     if sample_rate == 0 || channels == 0 || values.len() % channels != 0 {
         let length = values.len();
