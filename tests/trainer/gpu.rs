@@ -128,7 +128,7 @@ fn batches_made_on_the_gpu_are_those_of_the_cpu() {
     assert!(on_gpu.makes(&maps) && !on_cpu.makes(&maps));
     let values = |store: &Store<'_>, views: DrawnViews| {
         let noise = TensorData::new(vec![0f32; 4], [4, 1]);
-        let drawn = Drawn { frames: vec![7, 49, 0, 7], values: None, views, noise, gumbel: None };
+        let drawn = Drawn { frames: vec![7, 49, 0, 7], values: None, views, noise, gumbel: None, groups: None };
         let batch = store.batch(drawn).unwrap();
         [Some(batch.frames), batch.views].map(|rows| rows.map(|rows| rows.try_into_vec_as::<f32>().unwrap()))
     };

@@ -233,7 +233,7 @@ fn sound_comes_with_its_rate() {
     let set = read(&["--window", "10ms", "--hop", "20ms"], &[&file]).unwrap();
     assert_eq!(
         (set.frames.shape.to_string().as_str(), firsts(&set)),
-        ("2x1x80", vec![[0.0, 79.0], [160.0, 239.0], [320.0, 399.0]].iter().map(|w| w.map(|v| v / 32768.0)).collect())
+        ("2x1x80", [[0.0, 79.0], [160.0, 239.0], [320.0, 399.0]].map(|w| w.map(|v| v / 32768.0)).to_vec())
     );
     assert!(set.taken.to_string().contains("8000 samples a second by the files"), "{}", set.taken);
     assert!(read(&[], &[&file]).unwrap_err().contains("say --window SPAN"));
@@ -284,7 +284,7 @@ fn a_model_cuts_recordings_as_it_is_used_to_and_decides_as_the_device_does() {
     let answers = columns(&stdout(&["predict", &run, "--data", &slow, "--timeline", &path("t.svg")]), &asked);
     assert_eq!(answers.len(), 14);
     assert_eq!((&*answers[1][0], &*answers[1][1]), ("1", "3"));
-    for file in ["export/model.onnx"] {
+    for file in ["export/model.onnx", "export/model.cvi"] {
         assert_eq!(columns(&stdout(&["predict", &path(file), "--data", &slow]), &asked), answers);
     }
     // Two of the last three ordinary windows decide: none can have decided after the first.

@@ -312,14 +312,14 @@ impl Cutting<'_> {
         recorded: &[Recorded],
         is_resampled: bool,
         notes: &mut Vec<String>,
-    ) -> Result<(Vec<Vec<Range<usize>>>, Option<f64>), ReadProblem> {
+    ) -> Result<(Vec<Stretches>, Option<f64>), ReadProblem> {
         let (mut gaps, mut back, mut uneven) = (0, 0, (0.0, 0));
         let (mut parted, mut evenly) = (Vec::new(), (0, 0.0));
         let mut first: Option<(f64, &str)> = None;
         for recording in recorded {
             let step = recording.times.as_deref().and_then(times::usual_step);
             let (Some(times), Some(step)) = (&recording.times, step) else {
-                parted.push(vec![0..recording.rows.len()]);
+                parted.push(std::iter::once(0..recording.rows.len()).collect());
                 continue;
             };
             let gap = match self.said.gap {
@@ -450,6 +450,9 @@ fn rising(raw: &Raw, recorded: &[Recorded]) -> Result<Option<String>, ReadError>
         format!("column \"{name}\" only rises, but is taken as a channel: if it is a time or counts, say --time {name} or --ignore {name}")
     }))
 }
+
+/// Stretches without a gap, in samples from the begin of their recording.
+type Stretches = Vec<Range<usize>>;
 
 /// Names by number, in the order in which they come.
 #[derive(Default)]

@@ -130,8 +130,11 @@ fn lacking(error: ReadError, columns: &Columns, said: &RecordingOptions) -> Read
     }
 }
 
+/// Files of recordings with their names, and what was left out.
+type Files = (Vec<(PathBuf, String)>, Vec<String>);
+
 /// The files of recordings with their names, those of folders by what is in them, and what was left out there.
-fn files(paths: &[PathBuf], role: Role) -> Result<(Vec<(PathBuf, String)>, Vec<String>), ReadError> {
+fn files(paths: &[PathBuf], role: Role) -> Result<Files, ReadError> {
     const EXTENSIONS: [&str; 14] =
         ["wav", "wave", "csv", "tsv", "tab", "dat", "gz", "npy", "npz", "parquet", "pq", "arrow", "feather", "ipc"];
     let (mut files, mut others) = (Vec::new(), Vec::new());

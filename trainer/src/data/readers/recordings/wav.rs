@@ -35,7 +35,7 @@ pub fn read(bytes: Vec<u8>) -> Result<Raw, ReadProblem> {
     };
     let values = Stored::F32(values.map_err(problem)?);
     let channels = usize::from(channels);
-    if sample_rate == 0 || channels == 0 || values.len() % channels != 0 {
+    if sample_rate == 0 || channels == 0 || !values.len().is_multiple_of(channels) {
         let length = values.len();
         return Err(format!("WAV is damaged: {length} values of {channels} channels at {sample_rate} Hz").into());
     }
