@@ -8,7 +8,7 @@ use super::super::super::input::READING;
 /// How recordings are cut into windows, and who they are of.
 #[derive(clap::Args, Clone, Debug, Default)]
 pub struct RecordingOptions {
-    /// Cut recordings into windows so long, in samples or as 2s or 500ms: files (or arrays [T,C]) are recordings then, their
+    /// Cut recordings into windows so long, in samples or as 2s or 500ms: files (or arrays of T by C) are recordings then, their
     /// rows samples and their columns channels
     #[arg(long, value_name = "SPAN", help_heading = READING)]
     pub window: Option<Span>,
