@@ -160,6 +160,16 @@ impl<'a> Progress<'a> {
                 self.line(&format!("held out to calibrate: {what}"));
                 return self.log(&serde_json::json!({ "held_out": what }));
             }
+            Event::Groups { count, fit } => {
+                self.line(&match fit {
+                    true => format!(
+                        "groups: clusters are asked to tell nothing about which of {count} a frame is of (where groups show \
+                         states of their own: --set pretrain.groups=0 --set refine.groups=0)"
+                    ),
+                    false => format!("groups: {count} are too many for the batches, so clusters may tell who a frame is of"),
+                });
+                return self.log(&serde_json::json!({ "groups": count, "balanced": fit }));
+            }
             Event::Near { found, windowing } => {
                 let beside =
                     format!("windows side by side are {} more alike than any two", percent(found.beside.max(0.0)));

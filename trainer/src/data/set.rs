@@ -198,7 +198,7 @@ impl fmt::Display for Taken {
 }
 
 /// A number in six digits at most.
-pub(super) fn short(value: f64) -> String {
+pub(in crate::data) fn short(value: f64) -> String {
     let rounded = format!("{value:.5e}").parse().unwrap_or(value);
     if rounded != 0.0 && !(1e-4..1e9).contains(&f64::abs(rounded)) {
         format!("{rounded:e}")

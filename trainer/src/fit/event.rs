@@ -102,6 +102,13 @@ pub enum Event<'a> {
         /// Which and how many, in words.
         what: &'a str,
     },
+    /// Frames are of groups, and clusters are asked to tell nothing about them.
+    Groups {
+        /// Number of groups that are trained on.
+        count: usize,
+        /// Whether batches have enough frames of each for that.
+        fit: bool,
+    },
     /// How long windows of a recording stay alike, so that one stands for another before it is mapped.
     Near {
         /// How long, and how alike.

@@ -110,7 +110,15 @@ impl<'a> TrainingData<'a> {
         {
             return Err(Error::Stopped);
         }
-        let groups = Groups::of(&training);
+        let groups = Groups::of(&training).filter(|_| config.pretrain.groups + config.refine.groups > 0.0);
+        if let Some(groups) = &groups {
+            let (n, k) = (training.len(), config.least_clusters());
+            let batch = config.pretrain.size(n, k).batch.min(config.refine.size(n, k).batch);
+            let told = Event::Groups { count: groups.count(), fit: groups.fit(batch) };
+            if observer(told).is_break() {
+                return Err(Error::Stopped);
+            }
+        }
         let store = Store::new(training, &devices[0])?;
         Ok(Self {
             store,

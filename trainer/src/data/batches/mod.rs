@@ -76,9 +76,19 @@ impl Groups {
         (numbers.len() > 1).then_some(Self { of_frames, count: numbers.len() })
     }
 
+    /// Number of groups.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Whether batches of so many frames have enough of each group.
+    pub fn fit(&self, batch: usize) -> bool {
+        batch >= ENOUGH_OF_GROUP * self.count
+    }
+
     /// 1 where a frame is of a group `[B,G]`; None if there are too many groups for these frames.
     fn of_batch(&self, frames: &[usize]) -> Option<TensorData> {
-        if frames.len() < ENOUGH_OF_GROUP * self.count {
+        if !self.fit(frames.len()) {
             return None;
         }
         let mut values = vec![0.0f32; frames.len() * self.count];

@@ -4,8 +4,12 @@
 //! and what is in files stays there.
 
 mod cut;
+mod groups;
 mod options;
 mod pattern;
+mod rates;
+mod recorded;
+mod resample;
 mod times;
 mod wav;
 
@@ -14,8 +18,9 @@ pub use wav::{is_wav, read as read_wav};
 
 use std::path::{Path, PathBuf};
 
-use self::cut::{Cutting, Recorded};
+use self::cut::Cutting;
 use self::pattern::Pattern;
+use self::recorded::{Recorded, recorded};
 use super::find::expanded;
 use super::open::{Found, Request};
 use super::pictures::list;
@@ -70,7 +75,7 @@ pub fn read(request: &Request<'_>) -> Result<Option<(Subject, Raw)>, ReadError> 
         return Err(of_all(problem.into()));
     }
     let (files, left_out) = files(&input.data, request.role)?;
-    let mut recorded: Vec<Recorded> = Vec::new();
+    let mut all: Vec<Recorded> = Vec::new();
     let mut whole: Option<Raw> = None;
     for (path, name) in &files {
         let fault = |problem: ReadProblem| ReadError::new(path, problem);
@@ -90,7 +95,7 @@ pub fn read(request: &Request<'_>) -> Result<Option<(Subject, Raw)>, ReadError> 
         if !raw.has_columns {
             plain.check_names(&raw).map_err(fault)?;
         }
-        let (raw, mut of_file) = cut::recorded(raw, name, &columns).map_err(fault)?;
+        let (raw, mut of_file) = recorded(raw, name, &columns).map_err(fault)?;
         for recording in &mut of_file {
             let find = |pattern: &Option<Pattern>| {
                 let whole = std::path::absolute(path).unwrap_or_else(|_| path.clone());
@@ -103,7 +108,7 @@ pub fn read(request: &Request<'_>) -> Result<Option<(Subject, Raw)>, ReadError> 
         of_file
             .iter_mut()
             .for_each(|recording| recording.rows = recording.rows.start + before..recording.rows.end + before);
-        recorded.extend(of_file);
+        all.extend(of_file);
         whole = Some(match whole {
             None => raw,
             Some(before) => before.followed_by(raw).map_err(fault)?,
@@ -113,8 +118,11 @@ pub fn read(request: &Request<'_>) -> Result<Option<(Subject, Raw)>, ReadError> 
     if !left_out.is_empty() {
         whole.notes.push(super::find::left_out(&left_out, "recordings"));
     }
+    if usual(request.expected).is_some() && request.expected.columns.is_none() && whole.columns.is_some() {
+        whole.notes.push("channels are taken as they come, since the model does not keep their names".to_owned());
+    }
     let cutting = Cutting { said, usual: usual(request.expected), columns: &columns, role: request.role };
-    Ok(Some((subject.clone(), cutting.cut(whole, recorded, files.len()).map_err(of_all)?)))
+    Ok(Some((subject.clone(), cutting.cut(whole, all, files.len()).map_err(of_all)?)))
 }
 
 /// The error with a word on how to go without a column of times that the model's recordings had.
