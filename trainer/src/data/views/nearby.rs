@@ -67,8 +67,9 @@ const FEWEST: usize = 30;
 const STEP: f64 = 1.3;
 /// Share of the likeness of windows side by side down to which windows count as near.
 const STILL_ALIKE: f64 = 0.75;
-/// Likeness of windows side by side below which no state lasts longer than a window.
-const LEAST_ALIKE: f64 = 0.05;
+/// Likeness of windows side by side below which none stands for another: most of how windows differ does not last, or most
+/// windows show one state, of which two are alike wherever they lie.
+const LEAST_ALIKE: f64 = 0.5;
 /// Indices of the random stream that picks windows, and pairs of any two.
 const PICKED: [u64; 2] = [1 << 32, (1 << 32) + 1];
 
@@ -129,7 +130,7 @@ pub fn likeness(frames: &dyn Source, seed: u64) -> Result<Option<Likeness>> {
         }
         let alike = 1.0 - mean_of(&pairs)? / of_any;
         let Likeness { within, beside, at } = found.unwrap_or(Likeness { within: 0, beside: alike, at: alike });
-        if alike < LEAST_ALIKE || alike < STILL_ALIKE * beside {
+        if beside < LEAST_ALIKE || alike < STILL_ALIKE * beside {
             found = Some(Likeness { within, beside, at });
             break;
         }
