@@ -13,7 +13,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 use trainer::Error;
-use trainer::config::{AugmentKind, CollapseConfig, Config, Count, DecoderPasses, Preset, Weights};
+use trainer::config::{AugmentKind, CollapseConfig, Config, Count, DecoderPasses, EncoderKind, Preset, Weights};
 use trainer::data::Frames;
 use trainer::data::views::Neighbours;
 use trainer::export::{Precision, encode};
@@ -474,10 +474,10 @@ fn rows_whose_halves_agree_are_clustered_by_the_mixture_on_their_values() {
     {
         let frames = sheared(sizes, 3);
         let config = Config { clusters, ..Config::default() };
-        let (mut stability, mut log_likelihood) = (None, f64::NAN);
+        let (mut rivals, mut log_likelihood) = (None, f64::NAN);
         let fitted = fit(&config.check(frames.shape).unwrap(), &frames, &Device::flex(), None, &mut |event| {
             match event {
-                Event::Values(found) => stability = Some(*found),
+                Event::Rivals(found) => rivals = Some(found.clone()),
                 Event::Mixture(report) => log_likelihood = report.log_likelihood,
                 Event::Stage { .. } => panic!("a network is trained"),
                 _ => {}
@@ -486,7 +486,7 @@ fn rows_whose_halves_agree_are_clustered_by_the_mixture_on_their_values() {
         });
         let fitted = fitted.unwrap().unwrap();
         assert_eq!(fitted.config.clusters, Count::Of(3));
-        assert!(stability.unwrap().holds(), "{stability:?}");
+        assert_eq!(rivals.unwrap().best().unwrap().encoder, EncoderKind::Identity);
         let found = trainer::evaluate(&fitted, &frames, 100, &Device::flex()).unwrap();
         let accuracy = found.scores.unwrap().acc;
         assert!(accuracy > 0.99, "{sizes:?}: {accuracy}");
@@ -495,6 +495,44 @@ fn rows_whose_halves_agree_are_clustered_by_the_mixture_on_their_values() {
         assert!(difference.abs() < 0.05, "{sizes:?}: {difference}");
         assert_eq!(fitted.config.mixture.weights == Weights::Learned, sizes[0] > sizes[1]);
         encode(&fitted, Precision::F32).unwrap();
+    }
+}
+
+/// Networks of even and of learned shares are compared on the same halves, and the model is made as the better of them; of
+/// more frames than may be halved some take part.
+#[test]
+fn a_network_takes_the_shares_that_halves_of_the_frames_agree_on() {
+    let frames = patterns(400, IMAGE, 1);
+    for (weights, halves, tried) in [(Weights::Auto, 400, 2), (Weights::Auto, 120, 2), (Weights::Learned, 400, 1)] {
+        let mut config = small();
+        config.confidence.halves = halves;
+        config.mixture.weights = weights;
+        let (mut rivals, mut witnessed, mut begun) = (None, false, false);
+        let fitted = fit(&config.check(IMAGE).unwrap(), &frames, &Device::flex(), None, &mut |event| {
+            match event {
+                Event::Rivals(found) => {
+                    assert!(!begun, "they come before the model");
+                    rivals = Some(found.clone());
+                }
+                Event::Stage { .. } => begun = true,
+                Event::Witnessed(_) => witnessed = true,
+                _ => {}
+            }
+            ControlFlow::Continue(())
+        });
+        let (fitted, rivals) = (fitted.unwrap().unwrap(), rivals.unwrap());
+        let best = rivals.best().unwrap();
+        assert!(
+            rivals.rivals.len() == tried && rivals.rivals.iter().all(|rival| rival.alike <= best.alike),
+            "{rivals:?}"
+        );
+        // Learned shares are not always found in so few steps.
+        assert!(best.alike > if tried == 2 { 0.95 } else { 0.5 }, "{rivals:?}");
+        assert_eq!(best.encoder, EncoderKind::Network);
+        assert_eq!(fitted.config.mixture.weights, best.weights);
+        assert_eq!(fitted.model.prior.log_weights.is_some(), best.weights == Weights::Learned);
+        // Halves of some of the frames do not say how sure a model of all may be.
+        assert_eq!((rivals.halved, witnessed), (halves.min(350), halves == 400));
     }
 }
 

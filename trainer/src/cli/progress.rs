@@ -8,8 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use trainer::config::{EncoderKind, Weights};
 use trainer::data::{Source, Watched};
-use trainer::fit::{Checkpoint, Epoch, Event, Kept, Pass, Space, percent};
+use trainer::fit::{Checkpoint, Epoch, Event, Kept, Pass, Rival, Rivals, Space, percent};
 use trainer::fitted::Fitted;
 use trainer::run::Run;
 use trainer::stage::StageName;
@@ -107,13 +108,9 @@ impl<'a> Progress<'a> {
                 self.line(&format!("looking whether mixtures of two halves of {frames} frames agree"));
                 return ControlFlow::Continue(());
             }
-            Event::Values(found) => {
-                let then = if found.holds() { "so it is the model; fitting it" } else { "so a network is trained" };
-                self.line(&format!(
-                    "mixture on the values: two halves of the frames agree to {:.3} (NMI, {} asked), {then}",
-                    found.stability, found.least
-                ));
-                return self.log(found);
+            Event::Rivals(rivals) => {
+                self.rivals(rivals);
+                return self.log(rivals);
             }
             Event::Counting { on, components } => {
                 if self.counting != Some((on, components)) {
@@ -227,9 +224,12 @@ impl<'a> Progress<'a> {
                 self.line(&format!("start {chosen} of {n} agrees best with the others (NMI {})", all.join(", ")));
                 return self.log(choice);
             }
-            Event::Half { half, stage, done, steps } => {
+            Event::Half { half, halves, stage, done, steps } => {
                 if done == 0 && stage == StageName::Pretrain {
-                    self.line(&format!("how sure it may be: a model of half {} of 2 of the frames", half + 1));
+                    self.line(&format!(
+                        "which model, and how sure it may be: networks of half of the frames, {} of {halves}",
+                        half + 1
+                    ));
                 }
                 if done == 0 {
                     self.begin(stage, steps);
@@ -270,6 +270,25 @@ impl<'a> Progress<'a> {
             Error::Diverged { what, stage, step, .. } => Error::Diverged { what, stage, step, kept: self.kept },
             other => other,
         })
+    }
+
+    /// Says which model it is to be, and beside what.
+    fn rivals(&self, rivals: &Rivals) {
+        let name = |rival: &Rival| match (rival.encoder, rival.weights) {
+            (EncoderKind::Identity, Weights::Learned) => "mixture on the values, learned shares",
+            (EncoderKind::Identity, _) => "mixture on the values, even shares",
+            (_, Weights::Learned) => "network, learned shares",
+            _ => "network, even shares",
+        };
+        let all = rivals.rivals.iter();
+        let all =
+            all.map(|rival| format!("{} {:.1} %", name(rival), 100.0 * rival.alike)).collect::<Vec<_>>().join("; ");
+        let (halved, splits) = (rivals.halved, rivals.splits);
+        let then = rivals.best().map_or("network", name);
+        let of = if splits > 1 { format!(", mean of {splits} splits") } else { String::new() };
+        self.line(&format!(
+            "put alike by models of two halves of {halved} frames{of}: {all}; so the model is a {then}"
+        ));
     }
 
     fn log(&mut self, line: &impl serde::Serialize) -> ControlFlow<()> {

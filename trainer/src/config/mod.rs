@@ -224,11 +224,11 @@ impl CheckedConfig {
         config
     }
 
-    /// The same settings for a model of one half of the frames, 0 or 1: one start, one attempt.
-    pub fn half(&self, half: usize) -> Self {
+    /// The same settings for a model of one half of the frames, of the first split 0 or 1: as many starts, one attempt.
+    pub fn half(&self, half: usize, starts: usize) -> Self {
         let mut config = self.clone();
         config.config.seed ^= (half as u64 + 1) << 32;
-        config.config.pretrain.starts = 1.into();
+        config.config.pretrain.starts = starts.into();
         config.config.collapse.restarts = 0;
         config
     }

@@ -24,7 +24,8 @@ pub enum ClusterPosterior {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum EncoderKind {
-    /// For rows of at most 32 features, `identity` if mixtures of two halves of the frames agree there; else `network`.
+    /// For rows of at most 32 features, whichever of `identity` and `network` puts more frames alike when fitted to two
+    /// halves of them; else `network`.
     Auto,
     /// Layers that are trained.
     Network,

@@ -175,7 +175,7 @@ impl MixtureConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Weights {
-    /// Of a mixture on the values those that are more stable; of a network 1/K.
+    /// Those of the two with which models of halves of the frames put more of them alike.
     Auto,
     /// 1/K each, as p(c) of the paper.
     Uniform,

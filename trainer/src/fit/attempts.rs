@@ -66,10 +66,36 @@ impl Attempts<'_> {
                 ended => return Ok(ended),
             },
         };
-        // It may be the mixture that found how many clusters there are.
-        let config = config.with_clusters(started.prior.clusters());
         let place = Place { attempt, start: self.starts(), stage: StageName::Refine, step: 0 };
         let unfinished = resume.filter(|saved| saved.place.stage == StageName::Refine);
+        self.refined(&config, started, place, unfinished, observer)
+    }
+
+    /// Stages 1 and 2 of a first attempt, from random weights.
+    pub fn started(&self, observer: &mut Observer<'_>) -> Result<Ended> {
+        self.start(self.config, 0, None, observer)
+    }
+
+    /// Stages 2 and 3 with the encoder and the decoder that stage 1 left, and the verdict on the clusters.
+    pub fn clustered(&self, pretrained: ClusterVae, observer: &mut Observer<'_>) -> Result<Ended> {
+        let Some(started) = mixture::run(self.config, pretrained, &self.data.looked_at, observer)? else {
+            return Ok(Ended::Stopped);
+        };
+        let place = Place { attempt: 0, start: 0, stage: StageName::Refine, step: 0 };
+        self.refined(self.config, started.model, place, None, observer)
+    }
+
+    /// Stage 3 of a model that stage 2 left, or `unfinished` of it, and the verdict on the clusters.
+    fn refined(
+        &self,
+        config: &CheckedConfig,
+        started: ClusterVae,
+        place: Place,
+        unfinished: Option<Checkpoint>,
+        observer: &mut Observer<'_>,
+    ) -> Result<Ended> {
+        // It may be the mixture that found how many clusters there are.
+        let config = config.with_clusters(started.prior.clusters());
         // p(c) is what it is for the clusters that stage 3 begins with, and in the end for those that it leaves.
         let looked_at = &self.data.looked_at;
         let model = if unfinished.is_some() { started } else { refine::weigh(started, looked_at, observer)? };

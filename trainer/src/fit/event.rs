@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use super::checkpoint::Checkpoint;
 use super::count::{Counted, Space};
-use super::identity::Stability;
 use super::kept::Kept;
 use super::metrics::{Epoch, MixtureReport};
+use super::rivals::Rivals;
 use super::starts::Choice;
 use super::witness::Halves;
 use crate::data::Windowing;
@@ -126,8 +126,8 @@ pub enum Event<'a> {
         /// Number of frames that take part.
         frames: usize,
     },
-    /// Whether the mixture on the values themselves is stable, and so the model.
-    Values(&'a Stability),
+    /// What was fitted to halves of the frames, how alike its models put all, and which of it is the model.
+    Rivals(&'a Rivals),
     /// Clusters are counted, from this number of components on; comes before every split of the points.
     Counting {
         /// What is counted.
@@ -159,11 +159,12 @@ pub enum Event<'a> {
     Mixture(&'a MixtureReport),
     /// One of several starts of stage 1 is chosen.
     Chosen(&'a Choice),
-    /// The model is there, and one of half of the frames is fitted, to see how sure it may be: a stage of it begins, or a
-    /// step of it is done.
+    /// A model of half of the frames is fitted: a stage of it begins, or a step of it is done.
     Half {
-        /// Index of the half, 0 or 1.
+        /// Index of the half, of the first split 0 and 1.
         half: usize,
+        /// Number of halves of all splits.
+        halves: usize,
         /// Name of the stage.
         stage: StageName,
         /// Number of steps done within the stage.

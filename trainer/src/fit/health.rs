@@ -48,10 +48,11 @@ impl Health {
             let of = fitted.config.latent;
             say(format!("{active} of {of} latent dimensions in use"), active as f64 >= DIMENSIONS_IN_USE * of as f64);
         }
+        let best = lines.iter().find_map(|line| line["rivals"].as_array()?.get(line["best"].as_u64()? as usize));
         if fitted.config.encoder.kind == EncoderKind::Identity
-            && let Some(agree) = last("stability").and_then(Value::as_f64)
+            && let Some(alike) = best.and_then(|best| best["alike"].as_f64())
         {
-            say(format!("halves of the frames agree to {agree:.2}"), true);
+            say(format!("mixtures of halves agree on {:.0} % of the frames", 100.0 * alike), alike >= HALVES_AGREE);
         }
         let choice = lines.iter().find_map(|line| Some((line["chosen"].as_u64()?, &line["agreements"])));
         if let Some(agree) = choice.and_then(|(chosen, agreements)| agreements[chosen as usize].as_f64()) {

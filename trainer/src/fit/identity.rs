@@ -1,19 +1,15 @@
 //! The mixture of section 5 on the values themselves, where nothing that is learned would see more.
 //!
 //! Rows of a few features often are a Gaussian a cluster already, in any direction and of any size, and a network can only
-//! bend that. No label says so, but **stability** does (Lange et al. 2004): mixtures fitted to two halves of the frames
-//! cut all frames alike. Where they do, that mixture is the model. Where they do not, since there are too few frames for
-//! so many features or the clusters are no Gaussians, a network is trained.
+//! bend that. Whether they are, halves of the frames tell ([`rivals`](super::rivals)).
 
+use std::ops::ControlFlow;
 use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
 use nalgebra::{DMatrix, SymmetricEigen};
-use rand::seq::SliceRandom;
 use runtime::Calibration;
-use serde::Serialize;
 
-use super::agreement::agreement;
 use super::balance::Balance;
 use super::calibrate::{LEAST_TEMPERATURE, calibrate};
 use super::count::{self, Space};
@@ -26,23 +22,15 @@ use crate::data::{Preparation, Source};
 use crate::error::{Error, Result};
 use crate::fitted::NoveltyScore;
 use crate::frame::FrameKind;
-use crate::gmm::{self, Covariance, CovarianceType, Estimator, Fit, Moments, Points, Settings};
+use crate::gmm::{self, Covariance, CovarianceType, Estimator, Fit, Mixture, Moments, Points, Settings};
 use crate::model::{ClusterVae, Init, Likelihood, Whitened};
-use crate::ranking::argmax;
 use crate::rng::{Purpose, stream};
 use crate::stage::StageName;
 
 /// Most values of a frame for which the mixture is tried unasked.
 const MOST_VALUES: usize = 32;
-/// Least agreement of the halves, NMI, from which the mixture is the model.
-///
-/// Half the frames are less stable than all: of sets where the mixture is the best that is known, halves of 132 irises
-/// agree to 0.88 to 0.91 and of 156 wines to 0.80 to 0.90; where it is not, of 498 breast tumours to 0.52 to 0.65.
-const STABLE: f64 = 0.75;
-/// Number of times the frames are halved.
-const SPLITS: usize = 4;
-/// Most frames of a half, so that a table of any length is judged in a minute.
-const MOST_OF_HALF: usize = 1000;
+/// Most frames of a half that a mixture is fitted to, so that a table of any length is judged in a minute.
+pub const MOST_OF_HALF: usize = 1000;
 /// Most rounds of split-and-merge moves on a half.
 const MOVES_OF_HALF: usize = 5;
 /// `mixture.tol` and `mixture.max_iter` of the model itself, which no training follows.
@@ -51,53 +39,27 @@ const FINE: f64 = 1e-6;
 const LONG: usize = 300;
 /// What is added to the variances of standardised values: a hundredth of them.
 const REG_COVAR: f64 = 1e-2;
-/// Indices of the random streams: of the halves, and of the starts on each.
-const SPLIT: u64 = 1 << 32;
-
-/// How alike mixtures of two halves of the frames cut all of them.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Stability {
-    /// What the mixtures take for the shares of their components: where both kinds are stable enough, the likelier one on
-    /// the other half, else the more stable.
-    pub weights: Weights,
-    /// Normalised mutual information, mean over splits, in `[0, 1]`.
-    pub stability: f64,
-    /// From which on the mixture is the model.
-    pub least: f64,
-    /// Mean log-density of a frame under the mixture of the half that it is not in, nats.
-    pub held_out: f64,
-}
-
-impl Stability {
-    /// Whether the mixture is the model.
-    pub fn holds(&self) -> bool {
-        self.stability >= self.least
-    }
-}
-
-/// Whether the mixture on the values is the model.
+/// Whether the mixture on the values may be the model.
 pub enum OnValues {
-    /// It is not; a network is to be trained.
+    /// It may not; a network is to be trained.
     No,
     /// The observer broke off.
     Stopped,
-    /// It is.
-    Model {
-        /// The settings, of a linear encoder.
+    /// It may.
+    Of {
+        /// The settings, of a linear encoder, with the number of clusters.
         config: Box<CheckedConfig>,
-        /// The model, without gradient tracking.
-        model: Box<ClusterVae>,
-        /// Novelty threshold and temperature, and what the novelty is.
-        calibrated: (Calibration, NoveltyScore),
+        /// Whether it is the model whatever networks say: it was asked for.
+        asked: bool,
     },
 }
 
-/// Fits the mixture to the values of `frames` if the settings ask for it, or leave it open and halves of the frames agree.
+/// Whether the mixture may be the model of `frames`, and with how many clusters.
 ///
 /// # Errors
-/// [`Error::Config`] if it is asked for and cannot be, [`Error::Collapsed`] if its clusters are below the bounds,
-/// [`Error::Uncounted`] if it is asked for and the number of clusters cannot be found.
-pub fn run(
+/// [`Error::Config`] if it is asked for and cannot be; [`Error::Uncounted`] if it is asked for and the number of clusters
+/// cannot be found.
+pub fn candidate(
     config: &CheckedConfig,
     frames: &(dyn Source + Sync),
     preparation: Preparation<'_>,
@@ -119,98 +81,81 @@ pub fn run(
         }
         EncoderKind::Auto => false,
     };
-    let mut config = config.with_identity(p);
-    let data = TrainingData::new(&config, frames, preparation, devices, observer)?;
+    let config = config.with_identity(p);
+    if config.clusters != Count::Auto {
+        return Ok(OnValues::Of { config: Box::new(config), asked });
+    }
+    let data = TrainingData::new(&config, frames, preparation, devices, &mut |_| ControlFlow::Continue(()))?;
+    let values = values(&config, data.training(), config.mixture.max_frames)?;
+    let counted = count::run(&config, Space::Values, REG_COVAR, &values, p, observer)?;
+    let Some(counted) = counted else { return Ok(OnValues::Stopped) };
+    match counted.number(config.mixture.most_clusters) {
+        Ok(k) => Ok(OnValues::Of { config: Box::new(config.with_clusters(k)), asked }),
+        Err(why) if asked => Err(why),
+        // A network may see clusters where the values show none.
+        Err(_) => Ok(OnValues::No),
+    }
+}
+
+/// Fits the mixture to the values of `frames` and calibrates it; None if the observer broke off.
+///
+/// # Errors
+/// [`Error::Config`] if no start keeps its covariances positive definite, [`Error::Collapsed`] if its clusters are below the
+/// bounds.
+pub fn run(
+    config: &CheckedConfig,
+    frames: &(dyn Source + Sync),
+    preparation: Preparation<'_>,
+    devices: &[Device],
+    observer: &mut Observer<'_>,
+) -> Result<Option<(ClusterVae, (Calibration, NoveltyScore))>> {
+    let data = TrainingData::new(config, frames, preparation, devices, &mut |_| ControlFlow::Continue(()))?;
     let training = data.training();
-    if config.clusters == Count::Auto {
-        let values = values(&config, training, config.mixture.max_frames)?;
-        let counted = count::run(&config, Space::Values, REG_COVAR, &values, p, observer)?;
-        let Some(counted) = counted else { return Ok(OnValues::Stopped) };
-        config = match counted.number(config.mixture.most_clusters) {
-            Ok(k) => config.with_clusters(k),
-            Err(why) if asked => return Err(why),
-            // A network may see clusters where the values show none.
-            Err(_) => return Ok(OnValues::No),
-        };
-    }
-    if !asked || config.mixture.weights == Weights::Auto {
-        if observer(Event::Halves { frames: training.len().min(2 * MOST_OF_HALF) }).is_break() {
-            return Ok(OnValues::Stopped);
-        }
-        let found = beside(observer, Pass::Mixture, |stop| stability(&config, training, stop))??;
-        let network = !asked && !found.holds();
-        if observer(Event::Values(&found)).is_break() {
-            return Ok(OnValues::Stopped);
-        }
-        if network {
-            return Ok(OnValues::No);
-        }
-        config = config.with_weights(found.weights);
-    }
-    let config = &config;
     let (model, report) = beside(observer, Pass::Mixture, |stop| model(config, training, &devices[0], stop))??;
     if observer(Event::Mixture(&report)).is_break() {
-        return Ok(OnValues::Stopped);
+        return Ok(None);
     }
     let balance = Balance::of_model(&model, training)?;
     if let Some(why) = balance.fault(&config.collapse, config.clusters()) {
         return Err(Error::Collapsed { attempts: 1, why });
     }
     let calibrated = calibrate(&model, config, &data, LEAST_TEMPERATURE, observer)?;
-    Ok(OnValues::Model { config: Box::new(config.clone()), model: Box::new(model), calibrated })
+    Ok(Some((model, calibrated)))
 }
 
-/// The stability of the mixture on `frames`, already scaled, with uniform or learned weights, whichever is more stable
-/// where the settings leave it open.
+/// The mixture of `all` of `points`, indices of them, as the model would have it.
 ///
 /// # Errors
 /// [`Error::Config`] if no start keeps its covariances positive definite.
-fn stability(config: &CheckedConfig, frames: &dyn Source, stop: &AtomicBool) -> Result<Stability> {
-    if config.mixture.weights != Weights::Auto {
-        return stability_with(config, frames, config.mixture.weights, stop);
-    }
-    let [uniform, learned] =
-        [Weights::Uniform, Weights::Learned].map(|weights| stability_with(config, frames, weights, stop));
-    let (uniform, learned) = (uniform?, learned?);
-    // Even shares cut a large cluster in two as stably as uneven ones find the rare: then the likelihood tells.
-    let better = if uniform.holds() && learned.holds() {
-        learned.held_out > uniform.held_out
-    } else {
-        learned.stability > uniform.stability
-    };
-    Ok(if better { learned } else { uniform })
+pub fn of_all(
+    config: &CheckedConfig,
+    weights: Weights,
+    points: Points<'_>,
+    all: &[usize],
+    stop: &AtomicBool,
+) -> Result<Mixture> {
+    let rows: Vec<f64> = all.iter().flat_map(|&n| points.row(n)).copied().collect();
+    Ok(fit_finely(config, weights, Points::new(&rows, points.dim())?.until(stop))?.mixture)
 }
 
-fn stability_with(
+/// The mixture of `half` of `points`, indices of them; the random numbers are those of `index`.
+///
+/// # Errors
+/// [`Error::Config`] if no start keeps its covariances positive definite.
+pub fn of_half(
     config: &CheckedConfig,
-    frames: &dyn Source,
     weights: Weights,
+    points: Points<'_>,
+    half: &[usize],
+    index: u64,
     stop: &AtomicBool,
-) -> Result<Stability> {
-    let p = frames.shape().len();
-    let values = values(config, frames, 2 * MOST_OF_HALF)?;
-    let points = Points::new(&values, p)?;
-    let k = config.clusters();
+) -> Result<Mixture> {
+    let each = half.len().div_ceil(MOST_OF_HALF).max(1);
+    let rows: Vec<f64> = half.iter().step_by(each).flat_map(|&n| points.row(n)).copied().collect();
     // All starts and some moves: a rare cluster is found by few of them.
-    let settings = settings(config, weights);
     let moves = config.mixture.moves.min(MOVES_OF_HALF);
-    let (mut sum, mut held_out) = (0.0, 0.0);
-    for split in 0..SPLITS as u64 {
-        let mut order: Vec<usize> = (0..points.len()).collect();
-        order.shuffle(&mut stream(config.seed, Purpose::Count, SPLIT + split));
-        let (left, right) = order.split_at(order.len() / 2);
-        let mut cut = |half: &[usize], other: &[usize], index: u64| -> Result<Vec<usize>> {
-            let rows: Vec<f64> = half.iter().flat_map(|&n| points.row(n)).copied().collect();
-            let fit =
-                fit(Points::new(&rows, p)?.until(stop), &settings, moves, config.seed, (split * 2 + index + 1) << 33)?;
-            let seen = gmm::e_step(points, &fit.mixture).ok_or_else(singular)?;
-            held_out += other.iter().map(|&n| seen.log_densities[n]).sum::<f64>();
-            Ok(seen.responsibilities.chunks_exact(k).map(argmax).collect())
-        };
-        sum += agreement(&cut(left, right, 0)?, &cut(right, left, 1)?);
-    }
-    let held_out = held_out / (SPLITS * points.len()) as f64;
-    Ok(Stability { weights, stability: sum / SPLITS as f64, least: STABLE, held_out })
+    let points = Points::new(&rows, points.dim())?.until(stop);
+    Ok(fit(points, &settings(config, weights), moves, config.seed, (index + 1) << 33)?.mixture)
 }
 
 /// The model, and what is reported of its mixture, of `frames`, already scaled. Its p(c) is that of the mixture.
@@ -226,8 +171,7 @@ fn model(
     let (p, k) = (frames.shape().len(), config.clusters());
     let values = values(config, frames, config.mixture.max_frames)?;
     let points = Points::new(&values, p)?.until(stop);
-    let settings = Settings { tol: FINE, max_iter: LONG, ..settings(config, config.mixture.weights) };
-    let fit = fit(points, &settings, config.mixture.moves, config.seed, 0)?;
+    let fit = fit_finely(config, config.mixture.weights, points)?;
     let whitened = whitened(&fit, points).ok_or_else(singular)?;
     let mut init = Init { rng: stream(config.seed, Purpose::Weights, 0), device };
     let form = ClusterVae::new(config, frames.shape(), Likelihood::Gaussian, &mut init);
@@ -247,7 +191,8 @@ fn model(
     Ok((model, report))
 }
 
-fn singular() -> Error {
+/// What is said of covariances that cannot be inverted.
+pub fn singular() -> Error {
     Error::config("encoder.kind", "a covariance of the mixture on the values is singular; set it to network")
 }
 
@@ -273,6 +218,11 @@ fn settings(config: &CheckedConfig, weights: Weights) -> Settings {
 fn fit(points: Points<'_>, settings: &Settings, moves: usize, seed: u64, index: u64) -> Result<Fit> {
     let rng = |restart| stream(seed, Purpose::Mixture, index + restart);
     Ok(gmm::split_and_merge(points, gmm::fit(points, settings, rng)?, settings, moves))
+}
+
+fn fit_finely(config: &CheckedConfig, weights: Weights, points: Points<'_>) -> Result<Fit> {
+    let settings = Settings { tol: FINE, max_iter: LONG, ..settings(config, weights) };
+    fit(points, &settings, config.mixture.moves, config.seed, 0)
 }
 
 /// The linear map in which every component is isotropic, and the components there.

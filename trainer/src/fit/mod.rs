@@ -19,6 +19,7 @@ mod mixture;
 mod prepare;
 mod pretrain;
 mod refine;
+mod rivals;
 mod split;
 mod spread;
 mod stage;
@@ -35,12 +36,12 @@ pub use count::{Candidate, Counted, Counting, Space, count_clusters};
 pub use event::{Event, Observer, Pass};
 pub use frames::squashed_columns;
 pub use health::{Health, percent};
-pub use identity::Stability;
 pub use kept::Kept;
 pub use log::{epoch_of_model, of_model};
 pub use memory::{Memory, Need};
 pub use metrics::{Epoch, MixtureReport};
 pub use mixture::latent_mixture;
+pub use rivals::{Rival, Rivals};
 pub use starts::Choice;
 pub use throughput::throughput;
 pub use witness::Halves;
@@ -49,17 +50,18 @@ use std::ops::ControlFlow;
 
 use burn::tensor::Device;
 
-use crate::config::{CheckedConfig, Count};
+use crate::config::{CheckedConfig, Count, EncoderKind, Weights};
 use crate::data::{SeenValues, Source, Watched, chunks};
 use crate::error::{Error, Result};
 use crate::files::Hash;
-use crate::fitted::Fitted;
+use crate::fitted::{Fitted, NoveltyScore};
+use crate::model::{ClusterVae, Likelihood};
 use attempts::Attempts;
 use event::told;
 use identity::OnValues;
+use rivals::{Contest, OfHalf, Outcome};
 use split::{kept_from_training, split};
 use training_data::TrainingData;
-use witness::Witnessed;
 
 /// How often the values that training saw are looked at: for the range with the mean, and for the deviation.
 const SEEN_LOOKS: usize = 2;
@@ -120,41 +122,55 @@ fn fitted(
     if resume.as_ref().is_some_and(|checkpoint| checkpoint.data_sha256 != data_sha256) {
         return Err(Error::data("--data", "not the frames that the interrupted run was fitted to"));
     }
-    // What was saved is of a network, and what is told before its first step was told then.
+    // What is told before the first step was told then.
     let resumed = resume.is_some();
-    let heard = &mut |event: Event<'_>| match event {
-        Event::FrontEnd { .. } | Event::Tone { .. } if resumed => ControlFlow::Continue(()),
+    let heard: &mut Observer<'_> = &mut |event| match event {
+        Event::FrontEnd { .. } | Event::Tone { .. } | Event::Weaker { .. } | Event::Rivals(_) if resumed => {
+            ControlFlow::Continue(())
+        }
         event => observer(event),
     };
     let Some(prepared) = prepare::run(config, frames, heard)? else { return Ok(None) };
     let (preparation, likelihood) = (prepared.preparation(), prepared.likelihood);
-    let on_values = match resumed {
+    // Where clusters are counted on the values, what was saved is of a network.
+    let values = match resumed && config.clusters == Count::Auto {
         true => OnValues::No,
-        false => identity::run(config, frames, preparation, likelihood, devices, observer)?,
+        false => identity::candidate(config, frames, preparation, likelihood, devices, heard)?,
     };
-    let (config, model, (calibration, novelty)) = match on_values {
-        OnValues::Model { config, model, calibrated } => (*config, *model, calibrated),
+    let (values, asked) = match values {
+        OnValues::Of { config, asked } => (Some(config), asked),
+        OnValues::No => (None, false),
         OnValues::Stopped => return Ok(None),
-        OnValues::No => {
-            let data = TrainingData::new(config, frames, preparation, devices, observer)?;
-            let (looked_at, of) = (data.looked_at.len(), data.training().len());
-            if looked_at < of && observer(Event::Sampled { frames: looked_at, of }).is_break() {
-                return Ok(None);
-            }
-            let strength = data.map_strength;
-            if strength < 1.0 && !resumed && observer(Event::Weaker { strength }).is_break() {
-                return Ok(None);
-            }
-            let attempts = Attempts { config, data: &data, likelihood, data_sha256: &data_sha256 };
-            let Some(model) = attempts.run(resume, observer)? else { return Ok(None) };
-            let halves = match witness::run(config, &data, likelihood, &data_sha256, &model, observer)? {
-                Witnessed::Said(halves) => halves,
-                Witnessed::Stopped => return Ok(None),
-            };
-            let least = halves.map_or(calibrate::LEAST_TEMPERATURE, |halves| halves.temperature as f32);
-            let calibrated = calibrate::calibrate(&model, config, &data, least, observer)?;
-            (config.with_clusters(model.prior.clusters()), model, calibrated)
-        }
+    };
+    let data = TrainingData::new(config, frames, preparation, devices, heard)?;
+    let contest = Contest {
+        config,
+        values: values.as_deref(),
+        network: !asked,
+        data: &data,
+        likelihood,
+        data_sha256: &data_sha256,
+    };
+    let (best, halves) = match contest.run(heard)? {
+        Outcome::Found { rivals, halves } => (rivals.best().cloned(), halves),
+        Outcome::None => (None, Vec::new()),
+        Outcome::Stopped => return Ok(None),
+    };
+    let weights = best.as_ref().map_or(config.mixture.weights, |best| best.weights);
+    let mixture = values.filter(|_| best.is_some_and(|best| best.encoder == EncoderKind::Identity));
+    let (config, model, (calibration, novelty)) = if let Some(values) = mixture {
+        let config = values.with_weights(weights);
+        let Some((model, calibrated)) = identity::run(&config, frames, preparation, devices, heard)? else {
+            return Ok(None);
+        };
+        (config, model, calibrated)
+    } else {
+        let config = config.with_weights(weights);
+        let Some((model, calibrated)) = network(&config, &data, likelihood, &data_sha256, halves, resume, heard)?
+        else {
+            return Ok(None);
+        };
+        (config.with_clusters(model.prior.clusters()), model, calibrated)
     };
     let (shape, calibrated_on) = (frames.shape(), split(frames, config.seed)?.held_out.len());
     let mut tell = told(observer, Pass::Seen, SEEN_LOOKS * n);
@@ -174,6 +190,48 @@ fn fitted(
         columns: None,
         manner: None,
     }))
+}
+
+/// Trains a network, and calibrates it; `halves` are what models of halves of the frames say, where that is known already.
+/// None if the observer broke off.
+fn network(
+    config: &CheckedConfig,
+    data: &TrainingData<'_>,
+    likelihood: Likelihood,
+    data_sha256: &str,
+    mut halves: Vec<OfHalf>,
+    resume: Option<Checkpoint>,
+    observer: &mut Observer<'_>,
+) -> Result<Option<(ClusterVae, (runtime::Calibration, NoveltyScore))>> {
+    let (looked_at, of) = (data.looked_at.len(), data.training().len());
+    if looked_at < of && observer(Event::Sampled { frames: looked_at, of }).is_break() {
+        return Ok(None);
+    }
+    let strength = data.map_strength;
+    if strength < 1.0 && observer(Event::Weaker { strength }).is_break() {
+        return Ok(None);
+    }
+    let attempts = Attempts { config, data, likelihood, data_sha256 };
+    let Some(model) = attempts.run(resume, observer)? else { return Ok(None) };
+    if config.clusters == Count::Auto {
+        // Only now it is known how many clusters a model of a half has.
+        let config = &config.with_clusters(model.prior.clusters()).with_weights(Weights::Uniform);
+        let contest = Contest { config, values: None, network: true, data, likelihood, data_sha256 };
+        match contest.run(observer)? {
+            Outcome::Found { halves: found, .. } => halves = found,
+            Outcome::None => {}
+            Outcome::Stopped => return Ok(None),
+        }
+    }
+    let halves = witness::compare(&model, data, &halves)?;
+    if let Some(halves) = &halves
+        && observer(Event::Witnessed(halves)).is_break()
+    {
+        return Ok(None);
+    }
+    let least = halves.map_or(calibrate::LEAST_TEMPERATURE, |halves| halves.temperature as f32);
+    let calibrated = calibrate::calibrate(&model, config, data, least, observer)?;
+    Ok(Some((model, calibrated)))
 }
 
 /// Whether frames can be fitted: as many as [`check_count`] asks for, and as many different ones as clusters.

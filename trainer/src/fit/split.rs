@@ -117,6 +117,11 @@ pub fn halves(frames: &dyn Source, rng: &mut impl rand::Rng) -> [Vec<usize>; 2] 
     [order, right]
 }
 
+/// Number of frames that say something of their own: windows of a recording, or of a person, are alike.
+pub fn independent(frames: &dyn Source) -> usize {
+    units(frames).map_or(frames.len(), |units| distinct(&units.of_frames))
+}
+
 /// What is held out as a whole.
 struct Units {
     /// Number of the unit of each frame `[N]`.

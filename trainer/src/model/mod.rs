@@ -68,6 +68,18 @@ impl ClusterVae {
         kept.train()
     }
 
+    /// A copy that shares nothing with the model: clones have the running statistics of their normalisation in common, and
+    /// training one moves the other's.
+    pub fn copied(&self) -> Self {
+        ids::numbered(self.clone())
+    }
+
+    /// The same model with a p(c) that is learned, and is 1/K as yet.
+    pub fn learning_weights(mut self) -> Self {
+        self.prior = self.prior.learning_weights();
+        self
+    }
+
     /// Log-probabilities log q(c|x) as the device computes them, from the encoder alone.
     ///
     /// The learned head where there is one, else the responsibilities of the latent mixture.

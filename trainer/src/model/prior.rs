@@ -59,6 +59,12 @@ impl Prior {
         Self { log_weights, ..self.clone() }
     }
 
+    /// The prior with p(c) = 1/K that may be learned, a parameter called 0, since those of a model are numbered from 1.
+    pub fn learning_weights(&self) -> Self {
+        let even = Tensor::zeros([self.clusters()], &self.mu_c.val().device());
+        Self { log_weights: Some(renamed(Param::from_tensor(even), 0.into())), ..self.clone() }
+    }
+
     /// log K p(c) `[1,K]`, held fixed under the gradient; None where p(c) is 1/K.
     pub fn log_weights(&self) -> Option<Tensor<2>> {
         self.log_weights.as_ref().map(|param| param.val().detach().unsqueeze_dim::<2>(0))
