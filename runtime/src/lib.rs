@@ -28,9 +28,11 @@ mod windowing;
 pub use assignment::{Assignment, MAX_CLUSTERS};
 pub use dispersion::Dispersion;
 pub use frame::{FrameError, FrameShape, check_frame};
-pub use frontend::{Feature, FrontEnd, LENGTHS as FRONT_END_LENGTHS, MAX_COLOURS, Measure, Spectral, Tone};
+pub use frontend::{
+    Feature, FrontEnd, LENGTHS as FRONT_END_LENGTHS, LogMel, MAX_COLOURS, Measure, Spectral, Steps, Tone,
+};
 #[cfg(feature = "std")]
-pub use frontend::{FrontEndSpec, SpectralSpec};
+pub use frontend::{FrontEndSpec, LogMelSpec, SpectralSpec};
 #[cfg(feature = "std")]
 #[doc(hidden)]
 pub use frontend::{LEAN, SQUARINGS};

@@ -6,14 +6,16 @@ use super::rest::Rest;
 use super::{FRONT_END_HEADER, FlashError};
 use crate::frontend::CONSTANTS;
 use crate::layer::MAX_UNITS;
-use crate::{FrameShape, FrontEnd, Spectral, Tone};
+use crate::{FrameShape, FrontEnd, LogMel, Spectral, Steps, Tone};
 
 /// The kind of front end that is a spectrum.
 pub(super) const SPECTRAL: u32 = 1;
 /// The kind of front end that takes the colours from pictures.
 pub(super) const TONE: u32 = 2;
+/// The kind of front end that is bands of sound over time.
+pub(super) const LOG_MEL: u32 = 3;
 /// Words of the header that say something.
-const USED_WORDS: usize = 3;
+pub(super) const USED_WORDS: usize = 7;
 const WRONG: FlashError = FlashError::Inconsistent("the front end does not fit the frames");
 
 /// The front end of frames of a shape.
@@ -24,8 +26,15 @@ pub(super) fn read<'a>(bytes: &'a [u8], part: Part, shape: FrameShape) -> Result
         return Err(WRONG);
     }
     match words[0] {
-        SPECTRAL => spectral([words[1], words[2]], rest, part, shape).map(FrontEnd::Spectral),
-        TONE if words[2] == 0 && rest.is_empty() => {
+        SPECTRAL if words.iter().skip(3).all(|word| *word == 0) => {
+            spectral([words[1], words[2]], rest, part, shape).map(FrontEnd::Spectral)
+        }
+        LOG_MEL => {
+            let [hop, count, pooled] = [words[3], words[4], words[5]].map(|word| word as usize);
+            let steps = Steps { hop, count, pooled, rate: f32::from_bits(words[6]) };
+            log_mel([words[1], words[2]], steps, rest, part, shape).map(FrontEnd::LogMel)
+        }
+        TONE if words.iter().skip(2).all(|word| *word == 0) && rest.is_empty() => {
             Tone::new(shape, f32::from_bits(words[1])).map(FrontEnd::Tone).ok_or(WRONG)
         }
         _ => Err(WRONG),
@@ -50,4 +59,24 @@ fn spectral<'a>(
         return Err(WRONG);
     }
     Spectral::new(shape, length as usize, window, constants, edges).ok_or(WRONG)
+}
+
+fn log_mel<'a>(
+    [length, bands]: [u32; 2],
+    steps: Steps,
+    rest: &'a [u8],
+    part: Part,
+    shape: FrameShape,
+) -> Result<LogMel<'a>, FlashError> {
+    if [length, bands].iter().any(|word| *word as usize > MAX_UNITS) {
+        return Err(WRONG);
+    }
+    let mut rest = Rest { bytes: rest, part, wrong: WRONG };
+    let window = rest.floats(length as usize)?;
+    let constants = rest.floats(CONSTANTS * (shape.len() / shape.width.max(1)))?;
+    let edges: &[u32] = bytemuck::try_cast_slice(rest.bytes).map_err(|_| WRONG)?;
+    if edges.len() != bands as usize + 2 {
+        return Err(WRONG);
+    }
+    LogMel::new(shape, steps, window, constants, edges).ok_or(WRONG)
 }

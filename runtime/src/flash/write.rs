@@ -4,13 +4,13 @@ use std::vec::Vec;
 
 use half::f16;
 
-use super::front_end::{SPECTRAL, TONE};
+use super::front_end::{LOG_MEL, SPECTRAL, TONE, USED_WORDS};
 use super::{
     ALIGNMENT, CRITIC_HEADER, DECODER_HEADER, FIXED_SECTIONS, FRONT_END_HEADER, HEADER, LAYER, MAGIC, SECTION, VERSION,
     checksum, header_checksum, word,
 };
 use crate::layer::{Conv, Dense, Layout, padded};
-use crate::{Calibration, Dispersion, FrameShape, FrontEndSpec, Windowing};
+use crate::{Calibration, Dispersion, FrameShape, FrontEndSpec, Steps, Windowing};
 
 /// A model in f32, to be encoded as a flash image.
 #[derive(Clone, Debug)]
@@ -150,17 +150,25 @@ pub fn encode(spec: &ModelSpec) -> Vec<u8> {
 
 /// The section of the front end.
 fn front_end(spec: &FrontEndSpec) -> Vec<u8> {
-    let words = match spec {
-        FrontEndSpec::Spectral(spec) => [SPECTRAL, spec.length as u32, spec.edges.len().saturating_sub(1) as u32],
-        FrontEndSpec::Tone(tone) => [TONE, tone.floor().to_bits(), 0],
+    type Lists<'s> = [&'s [f32]; 2];
+    let (words, lists, edges): ([u32; USED_WORDS], Lists<'_>, &[u32]) = match spec {
+        FrontEndSpec::Spectral(spec) => {
+            let bands = spec.edges.len().saturating_sub(1) as u32;
+            ([SPECTRAL, spec.length as u32, bands, 0, 0, 0, 0], [&spec.window, &spec.constants], &spec.edges)
+        }
+        FrontEndSpec::Tone(tone) => ([TONE, tone.floor().to_bits(), 0, 0, 0, 0, 0], [&[], &[]], &[]),
+        FrontEndSpec::LogMel(spec) => {
+            let Steps { hop, count, pooled, rate } = spec.steps;
+            let bands = spec.edges.len().saturating_sub(2) as u32;
+            let words =
+                [LOG_MEL, spec.window.len() as u32, bands, hop as u32, count as u32, pooled as u32, rate.to_bits()];
+            (words, [&spec.window, &spec.constants], &spec.edges)
+        }
     };
     let mut bytes: Vec<u8> = words.into_iter().flat_map(u32::to_le_bytes).collect();
     bytes.resize(FRONT_END_HEADER, 0);
-    if let FrontEndSpec::Spectral(spec) = spec {
-        bytes.extend(floats(&spec.window));
-        bytes.extend(floats(&spec.constants));
-        bytes.extend(spec.edges.iter().flat_map(|edge| edge.to_le_bytes()));
-    }
+    bytes.extend(lists.into_iter().flat_map(floats));
+    bytes.extend(edges.iter().flat_map(|edge| edge.to_le_bytes()));
     bytes
 }
 

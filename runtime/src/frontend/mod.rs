@@ -2,15 +2,17 @@
 
 #[cfg(feature = "spectral")]
 mod fft;
+mod log_mel;
 mod name;
 #[cfg(feature = "std")]
 mod spec;
 mod spectral;
 mod tone;
 
+pub use log_mel::{LogMel, Steps};
 pub use name::{Feature, Measure};
 #[cfg(feature = "std")]
-pub use spec::{FrontEndSpec, SpectralSpec};
+pub use spec::{FrontEndSpec, LogMelSpec, SpectralSpec};
 pub(crate) use spectral::CONSTANTS;
 pub use spectral::{LENGTHS, Spectral};
 #[cfg(feature = "std")]
@@ -26,6 +28,8 @@ pub enum FrontEnd<'a> {
     Spectral(Spectral<'a>),
     /// A picture without its colours.
     Tone(Tone),
+    /// Bands of a window of sound over time.
+    LogMel(LogMel<'a>),
 }
 
 impl FrontEnd<'_> {
@@ -34,6 +38,7 @@ impl FrontEnd<'_> {
         match self {
             Self::Spectral(spectral) => spectral.frame(),
             Self::Tone(tone) => tone.frame(),
+            Self::LogMel(log_mel) => log_mel.frame(),
         }
     }
 
@@ -42,6 +47,7 @@ impl FrontEnd<'_> {
         match self {
             Self::Spectral(spectral) => spectral.shape(),
             Self::Tone(tone) => tone.shape(),
+            Self::LogMel(log_mel) => log_mel.shape(),
         }
     }
 
@@ -50,6 +56,7 @@ impl FrontEnd<'_> {
         match self {
             Self::Spectral(spectral) => spectral.length(),
             Self::Tone(tone) => tone.frame().len(),
+            Self::LogMel(log_mel) => log_mel.work(),
         }
     }
 
@@ -60,13 +67,15 @@ impl FrontEnd<'_> {
         match self {
             Self::Spectral(spectral) => spectral.apply(frame, out, work),
             Self::Tone(tone) => tone.apply(frame, out, work),
+            Self::LogMel(log_mel) => log_mel.apply(frame, out, work),
         }
     }
 
-    /// What the value at `index` of the result says, where it has a meaning of its own: of a spectrum.
+    /// What the value at `index` of the result says, where it has a meaning of its own: of a spectrum, or of sound.
     pub fn feature(&self, index: usize) -> Option<Feature> {
         match self {
             Self::Spectral(spectral) => spectral.feature(index),
+            Self::LogMel(log_mel) => log_mel.feature(index),
             Self::Tone(_) => None,
         }
     }

@@ -25,6 +25,17 @@ pub enum Measure {
         /// The upper end.
         to: f32,
     },
+    /// The logarithm of the power of a band at a time.
+    Sound {
+        /// The lower end of the band, Hz.
+        from: f32,
+        /// The upper end, Hz.
+        to: f32,
+        /// When the time begins, seconds from the begin of the window.
+        begin: f32,
+        /// When it ends.
+        end: f32,
+    },
 }
 
 impl Display for Measure {
@@ -32,6 +43,7 @@ impl Display for Measure {
         match self {
             Self::Mean => f.write_str("mean"),
             Self::LogDeviation => f.write_str("log deviation"),
+            Self::Sound { from, to, begin, end } => write!(f, "{from:.0} to {to:.0} Hz, {begin:.2} to {end:.2} s"),
             Self::Band { from, to } => write!(f, "{from:.3} to {to:.3} cycles a sample"),
         }
     }

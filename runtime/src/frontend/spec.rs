@@ -2,7 +2,7 @@
 
 use std::vec::Vec;
 
-use super::{FrontEnd, Spectral, Tone};
+use super::{FrontEnd, LogMel, Spectral, Steps, Tone};
 use crate::FrameShape;
 
 /// The numbers of a [`FrontEnd`].
@@ -12,14 +12,17 @@ pub enum FrontEndSpec {
     Spectral(SpectralSpec),
     /// Of pictures; it borrows nothing.
     Tone(Tone),
+    /// Of sound.
+    LogMel(LogMelSpec),
 }
 
 impl FrontEndSpec {
-    /// The front end of these numbers; None where [`Spectral::new`] refuses them.
+    /// The front end of these numbers; None where [`Spectral::new`] or [`LogMel::new`] refuses them.
     pub fn front_end(&self) -> Option<FrontEnd<'_>> {
         match self {
             Self::Spectral(spec) => spec.front_end().map(FrontEnd::Spectral),
             Self::Tone(tone) => Some(FrontEnd::Tone(*tone)),
+            Self::LogMel(spec) => spec.front_end().map(FrontEnd::LogMel),
         }
     }
 
@@ -31,6 +34,28 @@ impl FrontEndSpec {
         let mut features = std::vec![0.0; frames.len() / length * count];
         let mut rows = frames.chunks_exact(length).zip(features.chunks_exact_mut(count));
         rows.all(|(frame, row)| front_end.apply(frame.iter().copied(), row, &mut work)).then_some(features)
+    }
+}
+
+/// The numbers of a [`LogMel`], by the names of [`LogMel::new`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogMelSpec {
+    /// Shape of a frame, `[C,1,W]` or `[1,C,W]`.
+    pub shape: FrameShape,
+    /// Where spectra begin, and which make a step.
+    pub steps: Steps,
+    /// The Hann window `[N]`, its squares summing to 1.
+    pub window: Vec<f32>,
+    /// Centre, factor and floor of each channel `[C,3]`.
+    pub constants: Vec<f32>,
+    /// The lines at which triangles begin, peak and end `[B+2]`.
+    pub edges: Vec<u32>,
+}
+
+impl LogMelSpec {
+    /// The front end of these numbers; None where [`LogMel::new`] refuses them.
+    pub fn front_end(&self) -> Option<LogMel<'_>> {
+        LogMel::new(self.shape, self.steps, &self.window, &self.constants, &self.edges)
     }
 }
 

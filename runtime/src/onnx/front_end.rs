@@ -2,40 +2,61 @@
 //! the graph and knows no other precision than f32.
 
 use std::borrow::Cow;
+use std::str::FromStr;
 
 use tract_onnx::pb::tensor_shape_proto::{Dimension, dimension};
 use tract_onnx::pb::{ModelProto, TensorShapeProto, TypeProto, ValueInfoProto, tensor_proto, type_proto};
 
 use super::load::{metadata, read_initializer};
 use super::{LoadError, names};
-use crate::{FrameError, FrameShape, FrontEndSpec, SpectralSpec, Tone};
+use crate::{FRONT_END_LENGTHS, FrameError, FrameShape, FrontEndSpec, LogMelSpec, SpectralSpec, Steps, Tone};
 
 /// The front end that a file describes; None if it has none.
 pub(super) fn read(model: &ModelProto, shape: FrameShape) -> Result<Option<FrontEndSpec>, LoadError> {
-    match metadata(model, names::FRONT_END_KEY) {
+    let of_sound = match metadata(model, names::FRONT_END_KEY) {
         None => return Ok(None),
-        Some(names::SPECTRAL) => {}
+        Some(names::SPECTRAL) => false,
+        Some(names::LOG_MEL) => true,
         Some(names::TONE) => return tone(model, shape).map(Some),
         Some(found) => return Err(LoadError::Incompatible(format!("{} is {found:?}", names::FRONT_END_KEY))),
-    }
+    };
     let wrong = || LoadError::Incompatible("its front end does not fit its frames".into());
-    let length = metadata(model, names::LENGTH_KEY).and_then(|text| text.parse().ok()).ok_or_else(wrong)?;
-    let edges = metadata(model, names::EDGES_KEY).map(|text| text.split(',').map(|edge| edge.parse().ok()).collect());
-    let edges = edges.flatten().ok_or_else(wrong)?;
+    let length: usize = metadata(model, names::LENGTH_KEY).and_then(|text| text.parse().ok()).ok_or_else(wrong)?;
+    let edges = numbers(model, names::EDGES_KEY).ok_or_else(wrong)?;
     let [centre, factor, floor] = [names::CENTRE, names::CHANNEL_FACTOR, names::FLOOR];
     let [centre, factor, floor] =
         [read_initializer(model, centre)?, read_initializer(model, factor)?, read_initializer(model, floor)?];
     if [factor.len(), floor.len()] != [centre.len(); 2] {
         return Err(wrong());
     }
-    let constants =
-        centre.into_iter().zip(factor).zip(floor).flat_map(|((centre, factor), floor)| [centre, factor, floor]);
-    let spec =
-        SpectralSpec { shape, length, window: SpectralSpec::hann(shape.width), constants: constants.collect(), edges };
+    let constants = centre
+        .into_iter()
+        .zip(factor)
+        .zip(floor)
+        .flat_map(|((centre, factor), floor)| [centre, factor, floor])
+        .collect();
+    let spec = if of_sound {
+        let rate = metadata(model, names::FRONT_END_RATE_KEY).and_then(|text| text.parse().ok()).ok_or_else(wrong)?;
+        let steps = match numbers(model, names::STEPS_KEY).as_deref() {
+            Some(&[hop, count, pooled]) => Steps { hop, count, pooled, rate },
+            _ => return Err(wrong()),
+        };
+        // A longer one is refused, but would be made before.
+        let window = SpectralSpec::hann(length.min(FRONT_END_LENGTHS[1] + 1));
+        FrontEndSpec::LogMel(LogMelSpec { shape, steps, window, constants, edges })
+    } else {
+        let window = SpectralSpec::hann(shape.width);
+        FrontEndSpec::Spectral(SpectralSpec { shape, length, window, constants, edges })
+    };
     if spec.front_end().is_none() {
         return Err(wrong());
     }
-    Ok(Some(FrontEndSpec::Spectral(spec)))
+    Ok(Some(spec))
+}
+
+/// The numbers of an entry, separated by commas.
+fn numbers<T: FromStr>(model: &ModelProto, key: &str) -> Option<Vec<T>> {
+    metadata(model, key)?.split(',').map(|number| number.parse().ok()).collect()
 }
 
 fn tone(model: &ModelProto, shape: FrameShape) -> Result<FrontEndSpec, LoadError> {

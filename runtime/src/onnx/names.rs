@@ -16,8 +16,8 @@
 //!
 //! Nodes of the front end, where there is one, have names that begin with `frontend/`, from `frame` to [`FEATURES`]; an
 //! engine can leave them to [`crate::FrontEnd`], whose numbers are the initializers [`CENTRE`], [`CHANNEL_FACTOR`] and
-//! [`FLOOR`] and the keys [`FRONT_END_KEY`], [`LENGTH_KEY`] and [`EDGES_KEY`]. `reconstruction` and `trust` are then of
-//! features, `[N,C,1,F]`.
+//! [`FLOOR`] and the keys [`FRONT_END_KEY`], [`LENGTH_KEY`] and [`EDGES_KEY`], of sound also [`STEPS_KEY`] and
+//! [`FRONT_END_RATE_KEY`]. `reconstruction` and `trust` are then of features, `[N,C,1,F]`, of sound `[N,1,C·B,T]`.
 //!
 //! Nodes of the head have names that begin with `head/`, so that an engine can leave them to [`crate::Head`]. A model
 //! whose novelty counts the decoder says so by [`DISPERSION_KEY`], and has the keys of `decoder.onnx` and its layers,
@@ -50,7 +50,7 @@ pub const LOG_WEIGHTS: &str = "head.log_weights";
 pub const FRONT_END_NODES: &str = "frontend/";
 /// How the names of the front end's initializers begin.
 pub const FRONT_END_INITIALIZERS: &str = "frontend.";
-/// What the front end gives, `[N,C,1,F]`; a frame takes its place in models without.
+/// What the front end gives, `[N,C,1,F]`, of sound `[N,1,C·B,T]`; a frame takes its place in models without.
 pub const FEATURES: &str = "features";
 /// Initializer: what the front end subtracts from the samples of a channel `[C,1]`.
 pub const CENTRE: &str = "frontend.centre";
@@ -59,16 +59,24 @@ pub const CHANNEL_FACTOR: &str = "frontend.factor";
 /// Initializer: the least power of a channel `[C,1]`, which is added to every power before its
 /// logarithm; of [`TONE`] what is added to the contrast of a picture `[]`.
 pub const FLOOR: &str = "frontend.floor";
-/// Key of the kind of front end, [`SPECTRAL`] or [`TONE`]; absent in models without.
+/// Key of the kind of front end, [`SPECTRAL`], [`TONE`] or [`LOG_MEL`]; absent in models without.
 pub const FRONT_END_KEY: &str = "cluster_vae.front_end";
 /// The value of [`FRONT_END_KEY`] for [`crate::Spectral`].
 pub const SPECTRAL: &str = "spectral";
 /// The value of [`FRONT_END_KEY`] for [`crate::Tone`].
 pub const TONE: &str = "tone";
+/// The value of [`FRONT_END_KEY`] for [`crate::LogMel`].
+pub const LOG_MEL: &str = "log-mel";
 /// Key of the length N of the spectrum, a decimal number.
 pub const LENGTH_KEY: &str = "cluster_vae.front_end_length";
-/// Key of the first line of each band and the line after the last `[B+1]`, decimal numbers between commas.
+/// Key of the first line of each band and the line after the last `[B+1]`, decimal numbers between commas; of sound the lines
+/// at which triangles begin, peak and end `[B+2]`.
 pub const EDGES_KEY: &str = "cluster_vae.front_end_edges";
+/// Key of the samples from a spectrum to the next, the steps of time, and the spectra of a step ([`crate::Steps`]), decimal
+/// numbers between commas.
+pub const STEPS_KEY: &str = "cluster_vae.front_end_steps";
+/// Key of the samples a second that the front end names its bands and times by.
+pub const FRONT_END_RATE_KEY: &str = "cluster_vae.front_end_rate";
 /// How the names of the head's nodes begin.
 pub const HEAD_NODES: &str = "head/";
 
