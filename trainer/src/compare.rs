@@ -14,7 +14,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::data::scaling::Scaling;
-use crate::data::{Frames, Source};
+use crate::data::{Frames, FrontEnd, Source};
 use crate::error::Result;
 use crate::eval::{predict, scores};
 use crate::fit::agreement;
@@ -162,6 +162,10 @@ pub fn compare(fitted: &Fitted, frames: &dyn Source, device: &Device) -> Result<
 fn spaces(fitted: &Fitted, frames: &Frames) -> Result<Vec<(&'static str, Vec<f64>)>> {
     let wide = |values: &[f32]| values.iter().map(|v| f64::from(*v)).collect();
     let mut spaces = vec![("raw", wide(&frames.values))];
+    if fitted.front_end.as_ref().is_some_and(FrontEnd::is_sound) {
+        // No method makes anything of thousands of samples that begin anywhere.
+        return Ok(vec![("features", wide(&fitted.prepare(frames)?.all()?.values))]);
+    }
     let mut scaled = frames.values.clone();
     let scaling = Scaling::fit(frames, fitted.config.kind())?;
     scaling.apply(&mut scaled);

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use image::RgbImage;
-use trainer::data::{Frames, Input, Role, Source, write_npy_frames};
+use image::{RgbImage, imageops};
+use trainer::data::{Frames, FrontEnd, Input, Role, Source, write_npy_frames};
 use trainer::explain::{Explanation, Map, explain, heatmap, names};
 use trainer::files::write_atomically;
 use trainer::frame::{FrameKind, FrameShape};
@@ -68,10 +68,11 @@ impl Args {
         std::fs::create_dir_all(&self.out).map_err(|e| Error::resource(self.out.display(), e))?;
         // Maps are of features, where there is a front end.
         let frames = fitted.features(&frames)?.all()?;
-        let view = View { shape: frames.shape, kind: fitted.inner_kind(), maps: &self.map };
+        let sound = fitted.front_end.as_ref().is_some_and(FrontEnd::is_sound);
+        let view = View { shape: frames.shape, kind: fitted.inner_kind(), maps: &self.map, sound };
         for (n, (index, explanation)) in self.index.iter().zip(&explanations).enumerate() {
             eprintln!("frame {index}: {}", summary(explanation));
-            if view.kind == FrameKind::Features {
+            if view.kind == FrameKind::Features || sound {
                 let names = names(&fitted);
                 let names = names.unwrap_or_else(|| (0..frames.shape.len()).map(|p| format!("feature {p}")).collect());
                 features(frames.frame(n), explanation, &names).iter().for_each(|line| eprintln!("  {line}"));
@@ -104,6 +105,8 @@ struct View<'a> {
     shape: FrameShape,
     kind: FrameKind,
     maps: &'a [Map],
+    /// Whether frames are pictures of sound, whose lowest band comes first and is drawn last.
+    sound: bool,
 }
 
 impl View<'_> {
@@ -118,7 +121,10 @@ impl View<'_> {
             let span = heatmap::span(*map, &heatmap::joined(*map, values, self.shape, self.kind));
             pictures.push(heatmap::map(*map, values, self.shape, self.kind, span));
         }
-        pictures
+        match self.sound {
+            true => pictures.iter().map(imageops::flip_vertical).collect(),
+            false => pictures,
+        }
     }
 }
 

@@ -211,7 +211,8 @@ impl Args {
 
 /// Refuses a fit for which there is not enough memory; says how much it takes where it is not known how much there is.
 fn check_memory(config: &CheckedConfig, set: &DataSet) -> Result<()> {
-    let memory = Memory::of(config, set.frames.shape, set.frames.len());
+    let (config, shape) = fit::seen_as(config, &set.frames);
+    let memory = Memory::of(&config, shape, set.frames.len());
     let Some(available) = super::memory::available() else {
         eprintln!("how much memory is free cannot be known on this system; the fit takes about {memory}");
         return Ok(());

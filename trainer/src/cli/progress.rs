@@ -134,6 +134,18 @@ impl<'a> Progress<'a> {
                     &serde_json::json!({ "frontend": if spectral { "spectral" } else { "none" }, "placed": placed }),
                 );
             }
+            Event::Sound { sizes } => {
+                self.line(&format!(
+                    "sound: WAV of {} samples a second: the networks see pictures of {} mel bands over {} steps of {:.0} ms \
+                     (frontend = \"spectral\" or \"none\" decides otherwise)",
+                    sizes.rate,
+                    sizes.shape().height,
+                    sizes.steps,
+                    1e3 * sizes.step()
+                ));
+                return self
+                    .log(&serde_json::json!({ "frontend": "log-mel", "bands": sizes.bands(), "steps": sizes.steps }));
+            }
             Event::Tone { tone, share, along, clusters } => {
                 let colours = format!("mean colours are {} of how they differ", percent(share));
                 let clusters = clusters.map_or("no plateau".to_owned(), |k| k.to_string());

@@ -10,7 +10,7 @@ use crate::frame::{FrameKind, FrameShape};
 #[serde(rename_all = "kebab-case")]
 pub enum FrontEndChoice {
     /// `spectral` for windows of 16 to 2048 samples that were cut anywhere, so that a sample's place in its window says
-    /// nothing; `tone` for pictures of two colours each that are most of how they differ and form no clusters; else `none`.
+    /// nothing; `log-mel` for those of sound; `tone` for pictures of two colours each that are most of how they differ and form no clusters; else `none`.
     Auto,
     /// Nothing: the networks see samples.
     None,
@@ -18,6 +18,8 @@ pub enum FrontEndChoice {
     Spectral,
     /// Shades of a picture along its own main colour, rare colours bright.
     Tone,
+    /// Bands of a window of sound over time.
+    LogMel,
 }
 
 /// Widths of windows that have a spectrum to speak of, samples; past the most, the matrices of the exported graph take more
@@ -45,6 +47,7 @@ impl FrontEndChoice {
             Self::Spectral if !Self::has_spectrum(kind, shape) => {
                 format!("spectral needs windows of {least} to {most} samples")
             }
+            Self::LogMel if kind != FrameKind::Window => "log-mel needs windows of recordings of sound".to_owned(),
             Self::Tone if !Self::has_tone(kind, shape) => {
                 format!("tone needs pictures of 1 to {} channels", runtime::MAX_COLOURS)
             }

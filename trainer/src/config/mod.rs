@@ -257,6 +257,26 @@ impl CheckedConfig {
         Self { config: Config { frontend: FrontEndChoice::None, ..self.config.clone() }, kind }
     }
 
+    /// The same settings for the pictures that the front end makes of sound: views are those of such pictures, unless others
+    /// are asked for.
+    pub fn of_sound(&self) -> Self {
+        let mut of_pictures = self.of_kind(FrameKind::Image);
+        let kind = &mut of_pictures.config.augment.kind;
+        if matches!(kind, AugmentKind::Auto | AugmentKind::Window) {
+            *kind = AugmentKind::Sound;
+        }
+        of_pictures
+    }
+
+    /// What became of such settings in training, as settings for the windows of `sound` again.
+    pub fn of_windows(&self, sound: &Self) -> Self {
+        let mut config = Config { frontend: sound.frontend, ..self.config.clone() };
+        if config.augment.kind == AugmentKind::Sound {
+            config.augment.kind = sound.augment.kind;
+        }
+        Self { config, kind: sound.kind }
+    }
+
     /// The same settings once K is known.
     pub fn with_clusters(&self, k: usize) -> Self {
         let config = Config { clusters: Count::Of(k), ..self.config.clone() };

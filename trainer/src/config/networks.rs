@@ -39,8 +39,8 @@ pub enum EncoderKind {
 pub struct EncoderConfig {
     /// What the encoder is; default `auto`. What follows is of networks.
     pub kind: EncoderKind,
-    /// Output channels of each convolution, each at least 1; empty for none, and ignored unless frames are images;
-    /// default `auto`: 16, 32, and beyond 128x128 ones of 8 before them, until at most 32,768 values are left.
+    /// Output channels of each convolution, each at least 1; empty for none, and ignored unless frames are images or of sound;
+    /// default `auto`: none of windows, of images 16, 32, and beyond 128x128 ones of 8 before them, until at most 32,768 values are left.
     pub channels: Widths,
     /// Side of the square kernel of every convolution, an odd number; default 5.
     pub kernel: usize,

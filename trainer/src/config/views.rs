@@ -20,6 +20,9 @@ pub enum AugmentKind {
     Window,
     /// Noise, dropout of features: those of rows, or of a front end.
     Features,
+    /// Of pictures of bands over time, as a front end makes them of sound: shift, time-warp, shift across bands, gain, noise,
+    /// dropout of whole bands and steps.
+    Sound,
     /// No map: another frame near it stands for a view, which asks for no knowledge of what a frame is.
     Neighbours,
 }
@@ -58,7 +61,7 @@ pub struct AugmentConfig {
     /// How many of the nearest frames may stand for a view, 1 to 1000; default 10.
     pub neighbours: usize,
     /// How many samples away another window of the same recording may begin that stands for a frame before it is mapped, for
-    /// windows of recordings with a spectral front end; default `auto`: as long as windows stay three quarters as alike as
+    /// windows of recordings with a front end; default `auto`: as long as windows stay three quarters as alike as
     /// those side by side; 0: only the frame itself is mapped.
     pub near: Count,
     /// How far maps may move an image, as a squared distance, in those to its nearest neighbour (medians, among 2000

@@ -49,10 +49,14 @@ impl Widths {
     }
 
     /// These widths, or those of the convolutions of frames of this shape, each of which halves height and width: of large
-    /// images as many as leave few values for the dense layers.
+    /// images as many as leave few values for the dense layers; of windows none, nor of what is made of sound, which dense
+    /// layers tell apart as well.
     pub(super) fn or_channels(self, kind: FrameKind, shape: FrameShape) -> Self {
         if self != Self::AUTO {
             return self;
+        }
+        if kind == FrameKind::Window {
+            return Self::Of(Vec::new());
         }
         let (mut channels, last) = (USUAL.to_vec(), USUAL[USUAL.len() - 1]);
         let after =

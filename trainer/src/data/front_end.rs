@@ -3,6 +3,7 @@
 use runtime::FrontEndSpec;
 use serde::{Deserialize, Serialize};
 
+use super::log_mel::LogMel;
 use super::spectral::Spectral;
 use super::tone::Tone;
 use crate::frame::FrameShape;
@@ -15,6 +16,8 @@ pub enum FrontEnd {
     Spectral(Spectral),
     /// A picture without its colours.
     Tone(Tone),
+    /// Bands of a window of sound over time.
+    LogMel(LogMel),
 }
 
 impl FrontEnd {
@@ -23,6 +26,7 @@ impl FrontEnd {
         match self {
             Self::Spectral(spectral) => spectral.fits(shape),
             Self::Tone(tone) => tone.spec(shape).is_some(),
+            Self::LogMel(log_mel) => log_mel.fits(shape),
         }
     }
 
@@ -31,6 +35,7 @@ impl FrontEnd {
         match self {
             Self::Spectral(spectral) => Some(FrontEndSpec::Spectral(spectral.spec(shape))),
             Self::Tone(tone) => tone.spec(shape).map(FrontEndSpec::Tone),
+            Self::LogMel(log_mel) => Some(FrontEndSpec::LogMel(log_mel.spec(shape))),
         }
     }
 
@@ -39,6 +44,7 @@ impl FrontEnd {
         match self {
             Self::Spectral(spectral) => spectral.shape(),
             Self::Tone(_) => FrameShape { channels: 1, ..shape },
+            Self::LogMel(log_mel) => log_mel.shape(),
         }
     }
 
@@ -46,8 +52,13 @@ impl FrontEnd {
     pub fn spectral(&self) -> Option<&Spectral> {
         match self {
             Self::Spectral(spectral) => Some(spectral),
-            Self::Tone(_) => None,
+            Self::Tone(_) | Self::LogMel(_) => None,
         }
+    }
+
+    /// Whether what it makes is a picture of sound.
+    pub fn is_sound(&self) -> bool {
+        matches!(self, Self::LogMel(_))
     }
 
     /// A frame of a shape of which something near `values` becomes, in the units of the data.
@@ -55,6 +66,7 @@ impl FrontEnd {
         match self {
             Self::Spectral(spectral) => spectral.window(values, shape.width),
             Self::Tone(_) => values.repeat(shape.channels),
+            Self::LogMel(log_mel) => log_mel.window(values, shape.width),
         }
     }
 }

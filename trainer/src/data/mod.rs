@@ -5,10 +5,12 @@
 //! file, until a [`Source`] is asked for frames.
 
 pub mod batches;
+mod computed;
 mod front_end;
 mod input;
 mod kept;
 pub mod layout;
+mod log_mel;
 mod manner;
 pub mod meaning;
 mod missing;
@@ -24,9 +26,11 @@ mod tone;
 pub mod views;
 mod windowing;
 
+pub use computed::Computed;
 pub use front_end::FrontEnd;
 pub use input::{Input, open};
 pub use kept::{Kept, texts};
+pub use log_mel::LogMel;
 pub use manner::Manner;
 pub use meaning::Expected;
 pub use missing::Missing;

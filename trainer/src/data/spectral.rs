@@ -15,7 +15,7 @@ const BANDS: usize = 8;
 /// Features that the bands of a channel count for together: mean and deviation are two, and many bands would outvote them.
 const WEIGHT: f32 = 3.0;
 /// Turns from the phase of one band's sine to the next, the golden ratio, so that no two begin alike.
-const PHASE: f64 = 0.618_034;
+pub(super) const PHASE: f64 = 0.618_034;
 /// The floor of a power, as a share of the mean power of its channel: quieter is silence.
 const FLOOR: f64 = 3e-3;
 
@@ -43,24 +43,9 @@ impl Spectral {
     pub fn fit(frames: &dyn Source) -> Result<Self> {
         let width = frames.shape().width;
         let length = width.next_power_of_two().max(runtime::FRONT_END_LENGTHS[0]);
-        let scaling = Scaling::fit(frames, FrameKind::Window)?;
-        let of_channels = |values: &[f32]| values.iter().copied().step_by(width).collect::<Vec<_>>();
-        let (centre, factor) = (of_channels(&scaling.shift), of_channels(&scaling.factor));
-        let mut power = vec![0.0f64; centre.len()];
-        each_frame(frames, |frame| {
-            for ((power, window), factor) in power.iter_mut().zip(frame.chunks_exact(width)).zip(&factor) {
-                let values = || window.iter().map(|value| f64::from(*value));
-                let mean = values().sum::<f64>() / width as f64;
-                *power +=
-                    values().map(|value| ((value - mean) * f64::from(*factor)).powi(2)).sum::<f64>() / width as f64;
-            }
-        })?;
-        let floor = |power: f64| {
-            let floor = (FLOOR * power / frames.len() as f64) as f32;
-            if floor >= f32::MIN_POSITIVE { floor } else { 1.0 }
-        };
+        let [centre, factor, floor] = channels(frames, FLOOR)?;
         let edges = SpectralSpec::bands(length, BANDS);
-        Ok(Self { length, edges, centre, factor, floor: power.into_iter().map(floor).collect() })
+        Ok(Self { length, edges, centre, factor, floor })
     }
 
     /// Whether it is one of frames of a shape, as one is that was fitted to them; a file may hold anything.
@@ -123,6 +108,31 @@ impl Spectral {
         // Mean, log deviation, and a value a band.
         FrameShape { channels: self.centre.len(), height: 1, width: self.edges.len() + 1 }
     }
+}
+
+/// Centre, factor and floor of every channel of windows, `[C]` each: centre and factor standardise it, and the floor is a share
+/// of the power that its windows then have on average, each around its mean; 1 of a constant channel.
+///
+/// # Errors
+/// As for [`Source::read`].
+pub(super) fn channels(frames: &dyn Source, share: f64) -> Result<[Vec<f32>; 3]> {
+    let width = frames.shape().width;
+    let scaling = Scaling::fit(frames, FrameKind::Window)?;
+    let of_channels = |values: &[f32]| values.iter().copied().step_by(width).collect::<Vec<_>>();
+    let (centre, factor) = (of_channels(&scaling.shift), of_channels(&scaling.factor));
+    let mut power = vec![0.0f64; centre.len()];
+    each_frame(frames, |frame| {
+        for ((power, window), factor) in power.iter_mut().zip(frame.chunks_exact(width)).zip(&factor) {
+            let values = || window.iter().map(|value| f64::from(*value));
+            let mean = values().sum::<f64>() / width as f64;
+            *power += values().map(|value| ((value - mean) * f64::from(*factor)).powi(2)).sum::<f64>() / width as f64;
+        }
+    })?;
+    let floor = |power: f64| {
+        let floor = (share * power / frames.len() as f64) as f32;
+        if floor >= f32::MIN_POSITIVE { floor } else { 1.0 }
+    };
+    Ok([centre, factor, power.into_iter().map(floor).collect()])
 }
 
 /// Share of the samples' variance within their windows that their place in the window explains, mean over channels, less

@@ -47,6 +47,8 @@ impl fmt::Display for Windowing {
 pub struct Recordings {
     /// How they were cut.
     pub windowing: Windowing,
+    /// Whether their files are of sound: WAV.
+    pub wav: bool,
     /// Names of the recordings.
     pub names: Vec<String>,
     /// Stretches of samples without a gap; no window crosses their ends.

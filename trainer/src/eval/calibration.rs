@@ -92,7 +92,7 @@ pub fn against_views(
     rng: &mut impl Rng,
     device: &Device,
 ) -> Result<Option<Reliability>> {
-    let config = &fitted.config;
+    let config = &fitted.inner_config();
     let augment = match config.augment.kind {
         AugmentKind::None => return Ok(None),
         AugmentKind::Neighbours => AugmentConfig { kind: AugmentKind::Auto, ..config.augment.clone() },

@@ -19,6 +19,9 @@ pub fn text(fitted: &Fitted, precision: Precision, onnx: &[u8], figures: Option<
             "windows in the units of the training data; mean, log deviation and shares of the spectrum of every channel are \
              taken inside the graph"
         }
+        (Some(FrontEnd::LogMel(_)), _) => {
+            "windows of sound in the units of the training data; a picture of mel bands over time is made inside the graph"
+        }
         (Some(FrontEnd::Tone(_)), _) => {
             "pictures in the units of the training data; shades along each picture's own main colour are taken inside the graph"
         }

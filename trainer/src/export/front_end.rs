@@ -7,7 +7,7 @@ use runtime::onnx::names;
 use runtime::{LEAN, SQUARINGS};
 
 use super::graph::{Dim, GraphBuilder, integer, integers};
-use crate::data::{FrontEnd, Spectral, Tone};
+use crate::data::{FrontEnd, LogMel, Spectral, Tone};
 use crate::fitted::Fitted;
 use crate::frame::FrameShape;
 
@@ -21,6 +21,7 @@ pub fn prepared(g: &mut GraphBuilder, fitted: &Fitted) -> &'static str {
         match front_end {
             FrontEnd::Spectral(spectral) => spectrum(g, spectral, frame),
             FrontEnd::Tone(tone) => shades(g, tone, frame),
+            FrontEnd::LogMel(log_mel) => sound(g, log_mel, frame),
         }
         last = names::FEATURES;
     }
@@ -41,26 +42,34 @@ pub fn metadata(front_end: &FrontEnd) -> Vec<(&'static str, String)> {
     let spectral = match front_end {
         FrontEnd::Spectral(spectral) => spectral,
         FrontEnd::Tone(_) => return vec![(names::FRONT_END_KEY, names::TONE.to_owned())],
+        FrontEnd::LogMel(log_mel) => {
+            let LogMel { length, hop, steps, pooled, rate, edges, .. } = log_mel;
+            return vec![
+                (names::FRONT_END_KEY, names::LOG_MEL.to_owned()),
+                (names::LENGTH_KEY, length.to_string()),
+                (names::EDGES_KEY, joined(edges)),
+                (names::STEPS_KEY, joined(&[*hop as u32, *steps as u32, *pooled as u32])),
+                (names::FRONT_END_RATE_KEY, rate.to_string()),
+            ];
+        }
     };
-    let edges: Vec<String> = spectral.edges.iter().map(u32::to_string).collect();
     vec![
         (names::FRONT_END_KEY, names::SPECTRAL.to_owned()),
         (names::LENGTH_KEY, spectral.length.to_string()),
-        (names::EDGES_KEY, edges.join(",")),
+        (names::EDGES_KEY, joined(&spectral.edges)),
     ]
+}
+
+/// Numbers between commas.
+fn joined(numbers: &[u32]) -> String {
+    numbers.iter().map(u32::to_string).collect::<Vec<_>>().join(",")
 }
 
 /// Adds the front end of [`runtime::Spectral`], from the frame to the features, in f32 whatever the weights are.
 fn spectrum(g: &mut GraphBuilder, front_end: &Spectral, frame: FrameShape) {
     let (channels, width) = (front_end.centre.len(), frame.width);
     let inner = front_end.shape();
-    for (name, values) in [
-        (names::CENTRE, &front_end.centre),
-        (names::CHANNEL_FACTOR, &front_end.factor),
-        (names::FLOOR, &front_end.floor),
-    ] {
-        g.floats(name, &[channels, 1], values);
-    }
+    constants(g, [&front_end.centre, &front_end.factor, &front_end.floor]);
     let (lines, [cosine, sine]) = matrices(front_end, frame);
     let bands = front_end.edges.len() - 1;
     g.floats("frontend.cosine", &[width, lines], &cosine);
@@ -105,17 +114,91 @@ fn matrices(front_end: &Spectral, frame: FrameShape) -> (usize, [Vec<f32>; 2]) {
     let lines = front_end.edges[0]..front_end.edges[front_end.edges.len() - 1];
     let entry = |function: fn(f64) -> f64| {
         let row = |(n, weight): (usize, &f32)| {
-            let weight = f64::from(*weight);
-            let of_line = move |line: u32| {
-                // Whole turns are left out, so that the angle is exact.
-                let turn = (n * line as usize % front_end.length) as f64 / front_end.length as f64;
-                (weight * function(TAU * turn)) as f32
-            };
+            let (length, weight) = (front_end.length, *weight);
+            let of_line = move |line: u32| wave(function, n, line, length, weight);
             lines.clone().map(of_line)
         };
         window.iter().enumerate().flat_map(row).collect::<Vec<f32>>()
     };
     (lines.len(), [entry(f64::cos), entry(f64::sin)])
+}
+
+/// Sample `n` of the cosine or sine of a line of a spectrum, times its weight.
+fn wave(function: fn(f64) -> f64, n: usize, line: u32, length: usize, weight: f32) -> f32 {
+    // Whole turns are left out, so that the angle is exact.
+    let turn = (n * line as usize % length) as f64 / length as f64;
+    (f64::from(weight) * function(TAU * turn)) as f32
+}
+
+/// Adds the initializers of centre, factor and floor of every channel.
+fn constants(g: &mut GraphBuilder, of_channels: [&[f32]; 3]) {
+    for (name, values) in [names::CENTRE, names::CHANNEL_FACTOR, names::FLOOR].into_iter().zip(of_channels) {
+        g.floats(name, &[values.len(), 1], values);
+    }
+}
+
+/// Adds the front end of [`runtime::LogMel`], from the frame to its picture, in f32 whatever the weights are: all spectra are
+/// one convolution with the cosines and sines of the lines.
+fn sound(g: &mut GraphBuilder, front_end: &LogMel, frame: FrameShape) {
+    let (channels, width, length) = (front_end.centre.len(), frame.width, front_end.length);
+    let LogMel { hop, steps, pooled, .. } = *front_end;
+    let (bands, lines) = (front_end.bands(), 1..(length / 2) as u32);
+    constants(g, [&front_end.centre, &front_end.factor, &front_end.floor]);
+    let window = front_end.spec(frame).window;
+    let waves = |function: fn(f64) -> f64| {
+        let of_line = |line| window.iter().enumerate().map(move |(n, weight)| wave(function, n, line, length, *weight));
+        lines.clone().flat_map(of_line).collect::<Vec<f32>>()
+    };
+    let triangle = |line: u32, ends: &[u32]| {
+        let height = 2.0 / f64::from(ends[2] - ends[0]);
+        let [rise, fall] = [(ends[0], ends[1]), (ends[1], ends[2])].map(|(from, to)| f64::from(to - from));
+        let from_ends = (f64::from(line) - f64::from(ends[0])) / rise;
+        let to_ends = (f64::from(ends[2]) - f64::from(line)) / fall;
+        (height * from_ends.min(to_ends).max(0.0)) as f32
+    };
+    // The same for cosines and sines.
+    let weights: Vec<f32> = front_end
+        .edges
+        .windows(3)
+        .flat_map(|ends| lines.clone().chain(lines.clone()).map(|line| triangle(line, ends)))
+        .collect();
+    let waves = [waves(f64::cos), waves(f64::sin)].concat();
+    g.floats("frontend.waves", &[2 * lines.len(), 1, length], &waves);
+    g.floats("frontend.bands", &[bands, 2 * lines.len()], &weights);
+    let spectra = steps * pooled;
+    let size = |sizes: &[usize]| sizes.iter().map(|size| *size as i64).collect::<Vec<_>>();
+    // 0 keeps the number of frames.
+    g.integers("frontend.windows.shape", &size(&[0, channels, width]));
+    // -1 is what is left: each channel of each frame is a signal of its own.
+    g.integers("frontend.signals.shape", &[-1, 1, width as i64]);
+    g.integers("frontend.steps.shape", &[-1, channels as i64, bands as i64, steps as i64, pooled as i64]);
+    g.integers("frontend.rows.shape", &[0, channels as i64, (bands * steps) as i64]);
+    g.integers("frontend.features.shape", &[0, 1, (channels * bands) as i64, steps as i64]);
+    for (name, value) in [("from", 0), ("to", ((spectra - 1) * hop + length) as i64), ("axis", 2)] {
+        g.integers(&format!("frontend.seen.{name}"), &[value]);
+    }
+    let mut node = |op: &str, inputs: &[&str], output: &str, attributes| {
+        let name = output.trim_start_matches(names::FRONT_END_INITIALIZERS);
+        g.node(op, &format!("{}{name}", names::FRONT_END_NODES), inputs, output, attributes);
+    };
+    node("Reshape", &[names::INPUT, "frontend.windows.shape"], "frontend.windows", vec![]);
+    node("Sub", &["frontend.windows", names::CENTRE], "frontend.centred", vec![]);
+    node("Mul", &["frontend.centred", names::CHANNEL_FACTOR], "frontend.samples", vec![]);
+    node("Reshape", &["frontend.samples", "frontend.signals.shape"], "frontend.signals", vec![]);
+    // Without what no whole spectrum looks at.
+    let seen = ["frontend.signals", "frontend.seen.from", "frontend.seen.to", "frontend.seen.axis"];
+    node("Slice", &seen, "frontend.seen", vec![]);
+    let convolution = vec![integers("kernel_shape", &size(&[length])), integers("strides", &size(&[hop]))];
+    node("Conv", &["frontend.seen", "frontend.waves"], "frontend.lines", convolution);
+    node("Mul", &["frontend.lines", "frontend.lines"], "frontend.squares", vec![]);
+    node("MatMul", &["frontend.bands", "frontend.squares"], "frontend.powers", vec![]);
+    node("Reshape", &["frontend.powers", "frontend.steps.shape"], "frontend.spectra", vec![]);
+    let mean = vec![integers("axes", &[4]), integer("keepdims", 0)];
+    node("ReduceMean", &["frontend.spectra"], "frontend.power", mean);
+    node("Reshape", &["frontend.power", "frontend.rows.shape"], "frontend.rows", vec![]);
+    node("Add", &["frontend.rows", names::FLOOR], "frontend.power.floored", vec![]);
+    node("Log", &["frontend.power.floored"], "frontend.log_power", vec![]);
+    node("Reshape", &["frontend.log_power", "frontend.features.shape"], names::FEATURES, vec![]);
 }
 
 /// The matrix `[lines, B]` that takes the mean of the lines of each band.

@@ -18,6 +18,7 @@ use runtime::Calibration;
 
 use super::event::{Observer, Pass, told};
 use super::health::conformal_rank;
+use super::prepare::pictures;
 use super::sha256_of;
 use super::split::MAX_CALIBRATION;
 use super::training_data::TrainingData;
@@ -65,9 +66,14 @@ pub fn recalibrate(fitted: &Fitted, frames: &(dyn Source + Sync), device: &Devic
         return Err(Error::data("--data", "not the frames that the model was fitted to"));
     }
     let goes_on: &mut Observer<'_> = &mut |_| ControlFlow::Continue(());
-    let data = TrainingData::new(&fitted.config, frames, fitted.preparation(), std::slice::from_ref(device), goes_on)?;
+    let (config, pictures) = (fitted.inner_config(), pictures(fitted.front_end.as_ref(), frames)?);
+    let (seen_by_networks, preparation) = match &pictures {
+        Some(pictures) => (pictures as &(dyn Source + Sync), Preparation::new(None, fitted.scaling.as_ref())),
+        None => (frames, fitted.preparation()),
+    };
+    let data = TrainingData::new(&config, seen_by_networks, preparation, std::slice::from_ref(device), goes_on)?;
     let least = fitted.calibration.temperature;
-    let (calibration, novelty) = calibrate(&fitted.model, &fitted.config, &data, least, goes_on)?;
+    let (calibration, novelty) = calibrate(&fitted.model, &config, &data, least, goes_on)?;
     let seen = Some(SeenValues::of(frames, fitted.config.kind())?);
     Ok(Fitted { calibration, novelty, seen, calibrated_on: data.held_out.len(), ..fitted.clone() })
 }

@@ -13,8 +13,8 @@ use super::metrics::{Epoch, MixtureReport};
 use super::rivals::Rivals;
 use super::starts::Choice;
 use super::witness::Halves;
-use crate::data::Windowing;
 use crate::data::views::Likeness;
+use crate::data::{LogMel, Windowing};
 use crate::error::{Error, Result};
 use crate::stage::StageName;
 
@@ -85,6 +85,11 @@ pub enum Event<'a> {
         spectral: bool,
         /// Share of the samples' variance that their place in the window explains, see [`crate::data::placed`].
         placed: f64,
+    },
+    /// Windows are of sound, and pictures of bands over time are made of them, where the settings leave it open.
+    Sound {
+        /// The sizes of the pictures.
+        sizes: &'a LogMel,
     },
     /// Whether pictures whose colours are most of how they differ lose them, where the settings leave it open.
     Tone {

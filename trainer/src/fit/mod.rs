@@ -41,6 +41,7 @@ pub use log::{epoch_of_model, of_model};
 pub use memory::{Memory, Need};
 pub use metrics::{Epoch, MixtureReport};
 pub use mixture::latent_mixture;
+pub use prepare::seen_as;
 pub use rivals::{Rival, Rivals};
 pub use starts::Choice;
 pub use throughput::throughput;
@@ -51,7 +52,7 @@ use std::ops::ControlFlow;
 use burn::tensor::Device;
 
 use crate::config::{CheckedConfig, Count, EncoderKind, Weights};
-use crate::data::{SeenValues, Source, Watched, chunks};
+use crate::data::{Preparation, SeenValues, Source, Watched, chunks};
 use crate::error::{Error, Result};
 use crate::files::Hash;
 use crate::fitted::{Fitted, NoveltyScore};
@@ -125,13 +126,20 @@ fn fitted(
     // What is told before the first step was told then.
     let resumed = resume.is_some();
     let heard: &mut Observer<'_> = &mut |event| match event {
-        Event::FrontEnd { .. } | Event::Tone { .. } | Event::Weaker { .. } | Event::Rivals(_) if resumed => {
+        Event::FrontEnd { .. } | Event::Sound { .. } | Event::Tone { .. } | Event::Weaker { .. } | Event::Rivals(_) if resumed => {
             ControlFlow::Continue(())
         }
         event => observer(event),
     };
     let Some(prepared) = prepare::run(config, frames, heard)? else { return Ok(None) };
     let (preparation, likelihood) = (prepared.preparation(), prepared.likelihood);
+    let (all, of_windows) = (frames, config);
+    let pictures = prepare::pictures(prepared.front_end.as_ref(), frames)?;
+    let (of_pictures, scaling) = (config.of_sound(), prepared.scaling.as_ref());
+    let (config, frames, preparation) = match &pictures {
+        Some(pictures) => (&of_pictures, pictures as &(dyn Source + Sync), Preparation::new(None, scaling)),
+        None => (config, frames, preparation),
+    };
     // Where clusters are counted on the values, what was saved is of a network.
     let values = match resumed && config.clusters == Count::Auto {
         true => OnValues::No,
@@ -172,7 +180,9 @@ fn fitted(
         };
         (config.with_clusters(model.prior.clusters()), model, calibrated)
     };
-    let (shape, calibrated_on) = (frames.shape(), split(frames, config.seed)?.held_out.len());
+    let (frames, calibrated_on) = (all, split(frames, config.seed)?.held_out.len());
+    let config = if pictures.is_some() { config.of_windows(of_windows) } else { config };
+    let shape = frames.shape();
     let mut tell = told(observer, Pass::Seen, SEEN_LOOKS * n);
     let seen = Some(SeenValues::of(&Watched::new(frames, &mut tell), config.kind())?);
     Ok(Some(Fitted {

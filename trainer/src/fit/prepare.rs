@@ -4,9 +4,11 @@ use super::count::{Counting, Space, count_clusters};
 use super::event::{Event, Observer, Pass, told};
 use crate::config::{CheckedConfig, FrontEndChoice, LikelihoodChoice};
 use crate::data::scaling::Scaling;
-use crate::data::{Colours, FrontEnd, Part, Preparation, Source, Spectral, Tone, Watched, chunks, placed};
+use crate::data::{
+    Colours, Computed, FrontEnd, LogMel, Part, Preparation, Source, Spectral, Tone, Watched, chunks, placed,
+};
 use crate::error::{Error, Result};
-use crate::frame::FrameKind;
+use crate::frame::{FrameKind, FrameShape};
 use crate::model::Likelihood;
 
 /// Share of the samples' variance that their place in the window may explain where spectra say more than samples. Windows of
@@ -49,7 +51,8 @@ impl Prepared {
 /// Front end, scaling and likelihood for frames, as the settings say; None if the observer broke off.
 ///
 /// # Errors
-/// As those of [`scaling_and_likelihood`]; [`Error::Config`] if Bernoulli is asked for and there is a front end.
+/// As those of [`scaling_and_likelihood`]; [`Error::Config`] if Bernoulli is asked for and there is a front end, or log-mel
+/// is and frames are no windows of sound.
 pub fn run(config: &CheckedConfig, frames: &dyn Source, observer: &mut Observer<'_>) -> Result<Option<Prepared>> {
     let choice = match config.frontend {
         FrontEndChoice::Auto => chosen(config, frames, observer)?,
@@ -61,11 +64,21 @@ pub fn run(config: &CheckedConfig, frames: &dyn Source, observer: &mut Observer<
     let front_end = match choice {
         FrontEndChoice::Auto | FrontEndChoice::None => None,
         FrontEndChoice::Tone => Some(FrontEnd::Tone(Tone::fit(frames)?)),
-        FrontEndChoice::Spectral if config.decoder.likelihood == LikelihoodChoice::Bernoulli => {
+        FrontEndChoice::Spectral | FrontEndChoice::LogMel
+            if config.decoder.likelihood == LikelihoodChoice::Bernoulli =>
+        {
             let problem = "bernoulli is for values in [0, 1], and a spectrum has others; use gaussian or auto, or frontend = none";
             return Err(Error::config("decoder.likelihood", problem));
         }
         FrontEndChoice::Spectral => Some(FrontEnd::Spectral(Spectral::fit(frames)?)),
+        FrontEndChoice::LogMel => match LogMel::fit(frames, rate(frames).unwrap_or_default())? {
+            Some(log_mel) => Some(FrontEnd::LogMel(log_mel)),
+            None => {
+                let problem = "log-mel needs windows of recordings, at least 70 ms of them, with a rate of 4 to 96 kHz, which \
+                               WAV says and --rate; use spectral or auto";
+                return Err(Error::config("frontend", problem));
+            }
+        },
     };
     let features: Part<'_, dyn Source + '_> = Part::all(frames, Preparation::new(front_end.as_ref(), None));
     let (scaling, likelihood) = match choice {
@@ -77,13 +90,55 @@ pub fn run(config: &CheckedConfig, frames: &dyn Source, observer: &mut Observer<
             scaling.factor.iter_mut().zip(weights).for_each(|(factor, weight)| *factor *= weight);
             (Some(scaling), Likelihood::Gaussian)
         }
+        // Of each band over all times, since quiet bands say as much as loud ones.
+        FrontEndChoice::LogMel => {
+            let mut scaling = Scaling::fit(&features, FrameKind::Window)?;
+            scaling.factor.iter_mut().for_each(|factor| *factor = factor.min(1.0 / LEAST_DEVIATION));
+            (Some(scaling), Likelihood::Gaussian)
+        }
         _ => scaling_and_likelihood(config, &features)?,
     };
     Ok(Some(Prepared { front_end, scaling, likelihood }))
 }
 
+/// Samples a second of the recordings that frames are windows of.
+fn rate(frames: &dyn Source) -> Option<f64> {
+    frames.recordings()?.windowing.rate
+}
+
+/// The sizes of the front end of sound, if frames are windows of sound and the settings leave that open, or ask for it.
+pub fn sound(config: &CheckedConfig, frames: &dyn Source) -> Option<LogMel> {
+    let open = config.frontend == FrontEndChoice::Auto
+        && config.decoder.likelihood != LikelihoodChoice::Bernoulli
+        && frames.recordings().is_some_and(|recordings| recordings.wav);
+    let asked = open || config.frontend == FrontEndChoice::LogMel;
+    let sizes = |rate| LogMel::sizes(frames.shape(), rate).filter(|_| config.kind() == FrameKind::Window);
+    rate(frames).filter(|_| asked).and_then(sizes)
+}
+
+/// What the networks are of, as far as it is known before training: of sound its pictures.
+pub fn seen_as(config: &CheckedConfig, frames: &dyn Source) -> (CheckedConfig, FrameShape) {
+    match sound(config, frames) {
+        Some(sizes) => (config.of_sound(), sizes.shape()),
+        None => (config.clone(), frames.shape()),
+    }
+}
+
+/// The pictures of windows of sound, made once; None where there is another front end, or none.
+///
+/// # Errors
+/// As for [`Source::read`].
+pub fn pictures<'a>(front_end: Option<&'a FrontEnd>, frames: &'a (dyn Source + Sync)) -> Result<Option<Computed<'a>>> {
+    let Some(front_end) = front_end.filter(|front_end| front_end.is_sound()) else { return Ok(None) };
+    Computed::of(Part::all(frames, Preparation::new(Some(front_end), None))).map(Some)
+}
+
 /// The front end that the frames call for, where the settings leave it open; None if the observer broke off.
 fn chosen(config: &CheckedConfig, frames: &dyn Source, observer: &mut Observer<'_>) -> Result<Option<FrontEndChoice>> {
+    if let Some(sizes) = sound(config, frames) {
+        let told = observer(Event::Sound { sizes: &sizes });
+        return Ok(told.is_continue().then_some(FrontEndChoice::LogMel));
+    }
     let bernoulli = config.decoder.likelihood == LikelihoodChoice::Bernoulli;
     if FrontEndChoice::has_spectrum(config.kind(), frames.shape()) && !bernoulli {
         let placed = {

@@ -209,6 +209,7 @@ mod tests {
         let groups = if grouped { 3 } else { count };
         Cuts(Recordings {
             windowing,
+            wav: false,
             names: (0..count).map(|n| n.to_string()).collect(),
             stretches: (0..count).map(stretch).collect(),
             groups: (0..groups).map(|group| group.to_string()).collect(),

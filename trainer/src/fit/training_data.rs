@@ -234,7 +234,9 @@ fn near(
     preparation: Preparation<'_>,
     observer: &mut Observer<'_>,
 ) -> Result<usize> {
-    if preparation.windows().is_none() || matches!(config.augment.kind, AugmentKind::None | AugmentKind::Neighbours) {
+    // Of sound what is trained on are pictures already.
+    let spectra = preparation.windows().is_some() || config.augment.kind == AugmentKind::Sound;
+    if !spectra || matches!(config.augment.kind, AugmentKind::None | AugmentKind::Neighbours) {
         return Ok(0);
     }
     match config.augment.near {

@@ -99,10 +99,16 @@ impl Fitted {
         self.preparation().shape(self.shape)
     }
 
-    /// What the values are that the networks take: features without order of a spectrum, else as frames are.
+    /// The settings as the networks were made by them: of sound those for its pictures.
+    pub fn inner_config(&self) -> CheckedConfig {
+        let sound = self.front_end.as_ref().is_some_and(FrontEnd::is_sound);
+        if sound { self.config.of_sound() } else { self.config.clone() }
+    }
+
+    /// What the values are that the networks take: features without order of a spectrum, pictures of sound, else as frames are.
     pub fn inner_kind(&self) -> FrameKind {
         let spectral = self.front_end.as_ref().is_some_and(|front_end| front_end.spectral().is_some());
-        if spectral { FrameKind::Features } else { self.config.kind() }
+        if spectral { FrameKind::Features } else { self.inner_config().kind() }
     }
 
     /// The frames in the units of what the networks give back: features where there is a front end, else the frames.
@@ -126,7 +132,7 @@ impl Fitted {
 
     /// The same model for frames that are features already.
     pub fn of_features(&self) -> Self {
-        let config = self.config.of_kind(self.inner_kind());
+        let config = self.inner_config().of_kind(self.inner_kind());
         Self { config, shape: self.inner_shape(), front_end: None, seen: None, columns: None, ..self.clone() }
     }
 

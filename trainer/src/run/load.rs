@@ -10,6 +10,7 @@ use runtime::Calibration;
 
 use super::{AFTER_MIXTURE, Saved, VERSION};
 use crate::config::{Config, EncoderKind, Weights};
+use crate::data::FrontEnd;
 use crate::error::{Error, Result};
 use crate::files::sha256;
 use crate::fit::Checkpoint;
@@ -49,7 +50,9 @@ pub fn load(folder: &Path, device: &Device) -> Result<Fitted> {
     }
     // Random weights of the right shapes, all replaced by the file's.
     let mut init = Init { rng: ChaCha8Rng::seed_from_u64(0), device };
-    let model = ClusterVae::new(&config, inner, saved.likelihood, &mut init);
+    let sound = saved.front_end.as_ref().is_some_and(FrontEnd::is_sound);
+    let of_networks = if sound { config.of_sound() } else { config.clone() };
+    let model = ClusterVae::new(&of_networks, inner, saved.likelihood, &mut init);
     let model = model.try_load_file(&path).map_err(|e| Error::model(&path, e))?;
     let (novelty_threshold, dispersion_weight) = match saved.decoder_novelty {
         Some(with) => (with.novelty_threshold, with.dispersion_weight),
@@ -98,6 +101,8 @@ pub fn load_stage(folder: &Path, stage: StageName, device: &Device) -> Result<Fi
     let checkpoint = Checkpoint::decode(&bytes).map_err(|e| Error::model(&path, e))?;
     let config = fitted.config.with_clusters(checkpoint.clusters);
     let mut init = Init { rng: ChaCha8Rng::seed_from_u64(0), device };
-    let model = checkpoint.model(ClusterVae::new(&config, fitted.inner_shape(), fitted.likelihood, &mut init))?;
-    Ok(Fitted { config, model, ..fitted })
+    let fitted = Fitted { config, ..fitted };
+    let (config, shape) = (fitted.inner_config(), fitted.inner_shape());
+    let model = checkpoint.model(ClusterVae::new(&config, shape, fitted.likelihood, &mut init))?;
+    Ok(Fitted { model, ..fitted })
 }

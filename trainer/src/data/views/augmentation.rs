@@ -13,8 +13,8 @@ use crate::frame::{FrameKind, FrameShape};
 /// A family of random maps of frames, with ranges from the settings times a strength.
 #[derive(Clone, Debug)]
 pub struct Augmentation {
-    /// None where a view is the frame itself.
-    kind: Option<FrameKind>,
+    /// The family; where it names none, a view is the frame itself.
+    kind: AugmentKind,
     pub(super) ranges: AugmentConfig,
     pub(super) shape: FrameShape,
     strength: f32,
@@ -26,11 +26,12 @@ impl Augmentation {
     /// The maps that `config` asks for, with ranges times `strength`; `auto` goes by the kind of frame.
     pub fn new(config: &AugmentConfig, shape: FrameShape, kind: FrameKind, strength: f64) -> Self {
         let kind = match config.kind {
-            AugmentKind::Auto => Some(kind),
-            AugmentKind::None | AugmentKind::Neighbours => None,
-            AugmentKind::Image => Some(FrameKind::Image),
-            AugmentKind::Window => Some(FrameKind::Window),
-            AugmentKind::Features => Some(FrameKind::Features),
+            AugmentKind::Auto => match kind {
+                FrameKind::Image => AugmentKind::Image,
+                FrameKind::Window => AugmentKind::Window,
+                FrameKind::Features => AugmentKind::Features,
+            },
+            said => said,
         };
         Self { kind, ranges: config.clone(), shape, strength: strength as f32, standardised: None }
     }
@@ -51,15 +52,15 @@ impl Augmentation {
 
     /// True if views are mapped windows.
     pub fn maps_windows(&self) -> bool {
-        self.kind == Some(FrameKind::Window)
+        self.kind == AugmentKind::Window
     }
 
     /// Writes a random view of `frame` `[P]` to `out`, of [`Augmentation::values`].
     pub fn apply(&self, frame: &[f32], out: &mut [f32], rng: &mut impl Rng) {
         match self.kind {
-            None => out.copy_from_slice(frame),
-            Some(FrameKind::Image) => ImageMap::draw(self, rng).apply(self.shape, frame, out),
-            Some(FrameKind::Window) => match &self.standardised {
+            AugmentKind::Auto | AugmentKind::None | AugmentKind::Neighbours => out.copy_from_slice(frame),
+            AugmentKind::Image => ImageMap::draw(self, rng).apply(self.shape, frame, out),
+            AugmentKind::Window => match &self.standardised {
                 None => self.window(frame, out, rng),
                 Some(standardised) => {
                     let mut window = vec![0.0; frame.len()];
@@ -69,13 +70,14 @@ impl Augmentation {
                     self.features(&features, out, rng);
                 }
             },
-            Some(FrameKind::Features) => self.features(frame, out, rng),
+            AugmentKind::Features => self.features(frame, out, rng),
+            AugmentKind::Sound => self.sound(frame, out, rng),
         }
     }
 
     /// True if views are mapped images, which [`ImageMapper`](super::ImageMapper) makes on a device.
     pub fn maps_images(&self) -> bool {
-        self.kind == Some(FrameKind::Image)
+        self.kind == AugmentKind::Image
     }
 
     /// A number drawn evenly from ±`half_width` times the strength.
@@ -120,6 +122,33 @@ impl Augmentation {
         }
     }
 
+    /// A view of a picture of bands over time: shift and smooth warp in time, shift across bands (edges repeat); a gain, which
+    /// is a difference of logarithms; noise; and whole bands and steps set to 0, which is their mean after scaling.
+    fn sound(&self, frame: &[f32], out: &mut [f32], rng: &mut impl Rng) {
+        let [rows, width] = [self.shape.channels * self.shape.height, self.shape.width];
+        let half = width as f32 / 2.0;
+        let shift = self.range(self.ranges.shift, rng) * half;
+        let limit = |warp: f32| warp.clamp(-MAX_WARP, MAX_WARP) * half;
+        let warp = [limit(self.range(self.ranges.warp, rng)), limit(self.range(self.ranges.warp, rng))];
+        let across = self.range(self.ranges.elastic, rng) * rows as f32 / 2.0;
+        let gain = self.range(self.ranges.scale, rng) * GAIN;
+        let dropout = self.ranges.dropout as f32 * self.strength;
+        let mut kept = |count: usize| (0..count).map(|_| rng.random::<f32>() >= dropout).collect::<Vec<_>>();
+        let (bands, steps) = (kept(rows), kept(width));
+        for (row, target) in out.chunks_exact_mut(width).enumerate() {
+            let (low, high, part) = between(row as f32 + across, rows);
+            let [below, above] = [low, high].map(|row| &frame[row * width..][..width]);
+            for (step, value) in target.iter_mut().enumerate() {
+                let phase = PI * step as f32 / width as f32;
+                let warped = warp[0] * phase.sin() + 0.5 * warp[1] * (2.0 * phase).sin();
+                let (first, next, share) = between(step as f32 + shift + warped, width);
+                let of = |row: &[f32]| row[first] * (1.0 - share) + row[next] * share;
+                let mixed = of(below) * (1.0 - part) + of(above) * part + gain + self.noise(rng);
+                *value = if bands[row] && steps[step] { mixed } else { 0.0 };
+            }
+        }
+    }
+
     /// A view of a feature row: additive noise, and some features set to 0, which is their mean after scaling.
     fn features(&self, frame: &[f32], out: &mut [f32], rng: &mut impl Rng) {
         let dropout = self.ranges.dropout as f32 * self.strength;
@@ -135,6 +164,15 @@ impl Augmentation {
     }
 }
 
+/// The two places that a place lies between, of `count`, and the share of the second; past the edges all is as there.
+fn between(at: f32, count: usize) -> (usize, usize, f32) {
+    let at = at.clamp(0.0, (count - 1) as f32);
+    let low = at as usize;
+    (low, (low + 1).min(count - 1), at.fract())
+}
+
+/// Deviations of a band that a picture of sound brightens by where a window of samples grows by all of its size.
+const GAIN: f32 = 2.0;
 /// Largest share of a window that a view leaves out.
 const MOST_CUT: f32 = 0.75;
 /// Largest warp, as a share of half the width: the derivative of the displacement then stays below 1, so that

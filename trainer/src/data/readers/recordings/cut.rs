@@ -105,6 +105,7 @@ impl Cutting<'_> {
         raw.format = format!("{told}, {}; {windowing}", raw.format);
         let mut found = Recordings {
             windowing,
+            wav: raw.rate.is_some(),
             names: names.names,
             stretches: recordings,
             groups: groups.names,
