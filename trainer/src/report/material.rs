@@ -8,7 +8,7 @@ use rand::seq::index;
 use super::history::History;
 use super::pictures::Look;
 use crate::compare::Comparison;
-use crate::data::{Frames, Role, Source};
+use crate::data::{Frames, Role, Source, frames_in};
 use crate::error::Result;
 use crate::eval::{Reliability, Scores, against_labels, against_views, matching, predict, scores};
 use crate::explain::{Explanation, explain};
@@ -20,6 +20,8 @@ use crate::timelines::Timelines;
 /// Most frames of a part that the report looks at, drawn at random: more changes no figure that an
 /// eye can tell.
 pub const MOST_FRAMES: usize = 10_000;
+/// Bytes that they have at most: seconds of sound are longer than other frames.
+const MOST_BYTES: usize = 1 << 29;
 /// Frames of a part that are explained: one a cluster, as far as they go, then the most doubtful
 /// ones.
 const EXPLAINED: usize = 12;
@@ -119,9 +121,10 @@ impl Part {
     /// Draws frames of a part, encodes them, and explains some.
     pub fn new(fitted: &Fitted, role: Option<Role>, frames: &dyn Source, device: &Device) -> Result<Self> {
         let total = frames.len();
-        let frames = if total > MOST_FRAMES {
+        let most = MOST_FRAMES.min(frames_in(MOST_BYTES, frames.shape()));
+        let frames = if total > most {
             let mut rng = stream(fitted.config.seed, Purpose::Report, frames_stream(role));
-            let mut chosen = index::sample(&mut rng, total, MOST_FRAMES).into_vec();
+            let mut chosen = index::sample(&mut rng, total, most).into_vec();
             chosen.sort_unstable();
             frames.gather(&chosen)?
         } else {

@@ -9,8 +9,10 @@ use base64::engine::general_purpose::STANDARD;
 use image::{ImageFormat, Rgba, RgbaImage};
 use maud::{Markup, html};
 
-use crate::data::FrontEnd;
+use runtime::{FrontEndSpec, SpectralSpec};
+
 use crate::data::scaling::Scaling;
+use crate::data::{FrontEnd, Spectral};
 use crate::error::{Error, Result};
 use crate::explain::{Map, heatmap};
 use crate::fitted::Fitted;
@@ -21,6 +23,11 @@ const GAP: f64 = 0.08;
 /// Width and height of a line drawing, in the units of its viewBox.
 const DRAWING: [f64; 2] = [100.0, 64.0];
 
+/// Most points of a line: more are not to be told apart.
+const MOST_POINTS: usize = 256;
+/// A window's width over this is about the power of a tone's line over that of silence, where silence is 0.3 % of the usual power.
+const FLOOR_OF_TONE: f32 = 0.009;
+
 /// A picture of a strip.
 #[derive(Clone, Copy, Debug)]
 pub enum Tile<'a> {
@@ -28,6 +35,10 @@ pub enum Tile<'a> {
     Frame(&'a [f32]),
     /// A map over a frame `[P]`, and what its colours span.
     Map(Map, &'a [f32], [f32; 2]),
+    /// The window behind a spectrum's features, in the units of the data.
+    Window(&'a [f32]),
+    /// The whole spectrum of such a window.
+    Spectrum(&'a [f32]),
 }
 
 /// How the frames of a model are drawn.
@@ -38,6 +49,8 @@ pub struct Look<'a> {
     scaling: Option<&'a Scaling>,
     /// What makes of frames what is drawn, if anything does.
     front_end: Option<&'a FrontEnd>,
+    /// Shape of a frame before that.
+    frame: FrameShape,
     /// Values that black and white, or the lower and upper edge, stand for.
     range: [f32; 2],
 }
@@ -51,6 +64,7 @@ impl<'a> Look<'a> {
             kind: fitted.inner_kind(),
             scaling: fitted.scaling.as_ref(),
             front_end: fitted.front_end.as_ref(),
+            frame: fitted.shape,
             range: if fitted.scaling.is_some() { [-3.0, 3.0] } else { [0.0, 1.0] },
         }
     }
@@ -60,6 +74,10 @@ impl<'a> Look<'a> {
         match (self.kind, self.scaling.is_some()) {
             _ if matches!(self.front_end, Some(FrontEnd::Tone(_))) => {
                 "Shades of a picture along its own main colour, as the networks see it: what is rare in it is bright."
+            }
+            _ if self.is_sound() => {
+                "Sound over time, from low bands at the bottom to high ones: black is three standard deviations of a band below \
+                 its mean over the data, white three above."
             }
             _ if self.front_end.is_some() => {
                 "A bar a feature of the window, within three standard deviations of the mean of the data, which is the line in \
@@ -79,6 +97,11 @@ impl<'a> Look<'a> {
             }
             (FrameKind::Features, false) => "A bar a feature, from 0 to 1.",
         }
+    }
+
+    /// What makes features of windows, which are then drawn beside them, and their spectra.
+    pub fn spectral(&self) -> Option<&'a Spectral> {
+        self.front_end?.spectral()
     }
 
     /// Pictures side by side, as wide as `columns` of them.
@@ -104,6 +127,11 @@ impl<'a> Look<'a> {
         })
     }
 
+    /// Whether frames are pictures of sound.
+    fn is_sound(&self) -> bool {
+        self.front_end.is_some_and(FrontEnd::is_sound)
+    }
+
     /// All tiles in one PNG, as a data URL.
     fn sprite(&self, tiles: &[Tile<'_>]) -> Result<String> {
         let (w, h) = (self.shape.width as u32, self.rows() as u32);
@@ -112,7 +140,9 @@ impl<'a> Look<'a> {
         let mut sprite = RgbaImage::new((count * (w + gap)).saturating_sub(gap), h);
         for (i, tile) in (0..).zip(tiles) {
             for (at, [r, g, b]) in (0..).zip(self.colours(tile)) {
-                sprite.put_pixel(i * (w + gap) + at % w, at / w, Rgba([r, g, b, 255]));
+                // Of sound the lowest band comes first, and is drawn last.
+                let row = if self.is_sound() { h - 1 - at / w } else { at / w };
+                sprite.put_pixel(i * (w + gap) + at % w, row, Rgba([r, g, b, 255]));
             }
         }
         png(&sprite)
@@ -140,6 +170,8 @@ impl<'a> Look<'a> {
                     levels.into_iter().map(|l| [l; 3]).collect()
                 }
             }
+            // Drawn as lines.
+            Tile::Window(_) | Tile::Spectrum(_) => Vec::new(),
             Tile::Map(map, values, span) => heatmap::joined(map, values, self.shape, self.kind)
                 .into_iter()
                 .map(|v| heatmap::colour(map, v, span))
@@ -161,41 +193,96 @@ impl<'a> Look<'a> {
     fn drawing(&self, tile: &Tile<'_>) -> Result<Markup> {
         let [width, height] = DRAWING;
         let view = format!("0 0 {width} {height}");
-        let Tile::Frame(values) = tile else {
-            let (w, h) = (self.shape.width as u32, (self.shape.channels * self.shape.height) as u32);
-            let colours = self.colours(tile);
-            let cells = RgbaImage::from_fn(w, h, |x, y| {
-                let [r, g, b] = colours[(y * w + x) as usize];
-                Rgba([r, g, b, 255])
-            });
-            return Ok(html! { img class="cells" src=(png(&cells)?) alt=""; });
+        let values = match tile {
+            Tile::Frame(values) => values,
+            Tile::Window(window) => return Ok(self.window(window)),
+            Tile::Spectrum(window) => return Ok(self.spectrum(window)),
+            Tile::Map(..) => return self.cells(tile),
         };
         let shares: Vec<f32> = self.shares(values).collect();
-        let place = |i: usize, n: usize| width * (i as f64 + 0.5) / n as f64;
+        if self.kind == FrameKind::Window {
+            return Ok(lines(&shares, self.shape.width));
+        }
         let y = |share: f32| height - 2.0 - f64::from(share) * (height - 4.0);
+        let zero = y(if self.scaling.is_some() { 0.5 } else { 0.0 });
+        let bars = shares.iter().enumerate().fold(String::new(), |mut text, (i, s)| {
+            // Writing to a String does not fail.
+            let _ = write!(text, "M{:.1} {zero:.1}V{:.1}", place(i, shares.len()), y(*s));
+            text
+        });
         Ok(html! {
             svg class="frame" viewBox=(view) aria-hidden="true" {
-                @if self.kind == FrameKind::Window {
-                    @for (c, channel) in shares.chunks_exact(self.shape.width).enumerate() {
-                        @let points = channel.iter().enumerate().fold(String::new(), |mut text, (i, s)| {
-                            // Writing to a String does not fail.
-                            let _ = write!(text, "{:.1},{:.1} ", place(i, channel.len()), y(*s));
-                            text
-                        });
-                        polyline class={ "line " (super::chart::colour(c)) } points=(points.trim_end()) {}
-                    }
-                } @else {
-                    @let zero = y(if self.scaling.is_some() { 0.5 } else { 0.0 });
-                    @let bars = shares.iter().enumerate().fold(String::new(), |mut text, (i, s)| {
-                        let _ = write!(text, "M{:.1} {zero:.1}V{:.1}", place(i, shares.len()), y(*s));
-                        text
-                    });
-                    path class="bars" stroke-width=(format!("{:.1}", (0.7 * width / shares.len() as f64).min(12.0))) d=(bars) {}
-                    line class="base" x1="0" x2=(width) y1=(format!("{zero:.1}")) y2=(format!("{zero:.1}")) {}
-                }
+                path class="bars" stroke-width=(format!("{:.1}", (0.7 * width / shares.len() as f64).min(12.0))) d=(bars) {}
+                line class="base" x1="0" x2=(width) y1=(format!("{zero:.1}")) y2=(format!("{zero:.1}")) {}
             }
         })
     }
+
+    /// A map as coloured cells, a row a channel.
+    fn cells(&self, tile: &Tile<'_>) -> Result<Markup> {
+        let (w, h) = (self.shape.width as u32, (self.shape.channels * self.shape.height) as u32);
+        let colours = self.colours(tile);
+        let cells = RgbaImage::from_fn(w, h, |x, y| {
+            let [r, g, b] = colours[(y * w + x) as usize];
+            Rgba([r, g, b, 255])
+        });
+        Ok(html! { img class="cells" src=(png(&cells)?) alt=""; })
+    }
+
+    /// The samples of a window, each channel within three standard deviations.
+    fn window(&self, window: &[f32]) -> Markup {
+        let (Some(spectral), width) = (self.spectral(), self.frame.width) else { return html! {} };
+        let step = width.div_ceil(MOST_POINTS);
+        let channels = window.chunks_exact(width).zip(spectral.centre.iter().zip(&spectral.factor));
+        let shares = channels.flat_map(|(samples, (centre, factor))| {
+            samples.iter().step_by(step).map(move |v| (0.5 + (v - centre) * factor / 6.0).clamp(0.0, 1.0))
+        });
+        lines(&shares.collect::<Vec<_>>(), width.div_ceil(step))
+    }
+
+    /// The spectrum of a window, each channel from silence to what a single tone of usual power has.
+    fn spectrum(&self, window: &[f32]) -> Markup {
+        let Some(spectral) = self.spectral() else { return html! {} };
+        let after = (spectral.length / 2) as u32;
+        let step = after.div_ceil(MOST_POINTS as u32);
+        let edges = (1..after).step_by(step as usize).chain([after]).collect();
+        let spec = FrontEndSpec::Spectral(SpectralSpec { edges, ..spectral.spec(self.frame) });
+        let Some(features) = spec.features(window) else { return html! {} };
+        let top = (self.frame.width as f32 / FLOOR_OF_TONE).ln();
+        let channels = features.chunks_exact(features.len() / spectral.floor.len()).zip(&spectral.floor);
+        let (mut shares, mut points) = (Vec::new(), 1);
+        for (features, floor) in channels {
+            let [log_deviation, bands] = [&features[1..2], &features[2..]];
+            // Of a share of the power, the power.
+            let of_band = |share: &f32| ((share + 2.0 * log_deviation[0] - floor.ln()) / top).clamp(0.0, 1.0);
+            shares.extend(bands.iter().map(of_band));
+            points = bands.len();
+        }
+        lines(&shares, points)
+    }
+}
+
+/// A line for each `points` of values from 0 to 1, the next channel in the next colour.
+fn lines(shares: &[f32], points: usize) -> Markup {
+    let [width, height] = DRAWING;
+    let y = |share: f32| height - 2.0 - f64::from(share) * (height - 4.0);
+    html! {
+        svg class="frame" viewBox=(format!("0 0 {width} {height}")) aria-hidden="true" {
+            @for (c, channel) in shares.chunks_exact(points).enumerate() {
+                @let points = channel.iter().enumerate().fold(String::new(), |mut text, (i, s)| {
+                    // Writing to a String does not fail.
+                    let _ = write!(text, "{:.1},{:.1} ", place(i, channel.len()), y(*s));
+                    text
+                });
+                polyline class={ "line " (super::chart::colour(c)) } points=(points.trim_end()) {}
+            }
+        }
+    }
+}
+
+/// Where the value at `i` of `n` is drawn, from left to right.
+fn place(i: usize, n: usize) -> f64 {
+    DRAWING[0] * (i as f64 + 0.5) / n as f64
 }
 
 /// Values that the ends of a map's colours stand for over several frames.

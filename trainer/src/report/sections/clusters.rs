@@ -33,6 +33,12 @@ pub fn section(findings: &Findings<'_>) -> Result<Section> {
                 sub { "c" } " along the two directions in which the latents of the cluster vary most, the first two \
                 eigenvectors of Cov(m) + E diag v over its frames. " (findings.look.legend())
                 @if let Some(order) = features::order(findings.fitted) { " " (order) }
+                @if findings.look.spectral().is_some() {
+                    " " strong { "As windows" } ": the samples behind the features, a line a channel over time, within three standard \
+                    deviations of its mean; beside the frames a window that has the features of the decoded mean, a sine in the \
+                    middle of each band. " strong { "Their spectra" } ": logarithm of the power, from silence to a single tone, of \
+                    all frequencies up to half of the rate."
+                }
             }
         }
     };
@@ -67,8 +73,22 @@ fn card(findings: &Findings<'_>, part: &Part, p: &Prototype) -> Result<Markup> {
     };
     let mut rows =
         vec![row("decoded mean, nearest frames", &[vec![Tile::Frame(&p.decoded_mean)], frames(&p.nearest)].concat())?];
+    let fitted = findings.fitted;
+    let made = look.spectral().map(|spectral| spectral.window(&p.decoded_mean, fitted.shape.width));
+    // The windows behind features, and their spectra.
+    let behind = |first: &[&[f32]], which: &[usize]| -> Result<Vec<Markup>> {
+        let windows: Vec<&[f32]> = first.iter().copied().chain(which.iter().map(|&n| part.frames.frame(n))).collect();
+        let tiles = |tile: fn(&[f32]) -> Tile<'_>| windows.iter().map(|window| tile(window)).collect::<Vec<_>>();
+        Ok(vec![row("as windows", &tiles(|w| Tile::Window(w)))?, row("their spectra", &tiles(|w| Tile::Spectrum(w)))?])
+    };
+    if let Some(made) = &made {
+        rows.extend(behind(&[made], &p.nearest)?);
+    }
     if p.frames > 0 {
         rows.push(row("typical", &frames(&p.typical))?);
+        if made.is_some() {
+            rows.extend(behind(&[], &p.typical)?);
+        }
         rows.push(row("doubtful", &frames(&p.doubtful))?);
     }
     for (rank, walk) in p.traversals.iter().enumerate() {

@@ -116,6 +116,10 @@ fn card(findings: &Findings<'_>, part: &Part, n: usize, e: &Explanation, spans: 
                 span { "input" } span { "recon." } span { "trust" } span { "contrast" } span { "surprise" }
             }
             (findings.look.strip(&tiles, tiles.len(), &spoken)?)
+            @if findings.look.spectral().is_some() {
+                @let window = part.frames.frame(n);
+                (findings.look.strip(&[Tile::Window(window), Tile::Spectrum(window)], 2, "The window, and its spectrum")?)
+            }
             p class="small" {
                 strong { "Cluster " (e.cluster) } ", " (sure(e.cluster)) "; then " (e.runner_up) ", " (sure(e.runner_up))
                 @if let Some(labels) = &part.frames.labels {
