@@ -53,6 +53,11 @@ pub struct AugmentConfig {
     /// How much of a window a view may leave out, as a share of its width, before the rest is stretched to it, with a front
     /// end, 0 to 0.75; default 0.4.
     pub stretch: f64,
+    /// How far the axes of sensors are turned, around a line of any direction, in views of windows whose channels are three by
+    /// three the axes of a sensor each, degrees, 0 to 180; default 0.
+    pub turn: f64,
+    /// Probability that an axis of those sensors is read with the other sign, 0 to 1; default 0.
+    pub mirror: f64,
     /// Standard deviation of additive noise on windows and features, which are standardised, 0 to 10;
     /// default 0.1.
     pub noise: f64,
@@ -87,6 +92,8 @@ impl Default for AugmentConfig {
             thickness: 0.3,
             warp: 0.1,
             stretch: 0.4,
+            turn: 0.0,
+            mirror: 0.0,
             noise: 0.1,
             dropout: 0.1,
             neighbours: 10,
@@ -106,6 +113,8 @@ impl AugmentConfig {
         within("augment.thickness", self.thickness, 0.0, 1.0)?;
         within("augment.warp", self.warp, 0.0, 0.3)?;
         within("augment.stretch", self.stretch, 0.0, 0.75)?;
+        within("augment.turn", self.turn, 0.0, 180.0)?;
+        within("augment.mirror", self.mirror, 0.0, 1.0)?;
         within("augment.noise", self.noise, 0.0, 10.0)?;
         within("augment.dropout", self.dropout, 0.0, MOST_DROPOUT)?;
         within("augment.reach", self.reach, 0.01, 1e6)?;
