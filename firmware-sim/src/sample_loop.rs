@@ -107,27 +107,32 @@ impl<'a> SampleLoop<'a> {
 
     /// Begins at 0 with the model of a flash image, once it has passed its self-test.
     ///
-    /// All is done in place: a static loop never takes room on the stack. After an error it refuses
-    /// every frame, or is as it was if only the settings are wrong.
+    /// All is done in place: a static loop never takes room on the stack. After an error there is no
+    /// model, no decision and nothing counted, and every frame is refused; or all is as it was if
+    /// only the settings are wrong.
     ///
     /// # Errors
     /// As [`Engine::init`], [`Engine::self_test`] and [`Settings::check`].
     pub fn init(&mut self, bytes: &'a [u8], scratch: &'a mut [f32], settings: Settings) -> Result<(), StartError> {
-        settings.check()?;
+        self.tracker.init(settings, 0, 0)?;
         (self.adaptation, self.last) = (None, None);
         self.engine.init(bytes, scratch)?;
-        self.engine.self_test()?;
+        if let Err(error) = self.engine.self_test() {
+            self.engine.close();
+            return Err(error.into());
+        }
         let image = self.engine.model();
         Ok(self.tracker.init(settings, image.checksum(), image.head().clusters())?)
     }
 
-    /// A loop on an engine.
+    /// A loop on an engine, once its model has passed its self-test.
     ///
     /// The model does not change while it runs, unless there is [`SampleLoop::with_adaptation`].
     ///
     /// # Errors
-    /// As [`Settings::check`].
-    pub fn new(engine: Engine<'a>, settings: Settings) -> Result<Self, SettingsError> {
+    /// As [`Engine::self_test`] and [`Settings::check`].
+    pub fn new(mut engine: Engine<'a>, settings: Settings) -> Result<Self, StartError> {
+        engine.self_test()?;
         let image = engine.model();
         let tracker = Tracker::new(settings, image.checksum(), image.head().clusters())?;
         Ok(Self { engine, adaptation: None, tracker, last: None })

@@ -44,8 +44,8 @@ pub enum FrameError {
     /// The model itself gave a value that is not finite, from values too large to be frames.
     #[error("the model's output for this frame is not finite: its values are far out of range")]
     Overflow,
-    /// The engine failed; only its own defect can cause this.
-    #[error("the engine failed on this frame")]
+    /// The engine failed: it has no model ([`crate::native::Engine::empty`]), or a defect of its own.
+    #[error("the engine has no model, or failed on this frame")]
     Engine,
 }
 

@@ -65,7 +65,10 @@ impl<const WRITE: usize, const ERASE: usize> Device<WRITE, ERASE> {
 
     pub fn new(seed: u64) -> Self {
         let (layout, pages) = Self::layout();
-        Self { slots: Slots::new(SimFlash::new(pages, seed), layout).unwrap(), scratch: [0.0; SCRATCH] }
+        let mut device =
+            Self { slots: Slots::new(SimFlash::new(pages, seed), layout).unwrap(), scratch: [0.0; SCRATCH] };
+        assert_eq!(device.boot().unwrap(), Boot { model: None, reason: Reason::Empty });
+        device
     }
 
     /// The same flash, power on again.
@@ -92,10 +95,11 @@ impl<const WRITE: usize, const ERASE: usize> Device<WRITE, ERASE> {
         block_on(self.slots.stage(version, image, false, &mut self.scratch))
     }
 
-    /// Stages, switches, boots and confirms; what was done before power went.
+    /// Boots, stages, switches, boots and confirms; what was done before power went.
     pub fn update(&mut self, version: u32, image: &[u8]) -> (Done, Result<(), Failed>) {
         let mut done = Done::Nothing;
         let mut all = || {
+            self.boot()?;
             self.stage(version, image)?;
             done = Done::Staged;
             block_on(self.slots.switch())?;

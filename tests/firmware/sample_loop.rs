@@ -3,13 +3,13 @@
 
 use firmware_sim::queue::FrameConsumer;
 use firmware_sim::{
-    AdaptSettings, Adaptation, Event, FrameQueue, OtherModel, SampleLoop, Settings, SettingsError, Summary, Tracker,
-    Window, WindowError,
+    AdaptSettings, Adaptation, Event, FrameQueue, OtherModel, SampleLoop, Settings, SettingsError, StartError, Summary,
+    Tracker, Window, WindowError,
 };
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use runtime::flash::{Aligned, Buffer, DenseSpec, FlashModel, ModelSpec, encode};
-use runtime::native::{Engine, Scratch, scratch_len};
+use runtime::native::{Engine, EngineError, Scratch, scratch_len};
 use runtime::{Assignment, Calibration, FrameError, FrameShape, Windowing};
 use vibration::{CHANNELS, HOP, Machine, RATE, Recording, SCALE, State, WINDOW};
 
@@ -180,6 +180,37 @@ fn a_loop_begins_in_place() {
         }
         assert_eq!((other.last(), other.summary()), (device.last(), device.summary()));
     });
+}
+
+/// A model whose bytes are whole, and whose golden answer is another's.
+#[test]
+fn a_model_that_fails_its_self_test_decides_nothing() {
+    let mut wrong = Buffer::copy_of(&MODEL.0);
+    let golden = FlashModel::new(&MODEL.0).unwrap().golden();
+    let novelty = golden.novelty.to_le_bytes();
+    let at = wrong.windows(4).position(|word| word == novelty).unwrap();
+    wrong[at..at + 4].copy_from_slice(&1e3f32.to_le_bytes());
+    runtime::flash::repair(&mut wrong);
+    let mut scratches = [(); 3].map(|()| Scratch::<9616>::new());
+    let [first, second, third] = &mut scratches;
+    let mut device = SampleLoop::empty();
+    device.init(&MODEL.0, &mut first.0, Settings::default()).unwrap();
+    for now in 0..3 {
+        device.step(now, golden.frame);
+    }
+    assert!(device.decision().is_some());
+    let failed = StartError::Engine(EngineError::SelfTest);
+    assert_eq!(device.init(&wrong, &mut second.0, Settings::default()), Err(failed));
+    // Nothing of the model before stays, either.
+    assert_eq!((device.decision(), device.last(), device.summary().model), (None, None, 0));
+    for now in 0..3 {
+        assert!(matches!(device.step(now, golden.frame), Event::Refused(_)));
+        assert!(matches!(device.step(now, &[0.0; 0]), Event::Refused(_)));
+    }
+    assert_eq!(device.decision(), None);
+    let engine = Engine::new(FlashModel::new(&wrong).unwrap(), &mut third.0).unwrap();
+    assert_eq!(SampleLoop::new(engine, Settings::default()).err(), Some(failed));
+    assert_eq!(SampleLoop::new(Engine::empty(), Settings::default()).err(), Some(failed));
 }
 
 #[test]
@@ -369,7 +400,7 @@ fn of_streams() -> Buffer {
     let mut random = |count: usize| -> Vec<f32> { (0..count).map(|_| rng.random_range(-1.0..1.0)).collect() };
     let (shape, windowing) = windowing(CHANNELS, WINDOW, HOP, Some(RATE as f32));
     let length = shape.len();
-    Buffer::copy_of(&encode(&ModelSpec {
+    let mut spec = ModelSpec {
         shape,
         front_end: None,
         // Gravity lies on the second axis.
@@ -389,7 +420,14 @@ fn of_streams() -> Buffer {
         golden_novelty: 0.0,
         critic: None,
         decoder: None,
-    }))
+    };
+    let bytes = Buffer::copy_of(&encode(&spec));
+    let model = FlashModel::new(&bytes).unwrap();
+    let mut scratch = vec![0.0; scratch_len(&model)];
+    let answer = Engine::new(model, &mut scratch).unwrap().assign(&spec.golden_frame).unwrap();
+    spec.golden_log_responsibilities = answer.log_responsibilities.to_vec();
+    spec.golden_novelty = answer.novelty;
+    Buffer::copy_of(&encode(&spec))
 }
 
 /// A stream through the loop is its windows through the engine and the votes, whatever the samples are stored as, and with

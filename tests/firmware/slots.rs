@@ -6,6 +6,7 @@ mod device;
 
 use device::{Device, SCRATCH, model};
 use embassy_futures::block_on;
+use embedded_storage_async::nor_flash::NorFlash;
 use firmware_sim::host::flash::SimFlash;
 use firmware_sim::{Boot, Layout, MappedFlash, Reason, SlotError, Slots};
 use rand::{RngExt, SeedableRng};
@@ -67,6 +68,24 @@ fn a_version_goes_back_only_if_forced() {
     assert_eq!(version_and_reason(device.boot().unwrap()), (Some(6), Reason::Trial));
     block_on(device.slots.confirm()).unwrap();
     assert_eq!(version_and_reason(device.restarted().boot().unwrap()), (Some(6), Reason::Confirmed));
+}
+
+/// The record is lost, and the only model lies in the slot that an update would take.
+#[test]
+fn nothing_is_staged_or_confirmed_before_a_boot_has_looked() {
+    let mut device = confirmed(&model(1));
+    device.stage(8, &model(2)).unwrap();
+    block_on(device.slots.switch()).unwrap();
+    device.boot().unwrap();
+    let mut trial = device.copy(None).restarted();
+    assert!(matches!(block_on(trial.slots.confirm()), Err(SlotError::Order(_))));
+    let mut flash = confirmed(&model(1)).slots.into_flash();
+    let record = base_layout().record;
+    block_on(flash.erase(record.start, record.end)).unwrap();
+    let mut device = Device::<4, 4096> { slots: Slots::new(flash, base_layout()).unwrap(), scratch: [0.0; SCRATCH] };
+    assert!(matches!(device.stage(9, &model(2)), Err(SlotError::Order(_))));
+    let booted = device.restarted().boot().unwrap();
+    assert_eq!(version_and_reason(booted), (Some(0), Reason::Damaged));
 }
 
 #[test]

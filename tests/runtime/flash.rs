@@ -518,18 +518,32 @@ fn an_engine_begins_in_place() {
     let (mut memory, mut scratch) = (vec![0.0; scratch_len(&model)], vec![0.0; scratch_len(&model)]);
     let (needed, found) = (memory.len(), memory.len() - 1);
     let expected = Engine::new(model, &mut memory).unwrap().assign(&frame).unwrap();
-    let mut short = vec![0.0; found];
+    let (mut short, mut other) = (vec![0.0; found], vec![0.0; needed]);
+    let mut half = spec();
+    half.dense.last_mut().unwrap().bias[0] = f32::NAN;
+    let half = Buffer::copy_of(&encode(&half));
 
     let mut engine = Engine::empty();
     let refuses = |engine: &mut Engine<'_>| engine.assign(&frame).is_err() && engine.assign(&[]).is_err();
     assert!(refuses(&mut engine));
     assert_eq!(engine.init(&bytes, &mut short), Err(EngineError::Scratch { needed, found }));
     assert!(refuses(&mut engine));
+    // Nor does a batch engine, or a self-test, take it for one.
+    let none = |engine: &Engine<'_>| [&frame[..], &[]].map(|frames| Batch::from(engine).assign(frames));
+    assert_eq!(none(&engine), [const { Err(FrameError::Engine) }; 2]);
+    assert_eq!(none(&Engine::empty()), [const { Err(FrameError::Engine) }; 2]);
+    assert_eq!((engine.model().layers().len(), engine.model().golden().frame.len()), (0, 0));
+    assert_eq!(engine.self_test(), Err(EngineError::SelfTest));
     engine.init(&bytes, &mut scratch).unwrap();
     assert_eq!(engine.assign(&frame).unwrap(), expected);
     // A model that is refused leaves none behind.
     assert!(matches!(engine.init(&damaged, &mut memory), Err(EngineError::Flash(FlashError::Damaged(_)))));
     assert!(refuses(&mut engine));
+    assert_eq!(none(&engine), [const { Err(FrameError::Engine) }; 2]);
+    // Nor does one whose last layer makes no sense, when the rest has been read.
+    assert!(matches!(engine.init(&half, &mut other), Err(EngineError::Flash(FlashError::NotFinite(_)))));
+    assert_eq!((engine.model().layers().len(), engine.model().shape().len()), (0, 0));
+    assert_eq!(none(&engine), [const { Err(FrameError::Engine) }; 2]);
 }
 
 #[test]

@@ -63,7 +63,9 @@ impl<'a> StreamModel<'a> {
             }
             Kind::Decoder(model) => {
                 let tracker = Tracker::new(Settings::default(), model.checksum(), model.head().clusters())?;
-                Device::Decoder(DecoderEngine::new(DecoderModel::clone(model), scratch)?, tracker, None)
+                let mut engine = DecoderEngine::new(DecoderModel::clone(model), scratch)?;
+                engine.self_test()?;
+                Device::Decoder(engine, tracker, None)
             }
         })
     }

@@ -105,6 +105,7 @@ impl<'m> Store<'m> {
         let flash = Flash::new(Self::pages(model), seed);
         let slots = Slots::new(flash, Self::layout(model))?;
         let mut store = Self { model, slots, scratch: vec![0.0; scratch], version: 0, starts: Starts::default() };
+        block_on(store.slots.boot(&mut store.scratch))?;
         store.install()?;
         store.install()?;
         Ok(store)

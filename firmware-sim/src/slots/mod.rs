@@ -95,6 +95,8 @@ pub struct Slots<F> {
     layout: Layout,
     /// The record, once it has been read.
     kept: Option<Kept>,
+    /// Whether [`Slots::boot`] has looked at the slots: until then a lost record may hide the only model.
+    booted: bool,
     incoming: Option<Incoming>,
 }
 
@@ -122,10 +124,14 @@ impl<F: MappedFlash> Slots<F> {
             && (record.end - record.start).is_multiple_of(erase.saturating_mul(4))
             && ALIGNMENT.is_multiple_of(F::WRITE_SIZE)
             && F::ERASE_SIZE.is_multiple_of(ALIGNMENT);
-        if good { Ok(Self { flash, layout, kept: None, incoming: None }) } else { Err(SlotError::Layout) }
+        if good {
+            Ok(Self { flash, layout, kept: None, booted: false, incoming: None })
+        } else {
+            Err(SlotError::Layout)
+        }
     }
 
-    /// Chooses the model to run, to be called once after every start, before anything else.
+    /// Chooses the model to run, to be called once after every start; before it nothing is staged and nothing confirmed.
     ///
     /// `scratch` is the memory of an engine ([`runtime::native::scratch_len`]) that fits every
     /// model to come; it is free again afterwards.
@@ -134,7 +140,13 @@ impl<F: MappedFlash> Slots<F> {
     /// [`SlotError::Flash`], and [`EngineError::Scratch`] if a whole model needs more scratch
     /// memory. Damage is none: it is left aside and told by [`Reason::Damaged`].
     pub async fn boot(&mut self, scratch: &mut [f32]) -> Result<Boot, SlotError<F::Error>> {
-        self.incoming = None;
+        (self.booted, self.incoming) = (false, None);
+        let boot = self.choose(scratch).await?;
+        self.booted = true;
+        Ok(boot)
+    }
+
+    async fn choose(&mut self, scratch: &mut [f32]) -> Result<Boot, SlotError<F::Error>> {
         let mut record = match self.load().await? {
             Some(record) => record,
             None => return self.recover(None, scratch).await,
@@ -277,10 +289,13 @@ impl<F: MappedFlash> Slots<F> {
     /// Makes room for a model of `length` bytes in the slot that the confirmed one is not in.
     ///
     /// # Errors
-    /// [`SlotError::Version`] unless `force`, [`SlotError::Length`], [`SlotError::Order`] during a
-    /// trial.
+    /// [`SlotError::Version`] unless `force`, [`SlotError::Length`], [`SlotError::Order`] before
+    /// [`Slots::boot`] and during a trial.
     pub async fn begin(&mut self, version: u32, length: u32, force: bool) -> Result<(), SlotError<F::Error>> {
         self.incoming = None;
+        if !self.booted {
+            return Err(SlotError::Order(BOOT_FIRST));
+        }
         let known = self.load().await?;
         let mut record = known.unwrap_or_default();
         if matches!(record.beside, Beside::Trial(_)) {
@@ -368,8 +383,12 @@ impl<F: MappedFlash> Slots<F> {
     /// Keeps the model on trial. The one before stays in its slot until the next update begins.
     ///
     /// # Errors
-    /// [`SlotError::Order`] if no model is on trial.
+    /// [`SlotError::Order`] if no model is on trial, or before [`Slots::boot`]: a model that was on trial when power went
+    /// is over.
     pub async fn confirm(&mut self) -> Result<(), SlotError<F::Error>> {
+        if !self.booted {
+            return Err(SlotError::Order(BOOT_FIRST));
+        }
         let Record { confirmed, beside } = self.record().await?;
         let Beside::Trial(trial) = beside else { return Err(SlotError::Order("no model is on trial")) };
         let beside = confirmed.map_or(Beside::Nothing, Beside::Previous);
@@ -401,5 +420,6 @@ impl<F: MappedFlash> Slots<F> {
     }
 }
 
+const BOOT_FIRST: &str = "boot comes first";
 /// Bytes that are written at once.
 const PROGRAM: usize = 256;

@@ -86,9 +86,25 @@ impl<'a> FlashModel<'a> {
         }
     }
 
-    /// [`FlashModel::new`] in place; after an error it is no model.
+    /// [`FlashModel::new`] in place; after an error it is [`FlashModel::empty`].
     pub(crate) fn init(&mut self, bytes: &'a [u8]) -> Result<(), FlashError> {
-        self.read(&File::<false>::new(bytes)?)
+        self.clear();
+        let read = File::<false>::new(bytes).and_then(|file| self.read(&file));
+        if read.is_err() {
+            self.clear();
+        }
+        read
+    }
+
+    /// Leaves no layer, no cluster and no value of a frame, in place, so that nothing runs what is half a model.
+    #[inline(never)]
+    pub(crate) fn clear(&mut self) {
+        self.shape = FrameShape { channels: 0, height: 0, width: 0 };
+        self.layers.clear();
+        self.head.clear();
+        (self.front_end, self.scaling, self.range, self.windowing, self.critic) = (None, None, None, None, None);
+        self.golden = Golden { frame: &[], log_responsibilities: &[], novelty: 0.0 };
+        (self.checksum, self.learned_head) = (0, false);
     }
 
     /// Fills the model in from a file whose checksums hold.

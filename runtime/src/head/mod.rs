@@ -127,6 +127,12 @@ impl<'a> Head<'a> {
         Self { mu_c: borrowed(&[]), scales: Vec::new(), novelty_threshold: 0.0, sharpness: 1.0 }
     }
 
+    /// Back to [`Head::empty`] in place.
+    pub(crate) fn clear(&mut self) {
+        self.mu_c = borrowed(&[]);
+        self.scales.clear();
+    }
+
     /// [`Head::weighted`] in place.
     pub(crate) fn init(
         &mut self,

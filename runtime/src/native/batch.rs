@@ -52,6 +52,10 @@ impl<'a> Batch<'a> {
     /// As [`Engine::assign`]; the index of a value counts from the first frame's first.
     pub fn assign(&mut self, frames: &[f32]) -> Result<Vec<Assignment>, FrameError> {
         let length = self.model.shape().len();
+        if length == 0 {
+            // That of an engine without a model.
+            return Err(FrameError::Engine);
+        }
         check_frame(frames, frames.len().next_multiple_of(length))?;
         let block = (BLOCK_VALUES / self.units()).clamp(BLOCK[0], BLOCK[1]);
         #[cfg(feature = "threads")]

@@ -167,13 +167,13 @@ impl<'a> Engine<'a> {
         Ok(Self { model, kernel, values, scratch })
     }
 
-    /// An engine without a model, which refuses every frame, for [`Engine::init`].
+    /// An engine without a model, which refuses every frame and has no self-test to pass, for [`Engine::init`].
     pub const fn empty() -> Self {
         Self { model: FlashModel::empty(), kernel: Kernel::SCALAR, values: 0, scratch: &mut [] }
     }
 
     /// Gives the engine the model of a flash image, on the fastest kernel of this machine, in place: a static one then
-    /// never takes room on the stack. After an error it refuses every frame.
+    /// never takes room on the stack. After an error it has none, as [`Engine::close`] leaves it.
     ///
     /// # Errors
     /// [`EngineError::Flash`] for bytes that are no image, [`EngineError::Scratch`] if `scratch` is shorter than
@@ -186,6 +186,7 @@ impl<'a> Engine<'a> {
         self.model.init(bytes)?;
         let (needed, found) = (scratch_len(&self.model), scratch.len());
         if found < needed {
+            self.model.clear();
             return Err(EngineError::Scratch { needed, found });
         }
         self.kernel = Kernel::best();
@@ -194,7 +195,13 @@ impl<'a> Engine<'a> {
         Ok(())
     }
 
-    /// The model that the engine runs.
+    /// Takes the model away: the engine then refuses every frame, as [`Engine::empty`] does.
+    pub fn close(&mut self) {
+        self.values = 0;
+        self.model.clear();
+    }
+
+    /// The model that the engine runs; one without layers, of frames without values, if it has none.
     pub fn model(&self) -> &FlashModel<'a> {
         &self.model
     }
@@ -299,7 +306,8 @@ impl<'a> Engine<'a> {
     /// Compares the golden frame's assignment with the golden answer.
     ///
     /// # Errors
-    /// [`EngineError::SelfTest`] if a responsibility differs by more than 2e-3, or the novelty by more than 1 %.
+    /// [`EngineError::SelfTest`] if a responsibility differs by more than 2e-3, or the novelty by more than 1 %, or if there
+    /// is no model.
     pub fn self_test(&mut self) -> Result<(), EngineError> {
         let golden = self.model.golden();
         // By reference: an assignment is large.
