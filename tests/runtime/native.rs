@@ -6,7 +6,7 @@ use rand_chacha::ChaCha8Rng;
 use runtime::flash::{Buffer, DenseSpec, FlashModel, ModelSpec, encode};
 use runtime::kernels::Kernel;
 use runtime::native::{Batch, Engine, scratch_len};
-use runtime::{Assignment, Calibration, FrameError, FrameShape};
+use runtime::{Assignment, Calibration, FrameError, FrameShape, Head};
 
 /// A model that gives its frame as m, log v and logits. Every sum has one summand, so the order of additions in the layer
 /// changes no bit of what the head gets.
@@ -87,6 +87,64 @@ fn the_head_gives_a_batch_the_bits_that_it_gives_a_frame() {
         }
     }
     assert!(ties > 100 && novel > 100, "{ties} {novel}: the frames do not try what they should");
+}
+
+/// Softmax in f64 of exponents that are whole numbers, which f32 holds: far out the normaliser alone would be rounded away.
+#[test]
+fn responsibilities_far_out_are_those_of_the_differences() {
+    for far in [0.0f32, 1e3, 1e5, 3e6, 1.6e7] {
+        let head = Head::new(&[0.0, 0.0], &[0.0, 0.0], Calibration::threshold(1.0)).unwrap();
+        for logits in [[far, far - 1.0], [-far, 1.0 - far]] {
+            let found: Vec<f32> = head.assign(&[0.0], &[0.0], Some(&logits)).unwrap().responsibilities().collect();
+            let gap = f64::from(logits[0]) - f64::from(logits[1]);
+            let expected = [1.0 / (1.0 + (-gap).exp()), 1.0 / (1.0 + gap.exp())];
+            let near = found.iter().zip(expected).all(|(a, b)| (f64::from(*a) - b).abs() < 1e-6);
+            assert!(near, "{logits:?}: {found:?}, expected {expected:?}");
+        }
+    }
+}
+
+/// Any numbers that an image may hold, and any finite frame: an answer whose responsibilities sum to 1, or none.
+#[test]
+fn responsibilities_sum_to_one_or_there_is_no_answer() {
+    let mut rng = ChaCha8Rng::seed_from_u64(5);
+    let wild = |rng: &mut ChaCha8Rng, most: i32| {
+        let size = 10f32.powf(rng.random_range(-12.0..most as f32));
+        if rng.random() { size } else { -size }
+    };
+    let (mut answers, mut refusals) = (0, 0);
+    for case in 0..4000 {
+        let (k, d) = ([1, 2, 3, 10, 64][case % 5], 1 + case % 3);
+        let mut spec = identity(&mut rng, [k, d], case % 2 == 0);
+        let most = [2, 12, 38][case % 3];
+        spec.mu_c.iter_mut().for_each(|v| *v = wild(&mut rng, most));
+        spec.log_var_c.iter_mut().for_each(|v| *v = wild(&mut rng, most).clamp(-1e3, 1e3));
+        spec.log_var_range = [-90.0, 90.0];
+        spec.calibration.temperature = wild(&mut rng, most.min(30)).abs();
+        if rng.random() {
+            spec.log_weights = Some((0..k).map(|_| wild(&mut rng, most)).collect());
+        }
+        let bytes = Buffer::copy_of(&encode(&spec));
+        let model = FlashModel::new(&bytes).unwrap();
+        let frames: Vec<f32> = (0..8 * spec.shape.width).map(|_| wild(&mut rng, most)).collect();
+        let kernel = Kernel::best();
+        for (frame, found) in frames.chunks(spec.shape.width).zip(one_by_one(&model, kernel, &frames)) {
+            let many = Batch::with_kernel(model.clone(), kernel).assign(frame);
+            assert_eq!(many.map(|mut all| all.remove(0)), found, "{frame:?}");
+            match found {
+                Ok(found) => {
+                    let sum: f64 = found.responsibilities().map(f64::from).sum();
+                    assert!((sum - 1.0).abs() < 1e-5, "case {case}: {sum} of {frame:?}");
+                    answers += 1;
+                }
+                Err(error) => {
+                    assert_eq!(error, FrameError::Overflow);
+                    refusals += 1;
+                }
+            }
+        }
+    }
+    assert!(answers > 10_000 && refusals > 1000, "{answers} {refusals}");
 }
 
 /// A frame so far out that the density of all clusters but one is 0 in f32: one comes first, and the first of the rest.

@@ -73,10 +73,10 @@ impl Head<'_> {
         if outputs.learned_head {
             log_q.iter_mut().enumerate().for_each(|(c, value)| *value = column(2 * d + c));
         }
-        log_q.iter_mut().flatten().for_each(|v| *v *= self.sharpness);
+        let max = largest(log_q);
+        log_q.iter_mut().for_each(|value| each(value, &max, |v, max| (v - max) * self.sharpness));
         let normalizer = log_sum_exp(log_q);
-        let finite = found.novelty.iter().zip(&normalizer).map(|(novelty, n)| novelty.is_finite() && n.is_finite());
-        found.number.iter_mut().zip(finite).for_each(|(number, finite)| *number = finite);
+        found.number.iter_mut().zip(&found.novelty).for_each(|(number, novelty)| *number = novelty.is_finite());
         for value in log_q.iter_mut() {
             each(value, &normalizer, |v, normalizer| v - normalizer);
             found.number.iter_mut().zip(&*value).for_each(|(number, v)| *number &= !v.is_nan());
@@ -187,9 +187,15 @@ fn each(values: &mut Lanes, others: &Lanes, f: impl Fn(f32, f32) -> f32) {
 }
 
 #[inline(always)]
-fn log_sum_exp(values: &[Lanes]) -> Lanes {
+fn largest(values: &[Lanes]) -> Lanes {
     let mut max = [f32::NEG_INFINITY; LANES];
     values.iter().for_each(|value| each(&mut max, value, f32::max));
+    max
+}
+
+#[inline(always)]
+fn log_sum_exp(values: &[Lanes]) -> Lanes {
+    let max = largest(values);
     let mut result = [0.0; LANES];
     for value in values {
         let mut term = *value;

@@ -277,10 +277,13 @@ impl<'a> Head<'a> {
             }
             log_q.iter_mut().zip(logits).for_each(|(slot, logit)| *slot = *logit);
         }
-        log_q.iter_mut().for_each(|v| *v *= self.sharpness);
+        // The largest goes first, so that what is left is small: of exponents of 10⁸ the normaliser itself would be rounded
+        // away. It also keeps what a sharp temperature multiplies at 0.
+        let max = largest(&log_q);
+        log_q.iter_mut().for_each(|v| *v = (*v - max) * self.sharpness);
         let normalizer = log_sum_exp(&log_q);
         log_q.iter_mut().for_each(|v| *v -= normalizer);
-        if !(novelty.is_finite() && normalizer.is_finite()) || log_q.iter().any(|v| v.is_nan()) {
+        if !novelty.is_finite() || log_q.iter().any(|v| v.is_nan()) {
             return Err(FrameError::Overflow);
         }
         let (cluster, runner_up) = best_two(&log_q);
@@ -298,8 +301,14 @@ impl<'a> Head<'a> {
 
 /// log Σ exp of the values, without overflow.
 fn log_sum_exp(values: &[f32]) -> f32 {
-    let max = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let max = largest(values);
     max + libm::logf(values.iter().map(|&v| exp(v - max)).sum())
+}
+
+/// The largest value, of those that are numbers.
+#[cfg_attr(not(feature = "std"), inline(never))]
+fn largest(values: &[f32]) -> f32 {
+    values.iter().copied().fold(f32::NEG_INFINITY, f32::max)
 }
 
 /// Indices of the largest and the second largest value; of equal ones the first.
