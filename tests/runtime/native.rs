@@ -147,6 +147,47 @@ fn responsibilities_sum_to_one_or_there_is_no_answer() {
     assert!(answers > 10_000 && refusals > 1000, "{answers} {refusals}");
 }
 
+/// 64 inputs, a hidden unit that leaves f32 and whose weight is 0, and one that is what it should be.
+#[test]
+fn sums_that_leave_f32_are_refused_wherever_they_are_hidden() {
+    let mut rng = ChaCha8Rng::seed_from_u64(6);
+    let mut spec = identity(&mut rng, [2, 1], false);
+    let hidden = [64.0, -64.0];
+    for (relu_hides, clamp_hides) in [(true, false), (false, true), (true, true)] {
+        for large in hidden {
+            for outputs in [2, 80] {
+                // The first unit overflows to ±∞ before ReLU; the second stays 1.
+                let mut first = vec![0.0; 2 * outputs];
+                first[..outputs].iter_mut().step_by(2).for_each(|w| *w = large * 1000.0);
+                let mut bias = vec![0.0; outputs];
+                bias[1] = 1.0;
+                let mut second = vec![0.0; 2 * outputs];
+                second[2] = 1.0;
+                second[1] = if clamp_hides { -1000.0 } else { 0.0 };
+                let first = DenseSpec { shape: [2, outputs], weight: first, bias };
+                let second = DenseSpec { shape: [outputs, 2], weight: second, bias: vec![0.0; 2] };
+                spec.dense = if relu_hides {
+                    vec![first, second]
+                } else {
+                    vec![DenseSpec { shape: [2, 2], weight: vec![0.0, large * 1000.0, 0.0, 0.0], bias: vec![0.0; 2] }]
+                };
+                let bytes = Buffer::copy_of(&encode(&spec));
+                let model = FlashModel::new(&bytes).unwrap();
+                for kernel in Kernel::all() {
+                    let what = format!("{} {large} {outputs} {relu_hides} {clamp_hides}", kernel.name());
+                    let frames = [[3e38, 1.0], [1e3, 1.0]].concat();
+                    let one = one_by_one(&model, kernel, &frames);
+                    assert_eq!(one[0], Err(FrameError::Overflow), "{what}");
+                    assert!(one[1].is_ok(), "{what}");
+                    let mut batch = Batch::with_kernel(model.clone(), kernel);
+                    assert_eq!(batch.assign(&frames), Err(FrameError::Overflow), "{what}");
+                    assert_eq!(batch.assign(&frames[2..]).map(|mut all| all.remove(0)), one[1], "{what}");
+                }
+            }
+        }
+    }
+}
+
 /// A frame so far out that the density of all clusters but one is 0 in f32: one comes first, and the first of the rest.
 #[test]
 fn clusters_without_any_density_are_ranked_alike() {

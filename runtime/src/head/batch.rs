@@ -5,6 +5,7 @@ use std::vec::Vec;
 
 use super::{Head, exp};
 use crate::kernels::{Kernel, Work};
+use crate::native::clamped;
 use crate::{Assignment, FrameError, MAX_CLUSTERS};
 
 /// Frames side by side.
@@ -48,7 +49,6 @@ impl Head<'_> {
     #[inline(always)]
     fn block(&self, rows: &[f32], outputs: &Outputs<'_>, found: &mut Found) {
         let (k, d) = (self.clusters(), self.latent());
-        let [low, high] = outputs.log_var_range;
         let column = |at: usize| -> Lanes {
             let mut column = [0.0; LANES];
             let values = rows.chunks_exact(outputs.stride).map(|row| row.get(at).copied().unwrap_or_default());
@@ -60,7 +60,7 @@ impl Head<'_> {
         log_q.fill([0.0; LANES]);
         for at in 0..d {
             let (mu, log_var) = (column(at), column(d + at));
-            each(&mut total_variance, &log_var, |sum, v| sum + exp(v.clamp(low, high)));
+            each(&mut total_variance, &log_var, |sum, v| sum + exp(clamped(v, outputs.log_var_range)));
             for (distance, mean) in log_q.iter_mut().zip(self.mu_c.iter().skip(at).step_by(d)) {
                 each(distance, &mu, |sum, m| sum + (m - mean) * (m - mean));
             }

@@ -17,6 +17,7 @@
 //! The walks check nothing: [`super::Kernel`] has compared all lengths before.
 #![expect(clippy::needless_range_loop, reason = "one index runs over registers and over memory")]
 
+use super::arch::scalar::Scalar;
 use super::simd::Simd;
 use crate::layer::{Conv, Dense, LANES, Layout, PANEL, padded};
 
@@ -247,7 +248,7 @@ unsafe fn dot_products<S: Simd, const R: usize>(layer: &Dense<'_>, x: &[f32], ou
         }
         for r in 0..R {
             let sum = S::sum(sums[r]) + *layer.bias().get_unchecked(output + r);
-            *out.add(output + r) = if layer.relu() && sum < 0.0 { 0.0 } else { sum };
+            *out.add(output + r) = if layer.relu() { Scalar::relu(sum) } else { sum };
         }
     }
 }

@@ -364,22 +364,27 @@ fn ends(values: &mut [f32], index: usize, inputs: usize, outputs: usize) -> Opti
     Some(if at_start { (start, end) } else { (end, start) })
 }
 
+/// A log v within its range. What is not finite becomes a NaN, which the head refuses: no range makes it an answer.
+#[inline(always)]
+pub(crate) fn clamped(v: f32, [low, high]: [f32; 2]) -> f32 {
+    // Not `clamp`, which panics on a range that no image has. The difference is 0 of what is finite.
+    let within = if v < low {
+        low
+    } else if v > high {
+        high
+    } else {
+        v
+    };
+    within + (v - v)
+}
+
 /// m, log v and logits among the outputs of the last layer.
 fn latent<'s>(model: &FlashModel<'_>, outputs: &'s mut [f32], is_outside: bool) -> Result<Latent<'s>, FrameError> {
     let (d, k) = (model.head().latent(), model.head().clusters());
     let [low, high] = model.log_var_range();
     let (mu, rest) = outputs.split_at_mut_checked(d).ok_or(FrameError::Engine)?;
     let (log_var, logits) = rest.split_at_mut_checked(d).ok_or(FrameError::Engine)?;
-    // Keeps a NaN, which the head then refuses; `clamp` would too, but it panics on a range that no image has.
-    log_var.iter_mut().for_each(|v| {
-        *v = if *v < low {
-            low
-        } else if *v > high {
-            high
-        } else {
-            *v
-        }
-    });
+    log_var.iter_mut().for_each(|v| *v = clamped(*v, [low, high]));
     let logits = if model.learned_head() { Some(logits.get(..k).ok_or(FrameError::Engine)?) } else { None };
     Ok(Latent { mu, log_var, logits, is_outside })
 }

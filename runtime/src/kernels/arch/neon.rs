@@ -59,8 +59,11 @@ unsafe impl Simd for Neon {
 
     #[inline(always)]
     unsafe fn relu(v: float32x4_t) -> float32x4_t {
-        // SAFETY: the caller has NEON. This maximum keeps a NaN.
-        unsafe { vmaxq_f32(v, vdupq_n_f32(0.0)) }
+        // SAFETY: the caller has NEON.
+        unsafe {
+            let zero = vdupq_n_f32(0.0);
+            vbslq_f32(vcltq_f32(v, zero), vmulq_f32(v, zero), v)
+        }
     }
 
     #[inline(always)]

@@ -44,7 +44,7 @@ unsafe impl Simd for Scalar {
     #[inline(always)]
     unsafe fn relu(v: f32) -> f32 {
         // Not `max`, which would turn a NaN into 0.
-        if v < 0.0 { 0.0 } else { v }
+        if v < 0.0 { v * 0.0 } else { v }
     }
 
     #[inline(always)]

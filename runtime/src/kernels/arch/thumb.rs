@@ -90,7 +90,7 @@ fn nonzero(x: &[f32], next: usize, list: &mut [u32]) -> (usize, usize) {
     }
 }
 
-/// Negative values become 0; a NaN stays.
+/// Negative values become 0; a NaN stays, and -∞ becomes one.
 ///
 /// # Safety
 /// `count` values lie at `at`, which nothing else borrows.
@@ -98,7 +98,7 @@ unsafe fn relu(at: *mut f32, count: usize) {
     // SAFETY: `count` values lie at `at`, and no one else holds them.
     for value in unsafe { core::slice::from_raw_parts_mut(at, count) } {
         if *value < 0.0 {
-            *value = 0.0;
+            *value *= 0.0;
         }
     }
 }

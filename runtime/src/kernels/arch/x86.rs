@@ -52,9 +52,11 @@ unsafe impl Simd for Avx2 {
 
     #[inline(always)]
     unsafe fn relu(v: __m256) -> __m256 {
-        // In this order a NaN stays.
         // SAFETY: the caller has AVX2, FMA and F16C.
-        unsafe { _mm256_max_ps(_mm256_setzero_ps(), v) }
+        unsafe {
+            let zero = _mm256_setzero_ps();
+            _mm256_blendv_ps(v, _mm256_mul_ps(v, zero), _mm256_cmp_ps::<_CMP_LT_OQ>(v, zero))
+        }
     }
 
     #[inline(always)]
@@ -121,9 +123,11 @@ unsafe impl Simd for Avx512 {
 
     #[inline(always)]
     unsafe fn relu(v: __m512) -> __m512 {
-        // In this order a NaN stays.
         // SAFETY: the caller has AVX-512F.
-        unsafe { _mm512_max_ps(_mm512_setzero_ps(), v) }
+        unsafe {
+            let zero = _mm512_setzero_ps();
+            _mm512_mask_mul_ps(v, _mm512_cmp_ps_mask::<_CMP_LT_OQ>(v, zero), v, zero)
+        }
     }
 
     #[inline(always)]
