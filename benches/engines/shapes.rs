@@ -49,6 +49,8 @@ pub fn all() -> Result<Vec<Shape>, Error> {
     // Rows 12 to 16 of a digit, where most of them have ink.
     let stretch = digits.chunks_exact(784).flat_map(|digit| &digit[12 * 28..12 * 28 + 128]).copied().collect();
     let (default, what) = shipped()?;
+    // As a filtered sensor at rest gives them: their products are subnormal.
+    let next_to_0 = digits.iter().map(|value| 1e-36 * (value + 1.0)).collect();
     Ok(vec![
         shape(
             "A",
@@ -63,6 +65,12 @@ pub fn all() -> Result<Vec<Shape>, Error> {
             digits.clone(),
         )?,
         shape("C", what, default, digits)?,
+        shape(
+            "E",
+            "784-256-128-10, random weights, frames of values near 1e-36",
+            mlp("encoder.hidden=[256,128]", "latent=10", image)?,
+            next_to_0,
+        )?,
         shape("D", "128-32-16-8, random weights", mlp("encoder.hidden=[32,16]", "latent=8", features)?, stretch)?,
     ])
 }

@@ -145,6 +145,29 @@ fn every_f16_is_widened_as_half_does() {
     }
 }
 
+/// As a sum of products it would be subnormal somewhere, over which processors take a hundred times as long.
+#[test]
+fn relu_leaves_no_value_that_is_next_to_0() {
+    for outputs in [3, 64, 70] {
+        let bias: Vec<f32> = (0..padded(outputs)).map(|o| [1e-40, 1e-24, -1e-40, 2e-23][o % 4]).collect();
+        for layout in [Layout::Rows, Layout::Panels] {
+            let weights = vec![0; Dense::weight_count([16, outputs], layout).unwrap()];
+            let dense = Dense::new([16, outputs], layout, true, &bias, &weights).unwrap();
+            for kernel in Kernel::all() {
+                let (mut one, mut many) = (vec![1.0; padded(outputs)], vec![1.0; 7 * padded(outputs)]);
+                assert!(kernel.dense(&dense, &[1.0; 16], &mut one, &mut [0; 16]));
+                let mut wide = vec![0.0; Kernel::wide_len(&Layer::Dense(dense))];
+                let strides = [16, padded(outputs)];
+                assert!(kernel.dense_batch(&dense, &[1.0; 7 * 16], &mut many, strides, 7, &mut wide));
+                for found in many.chunks_exact(padded(outputs)).chain([&one[..]]) {
+                    let expected = (0..outputs).map(|o| if o % 4 == 3 { 2e-23 } else { 0.0 });
+                    assert!(found.iter().copied().zip(expected).all(|(a, b)| a == b), "{} {layout:?}", kernel.name());
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn a_value_that_is_not_finite_is_not_hidden() {
     for layout in [Layout::Rows, Layout::Panels] {

@@ -188,6 +188,31 @@ fn sums_that_leave_f32_are_refused_wherever_they_are_hidden() {
     }
 }
 
+/// Filtered sensors give values next to 0, over whose products many processors take a hundred times as long. A layer that
+/// gives its inputs shows what they were taken for; small units are no reason, where the model standardises.
+#[test]
+fn values_next_to_0_are_taken_for_0() {
+    let mut rng = ChaCha8Rng::seed_from_u64(7);
+    for (factor, kept) in [(None, 1e-22), (Some(1.0f32), 1e-22), (Some(1e30), 1e-36)] {
+        let mut spec = identity(&mut rng, [3, 1], false);
+        spec.scaling = factor.map(|factor| [vec![0.0; 2], vec![factor; 2]]);
+        let bytes = Buffer::copy_of(&encode(&spec));
+        let model = FlashModel::new(&bytes).unwrap();
+        for kernel in Kernel::all() {
+            let mut scratch = vec![0.0; scratch_len(&model)];
+            let mut engine = Engine::with_kernel(model.clone(), &mut scratch, kernel).unwrap();
+            for size in [1e-45, 1e-40, 1e-38, 3e-38, 1e-36, 1e-34, 1e-30, 1e-25, 1e-22, 1e-10, 1.0] {
+                for size in [size, -size] {
+                    let [mu] = *engine.encode(&[size, 0.0]).unwrap().mu else { panic!("a latent of one value") };
+                    let expected = if size.abs() < kept { 0.0 } else { size * factor.unwrap_or(1.0) };
+                    let near = (mu - expected).abs() <= 1e-6 * expected.abs();
+                    assert!(near, "{} {factor:?}: {size:e} gives {mu:e}", kernel.name());
+                }
+            }
+        }
+    }
+}
+
 /// A frame so far out that the density of all clusters but one is 0 in f32: one comes first, and the first of the rest.
 #[test]
 fn clusters_without_any_density_are_ranked_alike() {

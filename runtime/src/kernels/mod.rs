@@ -29,6 +29,23 @@ pub(crate) trait Work {
     fn run(self) -> Self::Output;
 }
 
+/// Values nearer to 0 than this, 2⁻⁷⁶, are taken for 0 where they enter the layers and after ReLU.
+///
+/// Many processors take a hundred times as long over a subnormal number, below 2⁻¹²⁶. An f16 weight is a multiple of 2⁻²⁴,
+/// and a value of at least 2⁻⁷⁶ one of 2⁻⁹⁹ or more, so a sum of products is a multiple of 2⁻¹²³ and never subnormal. A
+/// model learns nothing of such values: it takes standardised ones, or those of pictures.
+pub(crate) const LEAST: f32 = f32::from_bits((127 - 76) << 23);
+
+/// Whether this machine takes longer over subnormal numbers; the FPU of a Cortex-M does not, and its program is spared the
+/// code.
+const FLUSHES: bool = !cfg!(target_arch = "arm");
+
+/// `value`, or 0 where it is nearer to 0 than `least`; a NaN stays.
+#[inline(always)]
+pub(crate) fn flushed(value: f32, least: f32) -> f32 {
+    if FLUSHES && value.abs() < least { 0.0 } else { value }
+}
+
 /// An instruction set that this machine has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kernel(Set);

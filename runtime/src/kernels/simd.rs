@@ -48,7 +48,8 @@ pub unsafe trait Simd: Copy {
     /// a + b.
     unsafe fn add(a: Self::V, b: Self::V) -> Self::V;
 
-    /// Negative values become 0; a NaN stays, and -∞ becomes one: it is a sum that has left f32, not a small value.
+    /// Negative values, and those below [`super::LEAST`], become 0; a NaN stays, and -∞ becomes one: it is a sum that has
+    /// left f32, not a small value.
     unsafe fn relu(v: Self::V) -> Self::V;
 
     /// The sum of all lanes.

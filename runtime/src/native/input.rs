@@ -3,7 +3,12 @@
 
 use crate::FrameError;
 use crate::flash::FlashModel;
+use crate::kernels::{LEAST, flushed};
 use crate::layer::Layer;
+
+/// Values nearer to 0 than this are taken for 0 before they are standardised, in whatever units they are: below it half of
+/// one may be subnormal, over which many processors take a hundred times as long.
+const LEAST_RAW: f32 = 8.0 * f32::MIN_POSITIVE;
 
 /// Where the values of a frame, which come channels first, lie among the inputs of a layer.
 #[derive(Clone, Copy)]
@@ -71,11 +76,14 @@ pub fn write_in(
     match model.front_end() {
         // What a front end gives has one channel, or there is no convolution: its order is the layer's.
         Some(front_end) => {
-            if !front_end.apply(frame, row, work) {
+            if !front_end.apply(frame.map(|value| flushed(value, LEAST_RAW)), row, work) {
                 return Err(FrameError::Engine);
             }
         }
-        None => order.visit(row, frame, |slot, value| *slot = value),
+        None => {
+            let least = if model.scaling().is_some() { LEAST_RAW } else { LEAST };
+            order.visit(row, frame, |slot, value| *slot = flushed(value, least));
+        }
     }
     standardise(order, model, row);
     Ok(())
@@ -89,7 +97,7 @@ pub fn standardised<'m>(
     let scaling = model.scaling();
     frame.enumerate().map(move |(at, value)| {
         let of_value = scaling.and_then(|[shift, factor]| Some((shift.get(at)?, factor.get(at)?)));
-        of_value.map_or(value, |(shift, factor)| scaled(value, *shift, *factor))
+        of_value.map_or(value, |(shift, factor)| scaled(flushed(value, LEAST_RAW), *shift, *factor))
     })
 }
 
@@ -105,5 +113,5 @@ fn standardise(order: Order, model: &FlashModel<'_>, row: &mut [f32]) {
 
 #[inline(always)]
 fn scaled(value: f32, shift: f32, factor: f32) -> f32 {
-    (0.5 * value - 0.5 * shift) * factor * 2.0
+    flushed((0.5 * value - 0.5 * shift) * factor * 2.0, LEAST)
 }

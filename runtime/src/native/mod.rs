@@ -16,7 +16,7 @@ use bytemuck::cast_slice_mut;
 
 use crate::flash::{FlashError, FlashModel, Golden};
 use crate::head::exp;
-use crate::kernels::Kernel;
+use crate::kernels::{Kernel, LEAST, flushed};
 use crate::layer::{Layer, padded};
 use crate::{Assignment, FrameError, Head, check_frame};
 use input::standardised;
@@ -385,6 +385,8 @@ fn latent<'s>(model: &FlashModel<'_>, outputs: &'s mut [f32], is_outside: bool) 
     let (mu, rest) = outputs.split_at_mut_checked(d).ok_or(FrameError::Engine)?;
     let (log_var, logits) = rest.split_at_mut_checked(d).ok_or(FrameError::Engine)?;
     log_var.iter_mut().for_each(|v| *v = clamped(*v, [low, high]));
+    // A decoder and a critic walk it as a layer's inputs.
+    mu.iter_mut().for_each(|v| *v = flushed(*v, LEAST));
     let logits = if model.learned_head() { Some(logits.get(..k).ok_or(FrameError::Engine)?) } else { None };
     Ok(Latent { mu, log_var, logits, is_outside })
 }

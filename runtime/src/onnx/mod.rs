@@ -15,6 +15,7 @@ use tract_onnx::prelude::*;
 
 pub use explain::{ExplainError, Explanation};
 
+use crate::kernels::flushed;
 use crate::{Assignment, FrameError, FrameShape, FrontEnd, FrontEndSpec, Head, ValueRange, Windowing, check_frame};
 
 /// Arithmetic of the encoder; the head is f32 in all.
@@ -234,12 +235,18 @@ impl Engine {
     }
 }
 
+/// Values nearer to 0 than this, 2⁻¹⁰⁰, are taken for 0: their products with most weights would be subnormal numbers, over
+/// which many processors take a hundred times as long.
+const LEAST_IN: f32 = f32::from_bits((127 - 100) << 23);
+
 /// The outputs of the encoder for `count` frames, each as one run of values.
 fn run(plan: &mut Plan, frames: &[f32], count: usize, shape: FrameShape) -> Result<Vec<Vec<f32>>, FrameError> {
     let dims = [count, shape.channels, shape.height, shape.width];
     let fact = plan.model().input_fact(0).map_err(|_| FrameError::Engine)?;
     let kind = fact.datum_type;
-    let input = Tensor::from_shape(&dims, frames).and_then(|t| t.cast_to_dt(kind).map(|t| t.into_owned()));
+    // As `kernels::LEAST` says; scaling may be in the graph, so that values of small units must stay.
+    let frames: Vec<f32> = frames.iter().map(|value| flushed(*value, LEAST_IN)).collect();
+    let input = Tensor::from_shape(&dims, &frames).and_then(|t| t.cast_to_dt(kind).map(|t| t.into_owned()));
     let input = input.map_err(|_| FrameError::Engine)?;
     let outputs = plan.run(tvec!(input.into())).map_err(|_| FrameError::Engine)?;
     outputs

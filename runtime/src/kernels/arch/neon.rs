@@ -3,6 +3,7 @@
 use core::arch::aarch64::*;
 use core::arch::asm;
 
+use crate::kernels::LEAST;
 use crate::kernels::simd::Simd;
 
 /// Four f32.
@@ -62,7 +63,7 @@ unsafe impl Simd for Neon {
         // SAFETY: the caller has NEON.
         unsafe {
             let zero = vdupq_n_f32(0.0);
-            vbslq_f32(vcltq_f32(v, zero), vmulq_f32(v, zero), v)
+            vbslq_f32(vcltq_f32(v, vdupq_n_f32(LEAST)), vmulq_f32(v, zero), v)
         }
     }
 

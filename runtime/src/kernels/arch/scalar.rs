@@ -2,6 +2,7 @@
 
 use half::f16;
 
+use crate::kernels::LEAST;
 use crate::kernels::simd::Simd;
 
 /// A vector of one f32.
@@ -44,7 +45,7 @@ unsafe impl Simd for Scalar {
     #[inline(always)]
     unsafe fn relu(v: f32) -> f32 {
         // Not `max`, which would turn a NaN into 0.
-        if v < 0.0 { v * 0.0 } else { v }
+        if v < LEAST { v * 0.0 } else { v }
     }
 
     #[inline(always)]

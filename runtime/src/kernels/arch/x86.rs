@@ -2,6 +2,7 @@
 
 use core::arch::x86_64::*;
 
+use crate::kernels::LEAST;
 use crate::kernels::simd::Simd;
 
 /// Eight f32.
@@ -55,7 +56,7 @@ unsafe impl Simd for Avx2 {
         // SAFETY: the caller has AVX2, FMA and F16C.
         unsafe {
             let zero = _mm256_setzero_ps();
-            _mm256_blendv_ps(v, _mm256_mul_ps(v, zero), _mm256_cmp_ps::<_CMP_LT_OQ>(v, zero))
+            _mm256_blendv_ps(v, _mm256_mul_ps(v, zero), _mm256_cmp_ps::<_CMP_LT_OQ>(v, _mm256_set1_ps(LEAST)))
         }
     }
 
@@ -126,7 +127,7 @@ unsafe impl Simd for Avx512 {
         // SAFETY: the caller has AVX-512F.
         unsafe {
             let zero = _mm512_setzero_ps();
-            _mm512_mask_mul_ps(v, _mm512_cmp_ps_mask::<_CMP_LT_OQ>(v, zero), v, zero)
+            _mm512_mask_mul_ps(v, _mm512_cmp_ps_mask::<_CMP_LT_OQ>(v, _mm512_set1_ps(LEAST)), v, zero)
         }
     }
 
