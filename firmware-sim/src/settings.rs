@@ -66,7 +66,7 @@ impl Settings {
         if !history.contains(&self.votes) || !history.contains(&self.alarm_frames) {
             return Err(SettingsError::History);
         }
-        if self.needed * 2 <= self.votes || self.needed > self.votes {
+        if self.needed <= self.votes / 2 || self.needed > self.votes {
             return Err(SettingsError::Needed);
         }
         if self.keep > self.needed {

@@ -81,17 +81,18 @@ impl<'a> Dense<'a> {
         bias: &'a [f32],
         weights: &'a [u16],
     ) -> Option<Self> {
-        let shape_fits = units(inputs) && units(outputs);
-        let memory_fits =
-            bias.len() == padded(outputs) && Some(weights.len()) == Self::weight_count([inputs, outputs], layout);
-        (shape_fits && memory_fits).then_some(Self { inputs, outputs, layout, relu, bias, weights })
+        let fits = units(inputs)
+            && units(outputs)
+            && bias.len() == padded(outputs)
+            && Some(weights.len()) == Self::weight_count([inputs, outputs], layout);
+        fits.then_some(Self { inputs, outputs, layout, relu, bias, weights })
     }
 
     /// Weights of a layer of this shape, padding included; None if they are too many to count.
     pub fn weight_count([inputs, outputs]: [usize; 2], layout: Layout) -> Option<usize> {
         match layout {
-            Layout::Rows => padded(inputs).checked_mul(outputs),
-            Layout::Panels => inputs.checked_mul(padded(outputs)),
+            Layout::Rows => inputs.checked_next_multiple_of(LANES)?.checked_mul(outputs),
+            Layout::Panels => inputs.checked_mul(outputs.checked_next_multiple_of(LANES)?),
         }
     }
 
@@ -155,16 +156,17 @@ impl<'a> Conv<'a> {
         }
         // Not 0, which the compiler does not see.
         let [rows, columns] = [height, width].map(|size| size.div_ceil(stride.max(1)));
-        let shapes_fit = maps([height, width, channels]) && maps([rows, columns, outputs]);
-        let memory_fits =
-            bias.len() == padded(outputs) && Some(weights.len()) == Self::weight_count(channels, outputs, kernel);
+        let fits = maps([height, width, channels])
+            && maps([rows, columns, outputs])
+            && bias.len() == padded(outputs)
+            && Some(weights.len()) == Self::weight_count(channels, outputs, kernel);
         let layer = Self { channels, height, width, outputs, kernel, stride, relu, bias, weights };
-        (shapes_fit && memory_fits).then_some(layer)
+        fits.then_some(layer)
     }
 
     /// Weights of a convolution of this shape, padding included; None if they are too many to count.
     pub fn weight_count(channels: usize, outputs: usize, kernel: usize) -> Option<usize> {
-        kernel.checked_mul(kernel)?.checked_mul(channels)?.checked_mul(padded(outputs))
+        kernel.checked_mul(kernel)?.checked_mul(channels)?.checked_mul(outputs.checked_next_multiple_of(LANES)?)
     }
 
     /// Height, width and channels of the maps that the layer takes.

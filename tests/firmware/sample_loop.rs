@@ -122,6 +122,9 @@ fn settings_that_make_no_sense_are_refused() {
         (Settings { alarm_frames: 65, ..good }, SettingsError::History),
         (Settings { votes: 4, needed: 2, ..good }, SettingsError::Needed),
         (Settings { votes: 3, needed: 4, ..good }, SettingsError::Needed),
+        // Its double is more than a number holds.
+        (Settings { votes: 64, needed: usize::MAX, ..good }, SettingsError::Needed),
+        (Settings { votes: 64, needed: usize::MAX / 2 + 34, ..good }, SettingsError::Needed),
         (Settings { keep: 3, ..good }, SettingsError::Keep),
         (Settings { alarm_at: 11, ..good }, SettingsError::Alarm),
         (Settings { alarm_at: 1, alarm_end: 1, ..good }, SettingsError::Alarm),

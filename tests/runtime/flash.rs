@@ -484,10 +484,12 @@ fn no_bytes_make_the_critic_panic() {
 fn files_of_any_length_are_read_whole() {
     const HUGE: usize = 2 << 20;
     let mut rng = ChaCha8Rng::seed_from_u64(6);
-    let bytes: Vec<u8> = (0..2 * HUGE + 5).map(|_| rng.random()).collect();
+    let mut bytes: Vec<u8> = (0..2 * HUGE + 5).map(|_| rng.random()).collect();
+    bytes[..4].copy_from_slice(b"CVIM");
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("file");
     for length in [0, 1, 3, 4, 4095, HUGE - 1, HUGE, HUGE + 1, 2 * HUGE, 2 * HUGE + 5] {
+        bytes[8..12].copy_from_slice(&(length as u32).to_le_bytes());
         std::fs::write(&path, &bytes[..length]).unwrap();
         let buffer = Buffer::read(&path).unwrap();
         assert!(buffer[..] == bytes[..length], "{length}");
@@ -506,6 +508,76 @@ fn files_of_any_length_are_read_whole() {
     let middle = buffer.len() / 2;
     buffer[middle] ^= 16;
     assert!(matches!(FlashModel::new(&buffer), Err(FlashError::Damaged(_))));
+}
+
+/// A sparse file of 7 TB that is no image, one that begins as one, a pipe, and a file whose length the system says is 0.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_is_read_for_what_it_holds_not_for_what_its_length_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let sparse = folder.path().join("sparse");
+    let image = small();
+    let whole = Buffer::copy_of(&image);
+    for begin in [&[][..], &image] {
+        std::fs::write(&sparse, begin).unwrap();
+        if std::fs::OpenOptions::new().write(true).open(&sparse).unwrap().set_len(7 << 40).is_err() {
+            // This file system has no such files.
+            continue;
+        }
+        let found = FlashModel::new(&Buffer::read(&sparse).unwrap()).unwrap_err();
+        let expected = if begin.is_empty() {
+            FlashError::Magic
+        } else {
+            FlashError::Length { stated: image.len(), found: image.len() + 1 }
+        };
+        assert_eq!(found, expected);
+    }
+    let pipe = folder.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let written = std::thread::spawn({
+        let (pipe, image) = (pipe.clone(), image.clone());
+        move || std::fs::write(pipe, image).unwrap()
+    });
+    assert!(Buffer::read(&pipe).unwrap()[..] == whole[..]);
+    written.join().unwrap();
+    // Not an image, but not empty either.
+    let of_the_system = Buffer::read("/proc/self/status").unwrap();
+    assert_eq!(FlashModel::new(&of_the_system).unwrap_err(), FlashError::Magic);
+}
+
+/// Anything that a specification may say: an image that is read or refused, never a panic.
+#[test]
+fn a_specification_of_wrong_shapes_makes_an_image_that_is_refused() {
+    let mut rng = ChaCha8Rng::seed_from_u64(8);
+    let wrong = [0, 1, 2, 3, 5, 17, 20, 70, 1 << 20, 1 << 40, usize::MAX / 16, usize::MAX];
+    let (mut read, mut refused) = (0, 0);
+    for _ in 0..20_000 {
+        let mut spec = ModelSpec { critic: Some(critic()), ..spec() };
+        for _ in 0..rng.random_range(1..3) {
+            let value = wrong[rng.random_range(0..wrong.len())];
+            let critic = spec.critic.as_mut().unwrap();
+            match rng.random_range(0..12) {
+                0 => spec.shape.channels = value,
+                1 => spec.shape.width = value,
+                2 => spec.convs[0].shape[rng.random_range(0..3)] = value,
+                3 => spec.convs[0].stride = value,
+                4 => spec.convs[0].weight.truncate(value),
+                5 => spec.dense[rng.random_range(0..2)].shape[rng.random_range(0..2)] = value,
+                6 => spec.dense[rng.random_range(0..2)].weight.truncate(value),
+                7 => spec.dense[0].weight.extend(vec![0.5; value.min(100)]),
+                8 => spec.dense[1].bias.truncate(value),
+                9 => critic.dense[rng.random_range(0..3)].shape[rng.random_range(0..2)] = value,
+                10 => critic.dense[rng.random_range(0..3)].weight.truncate(value),
+                _ => spec.mu_c.truncate(value),
+            }
+        }
+        let bytes = Buffer::copy_of(&encode(&spec));
+        match FlashModel::new(&bytes).and_then(|model| CriticNetwork::new(&model).map(|_| ())) {
+            Ok(()) => read += 1,
+            Err(_) => refused += 1,
+        }
+    }
+    assert!(read > 100 && refused > 10_000, "{read} {refused}");
 }
 
 #[test]

@@ -109,7 +109,8 @@ pub struct DenseSpec {
 
 /// Encodes a model as a flash image.
 ///
-/// Shapes are not checked here: [`super::FlashModel::new`] of the result says what does not fit.
+/// Shapes are not checked here, and never make it panic: [`super::FlashModel::new`] of the result says what does not fit.
+/// Weights that are not as many as their shape says are left out.
 pub fn encode(spec: &ModelSpec) -> Vec<u8> {
     let mut table = Vec::new();
     let mut sections = Vec::new();
@@ -280,11 +281,16 @@ fn floats(values: &[f32]) -> Vec<u8> {
     values.iter().flat_map(|v| v.to_le_bytes()).collect()
 }
 
-/// Weights at their places; where there is none, 0.
-fn placed(count: Option<usize>, weights: impl Iterator<Item = (usize, f32)>) -> Vec<f16> {
+/// Weights at their places; where there is none, 0. None at all unless they are as many as their `shape` says: `count`,
+/// with the padding, is then no more than the padding makes of them.
+fn placed(shape: &[usize], count: Option<usize>, weights: &[f32], place: impl Fn(usize) -> usize) -> Vec<f16> {
+    let expected = shape.iter().try_fold(1usize, |product, width| product.checked_mul(*width));
+    let count = count.filter(|_| expected == Some(weights.len()) && !weights.is_empty());
     let mut values = vec![f16::ZERO; count.unwrap_or(0)];
-    for (place, weight) in weights {
-        values[place] = f16::from_f32(weight);
+    for (at, weight) in weights.iter().enumerate().take_while(|_| count.is_some()) {
+        if let Some(slot) = values.get_mut(place(at)) {
+            *slot = f16::from_f32(*weight);
+        }
     }
     values
 }
@@ -300,12 +306,11 @@ fn section(bias: &[f32], values: &[f16]) -> Vec<u8> {
 /// The weights of a convolution in the kernels' order.
 pub(crate) fn conv_weights(conv: &ConvSpec) -> Vec<f16> {
     let [outputs, channels, kernel] = conv.shape;
-    let area = kernel * kernel;
-    let weights = conv.weight.iter().enumerate().map(|(at, &weight)| {
+    placed(&[outputs, channels, kernel, kernel], Conv::weight_count(channels, outputs, kernel), &conv.weight, |at| {
+        let area = kernel * kernel;
         let (output, channel, tap) = (at / (channels * area), at / area % channels, at % area);
-        ((tap * channels + channel) * padded(outputs) + output, weight)
-    });
-    placed(Conv::weight_count(channels, outputs, kernel), weights)
+        (tap * channels + channel) * padded(outputs) + output
+    })
 }
 
 /// The weights of a dense layer in the kernels' order, and which that is.
@@ -314,13 +319,15 @@ pub(crate) fn conv_weights(conv: &ConvSpec) -> Vec<f16> {
 pub(crate) fn dense_weights(dense: &DenseSpec, maps: Option<[usize; 3]>) -> (Layout, Vec<f16>) {
     let [inputs, outputs] = dense.shape;
     let layout = Layout::for_outputs(outputs);
-    let weights = dense.weight.iter().enumerate().map(|(at, &weight)| {
+    // None of maps that are not what the layer takes.
+    let maps = maps.filter(|maps| Some(inputs) == maps.iter().try_fold(1usize, |n, length| n.checked_mul(*length)));
+    let weights = placed(&dense.shape, Dense::weight_count(dense.shape, layout), &dense.weight, |at| {
         let (input, output) = (at / outputs, at % outputs);
         let input = match maps {
             Some([height, width, channels]) => input % (height * width) * channels + input / (height * width),
             None => input,
         };
-        (Dense::place(inputs, outputs, layout, input, output), weight)
+        Dense::place(inputs, outputs, layout, input, output)
     });
-    (layout, placed(Dense::weight_count(dense.shape, layout), weights))
+    (layout, weights)
 }

@@ -39,7 +39,9 @@ impl Exported {
     /// # Errors
     /// [`Error::Model`] if it cannot be read, or is neither an ONNX file of `trainer export` nor a flash image.
     pub fn open(path: &Path) -> Result<Self> {
-        let bytes = Buffer::read(path).map_err(|e| Error::model(path, e))?;
+        // Not `Buffer::read`, which reads of what is no flash image no more than its first bytes.
+        let bytes = std::fs::read(path).map_err(|e| Error::model(path, e))?;
+        let bytes = Buffer::copy_of(&bytes);
         let seen = |range: Option<ValueRange<'_>>, deviation: Option<&[f32]>| {
             let range = range?;
             let (least, most) = (range.least().to_vec(), range.most().to_vec());
