@@ -63,6 +63,9 @@ pub enum AdaptError {
         /// Values of memory that were given.
         found: usize,
     },
+    /// The mixture that it began at is not that of the loop's model.
+    #[error("the mixture is that of another model")]
+    OtherModel,
 }
 
 impl AdaptSettings {
@@ -120,6 +123,11 @@ impl<'a> Adaptation<'a> {
         let mut adaptation = Self { settings, trained: head, counts, weights, sums, means };
         adaptation.revert();
         Ok(adaptation)
+    }
+
+    /// Whether it began at the mixture of `head`.
+    pub(crate) fn is_of(&self, head: &Head<'_>) -> bool {
+        self.trained.means() == head.means() && self.trained.precisions().eq(head.precisions())
     }
 
     /// Goes back to the trained mixture and forgets all frames.

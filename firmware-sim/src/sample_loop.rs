@@ -3,6 +3,7 @@
 use runtime::native::{Engine, EngineError};
 use runtime::{Assignment, FrameError};
 
+use crate::adapt::AdaptError;
 use crate::queue::FrameConsumer;
 use crate::{Adaptation, Settings, SettingsError, Summary, Tracker, Window};
 
@@ -138,12 +139,16 @@ impl<'a> SampleLoop<'a> {
         Ok(Self { engine, adaptation: None, tracker, last: None })
     }
 
-    /// Lets a mixture that follows the frames assign them; it must be made from the head of the
-    /// same image.
-    #[must_use]
-    pub fn with_adaptation(mut self, adaptation: Adaptation<'a>) -> Self {
+    /// Lets a mixture that follows the frames assign them, made from the head of the same image.
+    ///
+    /// # Errors
+    /// [`AdaptError::OtherModel`] if it is of another.
+    pub fn with_adaptation(mut self, adaptation: Adaptation<'a>) -> Result<Self, AdaptError> {
+        if !adaptation.is_of(self.engine.model().head()) {
+            return Err(AdaptError::OtherModel);
+        }
         self.adaptation = Some(adaptation);
-        self
+        Ok(self)
     }
 
     /// Assigns the frame of time `now`, milliseconds, and tells what came of it.

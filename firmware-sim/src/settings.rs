@@ -51,6 +51,9 @@ pub enum SettingsError {
     /// A decision would lapse as soon as it is made.
     #[error("`keep` must be no more than `needed`")]
     Keep,
+    /// There are no clusters, or more than a model may have.
+    #[error("a model has 1 to {} clusters", runtime::MAX_CLUSTERS)]
+    Clusters,
     /// The alarm could never be raised, or would end as soon as it is.
     #[error("`alarm_at` must be above `alarm_end` and no more than `alarm_frames`")]
     Alarm,

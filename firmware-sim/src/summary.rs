@@ -121,9 +121,15 @@ impl Summary {
     /// A summary from its bytes.
     ///
     /// # Errors
-    /// If the bytes are no summary.
+    /// If the bytes are no summary, or more than one.
     pub fn decode(bytes: &[u8]) -> Result<Self, postcard::Error> {
-        let summary: Self = postcard::from_bytes(bytes)?;
+        let summary: Self = whole(bytes)?;
         if summary.assigned.len() == summary.decided.len() { Ok(summary) } else { Err(postcard::Error::SerdeDeCustom) }
     }
+}
+
+/// A value from its bytes, which are its alone.
+pub(crate) fn whole<'b, T: Deserialize<'b>>(bytes: &'b [u8]) -> Result<T, postcard::Error> {
+    let (value, rest) = postcard::take_from_bytes(bytes)?;
+    if rest.is_empty() { Ok(value) } else { Err(postcard::Error::DeserializeBadEncoding) }
 }

@@ -1,7 +1,7 @@
 //! From assignments to events: votes with hysteresis, and the novelty alarm.
 
 use heapless::Deque;
-use runtime::{Assignment, FrameError};
+use runtime::{Assignment, FrameError, MAX_CLUSTERS};
 
 use crate::settings::{MAX_HISTORY, Settings, SettingsError};
 use crate::{Event, Summary};
@@ -25,8 +25,11 @@ impl Tracker {
     /// `model` tells one model from another, see [`runtime::flash::FlashModel::checksum`].
     ///
     /// # Errors
-    /// As [`Settings::check`].
+    /// As [`Settings::check`], and [`SettingsError::Clusters`].
     pub fn new(settings: Settings, model: u32, clusters: usize) -> Result<Self, SettingsError> {
+        if !(1..=MAX_CLUSTERS).contains(&clusters) {
+            return Err(SettingsError::Clusters);
+        }
         let mut tracker = Self::empty();
         tracker.init(settings, model, clusters)?;
         Ok(tracker)
@@ -58,11 +61,16 @@ impl Tracker {
     /// engine.
     ///
     /// At most one event comes of a frame. The end of an alarm is none: [`Tracker::alarmed`] tells
-    /// it.
+    /// it. An assignment to a cluster that the model has not is another model's, and refused.
     pub fn observe(&mut self, now: u64, assignment: Result<&Assignment, FrameError>) -> Event {
         self.summary.frames += 1;
+        let clusters = self.summary.assigned.len();
         let assignment = match assignment {
-            Ok(assignment) => assignment,
+            Ok(assignment) if assignment.cluster < clusters => assignment,
+            Ok(_) => {
+                self.summary.refused += 1;
+                return Event::Refused(FrameError::Engine);
+            }
             Err(error) => {
                 self.summary.refused += 1;
                 return Event::Refused(error);

@@ -256,13 +256,20 @@ fn the_loop_adapts_only_if_asked_to_and_reverts() {
     let image = FlashModel::new(&MODEL.0).unwrap();
     let trained = image.head().clone();
     let mut memory = vec![0.0; Adaptation::memory_len(&trained)];
-    let mut scratch = [Scratch::<9616>::new(), Scratch::<9616>::new()];
-    let [first, second] = &mut scratch;
+    let mut other = vec![0.0; Adaptation::memory_len(&head())];
+    let mut scratch = [(); 3].map(|()| Scratch::<9616>::new());
+    let [first, second, third] = &mut scratch;
     let engine = |scratch| Engine::new(FlashModel::new(&MODEL.0).unwrap(), scratch).unwrap();
     let mut fixed = SampleLoop::new(engine(&mut first.0), Settings::default()).unwrap();
     let mut follows = SampleLoop::new(engine(&mut second.0), Settings::default())
         .unwrap()
-        .with_adaptation(Adaptation::new(trained, AdaptSettings::default(), &mut memory).unwrap());
+        .with_adaptation(Adaptation::new(trained, AdaptSettings::default(), &mut memory).unwrap())
+        .unwrap();
+    // Nor does it follow another model's mixture.
+    let refused = SampleLoop::new(engine(&mut third.0), Settings::default())
+        .unwrap()
+        .with_adaptation(Adaptation::new(head(), AdaptSettings::default(), &mut other).unwrap());
+    assert_eq!(refused.err(), Some(AdaptError::OtherModel));
     let digits = Digits::embedded().unwrap();
     let mut differ = 0;
     for index in 0..500 {

@@ -1,6 +1,9 @@
 //! The device's loop: queue, windows, votes, alarms, counts.
 #![expect(clippy::unwrap_used, reason = "a failure in a helper is the test's own message")]
 
+#[path = "../common/repair.rs"]
+mod repair;
+
 use firmware_sim::queue::FrameConsumer;
 use firmware_sim::{
     AdaptSettings, Adaptation, Event, FrameQueue, OtherModel, SampleLoop, Settings, SettingsError, StartError, Summary,
@@ -8,6 +11,7 @@ use firmware_sim::{
 };
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use repair::repair;
 use runtime::flash::{Aligned, Buffer, DenseSpec, FlashModel, ModelSpec, encode};
 use runtime::native::{Engine, EngineError, Scratch, scratch_len};
 use runtime::{Assignment, Calibration, FrameError, FrameShape, Windowing};
@@ -133,6 +137,23 @@ fn settings_that_make_no_sense_are_refused() {
         assert_eq!(settings.check(), Err(error), "{settings:?}");
         assert_eq!(Tracker::new(settings, 0, 1).unwrap_err(), error);
     }
+    for clusters in [0, 65, usize::MAX] {
+        assert_eq!(Tracker::new(good, 0, clusters).unwrap_err(), SettingsError::Clusters);
+    }
+}
+
+/// 256 fits no vote, and voted as 0.
+#[test]
+fn a_cluster_that_the_model_has_not_does_not_vote() {
+    let mut device = tracker(Settings::default());
+    for (now, cluster) in [5, 64, 256, 257, usize::MAX].into_iter().enumerate() {
+        for is_novel in [false, true] {
+            let event = device.observe(now as u64, Ok(&assignment(cluster, is_novel)));
+            assert_eq!(event, Event::Refused(FrameError::Engine));
+        }
+    }
+    assert_eq!((device.decision(), device.summary().refused, device.summary().novel), (None, 10, 0));
+    assert_eq!(device.observe(9, Ok(&assignment(4, false))), Event::Nothing);
 }
 
 fn with_loop(test: impl FnOnce(&mut SampleLoop<'_>, &[f32])) {
@@ -193,7 +214,7 @@ fn a_model_that_fails_its_self_test_decides_nothing() {
     let novelty = golden.novelty.to_le_bytes();
     let at = wrong.windows(4).position(|word| word == novelty).unwrap();
     wrong[at..at + 4].copy_from_slice(&1e3f32.to_le_bytes());
-    runtime::flash::repair(&mut wrong);
+    repair(&mut wrong);
     let mut scratches = [(); 3].map(|()| Scratch::<9616>::new());
     let [first, second, third] = &mut scratches;
     let mut device = SampleLoop::empty();
@@ -457,7 +478,7 @@ fn a_loop_decides_on_a_stream_as_on_its_windows() {
                     SampleLoop::new(Engine::new(model.clone(), scratch).unwrap(), Settings::default()).unwrap();
                 let settings = AdaptSettings::default();
                 let adaptation = adapts.then(|| Adaptation::new(model.head().clone(), settings, memory).unwrap());
-                adaptation.into_iter().fold(device, SampleLoop::with_adaptation)
+                adaptation.into_iter().fold(device, |device, adaptation| device.with_adaptation(adaptation).unwrap())
             })
             .collect();
         let (mut integers, mut floats) = (vec![0i16; shape.len()], vec![0.0f32; shape.len()]);
@@ -554,6 +575,11 @@ fn bytes_that_are_no_summary_are_refused() {
     let length = random_summary(&mut rng).encode(&mut buffer).unwrap().len();
     for cut in 0..length {
         assert!(Summary::decode(&buffer[..cut]).is_err(), "cut at {cut}");
+    }
+    // Nor is one with something behind it.
+    assert!(Summary::decode(&buffer[..length]).is_ok());
+    for more in [1, 7, 100] {
+        assert!(Summary::decode(&buffer[..length + more]).is_err(), "{more} more");
     }
     for _ in 0..10_000 {
         let bytes: Vec<u8> = (0..rng.random_range(0..80)).map(|_| rng.random()).collect();

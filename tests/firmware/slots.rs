@@ -3,6 +3,8 @@
 
 #[path = "../common/device.rs"]
 mod device;
+#[path = "../common/repair.rs"]
+mod repair;
 
 use device::{Device, SCRATCH, model};
 use embassy_futures::block_on;
@@ -11,6 +13,7 @@ use firmware_sim::host::flash::SimFlash;
 use firmware_sim::{Boot, Layout, MappedFlash, Reason, SlotError, Slots};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use repair::repair;
 use runtime::flash::{Buffer, FlashModel};
 
 fn confirmed(image: &[u8]) -> Device<4, 4096> {
@@ -97,7 +100,7 @@ fn what_is_no_whole_model_is_not_staged() {
     let golden = FlashModel::new(&Buffer::copy_of(&whole)).unwrap().golden().novelty.to_le_bytes();
     let at = wrong.windows(4).position(|word| word == golden).unwrap();
     wrong[at..at + 4].copy_from_slice(&1e3f32.to_le_bytes());
-    runtime::flash::repair(&mut wrong);
+    repair(&mut wrong);
     assert!(matches!(device.stage(8, &wrong), Err(SlotError::Engine(_))));
     assert!(matches!(block_on(device.slots.switch()), Err(SlotError::Order(_))));
     let mut rng = ChaCha8Rng::seed_from_u64(0);

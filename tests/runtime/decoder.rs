@@ -1,12 +1,16 @@
 //! Images whose novelty counts the decoder: the engine gives what the model says, and no damage goes unnoticed.
 #![expect(clippy::unwrap_used, reason = "a helper that fails is the test's own message")]
 
+#[path = "../common/repair.rs"]
+mod repair;
+
 use half::f16;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use repair::repair;
 use runtime::flash::{
     Buffer, CriticSpec, DecoderModel, DecoderSpec, DenseSpec, FlashError, FlashModel, MAX_DECODER_LAYERS, ModelSpec,
-    encode, repair,
+    encode,
 };
 use runtime::kernels::Kernel;
 use runtime::native::{

@@ -1,10 +1,14 @@
 //! Flash images: what is written is what is read, and no damage goes unnoticed.
 #![expect(clippy::unwrap_used, reason = "a helper that fails is the test's own message")]
 
+#[path = "../common/repair.rs"]
+mod repair;
+
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use repair::repair;
 use runtime::flash::{
-    Buffer, ConvSpec, CriticNetwork, CriticSpec, DenseSpec, FlashError, FlashModel, ModelSpec, encode, repair,
+    Buffer, ConvSpec, CriticNetwork, CriticSpec, DenseSpec, FlashError, FlashModel, ModelSpec, encode,
 };
 use runtime::kernels::Kernel;
 use runtime::native::{Batch, Critic, CriticError, Engine, EngineError, critic_scratch_len, scratch_len};
@@ -427,6 +431,18 @@ fn a_critic_that_does_not_fit_is_refused() {
     let mut other = Critic::new(&small, &mut scratch).unwrap();
     let mut engine = Engine::new(plain, &mut memory).unwrap();
     assert_eq!(engine.explain(&mut other, &[0.5; 24], &mut [0.0; 24]), Err(FrameError::Engine));
+    // Nor has a model of the same shape the same latents.
+    let shifted = ModelSpec { mu_c: vec![0.25; 6], critic: Some(critic()), ..spec() };
+    let own = Buffer::copy_of(&encode(&ModelSpec { critic: Some(critic()), ..spec() }));
+    let others = Buffer::copy_of(&encode(&shifted));
+    let (own, others) = (FlashModel::new(&own).unwrap(), FlashModel::new(&others).unwrap());
+    let (mut memory, mut scratches) = (vec![0.0; scratch_len(&own)], [vec![0.0; 1000], vec![0.0; 1000]]);
+    let [first, second] = &mut scratches;
+    let mut critics = [Critic::new(&own, first).unwrap(), Critic::new(&others, second).unwrap()];
+    let mut engine = Engine::new(own, &mut memory).unwrap();
+    let mut explains = |critic: usize| engine.explain(&mut critics[critic], &[0.5; 24], &mut [0.0; 24]);
+    assert!(explains(0).is_ok());
+    assert_eq!(explains(1), Err(FrameError::Engine));
 
     let refused = |critic: CriticSpec| {
         let bytes = Buffer::copy_of(&encode(&ModelSpec { critic: Some(critic), ..spec() }));
@@ -774,5 +790,19 @@ fn a_windowing_that_makes_no_sense_is_refused() {
     assert_eq!(refused(&|bytes| (bytes[16], bytes[20]) = (3, 1)), wrong);
     for flags in [0, 2, 6, 8, 12] {
         assert!(put(32, flags).is_some(), "{flags}");
+    }
+}
+
+/// The page that people read first gives the sizes of the files beside it.
+#[test]
+fn the_readme_gives_the_sizes_of_the_shipped_model() {
+    let folder = std::path::PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap());
+    let root = ["..", "../..", "../trust"].map(|up| folder.join(up));
+    let root = root.iter().find(|root| root.join("models/digits.cvi").exists()).unwrap();
+    let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
+    for (file, words) in [("digits.onnx", "One ONNX file (KB KB"), ("digits.cvi", "(KB KB, its critic included)")] {
+        let size = std::fs::metadata(root.join("models").join(file)).unwrap().len();
+        let words = words.replacen("KB", &(size as f64 / 1000.0).round().to_string(), 1);
+        assert!(readme.contains(&words), "{file} has {size} bytes: {words}");
     }
 }

@@ -1,11 +1,15 @@
 //! The front end beside a spectrum by its definition, and in a flash image.
 
+#[path = "../common/repair.rs"]
+mod repair;
+
 use std::f64::consts::TAU;
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use repair::repair;
 use runtime::flash::{Buffer, CriticNetwork, CriticSpec, DecoderModel, DecoderSpec, DenseSpec, FlashError, FlashModel};
-use runtime::flash::{ModelSpec, encode, repair};
+use runtime::flash::{ModelSpec, encode};
 use runtime::native::{Batch, Critic, DecoderEngine, Engine, critic_scratch_len, decoder_scratch_len, scratch_len};
 use runtime::{
     Calibration, Dispersion, Feature, FrameError, FrameShape, FrontEndSpec, Measure, Spectral, SpectralSpec, Windowing,

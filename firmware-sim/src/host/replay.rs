@@ -77,7 +77,7 @@ pub fn replay(model: &[u8], args: &ReplayArgs, seed: u64) -> Result<Report> {
             let trained = running.head().clone();
             let mut device = SampleLoop::new(Engine::new(running, &mut store.scratch)?, Settings::default())?;
             if args.adapt {
-                device = device.with_adaptation(Adaptation::new(trained, AdaptSettings::default(), &mut memory)?);
+                device = device.with_adaptation(Adaptation::new(trained, AdaptSettings::default(), &mut memory)?)?;
             }
             world.run(&mut device, frames);
             device.take_summary()

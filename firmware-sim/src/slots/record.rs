@@ -1,8 +1,8 @@
 //! What the device knows of its slots, in flash.
 //!
 //! There are two copies, each a map of `sequential-storage` in its half of the range, and every
-//! record has a number: the higher one counts. A record is written to the copy with the lower
-//! number, and read back; if it is not there, that copy is erased and written again. So the copy
+//! record has a number, one more than the one before: the later one counts. A record is written to
+//! the copy with the earlier number, and read back; if it is not there, that copy is erased and written again. So the copy
 //! that counts is never touched, whatever a cut of power, in a write or in an erasure, leaves of
 //! the other. (The map alone outlives a torn write, but not every torn erasure: a page whose first
 //! and last word read as erased is taken for an empty one, whatever is left in it.)
@@ -15,6 +15,7 @@ use sequential_storage::map::{MapConfig, MapStorage};
 use serde::{Deserialize, Serialize};
 
 use super::SlotError;
+use crate::summary::whole;
 
 /// The only key of the map.
 const KEY: u8 = 0;
@@ -124,10 +125,15 @@ fn halves(range: &Range<u32>) -> [Range<u32>; 2] {
 async fn fetch<F: NorFlash>(flash: &mut F, half: Range<u32>) -> Result<Option<(u32, Record)>, SlotError<F::Error>> {
     let mut buffer = [0; BUFFER];
     match map(&mut ReadOnly(flash), half)?.fetch_item::<&[u8]>(&mut buffer, &KEY).await {
-        Ok(Some(bytes)) => Ok(postcard::from_bytes(bytes).ok()),
+        Ok(Some(bytes)) => Ok(whole(bytes).ok()),
         Err(sequential_storage::Error::Storage { value: Refused::Flash(error), .. }) => Err(SlotError::Flash(error)),
         Ok(None) | Err(_) => Ok(None),
     }
+}
+
+/// Whether a record of this number came after the other. Numbers go round: of the two copies one is a step ahead.
+fn is_newer(number: u32, other: u32) -> bool {
+    (1..1 << 31).contains(&number.wrapping_sub(other))
 }
 
 /// A copy of the record.
@@ -144,7 +150,7 @@ pub(super) async fn load<F: NorFlash>(flash: &mut F, range: &Range<u32>) -> Resu
     let mut newest: Option<Kept> = None;
     for (at, half) in halves(range).into_iter().enumerate() {
         if let Some((number, record)) = fetch(flash, half).await?
-            && newest.is_none_or(|other| number > other.number)
+            && newest.is_none_or(|other| is_newer(number, other.number))
         {
             newest = Some(Kept { record, number, half: at });
         }
@@ -159,7 +165,7 @@ pub(super) async fn store<F: NorFlash>(
     old: Option<Kept>,
     record: Record,
 ) -> Result<Kept, SlotError<F::Error>> {
-    let (number, half) = old.map_or((0, 0), |old| (old.number.saturating_add(1), 1 - old.half.min(1)));
+    let (number, half) = old.map_or((0, 0), |old| (old.number.wrapping_add(1), 1 - old.half.min(1)));
     let kept = Kept { record, number, half };
     let [first, second] = halves(range);
     let place = if half == 0 { first } else { second };
@@ -177,4 +183,31 @@ async fn write<F: NorFlash>(flash: &mut F, half: Range<u32>, copy: (u32, Record)
     let bytes: &[u8] = postcard::to_slice(&copy, &mut bytes).map_err(|_| SlotError::Record)?;
     map(flash, half.clone())?.store_item(&mut buffer, &KEY, &bytes).await?;
     Ok(fetch(flash, half).await? == Some(copy))
+}
+
+#[cfg(all(test, feature = "host"))]
+#[expect(clippy::unwrap_used, reason = "a failure in a helper is the test's own message")]
+mod tests {
+    use embassy_futures::block_on;
+
+    use super::{Beside, Kept, Record, Stored, load, store};
+    use crate::host::flash::SimFlash;
+
+    /// A number that only grew would end at the last one, and then the first copy would count for ever.
+    #[test]
+    fn the_newest_record_counts_when_numbers_go_round() {
+        let (range, mut flash) = (0..4 * 4096, SimFlash::<4, 4096>::new(4, 0));
+        let record = |version| {
+            let model = Stored { slot: 0, version, length: 64, checksum: version };
+            Record { confirmed: Some(model), beside: Beside::Nothing }
+        };
+        let before = Kept { record: record(0), number: u32::MAX - 3, half: 1 };
+        let mut kept = block_on(store(&mut flash, &range, Some(before), record(0))).unwrap();
+        for version in 1..10 {
+            kept = block_on(store(&mut flash, &range, Some(kept), record(version))).unwrap();
+            let found = block_on(load(&mut flash, &range)).unwrap().unwrap();
+            assert_eq!((found.record, found.number, found.half), (record(version), kept.number, kept.half));
+        }
+        assert_eq!(kept.number, 6);
+    }
 }

@@ -3,8 +3,12 @@
 //! Checksums would stop nearly every change at once, so they are made to hold before a second look.
 #![no_main]
 
+#[path = "../../../tests/common/repair.rs"]
+mod repair;
+
 use libfuzzer_sys::fuzz_target;
-use runtime::flash::{Buffer, CriticNetwork, DecoderModel, FlashModel, repair};
+use repair::repair;
+use runtime::flash::{Buffer, CriticNetwork, DecoderModel, FlashModel};
 use runtime::native::{Batch, Critic, DecoderEngine, Engine, critic_scratch_len, decoder_scratch_len, scratch_len};
 
 /// Larger models only take longer.

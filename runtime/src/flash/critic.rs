@@ -36,6 +36,8 @@ pub struct CriticNetwork<'a> {
     sharpness: f32,
     /// Values that the front end of the model works in.
     work: usize,
+    /// Checksum of the model, whose latents alone mean anything to the critic.
+    model: u32,
 }
 
 impl<'a> CriticNetwork<'a> {
@@ -48,7 +50,15 @@ impl<'a> CriticNetwork<'a> {
         let part = Part::Section(FIXED_SECTIONS + model.layers().len() + optional.iter().sum::<usize>());
         let work = model.front_end().map_or(0, |front_end| front_end.work());
         let read = |bytes| read(bytes, part, model.input_shape(), model.head().latent());
-        model.critic().map(|bytes| read(bytes).map(|network| Self { work, ..network })).transpose()
+        model
+            .critic()
+            .map(|bytes| read(bytes).map(|network| Self { work, model: model.checksum(), ..network }))
+            .transpose()
+    }
+
+    /// The checksum of the image that the critic is in.
+    pub fn model(&self) -> u32 {
+        self.model
     }
 
     /// Values of memory that the front end of the model works in, 0 where there is none.
@@ -128,7 +138,7 @@ fn read<'a>(bytes: &'a [u8], part: Part, shape: FrameShape, latent: usize) -> Re
     if !rest.bytes.is_empty() {
         return Err(WRONG);
     }
-    Ok(CriticNetwork { dense, bias, local, side, factor, bernoulli: bernoulli == 1, sharpness, work: 0 })
+    Ok(CriticNetwork { dense, bias, local, side, factor, bernoulli: bernoulli == 1, sharpness, work: 0, model: 0 })
 }
 
 /// The next layer of these widths.

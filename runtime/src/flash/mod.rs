@@ -19,7 +19,7 @@ pub use decoder::{DecoderModel, MAX_DECODER_LAYERS};
 pub use error::{FlashError, Part};
 pub use read::{FlashModel, Golden, MAX_LAYERS};
 #[cfg(feature = "std")]
-pub use write::{ConvSpec, CriticSpec, DecoderSpec, DenseSpec, ModelSpec, encode, repair};
+pub use write::{ConvSpec, CriticSpec, DecoderSpec, DenseSpec, ModelSpec, encode};
 #[cfg(feature = "tract")]
 pub(crate) use write::{conv_weights, dense_weights};
 

@@ -204,30 +204,6 @@ fn critic(spec: &CriticSpec) -> Vec<u8> {
     bytes
 }
 
-/// Makes the checksums of an image hold again after its content was changed, for tests that look past them. Bytes that
-/// have no sections are left alone.
-pub fn repair(bytes: &mut [u8]) {
-    let word = |bytes: &[u8], at: usize| bytes.get(at..at + 4).and_then(|b| b.try_into().ok()).map(u32::from_le_bytes);
-    let Some(layers) = word(bytes, word::LAYERS * 4) else { return };
-    let flags = [word::HEADS, word::VALUES].map(|at| word(bytes, at * 4).unwrap_or_default() >> 1);
-    let optional: u32 = flags.iter().map(|flags| flags.count_ones()).sum();
-    let sections = FIXED_SECTIONS.saturating_add(layers as usize).saturating_add(optional as usize);
-    let Some(table_end) = sections.checked_mul(SECTION).and_then(|n| n.checked_add(HEADER)) else { return };
-    if table_end > bytes.len() {
-        return;
-    }
-    for entry in (HEADER..table_end).step_by(SECTION) {
-        let range = word(bytes, entry).zip(word(bytes, entry + 4));
-        let range = range.and_then(|(from, length)| Some(from as usize..(from as usize).checked_add(length as usize)?));
-        if let Some(content) = range.and_then(|range| bytes.get(range)) {
-            let sum = checksum(&[content]).to_le_bytes();
-            bytes[entry + 8..entry + 12].copy_from_slice(&sum);
-        }
-    }
-    let checksum = header_checksum(bytes, &bytes[HEADER..table_end]).to_le_bytes();
-    bytes[word::CHECKSUM * 4..HEADER].copy_from_slice(&checksum);
-}
-
 /// Header, section table, sections.
 fn assemble(spec: &ModelSpec, sections: Vec<Vec<u8>>) -> Vec<u8> {
     let clusters = spec.log_var_c.len();

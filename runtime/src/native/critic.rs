@@ -93,7 +93,7 @@ impl<'a> Critic<'a> {
     fn run(&mut self, model: &FlashModel<'_>, frame: &[f32], mu: &[f32], map: &mut [f32]) -> Option<()> {
         let (network, shape) = (&self.network, model.input_shape());
         let [a, b, c] = network.dense();
-        if a.inputs() != mu.len() || network.bias().len() != map.len() {
+        if network.model() != model.checksum() || a.inputs() != mu.len() || network.bias().len() != map.len() {
             return None;
         }
         let [first, second] = ends(network);
@@ -165,7 +165,7 @@ impl Engine<'_> {
     ///
     /// # Errors
     /// As [`Engine::assign`], and [`FrameError::Length`] for a map of another length than that,
-    /// [`FrameError::Engine`] for the critic of a model of another shape. Never panics.
+    /// [`FrameError::Engine`] for the critic of another model, of the same shape or not. Never panics.
     pub fn explain(
         &mut self,
         critic: &mut Critic<'_>,
