@@ -14,7 +14,7 @@ mod window;
 pub mod host;
 
 pub use adapt::{AdaptSettings, Adaptation};
-pub use queue::FrameQueue;
+pub use queue::{FrameQueue, TimedFrame};
 pub use sample_loop::{Event, Frame, SampleLoop, StartError};
 pub use settings::{Settings, SettingsError};
 pub use slots::{Boot, Layout, MappedFlash, Reason, SlotError, Slots};

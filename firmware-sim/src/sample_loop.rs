@@ -211,15 +211,12 @@ impl<'a> SampleLoop<'a> {
     /// Takes the oldest frame of a queue through a step; None if none waits.
     ///
     /// Frames that the queue has dropped are counted.
-    pub fn poll<T: Copy, const LEN: usize>(&mut self, queue: &mut FrameConsumer<'_, T, LEN>) -> Option<Event>
+    pub fn poll<T: Copy, const LEN: usize>(&mut self, queue: &mut FrameConsumer<'_, '_, T, LEN>) -> Option<Event>
     where
         for<'f> Frame<'f>: From<&'f [T]>,
     {
         self.tracker.count_dropped(queue.take_dropped());
-        // The frame stays in its slot while the engine reads it.
-        let event = queue.peek().map(|frame| self.step(frame.at, &frame.values[..]))?;
-        queue.pop();
-        Some(event)
+        queue.take(|frame| self.step(frame.at, &frame.values[..]))
     }
 
     /// Assignment of the last frame; None before the first, and if that was refused.

@@ -7,7 +7,7 @@ mod repair;
 use firmware_sim::queue::FrameConsumer;
 use firmware_sim::{
     AdaptSettings, Adaptation, Event, FrameQueue, OtherModel, SampleLoop, Settings, SettingsError, StartError, Summary,
-    Tracker, Window, WindowError,
+    TimedFrame, Tracker, Window, WindowError,
 };
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -255,28 +255,57 @@ fn no_floats_make_it_panic() {
 
 #[test]
 fn a_full_queue_drops_the_frame_that_comes() {
+    let mut memory = [TimedFrame::filled(0); 3];
     let mut queue = FrameQueue::<u8, 2, 4>::new();
-    let (mut producer, mut consumer) = queue.split();
+    let (mut producer, mut consumer) = queue.split(&mut memory);
     let pushed: Vec<bool> = (0..5).map(|at| producer.push(at, &[at as u8; 2])).collect();
     assert_eq!(pushed, [true, true, true, false, false]);
     assert_eq!((consumer.len(), consumer.take_dropped(), consumer.take_dropped()), (3, 2, 0));
-    assert_eq!(consumer.pop().map(|frame| (frame.at, frame.values)), Some((0, [0, 0])));
+    assert_eq!(consumer.take(|frame| (frame.at, frame.values)), Some((0, [0, 0])));
     assert!(producer.push(5, &[5; 2]));
     consumer.skip_to_newest();
     assert_eq!(consumer.take_dropped(), 2);
-    assert_eq!(consumer.pop().map(|frame| frame.at), Some(5));
-    assert!(consumer.pop().is_none() && consumer.is_empty());
+    assert_eq!(consumer.take(|frame| frame.at), Some(5));
+    assert!(consumer.take(|_| ()).is_none() && consumer.is_empty());
     consumer.skip_to_newest();
     assert_eq!(consumer.take_dropped(), 0);
+}
+
+/// Frames of 256 KiB, from and to a stack of half as much.
+#[test]
+fn frames_are_written_and_read_where_they_lie() {
+    const LEN: usize = 1 << 16;
+    let mut memory = vec![TimedFrame::filled(0.0f32); 2];
+    let values: Box<[f32; LEN]> = vec![0.5; LEN].try_into().unwrap();
+    let mut queue = FrameQueue::<f32, LEN, 4>::new();
+    let (mut producer, mut consumer) = queue.split(&mut memory);
+    let ends = move || {
+        // Two frames lie in the memory, though the rings would hold three.
+        let pushed = [0, 1, 2].map(|at| producer.push(at, &values));
+        let written = consumer.take(|frame| (frame.at, frame.values[LEN - 1]));
+        let again = producer.push_with(3, |slot| slot[0] = 2.0);
+        let mut sums = Vec::new();
+        while let Some(sum) = consumer.take(|frame| frame.values.iter().sum::<f32>()) {
+            sums.push(sum);
+        }
+        (pushed, written, again, consumer.take_dropped(), sums)
+    };
+    let found = std::thread::scope(|scope| {
+        let small = std::thread::Builder::new().stack_size(128 << 10);
+        small.spawn_scoped(scope, ends).unwrap().join().unwrap()
+    });
+    let half = 0.5 * LEN as f32;
+    assert_eq!(found, ([true, true, false], Some((0, 0.5)), true, 1, vec![half, half + 1.5]));
 }
 
 #[test]
 fn every_frame_is_taken_or_counted_as_dropped() {
     const FRAMES: u64 = 100_000;
+    let mut memory = [TimedFrame::filled(0); 3];
     let mut queue = FrameQueue::<u8, 16, 4>::new();
-    let (mut producer, mut consumer) = queue.split();
-    let take = |consumer: &mut FrameConsumer<'_, u8, 16>, last: &mut Option<u64>| {
-        let Some(frame) = consumer.pop() else { return 0 };
+    let (mut producer, mut consumer) = queue.split(&mut memory);
+    let take = |consumer: &mut FrameConsumer<'_, '_, u8, 16>, last: &mut Option<u64>| {
+        let Some(frame) = consumer.take(|frame| *frame) else { return 0 };
         assert!(last.is_none_or(|last| last < frame.at));
         assert_eq!(frame.values, [frame.at as u8; 16]);
         *last = Some(frame.at);
@@ -297,8 +326,9 @@ fn every_frame_is_taken_or_counted_as_dropped() {
 #[test]
 fn a_poll_takes_the_oldest_frame_and_counts_the_dropped() {
     with_loop(|device, golden| {
+        let mut memory = [TimedFrame::filled(0.0); 2];
         let mut queue = FrameQueue::<f32, PIXELS, 3>::new();
-        let (mut producer, mut consumer) = queue.split();
+        let (mut producer, mut consumer) = queue.split(&mut memory);
         let frame: [f32; PIXELS] = golden.try_into().unwrap();
         for at in 0..4 {
             producer.push(at, &frame);

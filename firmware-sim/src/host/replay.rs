@@ -18,7 +18,10 @@ use super::report::{Report, Starts};
 use super::score::Counts;
 use crate::queue::FrameConsumer;
 use crate::slots::Stored;
-use crate::{AdaptSettings, Adaptation, Boot, Event, FrameQueue, Layout, Reason, SampleLoop, Settings, Slots, Summary};
+use crate::{
+    AdaptSettings, Adaptation, Boot, Event, FrameQueue, Layout, Reason, SampleLoop, Settings, Slots, Summary,
+    TimedFrame,
+};
 
 /// Settings of a replay.
 #[derive(Args, Clone, Debug)]
@@ -214,8 +217,9 @@ impl<'w> World<'w> {
     /// Sends frames to a device, which takes one from its queue whenever it is done with the one
     /// before.
     fn run(&mut self, device: &mut SampleLoop<'_>, frames: usize) {
+        let mut memory = vec![TimedFrame::filled(0.0); QUEUE - 1];
         let mut queue = FrameQueue::<f32, PIXELS, QUEUE>::new();
-        let (mut producer, mut consumer) = queue.split();
+        let (mut producer, mut consumer) = queue.split(&mut memory);
         let mut waiting = VecDeque::new();
         let mut idle_at = 0;
         for _ in 0..frames {
@@ -255,7 +259,7 @@ impl<'w> World<'w> {
     fn step(
         &mut self,
         device: &mut SampleLoop<'_>,
-        queue: &mut FrameConsumer<'_, f32, PIXELS>,
+        queue: &mut FrameConsumer<'_, '_, f32, PIXELS>,
         waiting: &mut VecDeque<Shown>,
     ) -> bool {
         let started = Instant::now();
