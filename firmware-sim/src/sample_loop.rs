@@ -19,7 +19,8 @@ pub enum Event {
         /// Time of the frame that decided, milliseconds.
         at: u64,
     },
-    /// The decision has lost its votes, and no other cluster has them.
+    /// The decision has lost its votes, and no other cluster has them, or so many frames have not
+    /// voted that it says nothing any more.
     Lapsed {
         /// The cluster that was the decision.
         cluster: usize,

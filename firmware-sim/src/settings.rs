@@ -15,6 +15,9 @@ pub struct Settings {
     /// Votes that the decision must keep, at most `needed`; with fewer it lapses. 0: it lasts until
     /// another is made.
     pub keep: usize,
+    /// Frames that do not vote, one after another, after which a decision says nothing any more: it
+    /// lapses, and votes before them count no longer. 0: it stands however long nothing votes.
+    pub stale: usize,
     /// Accepted frames (all but the refused) that an alarm looks back on, 1 to 64.
     pub alarm_frames: usize,
     /// Novel frames, or outside the range of training, among them that raise the alarm; at most `alarm_frames`.
@@ -24,12 +27,13 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Two of three votes, a decision that lasts, an alarm at five novel frames of ten that ends at
-    /// one.
+    /// Two of three votes, a decision that lasts until another is made or 64 frames have not voted,
+    /// an alarm at five novel frames of ten that ends at one.
     ///
     /// Where 1 % of ordinary frames pass the calibrated threshold, five of ten independent ones do
     /// so once in 4·10⁷ frames.
-    pub const DEFAULT: Self = Self { votes: 3, needed: 2, keep: 0, alarm_frames: 10, alarm_at: 5, alarm_end: 1 };
+    pub const DEFAULT: Self =
+        Self { votes: 3, needed: 2, keep: 0, stale: 64, alarm_frames: 10, alarm_at: 5, alarm_end: 1 };
 }
 
 impl Default for Settings {

@@ -12,6 +12,8 @@ pub struct Tracker {
     settings: Settings,
     /// Clusters of the last ordinary frames.
     votes: Deque<u8, MAX_HISTORY>,
+    /// Frames since the last one that voted.
+    silent: usize,
     /// Whether the last accepted frames were novel or outside, the last one in bit 0.
     odd: u64,
     decision: Option<usize>,
@@ -40,6 +42,7 @@ impl Tracker {
         Self {
             settings: Settings::DEFAULT,
             votes: Deque::new(),
+            silent: 0,
             odd: 0,
             decision: None,
             alarmed: false,
@@ -52,7 +55,7 @@ impl Tracker {
         settings.check()?;
         self.settings = settings;
         self.votes.clear();
-        (self.odd, self.decision, self.alarmed) = (0, None, false);
+        (self.silent, self.odd, self.decision, self.alarmed) = (0, 0, None, false);
         self.summary.init(model, clusters);
         Ok(())
     }
@@ -61,19 +64,16 @@ impl Tracker {
     /// engine.
     ///
     /// At most one event comes of a frame. The end of an alarm is none: [`Tracker::alarmed`] tells
-    /// it. An assignment to a cluster that the model has not is another model's, and refused.
+    /// it. A decision that lapses since nothing has voted ([`Settings::stale`]) is told before a frame
+    /// that is refused, novel or outside, and after an alarm. An assignment to a cluster that the model has not is another model's, and refused.
     pub fn observe(&mut self, now: u64, assignment: Result<&Assignment, FrameError>) -> Event {
         self.summary.frames += 1;
         let clusters = self.summary.assigned.len();
         let assignment = match assignment {
             Ok(assignment) if assignment.cluster < clusters => assignment,
-            Ok(_) => {
+            refused => {
                 self.summary.refused += 1;
-                return Event::Refused(FrameError::Engine);
-            }
-            Err(error) => {
-                self.summary.refused += 1;
-                return Event::Refused(error);
+                return self.silent(now, Event::Refused(refused.err().unwrap_or(FrameError::Engine)));
             }
         };
         let Assignment { is_novel, is_outside, .. } = *assignment;
@@ -82,9 +82,9 @@ impl Tracker {
         self.summary.outside += u64::from(is_outside);
         match (is_novel, is_outside) {
             (false, false) => {}
-            _ if raised => return Event::Alarm { at: now },
-            (_, true) => return Event::Outside { at: now },
-            (true, false) => return Event::Novel { at: now },
+            _ if raised => return self.silent(now, Event::Alarm { at: now }),
+            (_, true) => return self.silent(now, Event::Outside { at: now }),
+            (true, false) => return self.silent(now, Event::Novel { at: now }),
         }
         self.summary.assigned(assignment.cluster);
         self.vote(now, assignment.cluster)
@@ -102,8 +102,23 @@ impl Tracker {
         raised
     }
 
+    /// Counts a frame that does not vote; so many of them end a decision, which is told in place of `event` unless that is
+    /// an alarm.
+    fn silent(&mut self, now: u64, event: Event) -> Event {
+        self.silent = self.silent.saturating_add(1);
+        if self.silent != self.settings.stale {
+            return event;
+        }
+        self.votes.clear();
+        match (self.decision.take(), event) {
+            (None, event) | (_, event @ Event::Alarm { .. }) => event,
+            (Some(cluster), _) => Event::Lapsed { cluster, at: now },
+        }
+    }
+
     /// Lets an ordinary frame vote for its cluster, and tells whether the decision changes.
     fn vote(&mut self, now: u64, cluster: usize) -> Event {
+        self.silent = 0;
         while self.votes.len() >= self.settings.votes {
             self.votes.pop_front();
         }

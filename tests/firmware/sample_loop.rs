@@ -142,6 +142,53 @@ fn settings_that_make_no_sense_are_refused() {
     }
 }
 
+#[test]
+fn a_decision_is_unknown_when_nothing_has_voted_for_long() {
+    let error = FrameError::NotFinite { index: 0 };
+    let settings = Settings { stale: 4, alarm_frames: 64, alarm_at: 64, ..Settings::default() };
+    let silent: [fn() -> Result<Assignment, FrameError>; 3] = [
+        || Err(FrameError::NotFinite { index: 0 }),
+        || Ok(assignment(2, true)),
+        || Ok(Assignment { is_outside: true, ..assignment(2, false) }),
+    ];
+    for kind in silent {
+        let mut device = tracker(settings);
+        for now in 0..2 {
+            device.observe(now, Ok(&assignment(2, false)));
+        }
+        let mut step = |now, found: Result<Assignment, FrameError>| {
+            let event = device.observe(now, found.as_ref().map_err(|error| *error));
+            (event, device.decision())
+        };
+        // Three are not enough, and a vote begins the count anew.
+        for now in 2..5 {
+            assert_eq!(step(now, kind()).1, Some(2));
+        }
+        assert_eq!(step(5, Ok(assignment(2, false))), (Event::Nothing, Some(2)));
+        for now in 6..9 {
+            assert_eq!(step(now, kind()).1, Some(2));
+        }
+        assert_eq!(step(9, kind()), (Event::Lapsed { cluster: 2, at: 9 }, None));
+        // It is told once, and the votes before it are forgotten.
+        for now in 10..30 {
+            assert!(!matches!(step(now, kind()).0, Event::Lapsed { .. }));
+        }
+        assert_eq!(step(30, Ok(assignment(2, false))), (Event::Nothing, None));
+        assert_eq!(step(31, Ok(assignment(2, false))).0, Event::Decided { cluster: 2, at: 31 });
+    }
+    // An alarm is told first; asked to, a decision stands for ever.
+    for (stale, decision) in [(3, None), (0, Some(2))] {
+        let mut device = tracker(Settings { stale, alarm_frames: 3, alarm_at: 3, ..Settings::default() });
+        let events: Vec<Event> = (0..5).map(|now| device.observe(now, Ok(&assignment(2, now > 1)))).collect();
+        assert_eq!(events[4], Event::Alarm { at: 4 });
+        assert_eq!(device.decision(), decision);
+        for now in 5..1_000_000 {
+            device.observe(now, Err(error));
+        }
+        assert_eq!(device.decision(), decision);
+    }
+}
+
 /// 256 fits no vote, and voted as 0.
 #[test]
 fn a_cluster_that_the_model_has_not_does_not_vote() {
