@@ -15,6 +15,16 @@ pub const SCRATCH: usize = 512;
 
 /// A whole image of about 6 KB, `seed` telling one from another.
 pub fn model(seed: u64) -> Vec<u8> {
+    with_hidden(seed, 32)
+}
+
+/// An image whose engine needs more scratch memory than that of [`model`].
+#[allow(dead_code, reason = "not every test that shares this file needs one")]
+pub fn larger() -> Vec<u8> {
+    with_hidden(3, 48)
+}
+
+fn with_hidden(seed: u64, hidden: usize) -> Vec<u8> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut random = |n: usize| -> Vec<f32> { (0..n).map(|_| rng.random_range(-1.0..1.0)).collect() };
     let dense = |inputs, outputs, weight, bias| DenseSpec { shape: [inputs, outputs], weight, bias };
@@ -25,7 +35,10 @@ pub fn model(seed: u64) -> Vec<u8> {
         range: None,
         windowing: None,
         convs: Vec::new(),
-        dense: vec![dense(64, 32, random(64 * 32), random(32)), dense(32, 4, random(32 * 4), random(4))],
+        dense: vec![
+            dense(64, hidden, random(64 * hidden), random(hidden)),
+            dense(hidden, 4, random(hidden * 4), random(4)),
+        ],
         learned_head: false,
         log_var_range: [-8.0, 8.0],
         mu_c: random(6),

@@ -6,15 +6,16 @@ mod device;
 #[path = "../common/repair.rs"]
 mod repair;
 
-use device::{Device, SCRATCH, model};
+use device::{Device, SCRATCH, larger, model};
 use embassy_futures::block_on;
 use embedded_storage_async::nor_flash::NorFlash;
-use firmware_sim::host::flash::SimFlash;
+use firmware_sim::host::flash::{Cut, SimFlash};
 use firmware_sim::{Boot, Layout, MappedFlash, Reason, SlotError, Slots};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use repair::repair;
 use runtime::flash::{Buffer, FlashModel};
+use runtime::native::{EngineError, scratch_len};
 
 fn confirmed(image: &[u8]) -> Device<4, 4096> {
     let mut device = Device::new(1);
@@ -44,6 +45,56 @@ fn a_trial_that_is_not_confirmed_is_over_at_the_next_boot() {
     let mut device = device.restarted();
     assert_eq!(version_and_reason(device.boot().unwrap()), (Some(7), Reason::NotConfirmed));
     assert_eq!(version_and_reason(device.restarted().boot().unwrap()), (Some(7), Reason::Confirmed));
+}
+
+/// A device that starts anew while it looks at the new model, as a watchdog makes it: the look is cut by power here, at the
+/// operation after it.
+#[test]
+fn a_model_that_ends_every_look_at_it_is_given_up() {
+    let mut device = confirmed(&model(1));
+    device.stage(8, &model(2)).unwrap();
+    block_on(device.slots.switch()).unwrap();
+    let before = device.slots.flash().operations();
+    let mut whole = device.copy(None);
+    assert_eq!(version_and_reason(whole.boot().unwrap()), (Some(8), Reason::Trial));
+    let marks = (whole.slots.flash().operations() - before) / 2;
+    let mut reasons = Vec::new();
+    for _ in 0..6 {
+        let mut looked_at = device.restarted().copy(Some((marks, Cut::Clean)));
+        reasons.push(looked_at.boot().map(version_and_reason).ok());
+        device = looked_at;
+    }
+    let gone = Some((Some(7), Reason::Confirmed));
+    assert_eq!(reasons, [None, None, None, Some((Some(7), Reason::NotConfirmed)), gone, gone]);
+    // Two that end before are none too many.
+    let mut device = confirmed(&model(1));
+    device.stage(8, &model(2)).unwrap();
+    block_on(device.slots.switch()).unwrap();
+    for _ in 0..2 {
+        let mut looked_at = device.copy(Some((marks, Cut::Clean)));
+        looked_at.boot().unwrap_err();
+        device = looked_at.restarted();
+    }
+    assert_eq!(version_and_reason(device.boot().unwrap()), (Some(8), Reason::Trial));
+}
+
+/// The scratch memory of a device that was built for smaller models.
+#[test]
+fn a_model_that_needs_more_scratch_memory_leaves_the_old_one() {
+    let mut device = confirmed(&model(1));
+    let mut small = vec![0.0; scratch_len(&FlashModel::new(&Buffer::copy_of(&model(1))).unwrap())];
+    device.stage(8, &larger()).unwrap();
+    block_on(device.slots.switch()).unwrap();
+    let mut device = device.restarted();
+    let mut boot = |device: &mut Device<4, 4096>| block_on(device.slots.boot(&mut small)).map(version_and_reason);
+    assert_eq!(boot(&mut device).unwrap(), (Some(7), Reason::TooLarge));
+    assert_eq!(boot(&mut device.restarted()).unwrap(), (Some(7), Reason::Confirmed));
+    // Alone it is named, and not lost.
+    let mut device = Device::<4, 4096>::new(1);
+    device.update(8, &larger()).1.unwrap();
+    let mut device = device.restarted();
+    assert!(matches!(boot(&mut device), Err(SlotError::Engine(EngineError::Scratch { .. }))));
+    assert_eq!(version_and_reason(device.boot().unwrap()), (Some(8), Reason::Confirmed));
 }
 
 #[test]

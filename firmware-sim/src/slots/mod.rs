@@ -11,6 +11,7 @@
 //!   it is staged and at every boot.
 //! - What is booted next stands in one record, of which the old one stays until the new one can be read, so that power
 //!   may go at any operation.
+//! - A model is looked at three times at most before its trial, so that a watchdog that ends every look ends the update, too.
 //! - A trial is one boot. If power goes before [`Slots::confirm`], the next boot takes the old model.
 //! - A version that is not above the confirmed one is refused, unless forced. Without being forced a device goes back
 //!   only if its model is damaged, and says so ([`Reason::Damaged`]).
@@ -58,8 +59,12 @@ pub enum Reason {
     Confirmed,
     /// The model is new: [`Slots::confirm`] keeps it.
     Trial,
-    /// The new model was booted before, and was not confirmed: this is the old one.
+    /// The new model was booted before, and was not confirmed: this is the old one. Or it was never
+    /// found whole, since the device started anew every time that it was looked at.
     NotConfirmed,
+    /// The model that was to be booted needs more scratch memory than there is: this is the other
+    /// one.
+    TooLarge,
     /// The model that was to be booted is damaged, or the record is lost: this is the other one, or
     /// the one that was found.
     ///
@@ -76,6 +81,17 @@ pub struct Boot {
     pub model: Option<Stored>,
     /// Reason why this model was chosen.
     pub reason: Reason,
+}
+
+/// What a look at a stored model finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// The model that the record says, and it passes its self-test.
+    Whole,
+    /// Another model, or none.
+    Damaged,
+    /// Whole as far as one can tell without running it.
+    TooLarge { needed: usize, found: usize },
 }
 
 /// A model on its way into a slot.
@@ -137,8 +153,8 @@ impl<F: MappedFlash> Slots<F> {
     /// model to come; it is free again afterwards.
     ///
     /// # Errors
-    /// [`SlotError::Flash`], and [`EngineError::Scratch`] if a whole model needs more scratch
-    /// memory. Damage is none: it is left aside and told by [`Reason::Damaged`].
+    /// [`SlotError::Flash`], and [`EngineError::Scratch`] if that is why no model can be booted.
+    /// Damage is none: it is left aside and told by [`Reason::Damaged`].
     pub async fn boot(&mut self, scratch: &mut [f32]) -> Result<Boot, SlotError<F::Error>> {
         (self.booted, self.incoming) = (false, None);
         let boot = self.choose(scratch).await?;
@@ -153,27 +169,55 @@ impl<F: MappedFlash> Slots<F> {
         };
         let mut reason = Reason::Confirmed;
         match record.beside {
-            Beside::Next(next) if self.is_whole(&next, scratch)? => {
-                record.beside = Beside::Trial(next);
-                self.store(&record).await?;
-                return Ok(Boot { model: Some(next), reason: Reason::Trial });
+            Beside::Next(next) => match self.attempt(&mut record, next, 1, scratch).await? {
+                Ok(boot) => return Ok(boot),
+                Err(why) => reason = why,
+            },
+            Beside::Tried { model, attempts } if attempts < ATTEMPTS => {
+                match self.attempt(&mut record, model, attempts.saturating_add(1), scratch).await? {
+                    Ok(boot) => return Ok(boot),
+                    Err(why) => reason = why,
+                }
             }
-            Beside::Next(_) => reason = Reason::Damaged,
-            Beside::Trial(_) => reason = Reason::NotConfirmed,
+            Beside::Tried { .. } | Beside::Trial(_) => reason = Reason::NotConfirmed,
             Beside::Nothing | Beside::Previous(_) => {}
         }
         match record.confirmed {
-            Some(confirmed) if !self.is_whole(&confirmed, scratch)? => {
+            Some(confirmed) if self.look_at(&confirmed, scratch) != State::Whole => {
                 return self.recover(Some(record), scratch).await;
             }
             None if reason == Reason::Confirmed => reason = Reason::Empty,
             _ => {}
         }
-        if matches!(record.beside, Beside::Next(_) | Beside::Trial(_)) {
+        if matches!(record.beside, Beside::Next(_) | Beside::Tried { .. } | Beside::Trial(_)) {
             record.beside = Beside::Nothing;
             self.store(&record).await?;
         }
         Ok(Boot { model: record.confirmed, reason })
+    }
+
+    /// Looks at a model that is to be booted: its trial, or why it has none.
+    ///
+    /// What is looked at is written down first, so that a device that starts anew while it looks, as a watchdog makes it,
+    /// does not do so for ever.
+    async fn attempt(
+        &mut self,
+        record: &mut Record,
+        model: Stored,
+        attempts: u8,
+        scratch: &mut [f32],
+    ) -> Result<Result<Boot, Reason>, SlotError<F::Error>> {
+        record.beside = Beside::Tried { model, attempts };
+        self.store(record).await?;
+        match self.look_at(&model, scratch) {
+            State::Whole => {
+                record.beside = Beside::Trial(model);
+                self.store(record).await?;
+                Ok(Ok(Boot { model: Some(model), reason: Reason::Trial }))
+            }
+            State::Damaged => Ok(Err(Reason::Damaged)),
+            State::TooLarge { .. } => Ok(Err(Reason::TooLarge)),
+        }
     }
 
     /// The record is lost, or the confirmed model is damaged: takes whatever whole model a slot
@@ -182,18 +226,28 @@ impl<F: MappedFlash> Slots<F> {
         let known = record.unwrap_or_default();
         let beside = match known.beside {
             Beside::Nothing => None,
-            Beside::Previous(model) | Beside::Next(model) | Beside::Trial(model) => Some(model),
+            Beside::Previous(model) | Beside::Next(model) | Beside::Trial(model) | Beside::Tried { model, .. } => {
+                Some(model)
+            }
         };
+        let mut too_large = None;
         for slot in 0..2 {
             let Some(mut found) = self.look(slot) else { continue };
             let same = |model: &&Stored| model.slot == slot && model.checksum == found.checksum;
             found.version = [known.confirmed, beside].iter().flatten().find(same).map_or(0, |model| model.version);
-            if self.is_whole(&found, scratch)? {
-                self.store(&Record { confirmed: Some(found), beside: Beside::Nothing }).await?;
-                return Ok(Boot { model: Some(found), reason: Reason::Damaged });
+            match self.look_at(&found, scratch) {
+                State::Whole => {
+                    self.store(&Record { confirmed: Some(found), beside: Beside::Nothing }).await?;
+                    return Ok(Boot { model: Some(found), reason: Reason::Damaged });
+                }
+                State::TooLarge { needed, found } => too_large = Some(EngineError::Scratch { needed, found }),
+                State::Damaged => {}
             }
         }
-        Ok(Boot { model: None, reason: if record.is_some() { Reason::Damaged } else { Reason::Empty } })
+        match too_large {
+            Some(error) => Err(error.into()),
+            None => Ok(Boot { model: None, reason: if record.is_some() { Reason::Damaged } else { Reason::Empty } }),
+        }
     }
 
     /// The model that a slot's first bytes announce, unchecked.
@@ -206,11 +260,11 @@ impl<F: MappedFlash> Slots<F> {
     }
 
     /// Whether a stored model is what the record says of it, and passes its self-test.
-    fn is_whole(&self, model: &Stored, scratch: &mut [f32]) -> Result<bool, SlotError<F::Error>> {
+    fn look_at(&self, model: &Stored, scratch: &mut [f32]) -> State {
         match self.verify(model.slot, model.length, scratch) {
-            Ok(checksum) => Ok(checksum == model.checksum),
-            Err(SlotError::Engine(error @ EngineError::Scratch { .. })) => Err(SlotError::Engine(error)),
-            Err(_) => Ok(false),
+            Ok(checksum) if checksum == model.checksum => State::Whole,
+            Err(SlotError::Engine(EngineError::Scratch { needed, found })) => State::TooLarge { needed, found },
+            Ok(_) | Err(_) => State::Damaged,
         }
     }
 
@@ -404,7 +458,9 @@ impl<F: MappedFlash> Slots<F> {
         self.incoming = None;
         let record = self.record().await?;
         match record.beside {
-            Beside::Trial(_) | Beside::Next(_) => self.store(&Record { beside: Beside::Nothing, ..record }).await,
+            Beside::Trial(_) | Beside::Next(_) | Beside::Tried { .. } => {
+                self.store(&Record { beside: Beside::Nothing, ..record }).await
+            }
             Beside::Nothing | Beside::Previous(_) => Ok(()),
         }
     }
@@ -421,5 +477,7 @@ impl<F: MappedFlash> Slots<F> {
 }
 
 const BOOT_FIRST: &str = "boot comes first";
+/// Times that a model is looked at before its trial, where the device starts anew meanwhile.
+const ATTEMPTS: u8 = 3;
 /// Bytes that are written at once.
 const PROGRAM: usize = 256;

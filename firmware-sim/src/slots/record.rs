@@ -47,6 +47,13 @@ pub enum Beside {
     Next(Stored),
     /// A model that has been booted, and not confirmed since.
     Trial(Stored),
+    /// A model to boot that is being looked at, or was when the device started anew.
+    Tried {
+        /// The model.
+        model: Stored,
+        /// Times that it has been looked at.
+        attempts: u8,
+    },
 }
 
 /// The record of both slots, which is replaced as a whole.
