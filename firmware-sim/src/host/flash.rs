@@ -19,6 +19,9 @@ pub enum Cut {
     /// Of a write, the first words are there and the next one has some of its bits; of an erasure,
     /// some of a page is erased and the rest has some of its bits erased, anywhere.
     Torn,
+    /// As [`Cut::Torn`], and the bits that the operation was changing read as either at every start
+    /// that follows, until they are erased.
+    Weak,
 }
 
 /// Reason why the flash refuses an operation.
@@ -56,6 +59,8 @@ pub struct SimFlash<const WRITE: usize, const ERASE: usize> {
     operations: u64,
     cut: Option<(u64, Cut)>,
     powered: bool,
+    /// Bits that read otherwise after every start, for cuts of [`Cut::Weak`]: place and mask of a byte.
+    weak: Vec<(usize, u8)>,
     rng: ChaCha8Rng,
 }
 
@@ -69,6 +74,7 @@ impl<const WRITE: usize, const ERASE: usize> SimFlash<WRITE, ERASE> {
             operations: 0,
             cut: None,
             powered: true,
+            weak: Vec::new(),
             rng: ChaCha8Rng::seed_from_u64(seed),
         }
     }
@@ -97,6 +103,9 @@ impl<const WRITE: usize, const ERASE: usize> SimFlash<WRITE, ERASE> {
     pub fn power_on(&mut self) {
         self.powered = true;
         self.cut = None;
+        for (at, mask) in &self.weak {
+            self.bytes[*at] = self.bytes[*at] & !mask | self.rng.random::<u8>() & mask;
+        }
     }
 
     /// Turns a bit over, as radiation and age do.
@@ -131,10 +140,11 @@ impl<const WRITE: usize, const ERASE: usize> SimFlash<WRITE, ERASE> {
     fn erase_page(&mut self, page: usize) {
         self.bytes[page * ERASE..(page + 1) * ERASE].fill(0xff);
         self.written[page * ERASE / WRITE..(page + 1) * ERASE / WRITE].fill(false);
+        self.weak.retain(|(at, _)| at / ERASE != page);
         self.wear[page] += 1;
     }
 
-    fn tear_page(&mut self, page: usize) {
+    fn tear_page(&mut self, page: usize, weak: bool) {
         let mut ends = [0; 2].map(|_| self.rng.random_range(0..=ERASE));
         ends.sort_unstable();
         let (inside, draws) = (self.rng.random::<bool>(), self.rng.random_range(0..8));
@@ -144,6 +154,9 @@ impl<const WRITE: usize, const ERASE: usize> SimFlash<WRITE, ERASE> {
             } else {
                 (0..draws).fold(0, |bits, _| bits | self.rng.random::<u8>())
             };
+            if weak {
+                self.weak.push((page * ERASE + at, !self.bytes[page * ERASE + at]));
+            }
             self.bytes[page * ERASE + at] |= erased;
         }
         for word in page * ERASE / WRITE..(page + 1) * ERASE / WRITE {
@@ -187,8 +200,8 @@ impl<const WRITE: usize, const ERASE: usize> NorFlash for SimFlash<WRITE, ERASE>
             match self.begin()? {
                 None => self.erase_page(page),
                 Some(cut) => {
-                    if cut == Cut::Torn {
-                        self.tear_page(page);
+                    if cut != Cut::Clean {
+                        self.tear_page(page, cut == Cut::Weak);
                     }
                     return Err(FlashError::Power);
                 }
@@ -208,7 +221,7 @@ impl<const WRITE: usize, const ERASE: usize> NorFlash for SimFlash<WRITE, ERASE>
         let whole = match cut {
             None => bytes.len() / WRITE,
             Some(Cut::Clean) => return Err(FlashError::Power),
-            Some(Cut::Torn) => self.rng.random_range(0..bytes.len() / WRITE),
+            Some(Cut::Torn | Cut::Weak) => self.rng.random_range(0..bytes.len() / WRITE),
         };
         for (index, word) in bytes.chunks_exact(WRITE).enumerate().take(whole + usize::from(cut.is_some())) {
             let at = offset as usize + index * WRITE;
@@ -216,6 +229,10 @@ impl<const WRITE: usize, const ERASE: usize> NorFlash for SimFlash<WRITE, ERASE>
                 // Bits only fall; of a torn word, some do.
                 let spared = if index < whole { 0 } else { self.rng.random::<u8>() };
                 *slot &= byte | spared;
+            }
+            if cut == Some(Cut::Weak) && index >= whole {
+                // Of the word that was being written, the bits that should fall.
+                self.weak.extend(word.iter().enumerate().map(|(byte, bits)| (at + byte, !bits)));
             }
             // Nobody can tell a torn word that reads as erased from one that is.
             self.written[at / WRITE] = index < whole || !self.reads_erased(at / WRITE);

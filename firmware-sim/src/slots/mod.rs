@@ -33,6 +33,11 @@ pub use record::{Beside, Record, Stored};
 
 /// Flash that is also mapped into memory, as a microcontroller's is: models are read where they
 /// lie.
+///
+/// Any byte must be readable at any time, also of a word or page that power was cut in: as whatever
+/// it then is. **Flash with error correction, as that of STM32 G4, H7, L4, L5 and U5, is not such a
+/// flash:** it answers the read of a torn word with an interrupt or a bus fault, of which nothing
+/// here knows. Put the slots in external flash there.
 pub trait MappedFlash: NorFlash {
     /// The bytes at an offset, as the last operation left them; None past the end.
     ///
@@ -167,6 +172,9 @@ impl<F: MappedFlash> Slots<F> {
             Some(record) => record,
             None => return self.recover(None, scratch).await,
         };
+        if !self.kept.is_some_and(|kept| kept.settled) {
+            self.store(&record).await?;
+        }
         let mut reason = Reason::Confirmed;
         match record.beside {
             Beside::Next(next) => match self.attempt(&mut record, next, 1, scratch).await? {

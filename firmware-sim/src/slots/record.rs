@@ -6,6 +6,10 @@
 //! that counts is never touched, whatever a cut of power, in a write or in an erasure, leaves of
 //! the other. (The map alone outlives a torn write, but not every torn erasure: a page whose first
 //! and last word read as erased is taken for an empty one, whatever is left in it.)
+//!
+//! Then it is written to the other copy, too, and a boot that finds the copies unlike does so first:
+//! of a word that power was cut in, a bit may read one way now and the other way later, so what was
+//! read once from a copy that may be torn must stand in one that is not before anyone acts on it.
 
 use core::ops::Range;
 
@@ -150,30 +154,49 @@ pub(super) struct Kept {
     number: u32,
     /// The half that it is in.
     half: usize,
+    /// Whether the other half says the same. If not, power went between the two, and the cells of this one may be such that
+    /// read otherwise another time.
+    pub settled: bool,
 }
 
 /// The copy that counts; None if there has never been one, or both are lost.
 pub(super) async fn load<F: NorFlash>(flash: &mut F, range: &Range<u32>) -> Result<Option<Kept>, SlotError<F::Error>> {
     let mut newest: Option<Kept> = None;
     for (at, half) in halves(range).into_iter().enumerate() {
-        if let Some((number, record)) = fetch(flash, half).await?
-            && newest.is_none_or(|other| is_newer(number, other.number))
-        {
-            newest = Some(Kept { record, number, half: at });
+        let Some((number, record)) = fetch(flash, half).await? else { continue };
+        let settled = newest.is_some_and(|other| other.record == record);
+        match &mut newest {
+            Some(other) if !is_newer(number, other.number) => other.settled = settled,
+            _ => newest = Some(Kept { record, number, half: at, settled }),
         }
     }
     Ok(newest)
 }
 
-/// Puts a record in the place of the one that counted, and gives back the copy that counts now.
+/// Puts a record in the place of the one that counted, and of its copy, and gives back the one that counts now.
+///
+/// A cut may leave cells that read right now and wrong later: it takes both copies to lose the record so, and a cut leaves
+/// no more than one of them.
 pub(super) async fn store<F: NorFlash>(
     flash: &mut F,
     range: &Range<u32>,
     old: Option<Kept>,
     record: Record,
 ) -> Result<Kept, SlotError<F::Error>> {
+    let first = put(flash, range, old, record).await?;
+    let second = put(flash, range, Some(first), record).await?;
+    Ok(Kept { settled: true, ..second })
+}
+
+/// Writes the copy that does not count, which then does.
+async fn put<F: NorFlash>(
+    flash: &mut F,
+    range: &Range<u32>,
+    old: Option<Kept>,
+    record: Record,
+) -> Result<Kept, SlotError<F::Error>> {
     let (number, half) = old.map_or((0, 0), |old| (old.number.wrapping_add(1), 1 - old.half.min(1)));
-    let kept = Kept { record, number, half };
+    let kept = Kept { record, number, half, settled: false };
     let [first, second] = halves(range);
     let place = if half == 0 { first } else { second };
     // What the flash says here may be what a cut left, so it does not count yet.
@@ -208,13 +231,13 @@ mod tests {
             let model = Stored { slot: 0, version, length: 64, checksum: version };
             Record { confirmed: Some(model), beside: Beside::Nothing }
         };
-        let before = Kept { record: record(0), number: u32::MAX - 3, half: 1 };
+        let before = Kept { record: record(0), number: u32::MAX - 6, half: 1, settled: true };
         let mut kept = block_on(store(&mut flash, &range, Some(before), record(0))).unwrap();
         for version in 1..10 {
             kept = block_on(store(&mut flash, &range, Some(kept), record(version))).unwrap();
             let found = block_on(load(&mut flash, &range)).unwrap().unwrap();
             assert_eq!((found.record, found.number, found.half), (record(version), kept.number, kept.half));
         }
-        assert_eq!(kept.number, 6);
+        assert_eq!(kept.number, 13);
     }
 }

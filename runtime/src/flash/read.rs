@@ -88,7 +88,6 @@ impl<'a> FlashModel<'a> {
 
     /// [`FlashModel::new`] in place; after an error it is [`FlashModel::empty`].
     pub(crate) fn init(&mut self, bytes: &'a [u8]) -> Result<(), FlashError> {
-        self.clear();
         let read = File::<false>::new(bytes).and_then(|file| self.read(&file));
         if read.is_err() {
             self.clear();
