@@ -124,6 +124,40 @@ fn a_version_goes_back_only_if_forced() {
     assert_eq!(version_and_reason(device.restarted().boot().unwrap()), (Some(6), Reason::Confirmed));
 }
 
+/// Version 7 is confirmed, 8 rolled back; then 7 is damaged, or the record lost, or the labels too.
+#[test]
+fn no_damage_makes_way_for_an_older_version() {
+    let mut device = confirmed(&model(1));
+    device.stage(8, &model(2)).unwrap();
+    block_on(device.slots.switch()).unwrap();
+    device.boot().unwrap();
+    block_on(device.slots.roll_back()).unwrap();
+    let Layout { slots, record } = base_layout();
+    let damaged = |lost: &dyn Fn(&mut SimFlash<4, 4096>)| {
+        let mut flash = device.slots.flash().clone();
+        lost(&mut flash);
+        let mut device =
+            Device::<4, 4096> { slots: Slots::new(flash, base_layout()).unwrap(), scratch: [0.0; SCRATCH] };
+        let boot = version_and_reason(device.boot().unwrap());
+        let refused = [1, 6, 7].map(|version| device.stage(version, &model(1)));
+        assert!(refused.iter().all(|found| matches!(found, Err(SlotError::Version { .. }))), "{boot:?}: {refused:?}");
+        boot
+    };
+    let old = device.slots.flash().mapped(slots[0].clone()).unwrap();
+    assert_eq!(FlashModel::stated_length(old), Some(model(1).len()));
+    let flip = |flash: &mut SimFlash<4, 4096>, byte: u32| flash.flip(8 * byte as usize);
+    let lose_record = |flash: &mut SimFlash<4, 4096>| block_on(flash.erase(record.start, record.end)).unwrap();
+    let damage_old = |flash: &mut SimFlash<4, 4096>| flip(flash, slots[0].start + 1000);
+    let lose_label = |flash: &mut SimFlash<4, 4096>, slot: usize| flip(flash, slots[slot].end - 64);
+    assert_eq!(damaged(&damage_old), (Some(8), Reason::Damaged));
+    assert_eq!(damaged(&lose_record), (Some(8), Reason::Damaged));
+    assert_eq!(damaged(&|flash| (damage_old(flash), lose_record(flash)).1), (Some(8), Reason::Damaged));
+    // Without its label a model is as new as anything that is known of.
+    assert_eq!(damaged(&|flash| (lose_record(flash), lose_label(flash, 0)).1), (Some(8), Reason::Damaged));
+    assert_eq!(damaged(&|flash| (lose_record(flash), lose_label(flash, 1)).1), (Some(7), Reason::Damaged));
+    assert_eq!(damaged(&|flash| (damage_old(flash), lose_label(flash, 1)).1), (Some(7), Reason::Damaged));
+}
+
 /// The record is lost, and the only model lies in the slot that an update would take.
 #[test]
 fn nothing_is_staged_or_confirmed_before_a_boot_has_looked() {
@@ -139,7 +173,7 @@ fn nothing_is_staged_or_confirmed_before_a_boot_has_looked() {
     let mut device = Device::<4, 4096> { slots: Slots::new(flash, base_layout()).unwrap(), scratch: [0.0; SCRATCH] };
     assert!(matches!(device.stage(9, &model(2)), Err(SlotError::Order(_))));
     let booted = device.restarted().boot().unwrap();
-    assert_eq!(version_and_reason(booted), (Some(0), Reason::Damaged));
+    assert_eq!(version_and_reason(booted), (Some(7), Reason::Damaged));
 }
 
 #[test]
@@ -228,9 +262,9 @@ fn the_record_may_be_any_bytes() {
         }
         let mut device =
             Device::<4, 4096> { slots: Slots::new(flash, base_layout()).unwrap(), scratch: [0.0; SCRATCH] };
-        // Which of the two whole models is newer nobody knows any more.
+        // Which of the two whole models is newer their labels say.
         let boot = device.boot().unwrap();
-        assert_eq!(version_and_reason(boot), (Some(0), Reason::Damaged));
+        assert_eq!(version_and_reason(boot), (Some(8), Reason::Damaged));
         device.update(9, &model(1)).1.unwrap();
     }
 }

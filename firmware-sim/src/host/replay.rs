@@ -114,12 +114,17 @@ impl<'m> Store<'m> {
         Ok(store)
     }
 
+    /// Pages of a slot: the model, and its label behind it.
+    fn slot_pages(model: &[u8]) -> usize {
+        (model.len() + 64).div_ceil(ERASE)
+    }
+
     fn pages(model: &[u8]) -> usize {
-        2 * model.len().div_ceil(ERASE) + 4
+        2 * Self::slot_pages(model) + 4
     }
 
     fn layout(model: &[u8]) -> Layout {
-        let slot = model.len().div_ceil(ERASE);
+        let slot = Self::slot_pages(model);
         let at = |page: usize| (page * ERASE) as u32;
         Layout { slots: [0..at(slot), at(slot)..at(2 * slot)], record: at(2 * slot)..at(2 * slot + 4) }
     }

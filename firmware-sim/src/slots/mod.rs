@@ -13,12 +13,15 @@
 //!   may go at any operation.
 //! - A model is looked at three times at most before its trial, so that a watchdog that ends every look ends the update, too.
 //! - A trial is one boot. If power goes before [`Slots::confirm`], the next boot takes the old model.
+//! - Behind the model, in the last 64 bytes of its slot, a label has its version: who finds it without a record knows how old
+//!   it is.
 //! - A version that is not above the confirmed one is refused, unless forced. Without being forced a device goes back
 //!   only if its model is damaged, and says so ([`Reason::Damaged`]).
 //!
 //! Operations are those of `embedded-storage-async`; with a flash that blocks, a plain `block_on` drives them.
 
 mod error;
+mod label;
 mod record;
 
 use core::ops::Range;
@@ -71,9 +74,10 @@ pub enum Reason {
     /// one.
     TooLarge,
     /// The model that was to be booted is damaged, or the record is lost: this is the other one, or
-    /// the one that was found.
+    /// the one that was found, of two the one with the higher version.
     ///
-    /// A model found without a record has version 0.
+    /// The version of a model found without a record is that of its label in the slot; where that is
+    /// lost too, the highest that record and labels tell of, so that no older one follows unforced.
     Damaged,
     /// There is no model: no update has been confirmed yet.
     Empty,
@@ -238,11 +242,23 @@ impl<F: MappedFlash> Slots<F> {
                 Some(model)
             }
         };
-        let mut too_large = None;
-        for slot in 0..2 {
-            let Some(mut found) = self.look(slot) else { continue };
+        let labels = [0, 1].map(|slot| self.slot(slot).and_then(|range| label::read(&self.flash, range)));
+        let recorded = [known.confirmed, beside];
+        let told = recorded.iter().flatten().map(|model| model.version);
+        let highest = told.chain(labels.iter().flatten().map(|label| label.version)).max().unwrap_or_default();
+        let mut found = [(0, labels[0]), (1, labels[1])].map(|(slot, label)| {
+            let found = self.look(slot)?;
             let same = |model: &&Stored| model.slot == slot && model.checksum == found.checksum;
-            found.version = [known.confirmed, beside].iter().flatten().find(same).map_or(0, |model| model.version);
+            let recorded = recorded.iter().flatten().find(same).map(|model| model.version);
+            let labelled = label.filter(|label| label.checksum == found.checksum).map(|label| label.version);
+            Some(Stored { version: recorded.or(labelled).unwrap_or(highest), ..found })
+        });
+        let [first, second] = found.map(|model| model.map(|model| model.version));
+        if second > first {
+            found.reverse();
+        }
+        let mut too_large = None;
+        for found in found.into_iter().flatten() {
             match self.look_at(&found, scratch) {
                 State::Whole => {
                     self.store(&Record { confirmed: Some(found), beside: Beside::Nothing }).await?;
@@ -371,7 +387,7 @@ impl<F: MappedFlash> Slots<F> {
         }
         let slot = record.confirmed.map_or(0, |confirmed| 1 - confirmed.slot.min(1));
         let range = self.slot(slot).cloned().ok_or(SlotError::Layout)?;
-        let size = range.end - range.start;
+        let size = (range.end - range.start).saturating_sub(label::BYTES as u32);
         if length > size || !(length as usize).is_multiple_of(ALIGNMENT) || length == 0 {
             return Err(SlotError::Length { expected: size, found: length });
         }
@@ -382,7 +398,9 @@ impl<F: MappedFlash> Slots<F> {
             self.store(&record).await?;
         }
         let erase = F::ERASE_SIZE as u32;
-        for page in (range.start..range.start + length).step_by(F::ERASE_SIZE) {
+        // The last page first: the label is there, which must not name what is written now.
+        let pages = (range.start..range.start + length).step_by(F::ERASE_SIZE);
+        for page in core::iter::once(range.end - erase).chain(pages.filter(|page| *page != range.end - erase)) {
             self.flash.erase(page, page + erase).await.map_err(SlotError::Flash)?;
         }
         self.incoming = Some(Incoming { slot, version, length, written: 0, verified: None });
@@ -437,6 +455,9 @@ impl<F: MappedFlash> Slots<F> {
         let verified = self.incoming.and_then(|incoming| incoming.verified);
         let stored = verified.ok_or(SlotError::Order("finish comes before switch"))?;
         let record = self.record().await?;
+        let range = self.slot(stored.slot).cloned().ok_or(SlotError::Layout)?;
+        let label = label::Label { version: stored.version, checksum: stored.checksum };
+        label::write(&mut self.flash, &range, label).await?;
         self.store(&Record { beside: Beside::Next(stored), ..record }).await?;
         self.incoming = None;
         Ok(())
