@@ -58,7 +58,7 @@ enum Set {
     Avx2,
     #[cfg(target_arch = "x86_64")]
     Avx512,
-    #[cfg(target_arch = "aarch64")]
+    #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
     Neon,
 }
 
@@ -83,7 +83,7 @@ macro_rules! of_set {
             Set::Avx2 => arch::x86::avx2::$function $arguments,
             #[cfg(target_arch = "x86_64")]
             Set::Avx512 => arch::x86::avx512::$function $arguments,
-            #[cfg(target_arch = "aarch64")]
+            #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
             Set::Neon => arch::neon::$function $arguments,
         }
     };
@@ -107,8 +107,8 @@ impl Kernel {
             has!("avx2", "fma", "f16c").then_some(Set::Avx2),
             #[cfg(target_arch = "x86_64")]
             has!("avx512f").then_some(Set::Avx512),
-            #[cfg(target_arch = "aarch64")]
-            cfg!(target_feature = "neon").then_some(Set::Neon),
+            #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+            Some(Set::Neon),
         ]
         .into_iter()
         .flatten()
@@ -123,7 +123,7 @@ impl Kernel {
             Set::Avx2 => "AVX2 + F16C",
             #[cfg(target_arch = "x86_64")]
             Set::Avx512 => "AVX-512F",
-            #[cfg(target_arch = "aarch64")]
+            #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
             Set::Neon => "NEON",
         }
     }

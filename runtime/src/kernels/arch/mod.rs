@@ -100,7 +100,7 @@ mod scalar;
 #[cfg(false)]
 mod thumb;
 
-#[cfg(target_arch = "aarch64")]
+#[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
 pub mod neon;
 #[cfg(target_arch = "x86_64")]
 pub mod x86;
