@@ -40,13 +40,13 @@ fn library() -> PathBuf {
     target.join("release/libruntime_c.a")
 }
 
-/// Compiles the example, without debugging symbols and without what it does not call.
-fn example(to: &Path) -> PathBuf {
-    let program = to.join("label");
+/// Compiles a program, without debugging symbols and without what it does not call.
+fn compiled(source: &Path, to: &Path) -> PathBuf {
+    let program = to.join("program");
     let output = Command::new("cc")
         .args(["-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic"])
         .arg(format!("-I{}", folder().join("include").display()))
-        .arg(folder().join("examples/label.c"))
+        .arg(source)
         .arg(library())
         .args(["-s", "-Wl,--gc-sections", "-lpthread", "-ldl", "-lm", "-o"])
         .arg(&program)
@@ -61,10 +61,18 @@ fn run(program: &Path, model: &Path, frame: &Path) -> Output {
 }
 
 #[test]
+fn whatever_a_program_in_c_does_wrong_has_a_status() {
+    let to = tempfile::tempdir().unwrap();
+    let program = compiled(&folder().join("../../tests/runtime/c_api.c"), to.path());
+    let output = Command::new(program).arg(folder().join("../../models/digits.cvi")).output().unwrap();
+    assert!(output.status.success(), "{:?}: {}", output.status, String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
 fn a_program_in_c_says_what_the_engine_says() {
     let scratch_folder = tempfile::tempdir().unwrap();
     let at = |name: &str| scratch_folder.path().join(name);
-    let program = example(scratch_folder.path());
+    let program = compiled(&folder().join("examples/label.c"), scratch_folder.path());
     let size = std::fs::metadata(&program).unwrap().len();
     assert!(size < 500_000, "{size} bytes");
     println!("the example in C, stripped: {size} bytes");

@@ -13,6 +13,12 @@
 #define CVR_MAX_CLUSTERS 64
 
 /*
+ The version of this interface: a program and a library of different versions do not go together. cvr_abi_version says
+ the library's.
+ */
+#define CVR_ABI_VERSION 2
+
+/*
  8-byte words of an engine.
  */
 #define CVR_ENGINE_WORDS 384
@@ -57,14 +63,79 @@ typedef enum cvr_status {
    A defect of this library.
    */
   CVR_STATUS_INTERNAL = 8,
+  /*
+   A pointer is not aligned as what it points at must be.
+   */
+  CVR_STATUS_MISALIGNED = 9,
+  /*
+   The engine was not opened, its last opening failed, or it was copied to another place.
+   */
+  CVR_STATUS_NOT_OPEN = 10,
+  /*
+   The image has no critic, or its section makes no sense.
+   */
+  CVR_STATUS_CRITIC = 11,
 } cvr_status;
 
 /*
- A model ready to assign frames: memory of the caller, whose content is the library's. It must not be copied.
+ A model ready to assign frames: memory of the caller, whose content is the library's. A copy is not open.
+
+ One thread uses an engine at a time. Different engines may be used at once, also on one image; but each has scratch
+ memory of its own. No function keeps anything elsewhere, so interrupts may use engines of their own.
  */
 typedef struct cvr_engine {
   uint64_t words[CVR_ENGINE_WORDS];
 } cvr_engine;
+
+/*
+ What an image says of its model.
+ */
+typedef struct cvr_model {
+  /*
+   Tells one model from another.
+   */
+  uint32_t checksum;
+  /*
+   Channels of a frame, which come first.
+   */
+  uint32_t channels;
+  /*
+   Rows of a frame.
+   */
+  uint32_t height;
+  /*
+   Columns of a frame.
+   */
+  uint32_t width;
+  /*
+   Number of clusters K.
+   */
+  uint32_t clusters;
+  /*
+   Dimensions D of the latent.
+   */
+  uint32_t latent;
+  /*
+   Novelty past which a frame is novel, nats.
+   */
+  float novelty_threshold;
+  /*
+   Samples from the begin of a window to that of the next; 0 if the image does not say.
+   */
+  uint32_t hop;
+  /*
+   Samples a second; 0 if the image does not say.
+   */
+  float rate;
+  /*
+   True if the image says what values training saw.
+   */
+  bool has_range;
+  /*
+   True if there is a critic, for cvr_explain.
+   */
+  bool has_critic;
+} cvr_model;
 
 /*
  What the model says of a frame.
@@ -136,20 +207,25 @@ extern "C" {
 #endif // __cplusplus
 
 /*
+ The version of the library's interface, to be compared with CVR_ABI_VERSION.
+ */
+uint32_t cvr_abi_version(void);
+
+/*
  Writes the floats of scratch memory that an engine for this image needs.
 
  # Safety
- `image` holds `image_len` bytes aligned to 4, `needed` is writable.
+ `image` holds `image_len` bytes, `needed` is writable.
  */
 enum cvr_status cvr_scratch_len(const uint8_t *image, size_t image_len, size_t *needed);
 
 /*
- Opens an image, checks every byte of it, and runs its self-test.
+ Opens an image, checks every byte of it, and runs its self-test. After an error the engine is not open.
 
  Image and scratch memory must stay, and not be touched, as long as the engine is used. Nothing needs closing.
 
  # Safety
- `image` holds `image_len` bytes aligned to 4, `scratch` `scratch_len` floats, `engine` is writable.
+ `image` holds `image_len` bytes, `scratch` `scratch_len` floats, `engine` is writable.
  */
 enum cvr_status cvr_open(const uint8_t *image,
                          size_t image_len,
@@ -158,10 +234,18 @@ enum cvr_status cvr_open(const uint8_t *image,
                          struct cvr_engine *engine);
 
 /*
+ Writes what the image of an engine says of its model.
+
+ # Safety
+ `engine` is memory of an engine, `model` is writable.
+ */
+enum cvr_status cvr_model_of(const struct cvr_engine *engine, struct cvr_model *model);
+
+/*
  Assigns a frame of floats, channels first, in the units of the training data.
 
  # Safety
- `engine` was opened by cvr_open, `frame` holds `frame_len` floats, `assignment` is writable.
+ `engine` is memory of an engine, `frame` holds `frame_len` floats, `assignment` is writable.
  */
 enum cvr_status cvr_assign(struct cvr_engine *engine,
                            const float *frame,
@@ -180,6 +264,46 @@ enum cvr_status cvr_assign_u8(struct cvr_engine *engine,
                               struct cvr_assignment *assignment);
 
 /*
+ Assigns `count` frames of floats that follow each other, one after another and without a heap. Before the first that is
+ refused all are assigned; `done`, which may be null, says how many.
+
+ # Safety
+ As cvr_assign; `frames` holds `frames_len` floats, `assignments` has room for `count`, `done` is null or writable.
+ */
+enum cvr_status cvr_assign_batch(struct cvr_engine *engine,
+                                 const float *frames,
+                                 size_t frames_len,
+                                 struct cvr_assignment *assignments,
+                                 size_t count,
+                                 size_t *done);
+
+/*
+ Writes the floats of scratch memory that cvr_explain needs beside the engine's.
+
+ # Safety
+ `engine` is memory of an engine, `needed` is writable.
+ */
+enum cvr_status cvr_critic_scratch_len(const struct cvr_engine *engine, size_t *needed);
+
+/*
+ Assigns a frame as cvr_assign does, and writes how well each of its values is what the model expects, 0 to 1.
+
+ The critic's weights are looked at anew in every call. `trust` has as many values as the frame; of a model with a front
+ end, which sees features, as many as those.
+
+ # Safety
+ As cvr_assign; `scratch` holds `scratch_len` floats, `trust` `trust_len`, and neither overlaps anything else.
+ */
+enum cvr_status cvr_explain(struct cvr_engine *engine,
+                            float *scratch,
+                            size_t scratch_len,
+                            const float *frame,
+                            size_t frame_len,
+                            float *trust,
+                            size_t trust_len,
+                            struct cvr_assignment *assignment);
+
+/*
  Tells the first value of a frame, as cvr_assign takes it, that lies outside the range seen in training.
 
  # Safety
@@ -191,9 +315,9 @@ enum cvr_status cvr_first_outside(const struct cvr_engine *engine,
                                   struct cvr_outside *outside);
 
 /*
- What a status means, in English; never null.
+ What a status means, in English; never null, whatever the number.
  */
-const char *cvr_status_text(enum cvr_status status);
+const char *cvr_status_text(int32_t status);
 
 #ifdef __cplusplus
 }  // extern "C"
