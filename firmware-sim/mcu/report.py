@@ -13,7 +13,7 @@ import subprocess
 import sys
 
 # Bytes, bytes, instructions a multiply-accumulate on inputs without zeros, and on digits.
-CODE, RAM, DENSE, DIGIT = 9216, 8192, 2.6, 0.9
+CODE, RAM, DENSE, DIGIT = 9728, 8192, 2.6, 0.9
 # Instructions for a window of 6x100.
 WINDOW = {"front_end": 250_000, "decision": 500_000}
 
