@@ -599,6 +599,7 @@ fn every_verb_has_an_example() {
         "fit",
         "calibrate",
         "export",
+        "stamp",
         "eval",
         "explain",
         "quality",

@@ -329,9 +329,35 @@ fn files_of_other_tools_and_versions_are_named_for_what_they_are() {
     model.metadata_props.push(StringStringEntryProto { key: "owner".into(), value: "someone".into() });
     let resaved = folder.write("resaved.onnx", model.encode_to_vec());
     fails(&["predict", &resaved], 5, "saved again by another program");
+    // Its checksum is written anew on request, and it says what it did.
+    let (shipped, stamped) = (format!("{models}/digits.onnx"), folder.at("stamped.onnx"));
+    let told = stdout(&["stamp", &resaved, "--out", &stamped]);
+    assert!(told.contains("written anew") && told.contains("1x28x28, 10 clusters"), "{told}");
+    assert!(stdout(&["predict", &stamped]) == stdout(&["predict", &shipped]));
+    fails(&["predict", &resaved], 5, "trainer stamp");
+    assert!(stdout(&["stamp", &stamped]).contains("nothing is changed"));
+    stdout(&["stamp", &resaved]);
+    assert!(std::fs::read(&resaved).unwrap() == std::fs::read(&stamped).unwrap());
+    // What does not run is not stamped: a graph without its first node.
+    let mut broken = model.clone();
+    broken.graph.as_mut().unwrap().node.remove(0);
+    let broken = folder.write("broken.onnx", broken.encode_to_vec());
+    let before = std::fs::read(&broken).unwrap();
+    assert_eq!(trainer(&["stamp", &broken]).status.code(), Some(5));
+    assert!(std::fs::read(&broken).unwrap() == before);
+    // Other versions of the format are named with what to do.
+    for (version, mend) in [("1", "export the model anew"), ("9", "update this one")] {
+        let mut other = model.clone();
+        let key = other.metadata_props.iter_mut().find(|entry| entry.key == "cluster_vae.version").unwrap();
+        key.value = version.into();
+        let mut bytes = other.encode_to_vec();
+        assert!(runtime::onnx::checksum::write(&mut bytes));
+        fails(&["predict", &folder.write("version.onnx", bytes)], 5, mend);
+    }
     model.metadata_props.retain(|entry| !entry.key.starts_with("cluster_vae."));
     let foreign = folder.write("foreign.onnx", model.encode_to_vec());
     fails(&["predict", &foreign], 5, "no model written by `trainer export`");
+    fails(&["stamp", &foreign], 5, "no model of `trainer export`");
     let mut turned = bytes.clone();
     turned[bytes.len() / 2] ^= 1;
     fails(&["predict", &folder.write("turned.onnx", turned)], 5, "is damaged");
@@ -340,8 +366,13 @@ fn files_of_other_tools_and_versions_are_named_for_what_they_are() {
         folder.write(&format!("run/{name}"), std::fs::read(format!("{models}/digits/{name}")).unwrap());
     }
     let description = std::fs::read_to_string(folder.at("run/model.json")).unwrap();
-    for version in ["3", "5"] {
-        folder.write("run/model.json", description.replacen("\"version\": 4", &format!("\"version\": {version}"), 1));
-        fails(&["predict", &folder.at("run")], 5, &format!("version {version}, expected 4"));
+    for (version, mend) in [("3", "an older trainer's: fit again"), ("5", "a newer trainer's: update this one")] {
+        let other = description.replacen("\"version\": 4", &format!("\"version\": {version}"), 1);
+        // Whatever else another version has, or has not.
+        for other in [other.clone(), other.replacen("likelihood", "likeliness", 1)] {
+            folder.write("run/model.json", other);
+            let expected = format!("version {version}, expected 4: it is {mend}");
+            fails(&["predict", &folder.at("run")], 5, &expected);
+        }
     }
 }

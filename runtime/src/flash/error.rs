@@ -15,7 +15,10 @@ pub enum FlashError {
     #[error("not a flash image: it does not begin with CVIM")]
     Magic,
     /// Written by another version of the format.
-    #[error("version {found}, this program reads {expected}", expected = super::VERSION)]
+    #[error(
+        "version {found}, this program reads {expected}: export the model anew, or update this program",
+        expected = super::VERSION
+    )]
     Version {
         /// The version of the image.
         found: u32,

@@ -26,16 +26,21 @@ pub(super) fn opened(bytes: &[u8]) -> Result<ModelProto, LoadError> {
     let model = onnx().proto_model_for_read(&mut Cursor::new(bytes)).map_err(graph_error)?;
     match metadata(&model, names::VERSION_KEY) {
         Some(names::VERSION | names::VERSION_WEIGHTED) => {}
-        found => {
-            return Err(LoadError::Incompatible(format!(
-                "{} is {found:?}, expected {:?} or {:?}",
-                names::VERSION_KEY,
-                names::VERSION,
-                names::VERSION_WEIGHTED
-            )));
-        }
+        found => return Err(other_version(found)),
     }
     Ok(model)
+}
+
+/// The error for a file of another version of the format, which says what to do.
+fn other_version(found: Option<&str>) -> LoadError {
+    let newest = names::VERSION_WEIGHTED.parse::<u32>();
+    let mend = match (found.map(str::parse::<u32>), newest) {
+        (Some(Ok(found)), Ok(newest)) if found > newest => "a newer program wrote it: update this one",
+        (Some(Ok(_)), _) => "an older program wrote it: export the model anew",
+        _ => "it is none that `trainer export` writes",
+    };
+    let (key, reads) = (names::VERSION_KEY, [names::VERSION, names::VERSION_WEIGHTED]);
+    LoadError::Incompatible(format!("{key} is {found:?}, expected {:?} or {:?}; {mend}", reads[0], reads[1]))
 }
 
 fn load_checked(bytes: &[u8], precision: Precision) -> Result<Engine, LoadError> {

@@ -44,7 +44,7 @@ pub enum LoadError {
     /// The checksum is wrong.
     #[error(
         "the file is damaged, or was saved again by another program: its checksum does not hold; take it as `trainer export` \
-         wrote it, or export it anew"
+         wrote it, export it anew, or, if the change is yours, write its checksum anew: `trainer stamp`"
     )]
     Damaged,
     /// There is no checksum.

@@ -21,6 +21,7 @@ mod progress;
 mod quality;
 mod range;
 mod report;
+mod stamp;
 mod throughput;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -61,6 +62,8 @@ enum Verb {
     Fit(fit::Args),
     /// Write the files of a fitted model for the device
     Export(export::Args),
+    /// Write the checksum of a model anew that another program changed and saved
+    Stamp(stamp::Args),
     /// Score a model: against labels, and by its bound
     Eval(eval::Args),
     /// Set a run beside k-means and mixtures on the values themselves
@@ -101,6 +104,7 @@ impl Cli {
             Verb::Inspect(args) => args.run(),
             Verb::Fit(args) => args.run(),
             Verb::Export(args) => args.run(),
+            Verb::Stamp(args) => args.run(),
             Verb::Eval(args) => args.run(),
             Verb::Compare(args) => args.run(),
             Verb::Calibrate(args) => args.run(),

@@ -8,7 +8,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use runtime::Calibration;
 
-use super::{AFTER_MIXTURE, Saved, VERSION};
+use super::{AFTER_MIXTURE, Saved};
 use crate::config::{Config, EncoderKind, Weights};
 use crate::data::FrontEnd;
 use crate::error::{Error, Result};
@@ -29,10 +29,7 @@ pub fn load(folder: &Path, device: &Device) -> Result<Fitted> {
             .map_err(|e| Error::model(&path, format!("{e}; is this a run of `trainer fit` that has ended?")))
     };
     let description = folder.join("model.json");
-    let saved: Saved = serde_json::from_slice(&read("model.json")?).map_err(|e| Error::model(&description, e))?;
-    if saved.version != VERSION {
-        return Err(Error::model(&description, format!("version {}, expected {VERSION}", saved.version)));
-    }
+    let saved = Saved::read(&description, &read("model.json")?)?;
     let path = folder.join("weights.bpk");
     if sha256(&read("weights.bpk")?) != saved.weights_sha256 {
         return Err(Error::model(&path, "damaged: its sha256 is not the one in model.json"));

@@ -81,6 +81,27 @@ struct Saved {
     weights_sha256: String,
 }
 
+/// The part of `model.json` that is the same in all versions.
+#[derive(Deserialize)]
+struct Versioned {
+    version: u32,
+}
+
+impl Saved {
+    /// The description of a model in its run directory.
+    fn read(path: &Path, text: &[u8]) -> Result<Self> {
+        let Versioned { version } = serde_json::from_slice(text).map_err(|e| Error::model(path, e))?;
+        let mend = match version.cmp(&VERSION) {
+            std::cmp::Ordering::Less => {
+                "an older trainer's: fit again with this one, or use it with the one that fitted it"
+            }
+            std::cmp::Ordering::Equal => return serde_json::from_slice(text).map_err(|e| Error::model(path, e)),
+            std::cmp::Ordering::Greater => "a newer trainer's: update this one",
+        };
+        Err(Error::model(path, format!("version {version}, expected {VERSION}: it is {mend}")))
+    }
+}
+
 /// Novelty with the decoder.
 #[derive(Serialize, Deserialize)]
 struct DecoderNovelty {
