@@ -246,6 +246,35 @@ fn a_full_disk_ends_with_7_and_leaves_the_last_checkpoint() {
     assert_same(&run, &whole);
 }
 
+/// R1: two fits that would write the same run; the second says who does, and what a killed one leaves holds no one up.
+#[test]
+fn a_run_is_written_by_one_program_at_a_time() {
+    let dir = TempDir::new().unwrap();
+    let at = |name: &str| dir.path().join(name).display().to_string();
+    let (data, run) = (at("data.csv"), at("run"));
+    write_csv(Path::new(&data));
+    let longer = ["--set", "refine.steps=1000000", "--checkpoint-every", "0"];
+    let mut child = start(&[&arguments(&data, &run)[..], &longer].concat());
+    while !Path::new(&run).join("checkpoints").exists() {
+        std::thread::sleep(Duration::from_millis(5));
+        assert!(child.try_wait().unwrap().is_none(), "it ended");
+    }
+    let holder = format!("process {} is writing to this run", child.id());
+    fails(&resume(&data, &run), 7, &holder);
+    fails(&arguments(&data, &run), 7, &holder);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(files_in(Path::new(&run)).contains(&"run.lock".to_owned()));
+    let mut child = start(&resume(&data, &run));
+    let holder = format!("process {}\n", child.id());
+    while std::fs::read_to_string(Path::new(&run).join("run.lock")).unwrap_or_default() != holder {
+        std::thread::sleep(Duration::from_millis(5));
+        assert!(child.try_wait().unwrap().is_none(), "it ended");
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
 #[test]
 fn a_run_is_resumed_with_its_own_settings() {
     let output = trainer(&["fit", "--resume", "run", "--seed", "1"]);

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::lock::Lock;
 use super::{DecoderNovelty, Saved};
 use crate::error::{Error, Result};
 use crate::files::write_atomically;
@@ -12,9 +13,10 @@ use crate::fitted::Fitted;
 /// # Errors
 /// [`Error::Model`] if there is no such file, [`Error::Resource`] if it cannot be written.
 pub fn save_calibration(folder: &Path, fitted: &Fitted) -> Result<()> {
+    let _lock = Lock::take(folder)?;
     let path = folder.join("model.json");
     let text = std::fs::read(&path).map_err(|e| Error::model(&path, e))?;
-    let mut saved: Saved = serde_json::from_slice(&text).map_err(|e| Error::model(&path, e))?;
+    let mut saved = Saved::read(&path, &text)?;
     saved.novelty_threshold = fitted.novelty.latent_threshold;
     saved.decoder_novelty = DecoderNovelty::of(fitted);
     saved.temperature = fitted.calibration.temperature;

@@ -7,6 +7,7 @@ use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
 use super::VERSION;
+use super::lock::Lock;
 use crate::critic::Critic;
 use crate::error::{Error, Result};
 use crate::files::{sha256, write_atomically};
@@ -25,6 +26,7 @@ struct SavedCritic {
 /// # Errors
 /// [`Error::Resource`] if it cannot be written, [`Error::Model`] if the folder holds no model.
 pub fn save_critic(folder: &Path, critic: &Critic) -> Result<()> {
+    let _lock = Lock::take(folder)?;
     let weights = folder.join("weights.bpk");
     let path = folder.join("critic.bpk");
     let record = critic.network.clone().into_record();

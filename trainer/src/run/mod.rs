@@ -11,11 +11,13 @@
 //! | `weights.bpk` | all learned weights, Burn's own format |
 //! | `model.json` | shape, front end, scaling, range of values, likelihood, novelty and its threshold, temperature, hash of the weights |
 //! | `report.html` | the page of `trainer report` and of `trainer demo` |
+//! | `run.lock` | the process that writes to the run; only as long as one does |
 //! | `critic.bpk`, `critic.json` | the amortised critic of `trainer critic`; whose it is, and its hash |
 
 mod calibration;
 mod critic;
 mod load;
+mod lock;
 mod source;
 
 pub use calibration::save_calibration;
@@ -26,6 +28,7 @@ pub use source::Source;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use burn::module::Module;
 use serde::{Deserialize, Serialize};
@@ -40,6 +43,7 @@ use crate::fitted::Fitted;
 use crate::frame::FrameShape;
 use crate::model::Likelihood;
 use crate::stage::StageName;
+use lock::Lock;
 
 /// 4: weights of the objective are for every value of a frame.
 const VERSION: u32 = 4;
@@ -147,22 +151,24 @@ fn checkpoint_path(folder: &Path, stage: StageName) -> PathBuf {
 #[derive(Clone, Debug)]
 pub struct Run {
     folder: PathBuf,
+    lock: Arc<Lock>,
 }
 
 impl Run {
     /// Starts a run in `folder`, which may exist but must not hold a run.
     ///
     /// # Errors
-    /// [`Error::Resource`] if it holds one, or cannot be written.
+    /// [`Error::Resource`] if it holds one, another program is beginning one there, or it cannot be written.
     pub fn create(folder: &Path, config: &CheckedConfig, source: &Source) -> Result<Self> {
+        std::fs::create_dir_all(folder).map_err(|e| Error::resource(folder.display(), e))?;
+        let lock = Arc::new(Lock::take(folder)?);
         if folder.join("config.toml").exists() {
             return Err(Error::resource(folder.display(), "holds a run already; choose another --out or remove it"));
         }
-        std::fs::create_dir_all(folder).map_err(|e| Error::resource(folder.display(), e))?;
         source.save(folder)?;
         // Last: it is what says that there is a run.
         write_atomically(&folder.join("config.toml"), config.to_toml()?.as_bytes())?;
-        Ok(Self { folder: folder.to_owned() })
+        Ok(Self { folder: folder.to_owned(), lock })
     }
 
     /// Opens a run that was interrupted; gives the settings, and the last checkpoint if there is one.
@@ -170,13 +176,14 @@ impl Run {
     /// Lines of `metrics.jsonl` about later steps are dropped, since those steps will be done again.
     ///
     /// # Errors
-    /// [`Error::Model`] if it is no run, has ended, or its checkpoint is damaged.
+    /// [`Error::Model`] if it is no run, has ended, or its checkpoint is damaged; [`Error::Resource`] if another program
+    /// writes to it.
     pub fn resume(folder: &Path) -> Result<(Self, Config, Option<Checkpoint>)> {
         let path = folder.join("config.toml");
         if !path.exists() {
             return Err(Error::model(folder, "no config.toml in it; is this a run directory of `trainer fit`?"));
         }
-        let run = Self { folder: folder.to_owned() };
+        let run = Self { folder: folder.to_owned(), lock: Arc::new(Lock::take(folder)?) };
         if folder.join("model.json").exists() {
             // A kill may have been faster.
             run.remove_checkpoints()?;
@@ -315,7 +322,8 @@ impl Run {
         write_atomically(&path, text.as_bytes())
     }
 
-    /// Saves a fitted model, the weights first: `model.json` says that the run has ended. Its checkpoints then go.
+    /// Saves a fitted model, the weights first: `model.json` says that the run has ended. Its checkpoints then go, and other
+    /// programs may write to it.
     pub fn save(&self, fitted: &Fitted) -> Result<()> {
         let path = self.folder.join("weights.bpk");
         let record = fitted.model.clone().into_record();
@@ -342,7 +350,9 @@ impl Run {
         };
         let text = serde_json::to_string_pretty(&saved).map_err(|e| Error::resource("model.json", e))?;
         write_atomically(&self.folder.join("model.json"), text.as_bytes())?;
-        self.remove_checkpoints()
+        self.remove_checkpoints()?;
+        self.lock.release();
+        Ok(())
     }
 }
 
