@@ -203,7 +203,7 @@ fn values_next_to_0_are_taken_for_0() {
             let mut engine = Engine::with_kernel(model.clone(), &mut scratch, kernel).unwrap();
             for size in [1e-45, 1e-40, 1e-38, 3e-38, 1e-36, 1e-34, 1e-30, 1e-25, 1e-22, 1e-10, 1.0] {
                 for size in [size, -size] {
-                    let [mu] = *engine.encode(&[size, 0.0]).unwrap().mu else { panic!("a latent of one value") };
+                    let mu = engine.encode(&[size, 0.0]).unwrap().mu[0];
                     let expected = if size.abs() < kept { 0.0 } else { size * factor.unwrap_or(1.0) };
                     let near = (mu - expected).abs() <= 1e-6 * expected.abs();
                     assert!(near, "{} {factor:?}: {size:e} gives {mu:e}", kernel.name());

@@ -216,7 +216,6 @@ async fn write<F: NorFlash>(flash: &mut F, half: Range<u32>, copy: (u32, Record)
 }
 
 #[cfg(all(test, feature = "host"))]
-#[expect(clippy::unwrap_used, reason = "a failure in a helper is the test's own message")]
 mod tests {
     use embassy_futures::block_on;
 

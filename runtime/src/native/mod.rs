@@ -367,7 +367,7 @@ fn ends(values: &mut [f32], index: usize, inputs: usize, outputs: usize) -> Opti
 /// A log v within its range. What is not finite becomes a NaN, which the head refuses: no range makes it an answer.
 #[inline(always)]
 pub(crate) fn clamped(v: f32, [low, high]: [f32; 2]) -> f32 {
-    // Not `clamp`, which panics on a range that no image has. The difference is 0 of what is finite.
+    // Not `clamp`, which panics on a range that no image has. The product is 0 of what is finite.
     let within = if v < low {
         low
     } else if v > high {
@@ -375,7 +375,7 @@ pub(crate) fn clamped(v: f32, [low, high]: [f32; 2]) -> f32 {
     } else {
         v
     };
-    within + (v - v)
+    within + 0.0 * v
 }
 
 /// m, log v and logits among the outputs of the last layer.
