@@ -1,10 +1,14 @@
 //! The front end of sound beside its definition, and in a flash image.
 
+#[path = "../common/repair.rs"]
+mod repair;
+
 use std::f64::consts::{PI, TAU};
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use runtime::flash::{Buffer, ConvSpec, CriticSpec, DenseSpec, FlashError, FlashModel, ModelSpec, encode, repair};
+use repair::repair;
+use runtime::flash::{Buffer, ConvSpec, CriticSpec, DenseSpec, FlashError, FlashModel, ModelSpec, encode};
 use runtime::native::{Batch, Critic, Engine, critic_scratch_len, scratch_len};
 use runtime::{Calibration, Feature, FrameShape, FrontEndSpec, LogMelSpec, Measure, SpectralSpec, Steps};
 

@@ -126,7 +126,9 @@ fn fitted(
     // What is told before the first step was told then.
     let resumed = resume.is_some();
     let heard: &mut Observer<'_> = &mut |event| match event {
-        Event::FrontEnd { .. } | Event::Sound { .. } | Event::Tone { .. } | Event::Weaker { .. } | Event::Rivals(_) if resumed => {
+        Event::FrontEnd { .. } | Event::Sound { .. } | Event::Tone { .. } | Event::Weaker { .. } | Event::Rivals(_)
+            if resumed =>
+        {
             ControlFlow::Continue(())
         }
         event => observer(event),
