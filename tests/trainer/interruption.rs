@@ -77,7 +77,8 @@ fn kill_and_go_on(kills: usize) {
             let begun = Path::new(&run).join("config.toml").exists();
             let fit = if begun { resume(&data, &run) } else { arguments(&data, &run) };
             let mut child = start(&[&fit[..], &always].concat());
-            std::thread::sleep(Duration::from_millis(rng.random_range(5..400)));
+            // Models of halves of the frames come first, and are fitted anew until there is a checkpoint.
+            std::thread::sleep(Duration::from_millis(rng.random_range(5..1500)));
             let ended = child.try_wait().unwrap();
             // `kill` of the standard library is SIGKILL.
             child.kill().unwrap();
@@ -253,7 +254,7 @@ fn a_run_is_written_by_one_program_at_a_time() {
     let at = |name: &str| dir.path().join(name).display().to_string();
     let (data, run) = (at("data.csv"), at("run"));
     write_csv(Path::new(&data));
-    let longer = ["--set", "refine.steps=1000000", "--checkpoint-every", "0"];
+    let longer = ["--set", "refine.steps=1000000", "--set", "confidence.halves=0", "--checkpoint-every", "0"];
     let mut child = start(&[&arguments(&data, &run)[..], &longer].concat());
     while !Path::new(&run).join("checkpoints").exists() {
         std::thread::sleep(Duration::from_millis(5));

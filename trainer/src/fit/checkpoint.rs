@@ -3,7 +3,8 @@
 //! Random numbers need no place here, since every step draws from a stream of its own. The bytes are a line of
 //! JSON (what, and how long each part is), then the parts: weights, Adam's moments, sums of the epoch so far, four of what
 //! is known of earlier epochs (the held-out objective of each frame, its mean after each epoch, and of the best epoch that of
-//! each frame and the weights), and two for each start of stage 1 that came to an end before. Within a stage that is four
+//! each frame and the weights), two for each start of stage 1 that came to an end before, and what models of halves of the
+//! frames said. Within a stage that is four
 //! times the weights, at its end three: which epoch goes on is decided before.
 
 use std::io::Write;
@@ -23,8 +24,8 @@ use crate::files::{Hash, sha256};
 use crate::model::ClusterVae;
 use crate::stage::StageName;
 
-/// 4: the weights of the best epoch are kept. A stage that an older version began does not know its earlier epochs.
-const VERSION: u32 = 4;
+/// 5: what models of halves of the frames said is kept.
+const VERSION: u32 = 5;
 
 /// A place in a training.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -58,6 +59,8 @@ pub struct Checkpoint {
     pub(super) watch: Watch,
     /// The starts of stage 1 that came to an end before, as long as none is chosen.
     pub(super) starts: Vec<Start>,
+    /// What models of halves of the frames said before, JSON; empty if nothing was asked of them.
+    pub(super) found: Arc<Vec<u8>>,
 }
 
 /// A start of stage 1 that came to an end, and what EM made of it.
@@ -148,8 +151,14 @@ impl Checkpoint {
             None => Vec::new(),
         };
         let (clusters, data_sha256) = (model.prior.clusters(), data_sha256.to_owned());
-        let (watch, starts) = (Watch::default(), Vec::new());
-        Ok(Self { place, data_sha256, clusters, weights, optimizer, totals, watch, starts })
+        let (watch, starts, found) = (Watch::default(), Vec::new(), Arc::default());
+        Ok(Self { place, data_sha256, clusters, weights, optimizer, totals, watch, starts, found })
+    }
+
+    /// The same with what models of halves of the frames said before.
+    pub(super) fn with_found(mut self, found: Arc<Vec<u8>>) -> Self {
+        self.found = found;
+        self
     }
 
     /// The model that was saved, its weights read into `empty`, a model of the same form.
@@ -184,6 +193,7 @@ impl Checkpoint {
         let best_weights = best.as_ref().map_or(&[][..], |best| &best.weights[..]);
         let mut parts = vec![&self.weights[..], &self.optimizer, &sums, &smoothed, &means, &of_best, best_weights];
         parts.extend(self.starts.iter().flat_map(|start| [&start.weights[..], &start.clusters]));
+        parts.push(&self.found);
         let mut hash = Hash::default();
         parts.iter().for_each(|part| hash.update(part));
         let header = Header {
@@ -238,6 +248,7 @@ impl Checkpoint {
             Ok(Start { weights: Arc::new(next()?.to_vec()), clusters: next()?.to_vec(), told: told.clone() })
         };
         let starts = header.starts.iter().map(of_start).collect::<Result<_, String>>()?;
+        let found = Arc::new(next()?.to_vec());
         Ok(Self {
             place: header.place,
             data_sha256: header.data_sha256,
@@ -247,6 +258,7 @@ impl Checkpoint {
             totals: Totals { sums: from_bytes(sums), steps: header.steps },
             watch: Watch { smoothed, means, best },
             starts,
+            found,
         })
     }
 }

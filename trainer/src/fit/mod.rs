@@ -48,6 +48,7 @@ pub use throughput::throughput;
 pub use witness::Halves;
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use burn::tensor::Device;
 
@@ -60,7 +61,7 @@ use crate::model::{ClusterVae, Likelihood};
 use attempts::Attempts;
 use event::told;
 use identity::OnValues;
-use rivals::{Contest, OfHalf, Outcome};
+use rivals::{Contest, Outcome, Won};
 use split::{kept_from_training, split};
 use training_data::TrainingData;
 
@@ -142,8 +143,8 @@ fn fitted(
         Some(pictures) => (&of_pictures, pictures as &(dyn Source + Sync), Preparation::new(None, scaling)),
         None => (config, frames, preparation),
     };
-    // Where clusters are counted on the values, what was saved is of a network.
-    let values = match resumed && config.clusters == Count::Auto {
+    // A network is resumed; whether it is to be one was settled before.
+    let values = match resumed {
         true => OnValues::No,
         false => identity::candidate(config, frames, preparation, likelihood, devices, heard)?,
     };
@@ -161,23 +162,28 @@ fn fitted(
         likelihood,
         data_sha256: &data_sha256,
     };
-    let (best, halves) = match contest.run(heard)? {
-        Outcome::Found { rivals, halves } => (rivals.best().cloned(), halves),
-        Outcome::None => (None, Vec::new()),
-        Outcome::Stopped => return Ok(None),
+    let (kept, saved) = (data.held_out.len(), resume.as_ref().map_or(&[][..], |resume| &resume.found));
+    let (mixture, won) = match Won::decode(saved, data.training().len(), kept)? {
+        Some(won) => (None, won),
+        None => match contest.run(heard)? {
+            Outcome::Found { rivals, halves } => {
+                let weights = rivals.best().map_or(config.mixture.weights, |best| best.weights);
+                let is_mixture = rivals.best().is_some_and(|best| best.encoder == EncoderKind::Identity);
+                (values.filter(|_| is_mixture), Won { weights, halves })
+            }
+            Outcome::None => (None, Won { weights: config.mixture.weights, halves: Vec::new() }),
+            Outcome::Stopped => return Ok(None),
+        },
     };
-    let weights = best.as_ref().map_or(config.mixture.weights, |best| best.weights);
-    let mixture = values.filter(|_| best.is_some_and(|best| best.encoder == EncoderKind::Identity));
     let (config, model, (calibration, novelty)) = if let Some(values) = mixture {
-        let config = values.with_weights(weights);
+        let config = values.with_weights(won.weights);
         let Some((model, calibrated)) = identity::run(&config, frames, preparation, devices, heard)? else {
             return Ok(None);
         };
         (config, model, calibrated)
     } else {
-        let config = config.with_weights(weights);
-        let Some((model, calibrated)) = network(&config, &data, likelihood, &data_sha256, halves, resume, heard)?
-        else {
+        let config = config.with_weights(won.weights);
+        let Some((model, calibrated)) = network(&config, &data, likelihood, &data_sha256, won, resume, heard)? else {
             return Ok(None);
         };
         (config.with_clusters(model.prior.clusters()), model, calibrated)
@@ -204,17 +210,26 @@ fn fitted(
     }))
 }
 
-/// Trains a network, and calibrates it; `halves` are what models of halves of the frames say, where that is known already.
+/// Trains a network, and calibrates it; `won` is what models of halves of the frames say, as far as that is known already.
 /// None if the observer broke off.
 fn network(
     config: &CheckedConfig,
     data: &TrainingData<'_>,
     likelihood: Likelihood,
     data_sha256: &str,
-    mut halves: Vec<OfHalf>,
+    won: Won,
     resume: Option<Checkpoint>,
     observer: &mut Observer<'_>,
 ) -> Result<Option<(ClusterVae, (runtime::Calibration, NoveltyScore))>> {
+    let found = Arc::new(won.encode()?);
+    let mut halves = won.halves;
+    let observer: &mut Observer<'_> = &mut |event| match event {
+        Event::Step { done, checkpoint } => {
+            let mut with = || checkpoint().map(|saved| saved.with_found(found.clone()));
+            observer(Event::Step { done, checkpoint: &mut with })
+        }
+        event => observer(event),
+    };
     let (looked_at, of) = (data.looked_at.len(), data.training().len());
     if looked_at < of && observer(Event::Sampled { frames: looked_at, of }).is_break() {
         return Ok(None);

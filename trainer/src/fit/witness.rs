@@ -37,7 +37,8 @@ pub fn compare(model: &ClusterVae, data: &TrainingData<'_>, halves: &[OfHalf]) -
     let clusters: Vec<usize> = log_q.chunks_exact(k).map(argmax).collect();
     let (mut rows, mut told, mut agree) = (Vec::new(), Vec::new(), 0);
     for OfHalf { fitted, clusters: seen } in halves {
-        let mut counts = vec![vec![0; k]; k];
+        let of_halves = seen.iter().max().map_or(k, |most| k.max(most + 1));
+        let mut counts = vec![vec![0; k]; of_halves];
         seen.iter().zip(&clusters).for_each(|(&of_half, &own)| counts[of_half][own] += 1);
         let of_witness = one_to_one(&counts).1;
         let mut known = vec![false; clusters.len()];
