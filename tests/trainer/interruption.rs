@@ -65,7 +65,13 @@ fn kill_and_go_on(kills: usize) {
     let at = |name: &str| dir.path().join(name).display().to_string();
     let (data, whole) = (at("data.csv"), at("whole"));
     write_csv(Path::new(&data));
-    stdout(&arguments(&data, &whole));
+    // Models of halves come before the first checkpoint, and what is killed there begins anew.
+    let fresh = |run: &str| -> Vec<String> {
+        let words = [&arguments(&data, run)[..], &["--set", "confidence.halves=0"]].concat();
+        words.into_iter().map(str::to_owned).collect()
+    };
+    let words = fresh(&whole);
+    stdout(&words.iter().map(String::as_str).collect::<Vec<_>>());
     let mut rng = ChaCha8Rng::seed_from_u64(9);
     let always = ["--checkpoint-every", "0"];
     let (mut done, mut runs, mut most) = (0, 0, 0);
@@ -75,10 +81,10 @@ fn kill_and_go_on(kills: usize) {
         let mut reached = None;
         while done < kills {
             let begun = Path::new(&run).join("config.toml").exists();
-            let fit = if begun { resume(&data, &run) } else { arguments(&data, &run) };
+            let words = fresh(&run);
+            let fit = if begun { resume(&data, &run) } else { words.iter().map(String::as_str).collect() };
             let mut child = start(&[&fit[..], &always].concat());
-            // Models of halves of the frames come first, and are fitted anew until there is a checkpoint.
-            std::thread::sleep(Duration::from_millis(rng.random_range(5..1500)));
+            std::thread::sleep(Duration::from_millis(rng.random_range(5..400)));
             let ended = child.try_wait().unwrap();
             // `kill` of the standard library is SIGKILL.
             child.kill().unwrap();
