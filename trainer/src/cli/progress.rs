@@ -38,6 +38,8 @@ pub struct Progress<'a> {
     fault: Option<Error>,
     /// What is being counted, and the components that were begun with.
     counting: Option<(Space, usize)>,
+    /// The half of the frames that a model is being fitted to.
+    half: Option<usize>,
     /// The pass over the frames that is under way, and when it began.
     pass: Option<(Pass, Instant)>,
 }
@@ -80,6 +82,7 @@ impl<'a> Progress<'a> {
             stop,
             fault: None,
             counting: None,
+            half: None,
             pass: None,
         })
     }
@@ -237,17 +240,7 @@ impl<'a> Progress<'a> {
                 return self.log(choice);
             }
             Event::Half { half, halves, stage, done, steps } => {
-                if done == 0 && stage == StageName::Pretrain {
-                    self.line(&format!(
-                        "which model, and how sure it may be: networks of half of the frames, {} of {halves}",
-                        half + 1
-                    ));
-                }
-                if done == 0 {
-                    self.begin(stage, steps);
-                } else {
-                    self.step(done);
-                }
+                self.half(half, halves, stage, done, steps);
                 Ok(())
             }
             Event::Witnessed(halves) => {
@@ -342,16 +335,39 @@ impl<'a> Progress<'a> {
         }
     }
 
-    fn begin(&mut self, name: StageName, steps: usize) {
+    /// Shows how far models of halves are, of which there may be many: plain lines only as time goes by.
+    fn half(&mut self, half: usize, halves: usize, stage: StageName, done: usize, steps: usize) {
+        if done == 0 {
+            if self.half.replace(half).is_none() {
+                self.line(&format!(
+                    "which model, and how sure it may be: fitting networks to {halves} halves of the frames"
+                ));
+                self.last_line = Instant::now();
+            }
+            self.reset(stage, steps);
+            self.bar.set_message(format!("half {} of {halves}", half + 1));
+        }
+        self.bar.set_position(done as u64);
+        if !self.terminal && self.last_line.elapsed() >= PLAIN_INTERVAL {
+            self.last_line = Instant::now();
+            eprintln!("half {} of {halves}, {stage}: step {done}/{steps}", half + 1);
+        }
+    }
+
+    fn reset(&mut self, name: StageName, steps: usize) {
         self.stage = name.as_str();
         self.steps = steps;
         self.first = None;
-        self.last_line = Instant::now();
         self.last_epoch.clear();
         self.bar.reset();
         self.bar.set_length(steps as u64);
         self.bar.set_prefix(self.stage);
         self.bar.set_message("");
+    }
+
+    fn begin(&mut self, name: StageName, steps: usize) {
+        self.reset(name, steps);
+        self.last_line = Instant::now();
         let mixture = name == StageName::Mixture;
         if !self.terminal || mixture {
             let hint = if mixture { " (EM on the latents; a minute or more)" } else { "" };

@@ -241,9 +241,14 @@ fn network(
     let attempts = Attempts { config, data, likelihood, data_sha256 };
     let Some(model) = attempts.run(resume, observer)? else { return Ok(None) };
     if config.clusters == Count::Auto {
-        // Only now it is known how many clusters a model of a half has.
-        let config = &config.with_clusters(model.prior.clusters()).with_weights(Weights::Uniform);
+        // Only now it is known how many clusters a model of a half has. What it is to be is settled.
+        let weights = if model.prior.log_weights.is_some() { Weights::Learned } else { Weights::Uniform };
+        let config = &config.with_clusters(model.prior.clusters()).with_weights(weights);
         let contest = Contest { config, values: None, network: true, data, likelihood, data_sha256 };
+        let observer: &mut Observer<'_> = &mut |event| match event {
+            Event::Rivals(_) => ControlFlow::Continue(()),
+            event => observer(event),
+        };
         match contest.run(observer)? {
             Outcome::Found { halves: found, .. } => halves = found,
             Outcome::None => {}

@@ -182,7 +182,10 @@ impl Contest<'_> {
 
     fn found(&self, observer: &mut Observer<'_>) -> Result<Outcome> {
         let (training, most) = (self.data.training(), self.config.confidence.halves);
+        // What takes part in halves of a sample alone says which model it is to be, and nothing where that is settled.
+        let open = self.weights().len() > 1 || self.values.is_some() || training.len() <= most;
         let network = self.network
+            && open
             && self.config.clusters != Count::Auto
             && check_count(&self.config.half(0, 1), training.len().min(most) / 2).is_ok();
         if !network && self.values.is_none() {
@@ -211,10 +214,7 @@ impl Contest<'_> {
         let mut best = mixture.filter(|&best| !self.network || rivals[best].stability >= STABLE);
         let mut cuts = Vec::new();
         if network && best.is_none_or(|best| rivals[best].alike < SURE) {
-            let weights = match self.config.mixture.weights {
-                Weights::Auto => vec![Weights::Uniform, Weights::Learned],
-                weights => vec![weights],
-            };
+            let weights = self.weights();
             let first = rivals.len();
             let networks = self.networks(&frames, &sample, &halved, &weights, observer)?;
             for (weights, of_network) in weights.iter().zip(networks) {
@@ -241,6 +241,15 @@ impl Contest<'_> {
             return Ok(Outcome::Stopped);
         }
         Ok(Outcome::Found { rivals, halves })
+    }
+
+    /// The weights that are open for a network; even ones where settings ask for clusters of even shares.
+    fn weights(&self) -> Vec<Weights> {
+        match self.config.mixture.weights {
+            Weights::Auto if self.config.mixture.balance > 0.0 => vec![Weights::Uniform],
+            Weights::Auto => vec![Weights::Uniform, Weights::Learned],
+            weights => vec![weights],
+        }
     }
 
     /// Mixtures on the values, with even weights, learned ones or both, as the settings say.
