@@ -542,24 +542,29 @@ fn a_resumed_training_does_not_tell_its_beginning_again() {
     let frames = patterns(304, IMAGE, 1);
     let mut config = short();
     config.augment.reach = 0.01;
+    config.confidence.halves = 304;
     let config = config.check(IMAGE).unwrap();
     let told = |resume: Option<Checkpoint>| {
-        let (mut weaker, mut saved) = (0, None);
+        let (mut weaker, mut halves, mut saved) = (0, [0; 3], None);
         let fitted = fit(&config, &frames, &Device::flex(), resume, &mut |event| {
             match event {
                 Event::Weaker { strength } => {
                     assert!(strength < 1.0);
                     weaker += 1;
                 }
+                // Models of halves are fitted once, and what they said is in the checkpoint.
+                Event::Half { .. } => halves[0] = 1,
+                Event::Rivals(_) => halves[1] += 1,
+                Event::Witnessed(_) => halves[2] += 1,
                 Event::Step { checkpoint, .. } if saved.is_none() => saved = Some(checkpoint().unwrap()),
                 _ => {}
             }
             ControlFlow::Continue(())
         });
-        (encode(&fitted.unwrap().unwrap(), Precision::F32).unwrap(), weaker, saved)
+        (encode(&fitted.unwrap().unwrap(), Precision::F32).unwrap(), (weaker, halves), saved)
     };
-    let (whole, weaker, saved) = told(None);
+    let (whole, first, saved) = told(None);
     let (resumed, again, _) = told(saved);
-    assert_eq!((weaker, again), (1, 0));
+    assert_eq!((first, again), ((1, [1, 1, 1]), (0, [0, 0, 1])));
     assert!(whole == resumed);
 }

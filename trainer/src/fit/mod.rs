@@ -6,6 +6,7 @@ mod attempts;
 mod balance;
 mod calibrate;
 mod checkpoint;
+mod contest;
 mod count;
 mod event;
 mod frames;
@@ -59,9 +60,9 @@ use crate::files::Hash;
 use crate::fitted::{Fitted, NoveltyScore};
 use crate::model::{ClusterVae, Likelihood};
 use attempts::Attempts;
+use contest::{Contest, Outcome, Won};
 use event::told;
 use identity::OnValues;
-use rivals::{Contest, Outcome, Won};
 use split::{kept_from_training, split};
 use training_data::TrainingData;
 

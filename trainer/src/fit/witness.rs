@@ -8,7 +8,7 @@
 use serde::Serialize;
 
 use super::calibrate::{log_responsibilities, temperature};
-use super::rivals::OfHalf;
+use super::contest::OfHalf;
 use super::training_data::TrainingData;
 use crate::error::Result;
 use crate::matching::one_to_one;
