@@ -285,9 +285,11 @@ impl<'a> Progress<'a> {
             (_, Weights::Learned) => "network, learned shares",
             _ => "network, even shares",
         };
-        let all = rivals.rivals.iter();
-        let all =
-            all.map(|rival| format!("{} {:.1} %", name(rival), 100.0 * rival.alike)).collect::<Vec<_>>().join("; ");
+        let said = |rival: &Rival| match rival.alike {
+            0.0 => format!("{} none, since its clusters collapsed", name(rival)),
+            alike => format!("{} {:.1} %", name(rival), 100.0 * alike),
+        };
+        let all = rivals.rivals.iter().map(said).collect::<Vec<_>>().join("; ");
         let (halved, splits) = (rivals.halved, rivals.splits);
         let then = rivals.best().map_or("network", name);
         let of = if splits > 1 { format!(", mean of {splits} splits") } else { String::new() };
